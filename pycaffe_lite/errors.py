@@ -1,0 +1,55 @@
+"""The errors that pycaffe-lite raises on purpose: one base class catches them all.
+
+PycaffeError
+├── PrototxtError       a prototxt that cannot be read: names file, line and column
+├── FileLookupError     a file that is not there (also a RuntimeError, which pycaffe raises)
+├── NetError            layers that do not fit together: unknown or doubly made blobs, bad sharing
+│   └── LayerError      what one layer needs and did not get: names the layer, its type, the shapes
+├── WeightsError        a .caffemodel that cannot be read or does not fit the net
+├── DataError           a database, image or list file that cannot serve
+├── SolverError         a solver whose settings contradict each other or that cannot go on
+│   └── SnapshotError   a snapshot that cannot be written or restored
+└── KernelError         compiled code that cannot run here (threads after a fork)
+
+Each message is one line that says what is wrong, where, and what to do about it.
+"""
+
+
+class PycaffeError(Exception):
+    """Base of every error that pycaffe-lite raises on purpose."""
+
+
+class PrototxtError(PycaffeError):
+    """A prototxt file or text that cannot be read."""
+
+
+class FileLookupError(PycaffeError, RuntimeError):
+    """A file or folder that is not where the prototxt or the caller says."""
+
+
+class NetError(PycaffeError):
+    """A net whose layers do not fit together."""
+
+
+class LayerError(NetError):
+    """A layer that did not get what it needs."""
+
+
+class WeightsError(PycaffeError):
+    """Weights that cannot be read, or that do not fit the net."""
+
+
+class DataError(PycaffeError):
+    """A data source that cannot serve what is asked of it."""
+
+
+class SolverError(PycaffeError):
+    """A solver that cannot be built or cannot go on."""
+
+
+class SnapshotError(SolverError):
+    """A snapshot that cannot be written or restored."""
+
+
+class KernelError(PycaffeError, RuntimeError):
+    """Compiled code that cannot run in this process."""
