@@ -1,0 +1,186 @@
+"""Blob: an N-dimensional array of values (data) with its gradient (diff)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pycaffe_lite.errors import NetError
+
+Array = npt.NDArray[np.floating]
+
+MAX_AXES = 32
+MAX_COUNT = 2**31 - 1
+LEGACY_AXES = ("num", "channels", "height", "width")
+
+
+class _Memory:
+    """A flat array of fixed capacity, zeroed and allocated when it is first touched."""
+
+    __slots__ = ("_array", "capacity", "dtype")
+
+    def __init__(self, capacity: int, dtype: np.dtype) -> None:
+        self.capacity = capacity
+        self.dtype = dtype
+        self._array: Array | None = None
+
+    @property
+    def array(self) -> Array:
+        if self._array is None:
+            self._array = np.zeros(self.capacity, self.dtype)
+        return self._array
+
+
+class Blob:
+    """Values and their gradient, row-major, of one shape; what layers pass to each other.
+
+    `data` and `diff` are C-contiguous views of memory that several blobs may share. Memory comes into
+    being, zeroed, at the first touch: a net's shapes can be known without the memory to run it. Reshaping
+    to no more values than there is room for keeps the memory and the old values; growing past it starts
+    afresh with zeros, data and diff both, as in Caffe.
+
+    Args:
+        shape: lengths of the axes; `()` is a scalar with one value.
+        dtype: float32, or float64 for gradient checks.
+
+    Source: BVLC/caffe src/caffe/blob.cpp
+    """
+
+    def __init__(self, shape: Sequence[int] = (0,), dtype: npt.DTypeLike = np.float32) -> None:
+        self.dtype = np.dtype(dtype)
+        self._shape: tuple[int, ...] = ()
+        self._count = 0
+        self._data = self._diff = _Memory(0, self.dtype)
+        self._data_view: Array | None = None
+        self._diff_view: Array | None = None
+        self.reshape(tuple(shape))
+
+    def __repr__(self) -> str:
+        return f"Blob(shape={self._shape}, dtype={self.dtype})"
+
+    # ------------------------------------------------------------------ shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return self._count
+
+    @property
+    def shape_string(self) -> str:
+        """The shape as Caffe's log writes it: `64 20 24 24 (737280)`."""
+        return "".join(f"{n} " for n in self._shape) + f"({self._count})"
+
+    def canonical_axis(self, axis: int) -> int:
+        """Turns an axis counted from the end (-1 is the last) into one counted from the start.
+
+        Raises:
+            NetError: the blob has no such axis.
+        """
+        axes = len(self._shape)
+        if not -axes <= axis < axes:
+            raise NetError(f"axis {axis} is out of range for a blob of shape {self._shape}")
+        return axis % axes if axes else 0
+
+    def count_axes(self, start: int, end: int | None = None) -> int:
+        """Number of values over the axes from `start` up to, not including, `end` (None: to the last)."""
+        return math.prod(self._shape[start:end])
+
+    def _legacy(self, axis: int) -> int:
+        if len(self._shape) > len(LEGACY_AXES):
+            raise NetError(
+                f"'{LEGACY_AXES[axis]}' is asked of a blob of shape {self._shape}, but only blobs of at most "
+                "4 axes have it"
+            )
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+    @property
+    def num(self) -> int:
+        """Length of axis 0, 1 where there is none; blobs of at most 4 axes only."""
+        return self._legacy(0)
+
+    @property
+    def channels(self) -> int:
+        """Length of axis 1, 1 where there is none; blobs of at most 4 axes only."""
+        return self._legacy(1)
+
+    @property
+    def height(self) -> int:
+        """Length of axis 2, 1 where there is none; blobs of at most 4 axes only."""
+        return self._legacy(2)
+
+    @property
+    def width(self) -> int:
+        """Length of axis 3, 1 where there is none; blobs of at most 4 axes only."""
+        return self._legacy(3)
+
+    def reshape(self, *dims: int | Sequence[int]) -> None:
+        """Takes a new shape: `reshape(64, 1, 28, 28)` or `reshape((64, 1, 28, 28))`; none makes a scalar.
+
+        Raises:
+            NetError: a negative length, more than 32 axes, or more than 2**31 - 1 values.
+        """
+        if len(dims) == 1 and not isinstance(dims[0], (int, np.integer)):
+            dims = tuple(dims[0])
+        shape = tuple(int(n) for n in dims)  # type: ignore[arg-type]
+        if shape == self._shape and (self._count or 0 in shape):
+            return
+        if len(shape) > MAX_AXES:
+            raise NetError(f"a blob has at most {MAX_AXES} axes, not {len(shape)}")
+        if any(n < 0 for n in shape):
+            raise NetError(f"a blob cannot have the shape {shape}: a length is negative")
+        count = math.prod(shape)
+        if count > MAX_COUNT:
+            raise NetError(f"a blob of shape {shape} would hold {count} values, more than {MAX_COUNT}")
+        self._shape, self._count = shape, count
+        if count > self._data.capacity:
+            self._data, self._diff = _Memory(count, self.dtype), _Memory(count, self.dtype)
+        self._data_view = self._diff_view = None
+
+    def reshape_like(self, other: Blob) -> None:
+        """Takes the shape of `other`."""
+        self.reshape(other.shape)
+
+    # ----------------------------------------------------------------- values
+
+    def _view(self, memory: _Memory) -> Array:
+        return memory.array[: self._count].reshape(self._shape)
+
+    @property
+    def data(self) -> Array:
+        """The values: a view of the blob's shape; write through it with `data[...] = `."""
+        if self._data_view is None:
+            self._data_view = self._view(self._data)
+        return self._data_view.view()
+
+    @property
+    def diff(self) -> Array:
+        """The gradient of the loss with respect to `data`, of the same shape."""
+        if self._diff_view is None:
+            if self._diff.capacity < self._count:  # shared data larger than this blob's own gradient
+                self._diff = _Memory(self._count, self.dtype)
+            self._diff_view = self._view(self._diff)
+        return self._diff_view.view()
+
+    def share_data(self, other: Blob) -> None:
+        """Uses the memory of `other`'s data (equal counts) from now on, until reshaped past its size."""
+        self._check_sharing(other)
+        self._data, self._data_view = other._data, None
+
+    def share_diff(self, other: Blob) -> None:
+        """Uses the memory of `other`'s diff (equal counts) from now on, until reshaped past its size."""
+        self._check_sharing(other)
+        self._diff, self._diff_view = other._diff, None
+
+    def _check_sharing(self, other: Blob) -> None:
+        if self._count != other._count:
+            raise NetError(f"blobs of shapes {self._shape} and {other._shape} cannot share memory")
+        if self.dtype != other.dtype:
+            raise NetError(f"blobs of {self.dtype} and {other.dtype} cannot share memory")

@@ -1,0 +1,1 @@
+"""Caffe's files: weights, solver states, means; written whole or not at all."""

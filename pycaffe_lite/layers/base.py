@@ -1,0 +1,201 @@
+"""Layer: the four verbs that every layer is made of, and what the net asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from pycaffe_lite import fillers
+from pycaffe_lite.blob import Blob
+from pycaffe_lite.errors import LayerError, NetError
+from pycaffe_lite.io.blobproto import array_of
+from pycaffe_lite.proto import caffe_pb2
+
+Blobs = Sequence[Blob]
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class LayerContext:
+    """What a layer knows of the net around it.
+
+    Attributes:
+        dtype: of all its blobs: float32, or float64 for gradient checks.
+        folder: of the prototxt; files that a layer names are also looked for there and in its parents.
+        where: the layer's place in its prototxt, `net.prototxt:12: `, for errors; empty where unknown.
+        build_net: makes a net from a NetParameter, for layers that hold one (LSTM, RNN).
+    """
+
+    dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
+    folder: Path | None = None
+    where: str = ""
+    build_net: Callable[[caffe_pb2.NetParameter], Any] | None = None
+
+
+class Layer(Generic[P]):
+    """One step of a net: computes tops from bottoms, and bottom gradients from top gradients.
+
+    A layer type says what it takes in class attributes and overrides four verbs: `setup`, once; `reshape`,
+    whenever a bottom may have changed its shape; `forward`; `backward`. Gradients of bottoms are
+    overwritten, gradients of learnable blobs are added to: the solver clears them once an iteration.
+
+    Attributes:
+        name, type: as in the prototxt.
+        layer_param: the layer's whole message. param: its own part, say `convolution_param`.
+        phase: caffe_pb2.TRAIN or caffe_pb2.TEST.
+        blobs: the learnable blobs, in Caffe's order.
+        param_propagate_down: per learnable blob, whether its gradient is wanted.
+        loss_weights: per top, its weight in the loss; 0 where it is no part of it.
+
+    Source: BVLC/caffe include/caffe/layer.hpp
+    """
+
+    # How many bottoms and tops the type takes; None: no such bound.
+    exact_bottoms: ClassVar[int | None] = None
+    min_bottoms: ClassVar[int | None] = None
+    max_bottoms: ClassVar[int | None] = None
+    exact_tops: ClassVar[int | None] = None
+    min_tops: ClassVar[int | None] = None
+    max_tops: ClassVar[int | None] = None
+    equal_bottoms_tops: ClassVar[bool] = False
+    # A loss layer has default weight 1, and gets a top of its own where the prototxt names none.
+    is_loss: ClassVar[bool] = False
+    auto_tops: ClassVar[bool] = False
+
+    def __init__(self, layer_param: caffe_pb2.LayerParameter, param: P, context: LayerContext) -> None:
+        self.layer_param = layer_param
+        self.param = param
+        self.context = context
+        self.name: str = layer_param.name
+        self.type: str = layer_param.type
+        self.phase: int = layer_param.phase
+        self.dtype = context.dtype
+        self.blobs: list[Blob] = []
+        self.param_propagate_down: list[bool] = []
+        self.loss_weights: list[float] = []
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} '{self.name}'>"
+
+    # -------------------------------------------------------- the four verbs
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Checks the parameters and makes the learnable blobs; once, before the first reshape."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Shapes the tops (and buffers) to the bottoms' shapes; before every forward."""
+        raise NotImplementedError
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Computes the tops' data from the bottoms' data."""
+        raise NotImplementedError
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Overwrites the wanted bottoms' diff, adds to the learnable blobs' diff, from the tops' diff."""
+        raise NotImplementedError
+
+    # ------------------------------------------- what some types say otherwise
+
+    def allow_force_backward(self, bottom_index: int) -> bool:
+        """Whether `force_backward` may ask for the gradient of this bottom."""
+        return not self.is_loss or bottom_index != 1
+
+    def state(self) -> bytes | None:
+        """What the layer would need to go on exactly from here, beyond its blobs; None: nothing."""
+        return None
+
+    def set_state(self, state: bytes) -> None:
+        """Goes on from where `state()` was taken."""
+        raise self.error("has no state to restore")
+
+    # ------------------------------------------------------- for the types' use
+
+    def add_blob(
+        self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None
+    ) -> Blob:
+        """Makes the next learnable blob, filled by `filler` (None: zeros).
+
+        Where the layer's message brings blobs of its own, the next of these gives the values instead, and
+        nothing is drawn.
+
+        Raises:
+            LayerError: the message's blob has another shape, or there is none left.
+        """
+        blob = Blob(shape, self.dtype)
+        given = self.layer_param.blobs
+        if given:
+            index = len(self.blobs)
+            if index >= len(given):
+                raise self.error(f"has {len(given)} blobs in its prototxt, needs at least {index + 1}")
+            values = array_of(given[index])
+            if values.shape != blob.shape:
+                raise self.error(
+                    f"needs shape {blob.shape} for blob {index}, got {values.shape} in its prototxt"
+                )
+            blob.data[...] = values
+        elif filler is not None:
+            try:
+                fillers.fill(blob, filler)
+            except NetError as error:
+                raise self.error(str(error)) from None
+        self.blobs.append(blob)
+        return blob
+
+    def error(self, message: str) -> LayerError:
+        """An error of this layer: `net.prototxt:12: layer 'ip1' (InnerProduct): message`."""
+        return LayerError(f"{self.context.where}layer '{self.name}' ({self.type}): {message}")
+
+    # -------------------------------------------------------- for the net's use
+
+    def set_up(self, bottom: Blobs, top: Blobs) -> None:
+        """Checks the counts, sets up, shapes the tops, and puts the loss weights in place."""
+        self._check_counts(len(bottom), len(top))
+        try:
+            self.setup(bottom, top)
+            self.reshape(bottom, top)
+        except LayerError:
+            raise
+        except NetError as error:
+            raise self.error(str(error)) from None
+        self._set_loss_weights(top)
+
+    def _check_counts(self, bottoms: int, tops: int) -> None:
+        for kind, got, exact, low, high in (
+            ("bottom", bottoms, self.exact_bottoms, self.min_bottoms, self.max_bottoms),
+            ("top", tops, self.exact_tops, self.min_tops, self.max_tops),
+        ):
+            for bad, bound, count in (
+                (exact is not None and got != exact, "exactly", exact),
+                (low is not None and got < low, "at least", low),
+                (high is not None and got > high, "at most", high),
+            ):
+                if bad:
+                    raise self.error(f"takes {bound} {count} {kind}{'' if count == 1 else 's'}, got {got}")
+        if self.equal_bottoms_tops and bottoms != tops:
+            raise self.error(f"takes as many tops as bottoms, got {bottoms} bottoms and {tops} tops")
+
+    def _set_loss_weights(self, top: Blobs) -> None:
+        """Each weighted top's diff holds its weight from the start: the seed of the backward pass."""
+        if self.is_loss and not self.layer_param.loss_weight:
+            self.layer_param.loss_weight.append(1.0)
+        weights = list(self.layer_param.loss_weight)
+        if weights and len(weights) != len(top):
+            raise self.error(
+                f"needs no loss_weight or one for each of its {len(top)} tops, got {len(weights)}"
+            )
+        self.loss_weights = weights or [0.0] * len(top)
+        for blob, weight in zip(top, self.loss_weights, strict=True):
+            if weight:
+                blob.diff.fill(weight)
+
+    def loss(self, top: Blobs) -> float:
+        """The layer's part of the loss: the sum over its weighted tops of data times weight."""
+        total = 0.0
+        for blob, weight in zip(top, self.loss_weights, strict=True):
+            if weight:
+                total += float(np.vdot(blob.data, blob.diff))
+        return total
