@@ -2,6 +2,7 @@
 
 PycaffeError
 ├── PrototxtError       a prototxt that cannot be read: names file, line and column
+├── ArgumentError       a name or value that a call cannot take (also a ValueError, as in pycaffe)
 ├── FileLookupError     a file that is not there (also a RuntimeError, which pycaffe raises)
 ├── NetError            layers that do not fit together: unknown or doubly made blobs, bad sharing
 │   └── LayerError      what one layer needs and did not get: names the layer, its type, the shapes
@@ -21,6 +22,10 @@ class PycaffeError(Exception):
 
 class PrototxtError(PycaffeError):
     """A prototxt file or text that cannot be read."""
+
+
+class ArgumentError(PycaffeError, ValueError):
+    """A name or value that a call cannot take."""
 
 
 class FileLookupError(PycaffeError, RuntimeError):

@@ -181,7 +181,8 @@ class Layer(Generic[P]):
     def _set_loss_weights(self, top: Blobs) -> None:
         """Each weighted top's diff holds its weight from the start: the seed of the backward pass."""
         if self.is_loss and not self.layer_param.loss_weight:
-            self.layer_param.loss_weight.append(1.0)
+            # Caffe writes [1] here and then refuses a loss with two tops; ours counts its first top.
+            self.layer_param.loss_weight.extend([1.0] + [0.0] * (len(top) - 1))
         weights = list(self.layer_param.loss_weight)
         if weights and len(weights) != len(top):
             raise self.error(

@@ -1,0 +1,1 @@
+"""pycaffe-lite: Caffe's nets and solvers in pure Python. `import pycaffe_lite as caffe`."""

@@ -1,0 +1,1 @@
+"""Nets: which layers, how they hang together, and running them."""

@@ -1,0 +1,229 @@
+"""The graph builder: from layer messages to set-up layers over shared blobs."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pycaffe_lite.blob import Blob
+from pycaffe_lite.errors import LayerError
+from pycaffe_lite.layers.base import Layer, LayerContext
+from pycaffe_lite.layers.registry import create_layer
+from pycaffe_lite.net.sharing import ParamTable
+from pycaffe_lite.net.state import PlacedLayer
+from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
+
+AUTO_TOP_NAME = "(automatic)"
+
+
+@dataclass
+class Node:
+    """One layer in its graph.
+
+    Attributes:
+        layer: set up and shaped.
+        bottom, top: its blobs. bottom_ids, top_ids: their indices in the graph.
+        bottom_need_backward: per bottom, whether its gradient is wanted.
+        need_backward: whether the layer takes part in the backward pass at all.
+    """
+
+    layer: Layer[Any]
+    bottom: list[Blob] = field(default_factory=list)
+    top: list[Blob] = field(default_factory=list)
+    bottom_ids: list[int] = field(default_factory=list)
+    top_ids: list[int] = field(default_factory=list)
+    bottom_need_backward: list[bool] = field(default_factory=list)
+    need_backward: bool = False
+
+
+class Graph:
+    """Layers in the order of their running, with the blobs between them.
+
+    Attributes:
+        nodes: the layers, each with its bottoms and tops.
+        blobs, blob_names: all blobs in the order of their making; names may repeat only for the
+            automatic tops of losses.
+        blob_loss_weights: per blob, its weight in the loss.
+        inputs: indices of the tops of Input layers. outputs: of the blobs that no layer reads, in
+            alphabetical order of their names.
+        params: the learnable parameters.
+
+    Source: BVLC/caffe src/caffe/net.cpp, Net::Init
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[PlacedLayer],
+        phase: int,
+        *,
+        dtype: np.dtype,
+        folder: Path | None,
+        build_net: Callable[[caffe_pb2.NetParameter], Any],
+        force_backward: bool,
+    ) -> None:
+        self.nodes: list[Node] = []
+        self.blobs: list[Blob] = []
+        self.blob_names: list[str] = []
+        self.blob_loss_weights: list[float] = []
+        self.inputs: list[int] = []
+        self.params = ParamTable()
+        self._ids: dict[str, int] = {}  # name → latest blob
+        self._maker: dict[str, str] = {}  # name → layer that makes it
+        self._available: dict[str, int] = {}  # made, not yet read
+        self._blob_need_backward: list[bool] = []
+        self._memory = 0
+        for param, where in layers:
+            if not param.HasField("phase"):
+                param.phase = phase
+            context = LayerContext(dtype=dtype, folder=folder, where=where, build_net=build_net)
+            self._add_layer(param, context)
+        self._prune_backward()
+        if force_backward:
+            self._force_backward()
+        self._log_backward()
+        self.outputs = [i for _, i in sorted(self._available.items(), key=lambda item: item[0].encode())]
+        for i in self.outputs:
+            log.info("This network produces output %s", self.blob_names[i])
+        self.params.share_memory()
+
+    # --------------------------------------------------------- layer by layer
+
+    def _add_layer(self, param: caffe_pb2.LayerParameter, context: LayerContext) -> None:
+        log.info("Creating layer %s", param.name)
+        node = Node(create_layer(param, context))
+        self.nodes.append(node)
+        log.info("Creating Layer %s", param.name)
+        if param.propagate_down and len(param.propagate_down) != len(param.bottom):
+            raise node.layer.error(
+                f"needs no propagate_down or one for each of its {len(param.bottom)} bottoms, "
+                f"got {len(param.propagate_down)}"
+            )
+        for i in range(len(param.bottom)):
+            self._connect_bottom(node, i)
+        for i in range(len(param.top)):
+            self._connect_top(node, i)
+        if node.layer.auto_tops:
+            wanted = max(node.layer.min_tops or 0, node.layer.exact_tops or 0)
+            for _ in range(len(param.top), wanted):
+                log.info("%s -> %s", param.name, AUTO_TOP_NAME)
+                self._make_blob(node, AUTO_TOP_NAME)
+        node.layer.set_up(node.bottom, node.top)
+        self._log_setup(node)
+        self.params.add_layer(node.layer)
+        for blob_id, weight in zip(node.top_ids, node.layer.loss_weights, strict=True):
+            self.blob_loss_weights[blob_id] = weight
+        node.need_backward = any(self._blob_need_backward[i] for i in node.bottom_ids) or any(
+            node.layer.param_propagate_down
+        )
+        for i in node.top_ids:
+            self._blob_need_backward[i] |= node.need_backward
+
+    def _connect_bottom(self, node: Node, index: int) -> None:
+        param = node.layer.layer_param
+        name = param.bottom[index]
+        if name not in self._available:
+            raise self._unknown_bottom(node.layer, index, name)
+        blob_id = self._available.pop(name)
+        log.info("%s <- %s", param.name, name)
+        node.bottom.append(self.blobs[blob_id])
+        node.bottom_ids.append(blob_id)
+        need = param.propagate_down[index] if param.propagate_down else self._blob_need_backward[blob_id]
+        node.bottom_need_backward.append(need)
+
+    def _unknown_bottom(self, layer: Layer[Any], index: int, name: str) -> LayerError:
+        if name in self._ids:
+            return layer.error(f"bottom {index} '{name}' is already in use by another layer")
+        near = difflib.get_close_matches(name, self._ids, n=1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        return layer.error(f"bottom {index} is blob '{name}', which no layer before it makes{hint}")
+
+    def _connect_top(self, node: Node, index: int) -> None:
+        param = node.layer.layer_param
+        name = param.top[index]
+        if index < len(param.bottom) and param.bottom[index] == name:
+            log.info("%s -> %s (in-place)", param.name, name)
+            blob_id = self._ids[name]
+            node.top.append(self.blobs[blob_id])
+            node.top_ids.append(blob_id)
+            self._available[name] = blob_id
+        elif name in self._ids:
+            raise node.layer.error(
+                f"makes blob '{name}', which layer '{self._maker[name]}' already makes; "
+                "a layer works in place only where bottom and top have one name at one index, "
+                "and no other layer reads the blob before it"
+            )
+        else:
+            log.info("%s -> %s", param.name, name)
+            blob_id = self._make_blob(node, name)
+            self._ids[name] = self._available[name] = blob_id
+            self._maker[name] = param.name
+            if param.type == "Input":
+                self.inputs.append(blob_id)
+
+    def _make_blob(self, node: Node, name: str) -> int:
+        blob_id = len(self.blobs)
+        self.blobs.append(Blob(dtype=node.layer.dtype))
+        self.blob_names.append(name)
+        self.blob_loss_weights.append(0.0)
+        self._blob_need_backward.append(False)
+        node.top.append(self.blobs[blob_id])
+        node.top_ids.append(blob_id)
+        return blob_id
+
+    def _log_setup(self, node: Node) -> None:
+        log.info("Setting up %s", node.layer.name)
+        for blob, weight in zip(node.top, node.layer.loss_weights, strict=True):
+            log.info("Top shape: %s", blob.shape_string)
+            if weight:
+                log.info("    with loss weight %g", weight)
+            self._memory += blob.count
+        log.info("Memory required for data: %d", self._memory * node.layer.dtype.itemsize)
+
+    # ---------------------------------------------------- who needs a gradient
+
+    def _prune_backward(self) -> None:
+        """Takes out of the backward pass what no loss depends on, and what leads to no gradient wanted.
+
+        From the last layer to the first: a layer stays only where a top has loss weight or feeds a layer
+        that does, and where some top's gradient is wanted. Blobs go by name, so an in-place chain counts
+        as one.
+        """
+        under_loss: set[str] = set()
+        unwanted: set[str] = set()
+        for node in reversed(self.nodes):
+            tops = [self.blob_names[i] for i in node.top_ids]
+            contributes = any(node.layer.loss_weights) or any(name in under_loss for name in tops)
+            if node.need_backward and all(name in unwanted for name in tops):
+                node.need_backward = False
+                node.bottom_need_backward = [False] * len(node.bottom)
+            if not contributes:
+                node.need_backward = False
+            for i, blob_id in enumerate(node.bottom_ids):
+                name = self.blob_names[blob_id]
+                if contributes:
+                    under_loss.add(name)
+                else:
+                    node.bottom_need_backward[i] = False
+                if not node.bottom_need_backward[i]:
+                    unwanted.add(name)
+
+    def _force_backward(self) -> None:
+        """Asks for every gradient that the layer types can give."""
+        for node in self.nodes:
+            node.need_backward = True
+            for i in range(len(node.bottom)):
+                node.bottom_need_backward[i] |= node.layer.allow_force_backward(i)
+            node.layer.param_propagate_down = [True] * len(node.layer.blobs)
+
+    def _log_backward(self) -> None:
+        for node in reversed(self.nodes):
+            says = "needs" if node.need_backward else "does not need"
+            log.info("%s %s backward computation.", node.layer.name, says)

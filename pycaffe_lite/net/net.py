@@ -1,0 +1,427 @@
+"""Net: a graph of layers that runs forward and backward; pycaffe's class."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import text_format
+
+from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.errors import ArgumentError, LayerError, NetError
+from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.net import weights as weight_files
+from pycaffe_lite.net.debug import DebugInfo
+from pycaffe_lite.net.graph import Graph
+from pycaffe_lite.net.splits import insert_splits
+from pycaffe_lite.net.state import PlacedLayer, filter_layers
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import Document, read_net
+
+log = logging.getLogger(__name__)
+
+StrPath = str | os.PathLike[str]
+LayerCallback = Callable[[int], object]
+
+
+class Net:
+    """A net in one phase, ready to run.
+
+    `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
+    weight files, comma-separated, to load over these. The older form `Net(file, weights_file, phase)`
+    works too.
+
+    Args:
+        network_file: a net prototxt.
+        phase: `TRAIN` or `TEST`.
+        level: the net's level, for include and exclude rules.
+        stages: names of stages that hold, for the same.
+        weights: .caffemodel or .caffemodel.h5 files.
+        dtype: float32, or float64 for gradient checks.
+        strict: a field that the schema does not know is an error.
+
+    Attributes:
+        blobs: name → Blob, in the order of their making. params: layer name → its learnable blobs.
+        layers: the layers in order. layer_dict: the same by name.
+        inputs: names of the blobs that the caller fills. outputs: of those that no layer reads,
+            alphabetical.
+
+    Raises:
+        FileLookupError: a file is missing. PrototxtError: the prototxt cannot be read.
+        NetError: the layers do not fit together. WeightsError: the weights do not fit.
+
+    Source: BVLC/caffe src/caffe/net.cpp, python/caffe/pycaffe.py
+    """
+
+    def __init__(
+        self,
+        network_file: StrPath,
+        phase: int | StrPath | None = None,
+        level: int = 0,
+        stages: Iterable[str] | None = None,
+        weights: StrPath | None = None,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        strict: bool = False,
+    ) -> None:
+        if isinstance(phase, (str, os.PathLike)):  # Net(file, weights_file, phase)
+            weights, phase, level = phase, level, 0
+        if phase not in (caffe_pb2.TRAIN, caffe_pb2.TEST):
+            raise ArgumentError(f"phase must be pycaffe_lite.TRAIN or pycaffe_lite.TEST, got {phase!r}")
+        document = read_net(network_file, strict=strict)
+        state = document.message.state
+        state.phase = phase
+        state.level = level
+        state.stage.extend(stages or ())
+        self._build(document, np.dtype(dtype))
+        if weights is not None:
+            for file in os.fspath(weights).split(","):
+                self.copy_from(file.strip())
+
+    @classmethod
+    def from_document(
+        cls, document: Document[caffe_pb2.NetParameter], *, dtype: npt.DTypeLike = np.float32
+    ) -> Net:
+        """A net from a prototxt already read, in the state that its message says."""
+        net = cls.__new__(cls)
+        net._build(document, np.dtype(dtype))
+        return net
+
+    def _build(self, document: Document[caffe_pb2.NetParameter], dtype: np.dtype) -> None:
+        if dtype not in (np.float32, np.float64):
+            raise ArgumentError(f"a net's dtype is float32 or float64, not {dtype}")
+        param = document.message
+        placed = [PlacedLayer(layer, _where(document, i)) for i, layer in enumerate(param.layer)]
+        layers = filter_layers(placed, param.state)
+        self.name: str = param.name
+        self.phase: int = param.state.phase
+        self.state = param.state
+        self.dtype = dtype
+        if log.isEnabledFor(logging.INFO):
+            log.info("Initializing net from parameters: \n%s", _text_of(param, layers))
+        folder = document.path.parent if document.path else None
+        self._graph = Graph(
+            insert_splits(layers),
+            self.phase,
+            dtype=dtype,
+            folder=folder,
+            build_net=lambda inner: Net.from_document(Document(inner, path=document.path), dtype=dtype),
+            force_backward=param.force_backward,
+        )
+        self._before_forward: list[LayerCallback] = []
+        self._after_forward: list[LayerCallback] = []
+        self._before_backward: list[LayerCallback] = []
+        self._after_backward: list[LayerCallback] = []
+        self._debug = DebugInfo(self._graph)
+        self.debug_info: bool = param.debug_info
+        self._check_names()
+        log.info("Network initialization done.")
+
+    def _check_names(self) -> None:
+        seen: set[str] = set()
+        for name in self.layer_names:
+            if name in seen:
+                log.warning("layer name '%s' is used more than once: lookups by name give the last", name)
+            seen.add(name)
+
+    # ------------------------------------------------------------------ parts
+
+    @property
+    def layers(self) -> list[Layer[Any]]:
+        """The layers in the order of their running, Split layers included."""
+        return [node.layer for node in self._graph.nodes]
+
+    @cached_property
+    def layer_names(self) -> list[str]:
+        """Names of the layers in order."""
+        return [node.layer.name for node in self._graph.nodes]
+
+    @cached_property
+    def layer_dict(self) -> dict[str, Layer[Any]]:
+        """Layers by name; of a name used twice, the last."""
+        return {node.layer.name: node.layer for node in self._graph.nodes}
+
+    @cached_property
+    def blobs(self) -> dict[str, Blob]:
+        """Blobs by name, in the order of their making."""
+        return dict(zip(self._graph.blob_names, self._graph.blobs, strict=True))
+
+    @cached_property
+    def blob_loss_weights(self) -> dict[str, float]:
+        """The weight of each blob in the loss, by name."""
+        return dict(zip(self._graph.blob_names, self._graph.blob_loss_weights, strict=True))
+
+    @cached_property
+    def params(self) -> dict[str, list[Blob]]:
+        """The learnable blobs of each layer that has any, by the layer's name."""
+        return {node.layer.name: node.layer.blobs for node in self._graph.nodes if node.layer.blobs}
+
+    @cached_property
+    def inputs(self) -> list[str]:
+        """Names of the tops of Input layers."""
+        return [self._graph.blob_names[i] for i in self._graph.inputs]
+
+    @cached_property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer reads, in alphabetical order."""
+        return [self._graph.blob_names[i] for i in self._graph.outputs]
+
+    @cached_property
+    def top_names(self) -> dict[str, list[str]]:
+        """The names of each layer's tops."""
+        return {n.layer.name: [self._graph.blob_names[i] for i in n.top_ids] for n in self._graph.nodes}
+
+    @cached_property
+    def bottom_names(self) -> dict[str, list[str]]:
+        """The names of each layer's bottoms."""
+        return {n.layer.name: [self._graph.blob_names[i] for i in n.bottom_ids] for n in self._graph.nodes}
+
+    @property
+    def learnable_params(self) -> list[Blob]:
+        """The blobs that a solver updates: each shared one once, in construction order."""
+        return self._graph.params.learnable
+
+    @cached_property
+    def params_lr(self) -> list[float]:
+        """lr_mult of each learnable param."""
+        return [1.0 if m is None else m for m in self._graph.params.lr_mult]
+
+    @cached_property
+    def params_weight_decay(self) -> list[float]:
+        """decay_mult of each learnable param."""
+        return [1.0 if m is None else m for m in self._graph.params.decay_mult]
+
+    # ----------------------------------------------------------------- running
+
+    def _reshape_layer(self, index: int) -> None:
+        node = self._graph.nodes[index]
+        try:
+            node.layer.reshape(node.bottom, node.top)
+        except LayerError:
+            raise
+        except NetError as error:
+            raise node.layer.error(str(error)) from None
+
+    def _forward(self, start: int, end: int) -> float:
+        """Runs layers `start` to `end`, both included; returns their part of the loss."""
+        loss = 0.0
+        for i in range(start, end + 1):
+            for callback in self._before_forward:
+                callback(i)
+            node = self._graph.nodes[i]
+            self._reshape_layer(i)
+            node.layer.forward(node.bottom, node.top)
+            loss += node.layer.loss(node.top)
+            if self.debug_info:
+                self._debug.after_forward(i)
+            for callback in self._after_forward:
+                callback(i)
+        return loss
+
+    def _backward(self, start: int, end: int) -> None:
+        """Runs layers `start` down to `end`, both included, backward."""
+        for i in range(start, end - 1, -1):
+            for callback in self._before_backward:
+                callback(i)
+            node = self._graph.nodes[i]
+            if node.need_backward:
+                node.layer.backward(node.top, node.bottom_need_backward, node.bottom)
+                if self.debug_info:
+                    self._debug.after_backward(i)
+            for callback in self._after_backward:
+                callback(i)
+        if self.debug_info:
+            self._debug.after_all()
+
+    def forward_loss(self) -> float:
+        """Runs all layers forward and returns the loss."""
+        return self._forward(0, len(self._graph.nodes) - 1)
+
+    def forward_backward(self) -> float:
+        """Runs all layers forward and backward; returns the loss."""
+        loss = self.forward_loss()
+        self._backward(len(self._graph.nodes) - 1, 0)
+        return loss
+
+    def forward(
+        self,
+        blobs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **inputs: npt.ArrayLike,
+    ) -> dict[str, Array]:
+        """Runs the net, or the layers from `start` to `end`, forward.
+
+        Args:
+            blobs: names of blobs to return besides the outputs.
+            start: name of the first layer to run. end: of the last one, included.
+            inputs: an array for each input blob, by name; where any is given, all must be. The first
+                axis must have the blob's length.
+
+        Returns:
+            Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
+
+        Raises:
+            ArgumentError: no such layer or blob, or inputs that are not the net's.
+        """
+        first = 0 if start is None else self._layer_index(start)
+        last = len(self._graph.nodes) - 1 if end is None else self._layer_index(end)
+        names = self.outputs if end is None else self.top_names[end]
+        if inputs:
+            self._check_keys("input", inputs, self.inputs)
+            for name, value in inputs.items():
+                self.blobs[name].data[...] = self._checked(name, value)
+        self._forward(first, last)
+        return {name: self._blob(name).data for name in [*names, *(blobs or ())]}
+
+    def backward(
+        self,
+        diffs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **output_diffs: npt.ArrayLike,
+    ) -> dict[str, Array]:
+        """Runs the net, or the layers from `start` down to `end`, backward.
+
+        Args:
+            diffs: names of blobs whose diff to return besides the inputs'.
+            start: name of the first layer to run (the highest). end: of the last one, included.
+            output_diffs: an array for each output blob, by name; where none is given, the diffs that are
+                there count: for losses, their weights.
+
+        Returns:
+            Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
+
+        Raises:
+            ArgumentError: no such layer or blob, or diffs that are not the net's outputs.
+        """
+        first = len(self._graph.nodes) - 1 if start is None else self._layer_index(start)
+        last = 0 if end is None else self._layer_index(end)
+        names = self.inputs if end is None else self.bottom_names[end]
+        if output_diffs:
+            self._check_keys("output", output_diffs, self.outputs)
+            for name, value in output_diffs.items():
+                self.blobs[name].diff[...] = self._checked(name, value)
+        self._backward(first, last)
+        return {name: self._blob(name).diff for name in [*names, *(diffs or ())]}
+
+    def _layer_index(self, name: str) -> int:
+        if name not in self.layer_dict:
+            raise ArgumentError(f"no layer '{name}' in net '{self.name}'")
+        return len(self.layer_names) - 1 - self.layer_names[::-1].index(name)
+
+    def _blob(self, name: str) -> Blob:
+        if name not in self.blobs:
+            raise ArgumentError(f"no blob '{name}' in net '{self.name}'")
+        return self.blobs[name]
+
+    @staticmethod
+    def _check_keys(kind: str, given: Mapping[str, object], wanted: Sequence[str]) -> None:
+        if set(given) != set(wanted):
+            raise ArgumentError(
+                f"the {kind} arguments are {', '.join(sorted(given))}, but the net's {kind}s are "
+                f"{', '.join(wanted) or 'none'}"
+            )
+
+    def _checked(self, name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+        array, blob = np.asarray(value), self.blobs[name]
+        if blob.shape and (not array.ndim or array.shape[0] != blob.shape[0]):
+            raise ArgumentError(
+                f"blob '{name}' has shape {blob.shape}, got an array of shape {array.shape}; "
+                "reshape the blob first for another batch size"
+            )
+        try:
+            return np.broadcast_to(array, blob.shape)
+        except ValueError:
+            raise ArgumentError(
+                f"blob '{name}' has shape {blob.shape}, an array of shape {array.shape} does not fit it"
+            ) from None
+
+    def reshape(self) -> None:
+        """Passes the shapes of the inputs on through all layers."""
+        for i in range(len(self._graph.nodes)):
+            self._reshape_layer(i)
+
+    def clear_param_diffs(self) -> None:
+        """Sets the gradients of all learnable params to zero."""
+        for blob in self.learnable_params:
+            blob.diff.fill(0)
+
+    def before_forward(self, callback: LayerCallback) -> None:
+        """Calls `callback(layer_index)` before each layer's forward."""
+        self._before_forward.append(callback)
+
+    def after_forward(self, callback: LayerCallback) -> None:
+        """Calls `callback(layer_index)` after each layer's forward."""
+        self._after_forward.append(callback)
+
+    def before_backward(self, callback: LayerCallback) -> None:
+        """Calls `callback(layer_index)` before each layer's backward, also where that has nothing to do."""
+        self._before_backward.append(callback)
+
+    def after_backward(self, callback: LayerCallback) -> None:
+        """Calls `callback(layer_index)` after each layer's backward, also where that had nothing to do."""
+        self._after_backward.append(callback)
+
+    # ----------------------------------------------------------------- weights
+
+    def copy_from(self, file: StrPath) -> None:
+        """Loads the weights of layers with the same name from a .caffemodel or .caffemodel.h5 file.
+
+        Raises:
+            FileLookupError: no such file.
+            WeightsError: it cannot be read, or a blob has another shape than the net's.
+        """
+        weight_files.copy_from(self, Path(file))
+
+    def save(self, file: StrPath, *, write_diff: bool = False) -> None:
+        """Writes the net with its weights as a .caffemodel, whole or not at all."""
+        weight_files.save(self, Path(file), write_diff=write_diff)
+
+    def save_hdf5(self, file: StrPath, *, write_diff: bool = False) -> None:
+        """Writes the weights as Caffe's HDF5 file, whole or not at all; needs h5py."""
+        weight_files.save_hdf5(self, Path(file), write_diff=write_diff)
+
+    def load_hdf5(self, file: StrPath) -> None:
+        """Loads the weights of Caffe's HDF5 file; needs h5py."""
+        weight_files.copy_from_hdf5(self, Path(file))
+
+    def share_with(self, other: Net) -> None:
+        """Uses the learnable data (not the diffs) of `other`'s layers of the same name from now on.
+
+        Raises:
+            WeightsError: a layer of the same name has other blobs.
+        """
+        weight_files.share(self, other)
+
+    def to_proto(self) -> caffe_pb2.NetParameter:
+        """The net as built, Split layers included, without the values of its blobs."""
+        param = caffe_pb2.NetParameter(name=self.name)
+        for node in self._graph.nodes:
+            layer = param.layer.add()
+            layer.CopyFrom(node.layer.layer_param)
+            layer.ClearField("blobs")
+        return param
+
+
+def _where(document: Document[caffe_pb2.NetParameter], index: int) -> str:
+    """Where a layer begins, `net.prototxt:12: `; empty for a net that was not read from a file."""
+    line = document.line_of(("layer", index))
+    return f"{document.path}:{line}: " if document.path and line else ""
+
+
+def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> str:
+    """The net's text with the layers that its state keeps, for the log."""
+    shown = caffe_pb2.NetParameter()
+    shown.CopyFrom(param)
+    shown.ClearField("layer")
+    for layer, _ in layers:
+        shown.layer.add().CopyFrom(layer)
+        shown.layer[-1].ClearField("blobs")
+    return str(text_format.MessageToString(shown)).rstrip("\n")

@@ -1,0 +1,79 @@
+"""Split layers: one copy of a blob for each layer that reads it, so that gradients add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pycaffe_lite.net.state import PlacedLayer
+from pycaffe_lite.proto import caffe_pb2
+
+Top = tuple[int, int]  # layer index, index among its tops
+
+
+def insert_splits(layers: Sequence[PlacedLayer]) -> list[PlacedLayer]:
+    """Puts a Split layer behind each top that more than one reader uses.
+
+    A bottom reads the latest top of its name before it, so an in-place layer starts a new version of its
+    blob. A non-zero loss_weight counts as a reader: the split's first top then carries the loss. Names are
+    Caffe's: layer `<blob>_<layer>_<top index>_split`, tops `<that>_0`, `<that>_1`, ... in the order of
+    the readers. A bottom that nothing makes is left for the graph builder to report.
+
+    Source: BVLC/caffe src/caffe/util/insert_splits.cpp
+    """
+    readers, makers = _count_readers(layers)
+    next_copy: Counter[Top] = Counter()
+    out: list[PlacedLayer] = []
+    for i, (original, where) in enumerate(layers):
+        param = caffe_pb2.LayerParameter()
+        param.CopyFrom(original)
+        for j, blob in enumerate(param.bottom):
+            top = makers.get((i, j))
+            if top is not None and readers[top] > 1:
+                param.bottom[j] = _copy_name(layers[top[0]].param.name, blob, top[1], next_copy[top])
+                next_copy[top] += 1
+        out.append(PlacedLayer(param, where))
+        weights = list(param.loss_weight)
+        for j, blob in enumerate(param.top):
+            top = (i, j)
+            if readers[top] > 1:
+                weight = weights[j] if j < len(weights) else 0.0
+                if weight:
+                    del param.loss_weight[:]
+                    next_copy[top] += 1
+                out.append(PlacedLayer(_split_layer(param.name, blob, j, readers[top], weight), where))
+    return out
+
+
+def _count_readers(layers: Sequence[PlacedLayer]) -> tuple[Counter[Top], dict[tuple[int, int], Top]]:
+    """How many readers each top has, and which top each (layer, bottom index) reads."""
+    latest: dict[str, Top] = {}
+    readers: Counter[Top] = Counter()
+    makers: dict[tuple[int, int], Top] = {}
+    for i, (param, _) in enumerate(layers):
+        for j, blob in enumerate(param.bottom):
+            if blob in latest:
+                makers[i, j] = latest[blob]
+                readers[latest[blob]] += 1
+        for j, blob in enumerate(param.top):
+            latest[blob] = (i, j)
+        for j in range(min(len(param.loss_weight), len(param.top))):
+            if param.loss_weight[j]:
+                readers[i, j] += 1
+    return readers, makers
+
+
+def _split_name(layer: str, blob: str, index: int) -> str:
+    return f"{blob}_{layer}_{index}_split"
+
+
+def _copy_name(layer: str, blob: str, index: int, copy: int) -> str:
+    return f"{_split_name(layer, blob, index)}_{copy}"
+
+
+def _split_layer(layer: str, blob: str, index: int, count: int, weight: float) -> caffe_pb2.LayerParameter:
+    split = caffe_pb2.LayerParameter(name=_split_name(layer, blob, index), type="Split", bottom=[blob])
+    split.top.extend(_copy_name(layer, blob, index, copy) for copy in range(count))
+    if weight:
+        split.loss_weight.extend([weight] + [0.0] * (count - 1))
+    return split

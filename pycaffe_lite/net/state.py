@@ -1,0 +1,63 @@
+"""Which layers of a prototxt belong to a net: the rules of include and exclude."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pycaffe_lite.errors import NetError
+from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
+
+
+class PlacedLayer(NamedTuple):
+    """A layer's message and its place in the prototxt, `net.prototxt:12: `, for errors."""
+
+    param: caffe_pb2.LayerParameter
+    where: str
+
+
+def filter_layers(layers: Iterable[PlacedLayer], state: caffe_pb2.NetState) -> list[PlacedLayer]:
+    """The layers that a net in `state` has.
+
+    A layer with include rules stays if any of them holds, one with exclude rules if none does; one
+    without rules always stays. (A layer's own `phase` is no rule: it sets the phase the layer runs in.)
+
+    Raises:
+        NetError: a layer has both include and exclude rules.
+    """
+    kept = []
+    for layer in layers:
+        param = layer.param
+        if param.include and param.exclude:
+            raise NetError(
+                f"{layer.where}layer '{param.name}' has include and exclude rules; give only one kind"
+            )
+        if param.include:
+            keep = any([rule_holds(state, rule, param.name) for rule in param.include])
+        else:
+            keep = not any([rule_holds(state, rule, param.name) for rule in param.exclude])
+        if keep:
+            kept.append(layer)
+    return kept
+
+
+def rule_holds(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule, layer_name: str) -> bool:
+    """Whether all that the rule asks for is so in `state`; an empty rule asks for nothing."""
+    stages = set(state.stage)
+    if rule.HasField("phase") and rule.phase != state.phase:
+        reason = f"phase ({state.phase}) differed from the phase ({rule.phase})"
+    elif rule.HasField("min_level") and state.level < rule.min_level:
+        reason = f"level ({state.level}) is below the min_level ({rule.min_level})"
+    elif rule.HasField("max_level") and state.level > rule.max_level:
+        reason = f"level ({state.level}) is above the max_level ({rule.max_level})"
+    elif missing := [stage for stage in rule.stage if stage not in stages]:
+        reason = f"did not contain stage '{missing[0]}'"
+    elif unwanted := [stage for stage in rule.not_stage if stage in stages]:
+        reason = f"contained a not_stage '{unwanted[0]}'"
+    else:
+        return True
+    log.info("The NetState %s specified by a rule in layer %s", reason, layer_name)
+    return False

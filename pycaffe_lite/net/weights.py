@@ -1,0 +1,1 @@
+"""Weights of a net: from files, into files, and shared with another net."""
