@@ -1,0 +1,87 @@
+"""The two decorators that make a kernel: every flag that Numba gets is written here.
+
+`kernel` compiles a serial function; kernels may call each other. `parallel_kernel` compiles one whose
+`numba.prange` loops run on several threads; Python code calls it, kernels do not. Both release the GIL,
+compile on first use for the types they meet, divide as NumPy does (no ZeroDivisionError) and keep the
+machine code on disk (`_cache`). A kernel that departs from these flags names the flag and the reason where
+it is decorated.
+
+A parallel kernel must give the same bits for every number of threads: each output is written by one
+iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
+
+import numba
+import numpy as np
+
+from pycaffe_lite.kernels._cache import ROOM, KernelCache
+from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
+
+__all__ = ["Array", "check_fork", "get_num_threads", "kernel", "parallel_kernel", "set_num_threads"]
+
+Array: TypeAlias = np.ndarray[Any, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Numba's own pool, its last resort, does not bear calls from two threads at once.
+_single_entry = threading.Lock()
+
+
+def _compile(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
+    dispatcher = numba.njit(nogil=True, error_model="numpy", parallel=parallel, **options)(function)
+    # A function from elsewhere is not part of the hash that names the cache folder.
+    if function.__code__.co_filename.startswith(str(ROOM)):
+        dispatcher._cache = KernelCache(function, {"parallel": parallel, **options})
+    return dispatcher
+
+
+@overload
+def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def kernel(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def kernel(function: Any = None, /, **options: Any) -> Any:
+    """Compile a serial kernel, which other kernels may call.
+
+    Args:
+        function: plain Python on arrays and numbers; stays reachable as `.py_func`.
+        options: further flags of `numba.njit` (fastmath, inline), with the reason in a comment.
+    """
+    if function is None:
+        return lambda function: kernel(function, **options)
+    return _compile(function, False, options)
+
+
+class ParallelKernel:
+    """A compiled function with parallel loops, ready to be called from Python."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.py_func = function
+        self.dispatcher = _compile(function, True, options)
+        self.__doc__, self.__name__, self.__module__ = (
+            function.__doc__,
+            function.__name__,
+            function.__module__,
+        )
+
+    def __call__(self, *args: Any) -> Any:
+        if enter_parallel() == "workqueue":
+            with _single_entry:
+                return self.dispatcher(*args)
+        return self.dispatcher(*args)
+
+
+@overload
+def parallel_kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def parallel_kernel(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def parallel_kernel(function: Any = None, /, **options: Any) -> Any:
+    """Compile a kernel whose `prange` loops run on `get_num_threads()` threads.
+
+    Args and `.py_func`: as for `kernel`. Raises KernelError when called in a forked child (see `_threads`).
+    """
+    if function is None:
+        return lambda function: parallel_kernel(function, **options)
+    return ParallelKernel(function, options)
