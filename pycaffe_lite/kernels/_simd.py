@@ -1,0 +1,224 @@
+"""Vector instructions for kernels: what the CPU offers, and a small writer of LLVM vector code.
+
+Numba has no vector type, so the innermost loops are written as LLVM instructions by *intrinsics*: functions
+that are called from a kernel like any other, but emit their own code (numba.extending.intrinsic). The
+vector width and the use of fused multiply-add follow the CPU that Numba compiles for, which
+NUMBA_CPU_NAME and NUMBA_CPU_FEATURES may change.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+
+
+class Target(NamedTuple):
+    """What the CPU that Numba compiles for can do with vectors of floats."""
+
+    vector_bytes: int  # width of a vector register
+    registers: int  # how many of them there are
+    fma: bool  # whether a*b + c is one instruction (without: a library call per lane)
+
+    def lanes(self, item_bytes: int) -> int:
+        """Numbers of item_bytes bytes in a vector register."""
+        return self.vector_bytes // item_bytes
+
+
+def target() -> Target:
+    """The CPU that Numba compiles for."""
+    codegen = cpu_target.target_context.codegen()
+    return _probe(codegen, codegen.magic_tuple())
+
+
+@lru_cache(maxsize=4)
+def _probe(codegen: Any, _key: tuple[str, ...]) -> Target:
+    """Compile one 64-byte fused multiply-add and read off which registers LLVM gave it.
+
+    CPU names and feature lists differ between architectures and LLVM versions; what LLVM does with
+    them is what counts here.
+    """
+    module = ir.Module()
+    module.triple = codegen.magic_tuple()[0]
+    vector = ir.VectorType(ir.FloatType(), 16)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [vector.as_pointer()] * 3), "probe")
+    builder = ir.IRBuilder(function.append_basic_block())
+    fma = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "llvm.fma.v16f32")
+    builder.store(builder.call(fma, [builder.load(p) for p in function.args]), function.args[0])
+    builder.ret_void()
+    assembly = codegen._tm.emit_assembly(llvm.parse_assembly(str(module)))
+    fused = re.search(r"\b(vfmadd|fmla|xvmadd|vfmacc)", assembly) is not None
+    if "zmm" in assembly:
+        return Target(vector_bytes=64, registers=32, fma=fused)
+    if "ymm" in assembly:
+        return Target(vector_bytes=32, registers=16, fma=fused)
+    return Target(vector_bytes=16, registers=16 if "xmm" in assembly else 32, fma=fused)
+
+
+def item_bytes(dtype: Any) -> int:
+    """Size of Numba's float32 or float64."""
+    return int(dtype.bitwidth) // 8
+
+
+def llvm_float(dtype: Any) -> Any:
+    """LLVM's type for Numba's float32 or float64."""
+    return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+
+
+class VectorWriter:
+    """Writes vector instructions on one element type at a builder's position."""
+
+    def __init__(self, builder: Any, dtype: Any, lanes: int) -> None:
+        self.builder, self.lanes = builder, lanes
+        self.scalar = llvm_float(dtype)
+        self.vector = ir.VectorType(self.scalar, lanes)
+        self._align = item_bytes(dtype)
+        self._fma_name = f"llvm.fma.v{lanes}f{dtype.bitwidth}" if target().fma else None
+
+    def zero(self) -> Any:
+        """A vector of zeros."""
+        return ir.Constant(self.vector, [0.0] * self.lanes)
+
+    def at(self, pointer: Any, offset: Any) -> Any:
+        """Pointer to the element at an offset (an int or an LLVM integer)."""
+        return self.builder.gep(pointer, [INT64(offset) if isinstance(offset, int) else offset])
+
+    def load(self, pointer: Any) -> Any:
+        """`lanes` numbers from a pointer of any alignment."""
+        value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
+        value.align = self._align
+        return value
+
+    def store(self, value: Any, pointer: Any) -> None:
+        """Store `lanes` numbers at a pointer of any alignment."""
+        self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer())).align = self._align
+
+    def splat(self, scalar: Any) -> Any:
+        """One number in all lanes."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, INT32(0))
+        return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a * b + c."""
+        if self._fma_name is None:
+            return self.builder.fadd(self.builder.fmul(a, b), c)
+        module = self.builder.module
+        fma = module.globals.get(self._fma_name)
+        if fma is None:
+            fma = ir.Function(module, ir.FunctionType(self.vector, [self.vector] * 3), self._fma_name)
+        return self.builder.call(fma, [a, b, c])
+
+    def each_vector(self, count: Any, body: Callable[[Any], None]) -> None:
+        """Write a loop that runs body(i) for i = 0, lanes, 2 lanes, .. below count."""
+        builder, entry = self.builder, self.builder.basic_block
+        loop, done = builder.append_basic_block("vectors"), builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_signed(">", count, INT64(0)), loop, done)
+        builder.position_at_end(loop)
+        i = builder.phi(INT64)
+        i.add_incoming(INT64(0), entry)
+        body(i)
+        following = builder.add(i, INT64(self.lanes))
+        i.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+        builder.position_at_end(done)
+
+    def sum_lanes_of_four(self, v: list[Any]) -> Any:
+        """The four numbers (sum of v[0]'s lanes, .., sum of v[3]'s lanes) as a vector of four.
+
+        Interleaving two vectors and adding the halves leaves their partial sums side by side, in half as
+        many lanes each; two such steps bring four vectors into one, which is then folded down to 4 lanes.
+        """
+        ab, cd = self._interleave_add(v[0], v[1], 1), self._interleave_add(v[2], v[3], 1)
+        if self.lanes == 2:
+            return self._shuffle(ab, cd, [0, 1, 2, 3])
+        sums, lanes = self._interleave_add(ab, cd, 2), self.lanes
+        while lanes > 4:
+            lanes //= 2
+            low = self._shuffle(sums, sums, list(range(lanes)))
+            high = self._shuffle(sums, sums, list(range(lanes, 2 * lanes)))
+            sums = self.builder.fadd(low, high)
+        return sums
+
+    def _interleave_add(self, a: Any, b: Any, unit: int) -> Any:
+        """Halves of a and b interleaved in runs of `unit` lanes, and added: low half + high half."""
+        half = self.lanes // 2
+        low = [run + j for i in range(0, half, unit) for run in (i, self.lanes + i) for j in range(unit)]
+        high = [index + half for index in low]
+        return self.builder.fadd(self._shuffle(a, b, low), self._shuffle(a, b, high))
+
+    def _shuffle(self, a: Any, b: Any, indices: list[int]) -> Any:
+        return self.builder.shuffle_vector(a, b, self._indices(indices))
+
+    @staticmethod
+    def _indices(indices: list[int]) -> Any:
+        return ir.Constant(ir.VectorType(INT32, len(indices)), indices)
+
+
+def data_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """Pointer to element `offset` of a contiguous array, counted in memory order."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
+
+
+@intrinsic
+def vector_lanes(_context: Any, array: Any) -> Any:
+    """Numbers of the array's type in a vector register: a constant of the compiled code."""
+
+    def codegen(_context: Any, _builder: Any, _signature: Any, _args: Any) -> Any:
+        return INT64(target().lanes(item_bytes(array.dtype)))
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def zero_run(_context: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to:to+count] = 0, in whole vectors; writes beyond the run as `copy_run` does."""
+    signature = types.void(out, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, out.dtype, target().lanes(item_bytes(out.dtype)))
+        write = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        writer.each_vector(args[2], lambda i: writer.store(writer.zero(), writer.at(write, i)))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def take_task(_context: Any, counter: Any) -> Any:
+    """counter[0], which is raised by one in the same step: threads that share it get different numbers."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
+        return builder.atomic_rmw("add", pointer, INT64(1), "monotonic")
+
+    return types.int64(counter), codegen
+
+
+@intrinsic
+def copy_run(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to:to+count] = source[at:at+count], in whole vectors.
+
+    Reads and writes up to a vector beyond the run: both arrays must reach that far, and the caller writes
+    what follows in `out` afterwards. Contiguous arrays, offsets in memory order.
+    """
+    dtype = source.dtype
+    signature = types.void(source, types.intp, out, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, dtype, target().lanes(item_bytes(dtype)))
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[2], args[2], args[3])
+        writer.each_vector(
+            args[4], lambda i: writer.store(writer.load(writer.at(read, i)), writer.at(write, i))
+        )
+        return context.get_dummy_value()
+
+    return signature, codegen
