@@ -39,8 +39,9 @@ def row_length(columns: int, like: Array) -> int:
     Whole tiles, and one vector more: `copy_run` writes beyond a row's end, and with an odd number of cache
     lines a column of the buffer does not fall on a few sets of the cache.
     """
-    tile = OUTER_VECTORS * vector_lanes(like)
-    return (columns + tile - 1) // tile * tile + vector_lanes(like)
+    lanes: int = vector_lanes(like)
+    tile = OUTER_VECTORS * lanes
+    return (columns + tile - 1) // tile * tile + lanes
 
 
 @kernel

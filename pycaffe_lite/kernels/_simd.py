@@ -107,7 +107,7 @@ class VectorWriter:
         return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """a * b + c."""
+        """Write a * b + c."""
         if self._fma_name is None:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         module = self.builder.module

@@ -15,11 +15,14 @@ NOTHING: dict[str, Array] = {char: np.empty(0, char) for char in "fd"}
 def gemm(
     a: Array, b: Array, c: Array, trans_a: bool = False, trans_b: bool = False, beta: float = 0.0
 ) -> None:
-    """c = op(a) op(b) + beta c, where op transposes if asked to.
+    """Compute c = op(a) op(b) + beta c, where op transposes if asked to.
+
+    The arrays are contiguous, all float32 or all float64; sums are kept in that type.
 
     Args:
-        a: (M, K), or (K, M) with trans_a; b: (K, N), or (N, K) with trans_b; c: (M, N).
-            Contiguous, all float32 or all float64; sums are kept in that type.
+        a: (M, K), or (K, M) with trans_a.
+        b: (K, N), or (N, K) with trans_b.
+        c: (M, N).
         trans_a: a is given transposed.
         trans_b: b is given transposed.
         beta: 0 (c is overwritten, whatever it holds), 1, or any other number.
