@@ -104,6 +104,10 @@ class Layer(Generic[P]):
         """Whether `force_backward` may ask for the gradient of this bottom."""
         return not self.is_loss or bottom_index != 1
 
+    def allow_top_gradient(self, top_index: int) -> bool:
+        """Whether the diff of this top counts in `backward`; not so for what is only reported."""
+        return not self.is_loss or top_index == 0
+
     def state(self) -> bytes | None:
         """What the layer would need to go on exactly from here, beyond its blobs; None: nothing."""
         return None
@@ -114,9 +118,7 @@ class Layer(Generic[P]):
 
     # ------------------------------------------------------- for the types' use
 
-    def add_blob(
-        self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None
-    ) -> Blob:
+    def add_blob(self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None) -> Blob:
         """Makes the next learnable blob, filled by `filler` (None: zeros).
 
         Where the layer's message brings blobs of its own, the next of these gives the values instead, and

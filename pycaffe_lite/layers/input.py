@@ -24,7 +24,9 @@ class InputLayer(Layer[caffe_pb2.InputParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shapes = self.param.shape
         if len(shapes) not in (0, 1, len(top)):
-            raise self.error(f"needs no shape, one, or one for each of its {len(top)} tops, got {len(shapes)}")
+            raise self.error(
+                f"needs no shape, one, or one for each of its {len(top)} tops, got {len(shapes)}"
+            )
         for i, blob in enumerate(top if shapes else ()):
             blob.reshape(tuple(shapes[i if len(shapes) > 1 else 0].dim))
 

@@ -47,7 +47,9 @@ class DebugInfo:
         ):
             if wanted:
                 bottom = self._graph.blob_names[blob_id]
-                log.info("    [Backward] Layer %s, bottom blob %s diff: %g", name, bottom, _mean_abs(blob.diff))
+                log.info(
+                    "    [Backward] Layer %s, bottom blob %s diff: %g", name, bottom, _mean_abs(blob.diff)
+                )
         for i, blob in enumerate(node.layer.blobs):
             if node.layer.param_propagate_down[i]:
                 log.info("    [Backward] Layer %s, param blob %d diff: %g", name, i, _mean_abs(blob.diff))

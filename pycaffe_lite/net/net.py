@@ -19,6 +19,7 @@ from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.graph import Graph
+from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
@@ -181,6 +182,11 @@ class Net:
     def bottom_names(self) -> dict[str, list[str]]:
         """The names of each layer's bottoms."""
         return {n.layer.name: [self._graph.blob_names[i] for i in n.bottom_ids] for n in self._graph.nodes}
+
+    @property
+    def param_table(self) -> ParamTable:
+        """All learnable blobs with their owners and multipliers."""
+        return self._graph.params
 
     @property
     def learnable_params(self) -> list[Blob]:

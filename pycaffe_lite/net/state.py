@@ -36,9 +36,9 @@ def filter_layers(layers: Iterable[PlacedLayer], state: caffe_pb2.NetState) -> l
                 f"{layer.where}layer '{param.name}' has include and exclude rules; give only one kind"
             )
         if param.include:
-            keep = any([rule_holds(state, rule, param.name) for rule in param.include])
+            keep = any(rule_holds(state, rule, param.name) for rule in param.include)
         else:
-            keep = not any([rule_holds(state, rule, param.name) for rule in param.exclude])
+            keep = not any(rule_holds(state, rule, param.name) for rule in param.exclude)
         if keep:
             kept.append(layer)
     return kept

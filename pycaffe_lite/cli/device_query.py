@@ -1,0 +1,59 @@
+"""`pycaffe-lite device-query`: what the kernels run on."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import click
+import llvmlite
+import numba
+import numpy as np
+from llvmlite import binding as llvm
+
+from pycaffe_lite.cli.options import gpu_option, threads_option
+from pycaffe_lite.cli.output import say_mode, start_log
+from pycaffe_lite.kernels import _jit
+from pycaffe_lite.kernels._threads import available_cores
+
+VECTOR_UNITS = ("avx512f", "avx2", "avx", "sse2", "neon")
+
+
+@click.command("device-query")
+@gpu_option
+@threads_option
+def command(gpu: str) -> None:
+    """Prints the processor that kernels are compiled for, and the threads that they use."""
+    if gpu:
+        start_log()
+        say_mode(gpu)
+    for name, value in {
+        "Processor": _processor(),
+        "Compiled for": numba.config.CPU_NAME or llvm.get_host_cpu_name(),
+        "Vector unit": _vector_unit(),
+        "Cores for this process": str(available_cores()),
+        "Threads": str(_jit.get_num_threads()),
+        "Python": platform.python_version(),
+        "NumPy, Numba, llvmlite": f"{np.__version__}, {numba.__version__}, {llvmlite.__version__}",
+    }.items():
+        click.echo(f"{name + ':':<26}{value}")
+
+
+def _processor() -> str:
+    """The processor's name as the operating system knows it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _vector_unit() -> str:
+    """The widest vector unit, and whether it multiplies and adds in one step."""
+    if numba.config.CPU_FEATURES is not None:
+        features = {f[1:]: f.startswith("+") for f in numba.config.CPU_FEATURES.split(",") if f}
+    else:
+        features = dict(llvm.get_host_cpu_features())
+    widest = next((unit for unit in VECTOR_UNITS if features.get(unit)), "none known")
+    return widest + (" with FMA" if features.get("fma") or widest == "neon" else "")
