@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError
@@ -12,7 +13,8 @@ from pycaffe_lite.proto import caffe_pb2
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()
 
 
-class Param(NamedTuple):
+@dataclass(frozen=True)
+class Param:
     """One learnable blob of one layer.
 
     Attributes:

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pycaffe_lite.errors import WeightsError
+from pycaffe_lite.errors import PycaffeError, WeightsError
 from pycaffe_lite.io import caffemodel, hdf5
 from pycaffe_lite.io.model import Model, StoredLayer
 from pycaffe_lite.layers.base import Layer
@@ -36,7 +36,7 @@ def copy_model(net: Net, model: Model) -> None:
     Source: BVLC/caffe src/caffe/net.cpp, CopyTrainedLayersFrom
     """
     targets = _by_name(net)
-    shared = {id(p.blob) for p in net.param_table.params if p.owner is not None}
+    shared = _shared_blobs(net)
     pairs = []
     for source in model.layers:
         target = targets.get(source.name)
@@ -77,9 +77,28 @@ def _check(model: Model, source: StoredLayer, target: Layer[Any], shared: set[in
             )
 
 
-def save(net: Net, path: Path, *, write_diff: bool) -> None:
-    """Writes the binary file."""
-    caffemodel.write(path, net.to_proto(), [layer.blobs for layer in net.layers], diff=write_diff)
+def copy_from_hdf5(net: Net, path: Path) -> None:
+    """Loads an HDF5 file, whatever its name."""
+    copy_model(net, hdf5.read_model(path))
+
+
+def save(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> None:
+    """Writes the binary file; what goes wrong is raised as `error`."""
+    blobs = [layer.blobs for layer in net.layers]
+    caffemodel.write(path, net.to_proto(), blobs, diff=write_diff, error=error)
+
+
+def save_hdf5(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> None:
+    """Writes the HDF5 file; what goes wrong is raised as `error`."""
+    blobs = [layer.blobs for layer in net.layers]
+    shared = _shared_blobs(net)
+    is_shared = [[id(blob) in shared for blob in layer_blobs] for layer_blobs in blobs]
+    hdf5.write_model(path, net.to_proto(), blobs, is_shared, diff=write_diff, error=error)
+
+
+def _shared_blobs(net: Net) -> set[int]:
+    """Identities of the blobs whose memory another layer's blob owns."""
+    return {id(param.blob) for param in net.param_table.params if param.owner is not None}
 
 
 def share(net: Net, other: Net) -> None:

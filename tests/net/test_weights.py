@@ -1,0 +1,113 @@
+"""Weights into a net: by name, with shapes checked, all or nothing."""
+
+import numpy as np
+import pytest
+
+from pycaffe_lite.errors import FileLookupError, WeightsError
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
+
+NET = """
+    name: 'small'
+    layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 } } }
+    layer { name: 'ip1' type: 'InnerProduct' bottom: 'x' top: 'h'
+            inner_product_param { num_output: 4 weight_filler { type: 'uniform' } } }
+    layer { name: 'ip2' type: 'InnerProduct' bottom: 'h' top: 'y'
+            inner_product_param { num_output: 2 weight_filler { type: 'uniform' } } }
+"""
+
+
+def build(text: str = NET) -> Net:
+    return Net.from_document(parse(text, caffe_pb2.NetParameter))
+
+
+def snapshot(net: Net) -> dict[str, list[np.ndarray]]:
+    return {name: [blob.data.copy() for blob in blobs] for name, blobs in net.params.items()}
+
+
+def assert_same(a: dict, b: dict) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        for x, y in zip(a[name], b[name], strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("kind", ["binary", "hdf5"])
+def test_save_and_load(tmp_path, kind):
+    one, two = build(), build()
+    path = tmp_path / "any.name"
+    one.save(path) if kind == "binary" else one.save_hdf5(path)
+    two.copy_from(path)
+    assert_same(snapshot(one), snapshot(two))
+
+
+def test_diffs_are_saved_when_asked_for(tmp_path):
+    one, two = build(), build()
+    one.params["ip1"][0].diff[...] = 7
+    one.save(tmp_path / "m", write_diff=True)
+    two.copy_from(tmp_path / "m")
+    assert (two.params["ip1"][0].diff == 7).all()
+    assert (two.params["ip2"][0].diff == 0).all()
+
+
+def test_layers_are_matched_by_name(tmp_path, caplog):
+    one = build(NET.replace("'ip2'", "'other'"))
+    one.save(tmp_path / "m")
+    two = build()
+    before = snapshot(two)
+    with caplog.at_level("INFO"):
+        two.copy_from(tmp_path / "m")
+    assert "Ignoring source layer other" in [record.getMessage() for record in caplog.records]
+    np.testing.assert_array_equal(two.params["ip1"][0].data, one.params["ip1"][0].data)
+    np.testing.assert_array_equal(two.params["ip2"][0].data, before["ip2"][0])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            ("num_output: 2", "num_output: 5"),
+            "'{path}': layer 'ip2' (InnerProduct) has blob 0 of shape (5, 4) in the file, (2, 4) in the net; "
+            "to learn this layer from scratch instead, rename it in the prototxt",
+        ),
+        (
+            ("num_output: 2", "num_output: 2 bias_term: false"),
+            "'{path}': layer 'ip2' (InnerProduct) has 1 blobs in the file, 2 in the net; "
+            "to learn this layer from scratch instead, rename it in the prototxt",
+        ),
+    ],
+)
+def test_misfits_change_nothing(tmp_path, change, problem):
+    path = tmp_path / "m.caffemodel"
+    build(NET.replace(*change)).save(path)
+    net = build()
+    before = snapshot(net)
+    with pytest.raises(WeightsError) as raised:
+        net.copy_from(path)
+    assert str(raised.value) == problem.format(path=path)
+    assert_same(snapshot(net), before)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileLookupError) as raised:
+        build().copy_from(tmp_path / "none.caffemodel")
+    assert str(raised.value) == f"no such file: '{tmp_path / 'none.caffemodel'}'"
+
+
+def test_sharing_is_of_data_alone():
+    one, two = build(), build()
+    two.share_with(one)
+    one.params["ip1"][0].data[...] = 3
+    one.params["ip1"][0].diff[...] = 5
+    assert (two.params["ip1"][0].data == 3).all()
+    assert (two.params["ip1"][0].diff == 0).all()
+
+
+def test_sharing_needs_equal_shapes():
+    with pytest.raises(WeightsError) as raised:
+        build().share_with(build(NET.replace("num_output: 2", "num_output: 5")))
+    assert str(raised.value) == (
+        "layer 'ip2' (InnerProduct) cannot share weights: its blobs have shapes (2, 4), (2,) here, "
+        "(5, 4), (5,) in the other net"
+    )
