@@ -116,20 +116,21 @@ def multiply_block(
 @kernel
 def dot_block(
     a: Array, ao: int, lda: int, rows: int, b: Array, bo: int, ldb: int, columns: int, depth: int,
-    c: Array, co: int, ldc: int, tile: Array,
+    c: Array, co: int, ldc: int, accumulate: bool, tile: Array,
 ) -> None:  # fmt: skip
-    """C[i, j] += sum over k of A[i, k] B[j, k] for `rows` rows and `columns` columns.
+    """C[i, j] = (C[i, j] if accumulate else 0) + sum over k of A[i, k] B[j, k], for rows x columns.
 
-    A and B as `dot_tile` reads them; b must hold rows up to a multiple of DOT_COLUMNS.
-    C[i, j] = c[co + i * ldc + j]. tile: working memory of DOT_TILE_SIZE.
+    A and B as `dot_tile` reads them. C[i, j] = c[co + i * ldc + j].
+    tile: working memory of DOT_TILE_SIZE.
     """
     count = tile_count(rows, max_dot_rows())
     for j in range(0, columns, DOT_COLUMNS):
         width = min(DOT_COLUMNS, columns - j)
         for t in range(count):
             first, last = t * rows // count, (t + 1) * rows // count
-            dot_tile(last - first, depth, a, ao + first * lda, lda, b, bo + j * ldb, ldb, tile)
+            dot_tile(last - first, width, depth, a, ao + first * lda, lda, b, bo + j * ldb, ldb, tile)
             for r in range(last - first):
                 at = co + (first + r) * ldc + j
                 for i in range(width):
-                    c[at + i] += tile[r * DOT_COLUMNS + i]
+                    value = tile[r * DOT_COLUMNS + i]
+                    c[at + i] = c[at + i] + value if accumulate else value

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
@@ -79,8 +80,8 @@ class VectorWriter:
         self.builder, self.lanes = builder, lanes
         self.scalar = llvm_float(dtype)
         self.vector = ir.VectorType(self.scalar, lanes)
-        self._align = item_bytes(dtype)
-        self._fma_name = f"llvm.fma.v{lanes}f{dtype.bitwidth}" if target().fma else None
+        self._bits = dtype.bitwidth
+        self._align = self._bits // 8
 
     def zero(self) -> Any:
         """A vector of zeros."""
@@ -96,6 +97,20 @@ class VectorWriter:
         value.align = self._align
         return value
 
+    def load_first(self, pointer: Any, count: Any) -> Any:
+        """The first `count` (below `lanes`) numbers from a pointer, zeros in the other lanes."""
+        index = ir.VectorType(INT64, self.lanes)
+        undefined = ir.Constant(index, ir.Undefined)
+        first = self.builder.insert_element(undefined, count, INT32(0))
+        limit = self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
+        mask = self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), limit)
+        address = self.builder.bitcast(pointer, self.vector.as_pointer())
+        signature = [address.type, INT32, mask.type, self.vector]
+        load = self._function(
+            f"llvm.masked.load.v{self.lanes}f{self._bits}.p0", ir.FunctionType(self.vector, signature)
+        )
+        return self.builder.call(load, [address, INT32(self._align), mask, self.zero()])
+
     def store(self, value: Any, pointer: Any) -> None:
         """Store `lanes` numbers at a pointer of any alignment."""
         self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer())).align = self._align
@@ -108,13 +123,13 @@ class VectorWriter:
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """Write a * b + c."""
-        if self._fma_name is None:
+        if not target().fma:
             return self.builder.fadd(self.builder.fmul(a, b), c)
-        module = self.builder.module
-        fma = module.globals.get(self._fma_name)
-        if fma is None:
-            fma = ir.Function(module, ir.FunctionType(self.vector, [self.vector] * 3), self._fma_name)
-        return self.builder.call(fma, [a, b, c])
+        signature = ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(self._function(f"llvm.fma.v{self.lanes}f{self._bits}", signature), [a, b, c])
+
+    def _function(self, name: str, signature: Any) -> Any:
+        return cgutils.get_or_insert_function(self.builder.module, signature, name)
 
     def each_vector(self, count: Any, body: Callable[[Any], None]) -> None:
         """Write a loop that runs body(i) for i = 0, lanes, 2 lanes, .. below count."""
@@ -123,10 +138,9 @@ class VectorWriter:
         builder.cbranch(builder.icmp_signed(">", count, INT64(0)), loop, done)
         builder.position_at_end(loop)
         i = builder.phi(INT64)
-        i.add_incoming(INT64(0), entry)
         body(i)
         following = builder.add(i, INT64(self.lanes))
-        i.add_incoming(following, loop)
+        join_phi(i, (INT64(0), entry), (following, loop))
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
 
@@ -160,6 +174,13 @@ class VectorWriter:
     @staticmethod
     def _indices(indices: list[int]) -> Any:
         return ir.Constant(ir.VectorType(INT32, len(indices)), indices)
+
+
+def join_phi(phi: Any, *incoming: tuple[Any, Any]) -> Any:
+    """Give a phi its (value, block) pairs; returns it."""
+    for value, block in incoming:
+        phi.add_incoming(value, block)
+    return phi
 
 
 def data_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:

@@ -20,6 +20,7 @@ dot tile (C = A Bᵀ, vectors along k, which is contiguous in both)
 Each variant is a function of its own in LLVM, chosen by a switch; all sums are kept in the arrays' type.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -27,7 +28,15 @@ from numba import types
 from numba.extending import intrinsic
 
 from pycaffe_lite.kernels._jit import kernel
-from pycaffe_lite.kernels._simd import INT64, VectorWriter, data_pointer, item_bytes, llvm_float, target
+from pycaffe_lite.kernels._simd import (
+    INT64,
+    VectorWriter,
+    data_pointer,
+    item_bytes,
+    join_phi,
+    llvm_float,
+    target,
+)
 
 OUTER_VECTORS = 2  # vectors across an outer tile; the last tile of a row may have 1
 DOT_COLUMNS = 4
@@ -80,21 +89,17 @@ def _outer_function(module: Any, dtype: Any, rows: int, vectors: int) -> Any:
     builder.position_at_end(loop)
     k, a_k, b_k = builder.phi(INT64), builder.phi(pointer), builder.phi(pointer)
     sums = {t: builder.phi(w.vector) for t in tile}
-    for block, values in ((from_c, loaded), (from_start, {(i, j): splats[i] for i, j in tile})):
-        for phi, value in ((k, depth), (a_k, a), (b_k, b)):
-            phi.add_incoming(value, block)
-        for t in tile:
-            sums[t].add_incoming(values[t], block)
     b_vectors = [w.load(w.at(b_k, j * w.lanes)) for j in range(vectors)]
     new = {}
     for i in range(rows):
         a_i = w.splat(builder.load(w.at(a_k, i)))
         for j in range(vectors):
             new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
-    for phi, value in ((k, builder.sub(k, INT64(1))), (a_k, w.at(a_k, rows)), (b_k, w.at(b_k, ldb))):
-        phi.add_incoming(value, loop)
-    for t in tile:
-        sums[t].add_incoming(new[t], loop)
+    following = ((k, depth, builder.sub(k, INT64(1))), (a_k, a, w.at(a_k, rows)), (b_k, b, w.at(b_k, ldb)))
+    for phi, first, later in following:
+        join_phi(phi, (first, from_c), (first, from_start), (later, loop))
+    for i, j in tile:
+        join_phi(sums[i, j], (loaded[i, j], from_c), (splats[i], from_start), (new[i, j], loop))
     builder.cbranch(builder.icmp_signed(">", k, INT64(1)), loop, end)
 
     builder.position_at_end(end)
@@ -107,13 +112,9 @@ def _outer_function(module: Any, dtype: Any, rows: int, vectors: int) -> Any:
         leaky[t] = builder.select(positive, new[t], builder.fmul(slopes, new[t]))
     builder.branch(done)
     builder.position_at_end(done)
+    results = {t: join_phi(builder.phi(w.vector), (new[t], end), (leaky[t], activated)) for t in tile}
     for t in tile:
-        result = builder.phi(w.vector)
-        result.add_incoming(new[t], end)
-        result.add_incoming(leaky[t], activated)
-        new[t] = result
-    for t in tile:
-        w.store(new[t], c_at[t])
+        w.store(results[t], c_at[t])
     builder.ret_void()
     return function
 
@@ -124,37 +125,52 @@ def _dot_function(module: Any, dtype: Any, rows: int) -> Any:
     if name in module.globals:
         return module.globals[name]
     pointer = llvm_float(dtype).as_pointer()
-    function, builder = _new_function(module, name, [INT64, pointer, INT64, pointer, INT64, pointer])
-    depth, a, lda, b, ldb, out = function.args
+    signature = [INT64, INT64, pointer, INT64, pointer, INT64, pointer]
+    function, builder = _new_function(module, name, signature)
+    columns, depth, a, lda, b, ldb, out = function.args
     w = VectorWriter(builder, dtype, target().lanes(item_bytes(dtype)))
-    tile = [(i, j) for j in range(DOT_COLUMNS) for i in range(rows)]
+    tile = [(i, j) for i in range(rows) for j in range(DOT_COLUMNS)]
     a_rows = [w.at(a, builder.mul(lda, INT64(i))) for i in range(rows)]
-    b_rows = [w.at(b, builder.mul(ldb, INT64(j))) for j in range(DOT_COLUMNS)]
+    b_rows = []
+    for j in range(DOT_COLUMNS):
+        there = builder.icmp_signed("<", INT64(j), columns)
+        b_rows.append(builder.select(there, w.at(b, builder.mul(ldb, INT64(j))), b))
+    whole = builder.and_(depth, INT64(-w.lanes))
+
+    def step(load: Callable[[Any], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
+        a_vectors = [load(row) for row in a_rows]
+        new = {}
+        for j in range(DOT_COLUMNS):
+            b_vector = load(b_rows[j])
+            for i in range(rows):
+                new[i, j] = w.multiply_add(a_vectors[i], b_vector, sums[i, j])
+        return new
+
     entry = builder.basic_block
-    loop, done = builder.append_basic_block("k"), builder.append_basic_block("done")
-    builder.branch(loop)
+    loop, rest, tail, done = (builder.append_basic_block(name) for name in ("k", "rest", "tail", "done"))
+    builder.cbranch(builder.icmp_signed(">", whole, INT64(0)), loop, rest)
 
     builder.position_at_end(loop)
     k = builder.phi(INT64)
-    k.add_incoming(INT64(0), entry)
     sums = {t: builder.phi(w.vector) for t in tile}
-    for t in tile:
-        sums[t].add_incoming(w.zero(), entry)
-    a_vectors = [w.load(w.at(row, k)) for row in a_rows]
-    new = {}
-    for j in range(DOT_COLUMNS):
-        b_vector = w.load(w.at(b_rows[j], k))
-        for i in range(rows):
-            new[i, j] = w.multiply_add(a_vectors[i], b_vector, sums[i, j])
+    new = step(lambda row: w.load(w.at(row, k)), sums)
     following = builder.add(k, INT64(w.lanes))
-    k.add_incoming(following, loop)
+    join_phi(k, (INT64(0), entry), (following, loop))
     for t in tile:
-        sums[t].add_incoming(new[t], loop)
-    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+        join_phi(sums[t], (w.zero(), entry), (new[t], loop))
+    builder.cbranch(builder.icmp_signed("<", following, whole), loop, rest)
+
+    builder.position_at_end(rest)
+    summed = {t: join_phi(builder.phi(w.vector), (w.zero(), entry), (new[t], loop)) for t in tile}
+    builder.cbranch(builder.icmp_signed("<", whole, depth), tail, done)
+    builder.position_at_end(tail)
+    last = step(lambda row: w.load_first(w.at(row, whole), builder.sub(depth, whole)), summed)
+    builder.branch(done)
 
     builder.position_at_end(done)
+    total = {t: join_phi(builder.phi(w.vector), (summed[t], rest), (last[t], tail)) for t in tile}
     for i in range(rows):
-        four = w.sum_lanes_of_four([new[i, j] for j in range(DOT_COLUMNS)])
+        four = w.sum_lanes_of_four([total[i, j] for j in range(DOT_COLUMNS)])
         w.store(four, w.at(out, i * DOT_COLUMNS))
     builder.ret_void()
     return function
@@ -207,24 +223,23 @@ def outer_tile(_context: Any, rows: Any, vectors: Any, depth: Any, a: Any, ao: A
 
 
 @intrinsic
-def dot_tile(_context: Any, rows: Any, depth: Any, a: Any, ao: Any, lda: Any, b: Any, bo: Any, ldb: Any,
-             out: Any) -> Any:  # fmt: skip
-    """out[4 i + j] = sum over k < depth of A[i, k] B[j, k] for i < rows, j < 4.
+def dot_tile(_context: Any, rows: Any, columns: Any, depth: Any, a: Any, ao: Any, lda: Any, b: Any, bo: Any,
+             ldb: Any, out: Any) -> Any:  # fmt: skip
+    """out[4 i + j] = sum over k < depth of A[i, k] B[j, k] for i < rows, j < columns.
 
     A[i, k] = a[ao + i * lda + k], B[j, k] = b[bo + j * ldb + k]; contiguous arrays of one type.
-    rows: 1 to max_dot_rows(); depth: 1 and more, taken in whole vectors, so that the numbers beyond it, up
-    to a multiple of the lanes, must be there, finite in both, and zero in one of them.
+    rows: 1 to max_dot_rows(); columns: 1 to 4 (out is written for 4); depth: any.
     """
     n = types.intp
-    signature = types.void(n, n, a, n, n, b, n, n, out)
+    signature = types.void(n, n, n, a, n, n, b, n, n, out)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         types_of = signature.args
         variants = {i: _dot_function(builder.module, a.dtype, i) for i in range(1, dot_rows() + 1)}
-        a_pointer = data_pointer(context, builder, types_of[2], args[2], args[3])
-        b_pointer = data_pointer(context, builder, types_of[5], args[5], args[6])
-        out_pointer = data_pointer(context, builder, types_of[8], args[8], INT64(0))
-        call = [args[1], a_pointer, args[4], b_pointer, args[7], out_pointer]
+        a_pointer = data_pointer(context, builder, types_of[3], args[3], args[4])
+        b_pointer = data_pointer(context, builder, types_of[6], args[6], args[7])
+        out_pointer = data_pointer(context, builder, types_of[9], args[9], INT64(0))
+        call = [args[1], args[2], a_pointer, args[5], b_pointer, args[8], out_pointer]
         _call_variant(builder, args[0], variants, call)
         return context.get_dummy_value()
 

@@ -18,7 +18,7 @@ from pycaffe_lite.kernels._block import dot_block, multiply_block, pack_rows, ro
 from pycaffe_lite.kernels._image import Geometry, Window, gather, scatter
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, parallel_kernel
 from pycaffe_lite.kernels._scratch import scratch
-from pycaffe_lite.kernels._simd import copy_run, take_task, target, vector_lanes, zero_run
+from pycaffe_lite.kernels._simd import copy_run, take_task, target, vector_lanes
 
 __all__ = ["End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
 
@@ -268,7 +268,7 @@ def backward_weights(x: Array, dy: Array, dw: Array, window: Window) -> None:
     width = max(4, width)
     tasks = g.group * -(-rows // height) * -(-K // width)
     ld = GATHER_COLUMNS + 3 * target().lanes(dw.itemsize)
-    memory = _memory(dw.dtype, min(threads, tasks), (height + width + 4) * ld + 64)
+    memory = _memory(dw.dtype, min(threads, tasks), (height + width) * ld + 64)
     _backward_weights(
         x.reshape(-1), dy.reshape(-1), dw.reshape(-1), g, height, width, np.zeros(1, np.int64), memory
     )
@@ -298,7 +298,6 @@ def _backward_weights(
     for worker in prange(memory.shape[0]):
         tile = memory[worker][:64]
         gradient, piece = memory[worker][64:], memory[worker][64 + height * ld :]
-        piece[: (width + 4) * ld] = 0
         task = take_task(counter)
         while task < g.group * row_blocks * k_blocks:
             group, i0 = task // (row_blocks * k_blocks), task // k_blocks % row_blocks * height
@@ -308,13 +307,9 @@ def _backward_weights(
                 j1 = min(columns, j0 + GATHER_COLUMNS)
                 gather_gradient(dy, g, group * rows + i0, count, j0, j1, gradient, ld)
                 gather(x, g, group * (g.C // g.group), k0, k1, j0, j1, piece, ld)
-                for r in range(count):
-                    zero_run(gradient, r * ld + j1 - j0, 1)
-                for r in range(k1 - k0):
-                    zero_run(piece, r * ld + j1 - j0, 1)
                 dot_block(
                     gradient, 0, ld, count, piece, 0, ld, k1 - k0, j1 - j0,
-                    dw, (group * rows + i0) * K + k0, K, tile,
+                    dw, (group * rows + i0) * K + k0, K, True, tile,
                 )  # fmt: skip
             task = take_task(counter)
 
