@@ -1,0 +1,70 @@
+"""Sums, products and maxima of arrays of one size, value by value; all flat.
+
+Each function takes in one more array, or the first two at once: however many bottoms there are, no
+intermediate arrays are made.
+"""
+
+from numba import prange
+
+from pycaffe_lite.kernels._jit import Array, parallel_kernel
+
+
+@parallel_kernel
+def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array) -> None:
+    """y[i] = a_coeff a[i] + b_coeff b[i].  All arrays: (count,); y may be a or b."""
+    T = a.dtype.type
+    p, q = T(a_coeff), T(b_coeff)
+    for i in prange(y.size):
+        y[i] = p * a[i] + q * b[i]
+
+
+@parallel_kernel
+def scale(x: Array, coeff: float, y: Array) -> None:
+    """y[i] = coeff x[i].  x, y: (count,); y may be x."""
+    T = x.dtype.type
+    p = T(coeff)
+    for i in prange(y.size):
+        y[i] = p * x[i]
+
+
+@parallel_kernel
+def product(a: Array, b: Array, y: Array) -> None:
+    """y[i] = a[i] b[i].  All: (count,); y may be a or b."""
+    for i in prange(y.size):
+        y[i] = a[i] * b[i]
+
+
+@parallel_kernel
+def quotient_product(y: Array, x: Array, dy: Array, dx: Array) -> None:
+    """dx[i] = y[i] / x[i] dy[i]: the gradient of a product y of which x is one factor.  All: (count,)."""
+    for i in prange(y.size):
+        dx[i] = y[i] / x[i] * dy[i]
+
+
+@parallel_kernel
+def maximum(a: Array, b: Array, y: Array, winner: Array) -> None:
+    """y[i] = a[i] if a[i] > b[i] else b[i]; winner[i] = 0 or 1: equal values are b's.
+
+    All: (count,), winner int32; y may be a or b.
+    """
+    for i in prange(y.size):
+        first = a[i] > b[i]
+        y[i] = a[i] if first else b[i]
+        winner[i] = 0 if first else 1
+
+
+@parallel_kernel
+def maximum_with(x: Array, index: int, y: Array, winner: Array) -> None:
+    """y[i] = x[i] and winner[i] = index where x[i] > y[i].  All arrays: (count,), winner int32."""
+    for i in prange(y.size):
+        if x[i] > y[i]:
+            y[i] = x[i]
+            winner[i] = index
+
+
+@parallel_kernel
+def maximum_gradient(winner: Array, index: int, dy: Array, dx: Array) -> None:
+    """dx[i] = dy[i] where winner[i] is index, else 0.  All arrays: (count,), winner int32."""
+    T = dy.dtype.type
+    for i in prange(dx.size):
+        dx[i] = dy[i] if winner[i] == index else T(0)

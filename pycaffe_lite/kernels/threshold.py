@@ -1,0 +1,14 @@
+"""Comparison with a threshold over flat arrays."""
+
+from numba import prange
+
+from pycaffe_lite.kernels._jit import Array, parallel_kernel
+
+
+@parallel_kernel
+def forward(x: Array, threshold: float, y: Array) -> None:
+    """y[i] = 1 if x[i] > threshold else 0.  x, y: (count,); y may be x."""
+    T = x.dtype.type
+    t = T(threshold)
+    for i in prange(x.size):
+        y[i] = T(x[i] > t)
