@@ -1,0 +1,36 @@
+"""Compiles proto/caffe.proto when the package is built or installed, also in a checkout (`pip install -e .`)."""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).parent
+SCHEMA = HERE / "proto" / "caffe.proto"
+TARGET = HERE / "pycaffe_lite" / "proto"
+
+
+def compile_schema() -> None:
+    """Writes caffe.desc, the schema's descriptors, and caffe_pb2.pyi, its types, into the package."""
+    from grpc_tools import protoc
+
+    arguments = [
+        "protoc",
+        f"--proto_path={SCHEMA.parent}",
+        f"--descriptor_set_out={TARGET / 'caffe.desc'}",
+        f"--pyi_out={TARGET}",
+        SCHEMA.name,
+    ]
+    if protoc.main(arguments) != 0:
+        raise SystemExit(f"cannot compile {SCHEMA}")
+
+
+class BuildWithSchema(build_py):
+    """The usual build, with the schema compiled before it."""
+
+    def run(self) -> None:
+        compile_schema()
+        super().run()
+
+
+setup(cmdclass={"build_py": BuildWithSchema})

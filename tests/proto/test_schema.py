@@ -1,0 +1,116 @@
+"""The schema is Caffe's to the last field, and lives beside other copies of it."""
+
+import csv
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FieldDescriptor
+
+from pycaffe_lite.proto import caffe_pb2
+
+TABLES = Path(__file__).parents[1] / "data" / "schema"
+
+
+def table(name: str) -> set[tuple[str, ...]]:
+    with open(TABLES / name, newline="") as file:
+        return {tuple(row) for row in list(csv.reader(file, delimiter="\t"))[1:]}
+
+
+def schema() -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto()
+    caffe_pb2.DESCRIPTOR.CopyToProto(file)
+    return file
+
+
+TYPES = {
+    number: name.removeprefix("TYPE_").lower()
+    for name, number in vars(FieldDescriptor).items()
+    if name.startswith("TYPE_")
+}
+
+
+def field_row(message: str, field: descriptor_pb2.FieldDescriptorProto) -> tuple[str, ...]:
+    kind = TYPES[field.type]
+    if kind in ("message", "enum"):
+        kind += ":" + field.type_name.removeprefix(".caffe.")
+    label = {1: "optional", 2: "required", 3: "repeated"}[field.label]
+    yes = {True: "true", False: "false"}
+    return (
+        message,
+        field.name,
+        str(field.number),
+        label,
+        kind,
+        field.default_value,
+        yes[field.options.packed],
+        yes[field.options.deprecated],
+        "",
+    )
+
+
+def with_float_default(row: tuple[str, ...]) -> tuple[str, ...]:
+    """The default of a float field as the nearest float32, however it is written."""
+    if row[4] == "float" and row[5]:
+        return (*row[:5], str(np.float32(row[5])), *row[6:])
+    return row
+
+
+def test_every_field_both_ways():
+    built = {field_row(m.name, field) for m in schema().message_type for field in m.field}
+    expected = {with_float_default(row) for row in table("caffe_proto_fields.tsv")}
+    assert {with_float_default(row) for row in built} == expected
+
+
+def test_every_enum_value_both_ways():
+    file = schema()
+    scopes = [("(file)", file.enum_type)] + [(m.name, m.enum_type) for m in file.message_type]
+    built = {
+        (scope, enum.name, value.name, str(value.number), "true" if value.options.deprecated else "false")
+        for scope, enums in scopes
+        for enum in enums
+        for value in enum.value
+    }
+    assert built == table("caffe_proto_enums.tsv")
+
+
+def test_enums_are_reached_as_in_generated_code():
+    assert (caffe_pb2.TRAIN, caffe_pb2.TEST) == (0, 1)
+    assert caffe_pb2.Phase.Value("TEST") == 1
+    assert caffe_pb2.PoolingParameter.AVE == 1
+    assert caffe_pb2.SolverParameter.SolverMode.Name(1) == "GPU"
+
+
+def test_messages_pickle():
+    layer = caffe_pb2.LayerParameter(name="ip1", param=[caffe_pb2.ParamSpec(lr_mult=2)])
+    assert pickle.loads(pickle.dumps(layer)) == layer
+
+
+@pytest.mark.parametrize("order", ["ours first", "theirs first"])
+def test_another_copy_in_the_default_pool(order):
+    """The real Caffe registers the same names in protobuf's default pool; neither disturbs the other."""
+    ours = "from pycaffe_lite.proto import caffe_pb2"
+    theirs = (
+        "from google.protobuf import descriptor_pb2, descriptor_pool, message_factory\n"
+        "file = descriptor_pb2.FileDescriptorProto(name='caffe.proto', package='caffe')\n"
+        "file.message_type.add(name='NetParameter').field.add(name='mine', number=1, type=9, label=1)\n"
+        "pool = descriptor_pool.Default()\n"
+        "pool.Add(file)\n"
+        "theirs = message_factory.GetMessageClass(pool.FindMessageTypeByName('caffe.NetParameter'))"
+    )
+    parts = [ours, theirs] if order == "ours first" else [theirs, ours]
+    check = "assert theirs(mine='x').mine == 'x' and caffe_pb2.NetParameter(name='y').name == 'y'"
+    subprocess.run([sys.executable, "-c", "\n".join([*parts, check])], check=True)
+
+
+def test_a_bare_checkout_is_told_what_to_do(tmp_path):
+    with pytest.raises(ImportError) as raised:
+        caffe_pb2._load(tmp_path / "caffe.desc")
+    assert str(raised.value) == (
+        f"{tmp_path / 'caffe.desc'} is missing: it is made from proto/caffe.proto when the package is "
+        "installed; in a checkout run `pip install -e .` first"
+    )
