@@ -84,13 +84,13 @@ def _positive_unitball(shape: Shape, filler: caffe_pb2.FillerParameter, stream: 
 
 def _xavier(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
     """U[−a, a] with a = √(3/n), n by `variance_norm`: Glorot and Bengio, 2010."""
-    bound = np.sqrt(np.float32(3) / _fan("xavier", shape, filler.variance_norm))
+    bound = np.sqrt(np.float32(3) / np.float32(_fan("xavier", shape, filler.variance_norm)))
     return _draw_uniform("xavier", _count(shape), -bound, bound, stream)
 
 
 def _msra(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
     """N(0, 2/n), n by `variance_norm`: He, Zhang, Ren and Sun, 2015."""
-    std = np.sqrt(np.float32(2) / _fan("msra", shape, filler.variance_norm))
+    std = np.sqrt(np.float32(2) / np.float32(_fan("msra", shape, filler.variance_norm)))
     return stream.normal(_count(shape), 0, std)
 
 
@@ -126,15 +126,15 @@ def _rows(name: str, shape: Shape) -> int:
     return shape[0]
 
 
-def _fan(name: str, shape: Shape, norm: int) -> np.float32:
+def _fan(name: str, shape: Shape, norm: int) -> float:
     """How many values one output has (fan in), how many one input has (fan out), or the mean of both."""
     fan_in = _count(shape) // _rows(name, shape)
     fan_out = _count(shape) // (shape[1] if len(shape) > 1 else 1)
     if norm == caffe_pb2.FillerParameter.FAN_OUT:
-        return np.float32(fan_out)
+        return fan_out
     if norm == caffe_pb2.FillerParameter.AVERAGE:
-        return np.float32(fan_in + fan_out) / np.float32(2)
-    return np.float32(fan_in)
+        return (fan_in + fan_out) / 2
+    return fan_in
 
 
 def _draw_uniform(
