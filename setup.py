@@ -1,4 +1,4 @@
-"""Compiles proto/caffe.proto when the package is built or installed, also in a checkout (`pip install -e .`)."""
+"""Compiles proto/caffe.proto whenever the package is built or installed, a checkout (`-e .`) included."""
 
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class BuildWithSchema(build_py):
     """The usual build, with the schema compiled before it."""
 
     def run(self) -> None:
+        """Compiles, then builds as usual."""
         compile_schema()
         super().run()
 
