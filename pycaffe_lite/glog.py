@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 LOGGER = logging.getLogger("pycaffe_lite")
+_LEVELS = [logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL]
 LETTERS = {logging.DEBUG: "I", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E"}
 
 
@@ -34,8 +35,18 @@ class GlogFormatter(logging.Formatter):
 def minimum_level() -> int:
     """The lowest level to show, from GLOG_minloglevel (0 info, 1 warning, 2 error, 3 fatal) as in Caffe."""
     given = os.environ.get("GLOG_minloglevel", "0")  # noqa: SIM112: glog's own spelling
-    levels = [logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL]
-    return levels[min(int(given), 3)] if given.isdigit() else logging.INFO
+    return _LEVELS[min(int(given), 3)] if given.isdigit() else logging.INFO
+
+
+def init_log(level: int = 0, stderr: bool = True) -> None:
+    """pycaffe's call: sends the log to stderr from `level` on (0 info, 1 warning, 2 error, 3 fatal)."""
+    if stderr:
+        log_to_stderr(_LEVELS[min(level, 3)])
+
+
+def log(message: str) -> None:
+    """pycaffe's call: writes an INFO line."""
+    LOGGER.info("%s", message, stacklevel=2)
 
 
 def log_to_stderr(level: int | None = None) -> None:
