@@ -17,7 +17,10 @@ def forward(x: Array, alpha: float, y: Array) -> None:
 
 @parallel_kernel
 def backward(x: Array, y: Array, dy: Array, alpha: float, dx: Array) -> None:
-    """dx[i] = dy[i] if x[i] > 0 else dy[i] (alpha + y[i]).  All arrays: (count,); x may be y, dx may be dy."""
+    """dx[i] = dy[i] if x[i] > 0 else dy[i] (alpha + y[i]).
+
+    All arrays: (count,); x may be y, dx may be dy.
+    """
     T = x.dtype.type
     a = T(alpha)
     for i in prange(x.size):

@@ -1,3 +1,30 @@
 """The layer types; importing this room registers them all."""
 
+from pycaffe_lite.layers import absval as absval
+from pycaffe_lite.layers import argmax as argmax
+from pycaffe_lite.layers import batch_reindex as batch_reindex
+from pycaffe_lite.layers import bnll as bnll
+from pycaffe_lite.layers import clip as clip
+from pycaffe_lite.layers import concat as concat
+from pycaffe_lite.layers import crop as crop
+from pycaffe_lite.layers import eltwise as eltwise
+from pycaffe_lite.layers import elu as elu
+from pycaffe_lite.layers import embed as embed
+from pycaffe_lite.layers import exp as exp
+from pycaffe_lite.layers import filter as filter
+from pycaffe_lite.layers import flatten as flatten
 from pycaffe_lite.layers import input as input
+from pycaffe_lite.layers import log as log
+from pycaffe_lite.layers import parameter as parameter
+from pycaffe_lite.layers import power as power
+from pycaffe_lite.layers import prelu as prelu
+from pycaffe_lite.layers import python as python
+from pycaffe_lite.layers import reduction as reduction
+from pycaffe_lite.layers import reshape as reshape
+from pycaffe_lite.layers import sigmoid as sigmoid
+from pycaffe_lite.layers import silence as silence
+from pycaffe_lite.layers import slice as slice
+from pycaffe_lite.layers import swish as swish
+from pycaffe_lite.layers import tanh as tanh
+from pycaffe_lite.layers import threshold as threshold
+from pycaffe_lite.layers import tile as tile

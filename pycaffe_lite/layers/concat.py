@@ -1,0 +1,77 @@
+"""Concat: blobs joined along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pycaffe_lite.blob import Array
+from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.in_place import refuse_in_place
+from pycaffe_lite.layers.registry import register_layer
+from pycaffe_lite.proto import caffe_pb2
+
+
+@register_layer("Concat", param="concat_param")
+class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
+    """The bottoms, one after another along `axis`; dx of each is its part of dy.
+
+    `concat_dim` is the old name of the axis, which it does not count from the end.
+
+    Bottom: one or more, equal in all axes but `axis`: (n, c_1, h, w), ..., (n, c_K, h, w) for axis 1.
+    Top: y, (n, c_1 + ... + c_K, h, w). A single bottom shares its data and diff with the top.
+    Raises LayerError for both axis and concat_dim, an axis that there is not, bottoms that do not fit,
+    and, for several bottoms, in place.
+    Source: BVLC/caffe src/caffe/layers/concat_layer.cpp
+    """
+
+    min_bottoms = 1
+    exact_tops = 1
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        if self.param.HasField("axis") and self.param.HasField("concat_dim"):
+            raise self.error("takes either axis or concat_dim, not both")
+        if len(bottom) > 1:
+            refuse_in_place(self, bottom, top)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        first = bottom[0].shape
+        if self.param.HasField("concat_dim"):
+            self.axis = self.param.concat_dim
+            if self.axis >= len(first):
+                raise self.error(f"concat_dim {self.axis} is out of range for a bottom of shape {first}")
+        else:
+            self.axis = bottom[0].canonical_axis(self.param.axis)
+        for i, blob in enumerate(bottom):
+            if self._without_axis(blob.shape) != self._without_axis(first) or len(blob.shape) != len(first):
+                raise self.error(
+                    f"needs bottoms that are equal in all axes but {self.axis}, "
+                    f"got {first} for bottom 0 and {blob.shape} for bottom {i}"
+                )
+        length = sum(blob.shape[self.axis] for blob in bottom)
+        top[0].reshape((*first[: self.axis], length, *first[self.axis + 1 :]))
+        if len(bottom) == 1:
+            top[0].share_data(bottom[0])
+            top[0].share_diff(bottom[0])
+
+    def _without_axis(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape[: self.axis] + shape[self.axis + 1 :]
+
+    def _parts(self, bottom: Blobs, joined: Array) -> Iterator[Array]:
+        """The bottoms' parts of the top's data or diff."""
+        start = 0
+        for blob in bottom:
+            stop = start + blob.shape[self.axis]
+            yield joined[(slice(None),) * self.axis + (slice(start, stop),)]
+            start = stop
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if len(bottom) > 1:
+            for blob, part in zip(bottom, self._parts(bottom, top[0].data), strict=True):
+                part[...] = blob.data
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if len(bottom) > 1:
+            parts = self._parts(bottom, top[0].diff)
+            for blob, part, wanted in zip(bottom, parts, propagate_down, strict=True):
+                if wanted:
+                    blob.diff[...] = part
