@@ -13,6 +13,7 @@ from pycaffe_lite import fillers
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.io.blobproto import array_of
+from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.proto import caffe_pb2
 
 Blobs = Sequence[Blob]
@@ -65,6 +66,11 @@ class Layer(Generic[P]):
     # A loss layer has default weight 1, and gets a top of its own where the prototxt names none.
     is_loss: ClassVar[bool] = False
     auto_tops: ClassVar[bool] = False
+    # Fusion (net/fusion.py): whether `forward_with_end` is there; whether the layer ends a run of fused
+    # layers, being no affine map; whether backward needs nothing that only an own forward would keep.
+    takes_end: ClassVar[bool] = False
+    is_activation: ClassVar[bool] = False
+    end_serves_backward: ClassVar[bool] = False
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter, param: P, context: LayerContext) -> None:
         self.layer_param = layer_param
@@ -115,6 +121,18 @@ class Layer(Generic[P]):
     def set_state(self, state: bytes) -> None:
         """Goes on from where `state()` was taken."""
         raise self.error("has no state to restore")
+
+    def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
+        """As `forward`, with what `end` says done to each value of the top before it is stored."""
+        raise NotImplementedError
+
+    def can_be_end(self, top: Blobs) -> bool:
+        """Whether `as_end` says all that forward does, for a layer that works in place on this top."""
+        return False
+
+    def as_end(self, top: Blobs) -> End:
+        """What forward does to each channel (axis 1), from the learnable blobs as they are now."""
+        raise NotImplementedError
 
     # ------------------------------------------------------- for the types' use
 

@@ -18,6 +18,7 @@ from pycaffe_lite.errors import ArgumentError, LayerError, NetError
 from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
+from pycaffe_lite.net.fusion import end_of, fused_runs
 from pycaffe_lite.net.graph import Graph
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
@@ -115,6 +116,7 @@ class Net:
             build_net=lambda inner: Net.from_document(Document(inner, path=document.path), dtype=dtype),
             force_backward=param.force_backward,
         )
+        self._fused_runs = fused_runs(self._graph.nodes)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -216,6 +218,9 @@ class Net:
 
     def _forward(self, start: int, end: int) -> float:
         """Runs layers `start` to `end`, both included; returns their part of the loss."""
+        whole = start == 0 and end == len(self._graph.nodes) - 1
+        if whole and not (self.debug_info or self._before_forward or self._after_forward):
+            return self._forward_unwatched()
         loss = 0.0
         for i in range(start, end + 1):
             for callback in self._before_forward:
@@ -228,6 +233,21 @@ class Net:
                 self._debug.after_forward(i)
             for callback in self._after_forward:
                 callback(i)
+        return loss
+
+    def _forward_unwatched(self) -> float:
+        """Runs all layers, those in fused runs by one kernel: nobody looks between them."""
+        loss, i, nodes = 0.0, 0, self._graph.nodes
+        while i < len(nodes):
+            node, end = nodes[i], self._fused_runs.get(i, i + 1)
+            for k in range(i, end):
+                self._reshape_layer(k)
+            if end > i + 1:
+                node.layer.forward_with_end(node.bottom, node.top, end_of(nodes[i + 1 : end]))
+            else:
+                node.layer.forward(node.bottom, node.top)
+                loss += node.layer.loss(node.top)
+            i = end
         return loss
 
     def _backward(self, start: int, end: int) -> None:
