@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import PycaffeError, WeightsError
@@ -18,6 +19,8 @@ from pycaffe_lite.io.wireblob import blob_parts, read_blob, size_of, write_part
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Message)
 
 # Fields of NetParameter.
 _NET_NAME, _NET_LAYERS, _NET_LAYER = 1, 2, 100
@@ -133,17 +136,22 @@ def _whole(buffer: Bytes, field: wire.Field) -> bytes:
 
 
 def layer_message(layer: StoredLayer) -> caffe_pb2.LayerParameter | caffe_pb2.V1LayerParameter:
-    """The layer's message without its blobs, with every field that our schema can make sense of.
+    """The layer's message without its blobs, with every field that our schema can make sense of."""
+    if layer.version == 2:
+        return _parse_what_parses(caffe_pb2.LayerParameter, layer.rest)
+    return _parse_what_parses(caffe_pb2.V1LayerParameter, layer.rest)
 
-    A fork's field may share its number with one of Caffe's and hold something else: where the bytes do not
-    parse, that field alone is left out.
+
+def _parse_what_parses(message_class: type[M], data: bytes) -> M:
+    """The message in `data`, without the fields that do not parse.
+
+    A fork's field may share its number with one of Caffe's and hold something else.
     """
-    message_class = caffe_pb2.LayerParameter if layer.version == 2 else caffe_pb2.V1LayerParameter
     try:
-        return message_class.FromString(layer.rest)
+        return message_class.FromString(data)
     except DecodeError:
         message = message_class()
-    buffer = wire.view_of(layer.rest)
+    buffer = wire.view_of(data)
     for field in wire.fields(buffer, 0, len(buffer)):
         with contextlib.suppress(DecodeError):
             message.MergeFrom(message_class.FromString(_whole(buffer, field)))

@@ -18,7 +18,8 @@ _LEGACY_DIMS = (1, 2, 3, 4)  # num, channels, height, width
 _DATA, _DIFF, _SHAPE, _DOUBLE_DATA, _DOUBLE_DIFF = 5, 6, 7, 8, 9
 _DIM = 1
 
-_FLOAT, _DOUBLE = np.dtype("<f4"), np.dtype("<f8")
+_FLOAT: np.dtype = np.dtype("<f4")
+_DOUBLE: np.dtype = np.dtype("<f8")
 _DTYPES = {_DATA: _FLOAT, _DIFF: _FLOAT, _DOUBLE_DATA: _DOUBLE, _DOUBLE_DIFF: _DOUBLE}
 
 
