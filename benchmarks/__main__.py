@@ -1,0 +1,83 @@
+"""Measures pycaffe-lite, PyTorch and ONNX Runtime on the same work: `python -m benchmarks --help`.
+
+Every rival runs in processes of its own, in turn, round after round: on a shared machine only ratios within
+a round mean something. Needs the extra: `pip install -e .[bench]`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+import click
+
+from benchmarks.net_files import build, flops
+from benchmarks.works import BY_NAME, WORKS, Work
+from pycaffe_lite.cli.device_query import _processor
+from pycaffe_lite.kernels._threads import available_cores
+
+HEADER = "| work | ours ms | PyTorch ms | ratio | ONNX Runtime ms | ratio | GFLOP/s | of FMA peak |"
+
+
+def measure(rival: str, work: str, threads: int, seconds: float) -> dict[str, float]:
+    """Runs one worker process to its end."""
+    arguments = [rival, work, str(threads), str(seconds)]
+    threads_by_name = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.worker", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **threads_by_name},
+        check=False,
+    )
+    if done.returncode:
+        raise click.ClickException(f"{rival} failed on {work}:\n{done.stderr}")
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[WORK]...", type=click.Choice(list(BY_NAME)))
+@click.option("--threads", type=int, default=available_cores(), show_default=True)
+@click.option("--rounds", type=int, default=5, show_default=True)
+@click.option("--seconds", type=float, default=2.0, show_default=True, help="Of each measurement.")
+@click.option("--rivals", default="torch,onnx", show_default=True, help="Whom to measure against.")
+def main(names: tuple[str, ...], threads: int, rounds: int, seconds: float, rivals: str) -> None:
+    """Prints a table: medians over the rounds, and the median ratio of each rival's time to ours."""
+    works = [BY_NAME[name] for name in names] or WORKS
+    others = [rival for rival in rivals.split(",") if rival]
+    peak = statistics.median(measure("peak", "-", threads, 0)["gflops"] for _ in range(3))
+    click.echo(f"{_processor()}, {threads} threads, FMA peak {peak:.0f} GFLOP/s, {rounds} rounds\n")
+    click.echo(HEADER)
+    click.echo("|" + " --- |" * HEADER.count(" |"))
+    for work in works:
+        click.echo(row(work, others, threads, rounds, seconds, peak))
+
+
+def row(work: Work, rivals: list[str], threads: int, rounds: int, seconds: float, peak: float) -> str:
+    """One line of the table."""
+    times: dict[str, list[float]] = {rival: [] for rival in ("ours", *rivals)}
+    if work.train:
+        times.pop("onnx", None)  # it does not train
+    for _ in range(rounds):
+        for rival in times:
+            times[rival].append(measure(rival, work.name, threads, seconds)["ms"])
+    cells = [work.title, f"{statistics.median(times['ours']):.2f}"]
+    for rival in ("torch", "onnx"):
+        if rival in times:
+            ratio = statistics.median(b / a for a, b in zip(times["ours"], times[rival], strict=True))
+            cells += [f"{statistics.median(times[rival]):.2f}", f"{ratio:.2f}"]
+        else:
+            cells += ["-", "-"]
+    speed = flops(build(work), work.train) / statistics.median(times["ours"]) / 1e6
+    cells += [f"{speed:.0f}", f"{100 * speed / peak:.0f} %"]
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Fused runs give the same blobs, and are off for whoever looks between layers."""
+
+import numpy as np
+import pytest
+
+from pycaffe_lite import random
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
+
+HEAD = """
+    layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }
+    layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y'
+            convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: 'gaussian' std: 0.3 } %s } }
+"""
+BIAS = "bias_filler { type: 'uniform' min: -1 max: 1 }"
+NO_BIAS = "bias_term: false"
+RELU = "layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'y' relu_param { negative_slope: 0.1 } }"
+NORM = "layer { name: 'bn' type: 'BatchNorm' bottom: 'y' top: 'y' }"
+SCALE = """layer { name: 'scale' type: 'Scale' bottom: 'y' top: 'y'
+    scale_param { bias_term: true filler { type: 'uniform' min: 0.5 max: 2 } bias_filler { type: 'uniform' } } }"""
+PLUS = "layer { name: 'plus' type: 'Bias' bottom: 'y' top: 'y' bias_param { filler { type: 'uniform' } } }"
+DROP = "layer { name: 'drop' type: 'Dropout' bottom: 'y' top: 'y' }"
+INNER = """layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param {
+    num_output: 5 weight_filler { type: 'xavier' } bias_filler { type: 'uniform' } } }"""
+
+
+def build(text: str, phase: str = "TEST") -> Net:
+    random.set_random_seed(3)
+    net = Net.from_document(parse(f"state {{ phase: {phase} }} {text}", caffe_pb2.NetParameter))
+    random_state = np.random.RandomState(1)
+    net.blobs["x"].data[...] = random_state.randn(*net.blobs["x"].shape)
+    if "bn" in net.params:
+        mean, variance, factor = net.params["bn"]
+        mean.data[...] = random_state.randn(4)
+        variance.data[...] = random_state.rand(4) + 0.5
+        factor.data[...] = 2
+    return net
+
+
+def run_watched(net: Net) -> None:
+    net.before_forward(lambda i: None)
+    net.forward()
+    net._before_forward.clear()
+
+
+@pytest.mark.parametrize("bias", [BIAS, NO_BIAS])
+@pytest.mark.parametrize(
+    "followers",
+    [[RELU], [NORM], [NORM, SCALE], [NORM, SCALE, RELU], [SCALE, PLUS], [PLUS, RELU], [DROP], [RELU, DROP]],
+    ids=lambda layers: "+".join(layer.split("'")[1] for layer in layers),
+)
+def test_same_values_as_layer_by_layer(followers, bias):
+    net = build(HEAD % bias + " ".join(followers))
+    assert net._fused_runs, "nothing was fused"
+    run_watched(net)
+    expected = net.blobs["y"].data.copy()
+    net.blobs["y"].data.fill(np.nan)
+    net.forward()
+    np.testing.assert_allclose(net.blobs["y"].data, expected, rtol=2e-6, atol=2e-6)
+
+
+def test_inner_product():
+    net = build(HEAD % BIAS + INNER.replace("'y'", "'z'") + RELU.replace("'y'", "'z'"))
+    run_watched(net)
+    expected = net.blobs["z"].data.copy()
+    net.forward()
+    np.testing.assert_allclose(net.blobs["z"].data, expected, rtol=2e-6, atol=2e-6)
+
+
+def test_weights_may_change_between_calls():
+    net = build(HEAD % BIAS + NORM + SCALE + RELU)
+    net.forward()
+    for name in ("conv", "bn", "scale"):
+        net.params[name][0].data[...] *= 1.5
+    net.forward()
+    fused = net.blobs["y"].data.copy()
+    run_watched(net)
+    np.testing.assert_allclose(fused, net.blobs["y"].data, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "phase"),
+    [
+        (HEAD % BIAS + NORM, "TRAIN"),  # batch statistics
+        (HEAD % BIAS + DROP, "TRAIN"),  # a mask
+        (HEAD % BIAS + RELU.replace("top: 'y'", "top: 'z'"), "TEST"),  # not in place: y is seen
+        (HEAD % BIAS + SCALE.replace("filler", "axis: 2 filler", 1), "TEST"),  # not per channel
+    ],
+)
+def test_what_cannot_be_fused(text, phase):
+    if "axis: 2" in text:
+        text = text.replace("axis: 2", "axis: 2 num_axes: 1")
+    assert not build(text, phase)._fused_runs
+
+
+def test_a_backward_pass_that_needs_the_input_prevents_it():
+    """Scale's gradient needs what it multiplied; ReLU's can do with the result."""
+    loss = """layer { name: 'l' type: 'InnerProduct' bottom: 'y' top: 'l' loss_weight: 1
+        inner_product_param { num_output: 1 weight_filler { type: 'xavier' } } }"""
+    assert not build(HEAD % BIAS + SCALE + loss)._fused_runs
+    assert build(HEAD % BIAS + RELU + loss)._fused_runs
+
+
+def test_gradients_are_those_of_the_unfused_net():
+    loss = """layer { name: 'l' type: 'InnerProduct' bottom: 'y' top: 'l' loss_weight: 1
+        inner_product_param { num_output: 1 weight_filler { type: 'xavier' } } }"""
+    net = build(HEAD % BIAS + RELU + loss, "TRAIN")
+    gradients = []
+    for watched in (False, True):
+        net.clear_param_diffs()
+        run_watched(net) if watched else net.forward()
+        net.backward()
+        gradients.append([blob.diff.copy() for blob in net.learnable_params])
+    for fused, plain in zip(*gradients, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=1e-5, atol=1e-6)
