@@ -1,4 +1,4 @@
-"""Weights and solver states in Caffe's HDF5 format, .caffemodel.h5 and .solverstate.h5; needs h5py.
+"""Weights and solver states in Caffe's HDF5 format, .caffemodel.h5 and .solverstate.h5.
 
 Weights: a group `data` with a group for each layer, in it a dataset for each blob by its index; with
 gradients, a group `diff` of the same build. A blob that its layer shares stands only with its owner.
@@ -9,28 +9,35 @@ Source: BVLC/caffe src/caffe/net.cpp (ToHDF5), src/caffe/solvers/sgd_solver.cpp 
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from pycaffe_lite.blob import MAX_AXES, MAX_COUNT, Blob
-from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, WeightsError
-from pycaffe_lite.io.files import StrPath, atomic_path, reason
+from pycaffe_lite.errors import PycaffeError, SnapshotError, WeightsError
+from pycaffe_lite.io.files import StrPath, atomic_write, read_bytes
+from pycaffe_lite.io.hdf5_format import (
+    SIGNATURE,
+    FormatError,
+    NewerFormatError,
+    Tree,
+    Values,
+    file_parts,
+    read_tree,
+)
 from pycaffe_lite.io.model import Array, Model, StoredBlob, StoredLayer
 from pycaffe_lite.io.state import SolverState
+from pycaffe_lite.io.wireblob import write_part
 from pycaffe_lite.proto import caffe_pb2
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Where exact continuation's state lies in a .solverstate.h5; Caffe passes over it.
-RESUME_PATH = "pycaffe_lite/resume"
+_RESUME_GROUP, _RESUME = "pycaffe_lite", "resume"
+# Far beyond any layer; what a damaged file may not exceed.
+_MAX_BLOBS = 256
 # Compressed datasets may be larger than their file; deflate packs at most this tightly.
 _MAX_COMPRESSION = 1032
-# Far beyond any layer; what a damaged file may not exceed.
-_MAX_BLOBS, _MAX_DEPTH = 256, 32
 
 
 def is_hdf5(path: StrPath) -> bool:
@@ -42,96 +49,7 @@ def is_hdf5(path: StrPath) -> bool:
         return False
 
 
-def _h5py(path: StrPath, error: type[PycaffeError]) -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise error(f"'{path}' is an HDF5 file, which needs h5py: pip install 'pycaffe-lite[hdf5]'") from None
-    return h5py
-
-
 # ------------------------------------------------------------------------------------------------ reading
-
-
-@contextlib.contextmanager
-def _reading(path: StrPath, kind: str, error: type[PycaffeError]) -> Iterator[_Reader]:
-    """Opens a file; whatever HDF5 finds wrong with it becomes one line that names it."""
-    h5py = _h5py(path, error)
-    try:
-        size = os.stat(path).st_size
-        with h5py.File(path, "r") as file:
-            yield _Reader(h5py, file, size)
-    except FileNotFoundError:
-        raise FileLookupError(f"no such file: '{path}'") from None
-    except PycaffeError as problem:
-        raise error(f"'{path}' is damaged or no {kind}: {problem}") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as problem:
-        # HDF5 reports damage as any of these.
-        said = reason(problem) if isinstance(problem, OSError) else str(problem)
-        raise error(f"'{path}' is damaged or no {kind}: {' '.join(said.split())}") from None
-
-
-class _Reader:
-    """Groups and datasets of one open file, checked before anything is allocated for them."""
-
-    def __init__(self, h5py: Any, file: Any, size: int) -> None:
-        self._h5py = h5py
-        self.root = file
-        self._size = size
-
-    def group(self, parent: Any, name: str) -> Any:
-        found = parent.get(name)
-        if not isinstance(found, self._h5py.Group):
-            raise PycaffeError(f"it has no group '{name}'")
-        return found
-
-    def groups(self, parent: Any) -> list[tuple[str, Any]]:
-        return [(name, item) for name, item in parent.items() if isinstance(item, self._h5py.Group)]
-
-    def array(self, parent: Any, name: str) -> Array:
-        """The values of a dataset of numbers as float32 (float64 where it is that)."""
-        dataset = self._dataset(parent, name)
-        values = np.empty(dataset.shape, np.float64 if dataset.dtype == np.float64 else np.float32)
-        if values.size:
-            dataset.read_direct(values)
-        return values
-
-    def raw(self, parent: Any, name: str) -> bytes:
-        """The values of a dataset as they are stored."""
-        return bytes(self._dataset(parent, name)[()].tobytes())
-
-    def _dataset(self, parent: Any, name: str) -> Any:
-        dataset = parent.get(name)
-        where = f"{parent.name.rstrip('/')}/{name}"
-        if not isinstance(dataset, self._h5py.Dataset):
-            raise PycaffeError(f"it has no values '{where}'")
-        shape = dataset.shape
-        if shape is None or dataset.dtype.kind not in "fiu":
-            raise PycaffeError(f"'{where}' holds no numbers")
-        count, packed = math.prod(shape), dataset.chunks is not None
-        if (
-            len(shape) > MAX_AXES
-            or count > MAX_COUNT
-            or count * dataset.dtype.itemsize > self._size * (_MAX_COMPRESSION if packed else 1)
-        ):
-            raise PycaffeError(f"'{where}' of shape {shape} does not fit into a file of {self._size} bytes")
-        return dataset
-
-    def integer(self, name: str) -> int:
-        """The one number of a dataset, at least 0."""
-        values = self.array(self.root, name)
-        if values.size != 1 or not values.ravel()[0] >= 0:
-            raise PycaffeError(f"'{name}' holds no count")
-        return int(values.ravel()[0])
-
-    def text(self, name: str) -> str:
-        dataset = self.root.get(name)
-        if not isinstance(dataset, self._h5py.Dataset) or dataset.shape != ():
-            raise PycaffeError(f"'{name}' holds no text")
-        if dataset.dtype.itemsize > self._size:
-            raise PycaffeError(f"'{name}' is longer than the file")
-        value = dataset[()]
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def read_model(path: StrPath) -> Model:
@@ -139,32 +57,34 @@ def read_model(path: StrPath) -> Model:
 
     Raises:
         FileLookupError: the file is not there.
-        WeightsError: it is truncated or no weights file, or h5py is missing.
+        WeightsError: it is truncated or no weights file; the message names the file.
     """
-    with _reading(path, ".caffemodel.h5", WeightsError) as file:
-        diffs = file.root.get("diff")
-        layers = tuple(_read_layers(file, "", file.group(file.root, "data"), diffs))
+    try:
+        tree = _read(path, WeightsError)
+        layers = tuple(_layers(_group(tree, "data"), tree.get("diff"), ""))
+    except FormatError as problem:
+        raise WeightsError(f"'{path}' is damaged or no .caffemodel.h5: {problem}") from None
     return Model("", layers, source=str(path), format="hdf5")
 
 
-def _read_layers(file: _Reader, prefix: str, group: Any, diffs: Any) -> Iterator[StoredLayer]:
+def _layers(data: Tree, diff: Tree | Values | None, prefix: str) -> Iterator[StoredLayer]:
     """The layers in a group. A layer's name may hold slashes: then HDF5 nests groups."""
-    for name, item in file.groups(group):
+    for name, group in data.items():
+        if not isinstance(group, dict):
+            continue
+        diffs = diff.get(name) if isinstance(diff, dict) else None
         blobs: dict[int, StoredBlob] = {}
-        for key in item:
-            if key.isascii() and key.isdigit():
-                if int(key) >= _MAX_BLOBS:
-                    raise PycaffeError(f"layer '{prefix}{name}' has a blob {key}")
-                data, path = file.array(item, key), f"{prefix}{name}/{key}"
-                diff = file.array(diffs, path) if diffs is not None and path in diffs else None
-                blobs[int(key)] = StoredBlob(data, diff)
-        inner = file.groups(item)
+        for key, item in group.items():
+            if key.isascii() and key.isdigit() and not isinstance(item, dict):
+                if len(key) > 3 or int(key) >= _MAX_BLOBS:
+                    raise FormatError(f"layer '{prefix}{name}' has a blob {key[:12]}")
+                stored_diff = _floats(diffs, key) if isinstance(diffs, dict) and key in diffs else None
+                blobs[int(key)] = StoredBlob(_floats(group, key), stored_diff)
+        inner = any(isinstance(item, dict) for item in group.values())
         if blobs or not inner:
             count = 1 + max(blobs, default=-1)
             yield StoredLayer(prefix + name, blobs=tuple(blobs.get(i) for i in range(count)))
-        if prefix.count("/") >= _MAX_DEPTH:
-            raise PycaffeError("its groups are nested too deeply")
-        yield from _read_layers(file, f"{prefix}{name}/", item, diffs)
+        yield from _layers(group, diffs, f"{prefix}{name}/")
 
 
 def read_state(path: StrPath) -> SolverState:
@@ -172,18 +92,87 @@ def read_state(path: StrPath) -> SolverState:
 
     Raises:
         FileLookupError: the file is not there.
-        SnapshotError: it is truncated or no solver state, or h5py is missing.
+        SnapshotError: it is truncated or no solver state; the message names the file.
     """
-    with _reading(path, ".solverstate.h5", SnapshotError) as file:
-        group = file.group(file.root, "history")
-        history = tuple(file.array(group, str(i)) for i in range(len(group)))
+    try:
+        tree = _read(path, SnapshotError)
+        history = _group(tree, "history")
+        learned_net, ours = tree.get("learned_net"), tree.get(_RESUME_GROUP)
+        if not isinstance(learned_net, bytes):
+            raise FormatError("'learned_net' holds no text")
+        resume = ours.get(_RESUME) if isinstance(ours, dict) else None
         return SolverState(
-            file.integer("iter"),
-            file.text("learned_net"),
-            file.integer("current_step"),
-            history,
-            file.raw(file.root, RESUME_PATH) if RESUME_PATH in file.root else None,
+            _count(tree, "iter"),
+            learned_net.decode("utf-8", "replace"),
+            _count(tree, "current_step"),
+            tuple(_floats(history, str(i)) for i in range(len(history))),
+            resume.tobytes() if isinstance(resume, np.ndarray) else None,
         )
+    except FormatError as problem:
+        raise SnapshotError(f"'{path}' is damaged or no .solverstate.h5: {problem}") from None
+
+
+def _read(path: StrPath, error: type[PycaffeError]) -> Tree:
+    data = read_bytes(path, error=error)
+    try:
+        return read_tree(data)
+    except NewerFormatError:
+        return _read_with_library(path, len(data), error)
+
+
+def _read_with_library(path: StrPath, size: int, error: type[PycaffeError]) -> Tree:
+    """Reads a file of the newer format, which has checksums against damage, with h5py."""
+    try:
+        import h5py
+    except ImportError:
+        raise error(
+            f"'{path}' is in HDF5's newer format, which needs h5py: pip install 'pycaffe-lite[hdf5]'"
+        ) from None
+    room = size * _MAX_COMPRESSION
+
+    def read_item(item: Any) -> Tree | Values:
+        nonlocal room
+        if isinstance(item, h5py.Group):
+            return {name: read_item(item[name]) for name in item}
+        room -= math.prod(item.shape or ()) * item.dtype.itemsize
+        if room < 0:
+            raise FormatError("it is smaller than what it claims to hold")
+        values = item[()]
+        return values if isinstance(values, bytes) else np.asarray(values)
+
+    try:
+        with h5py.File(path, "r") as file:
+            return {name: read_item(file[name]) for name in file}
+    except (OSError, RuntimeError, KeyError, TypeError, RecursionError) as problem:  # as the library has it
+        raise FormatError(" ".join(str(problem).split())) from None
+
+
+def _group(tree: Tree, name: str) -> Tree:
+    group = tree.get(name)
+    if not isinstance(group, dict):
+        raise FormatError(f"it has no group '{name}'")
+    return group
+
+
+def _floats(group: Tree, name: str) -> Array:
+    """A dataset of numbers, float64 where it is that, else float32."""
+    values = group.get(name)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise FormatError(f"'{name}' holds no numbers")
+    if values.ndim > MAX_AXES or values.size > MAX_COUNT:
+        raise FormatError(f"'{name}' has the impossible shape {values.shape}")
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
+
+
+def _count(tree: Tree, name: str) -> int:
+    """The one number of a dataset, at least 0."""
+    values = tree.get(name)
+    if not isinstance(values, np.ndarray) or values.size != 1 or values.dtype.kind not in "iu":
+        raise FormatError(f"'{name}' holds no count")
+    count = int(values.ravel()[0])
+    if count < 0:
+        raise FormatError(f"'{name}' is {count}")
+    return count
 
 
 # ------------------------------------------------------------------------------------------------ writing
@@ -208,51 +197,40 @@ def write_model(
         diff: whether to write the gradients too.
         error: class of the error raised where the file cannot be written.
     """
-    with _writing(path, error) as file:
-        data = file.create_group("data")
-        diffs = file.create_group("diff") if diff else None
-        for layer, its_blobs, its_shared in zip(net.layer, blobs, shared, strict=True):
-            group = data.require_group(layer.name)
-            diff_group = None if diffs is None else diffs.require_group(layer.name)
-            for i, (blob, elsewhere) in enumerate(zip(its_blobs, its_shared, strict=True)):
-                if not elsewhere:
-                    group.create_dataset(str(i), data=blob.data)
-                if diff_group is not None:
-                    diff_group.create_dataset(str(i), data=blob.diff)
+    data: Tree = {}
+    diffs: Tree = {}
+    for layer, its_blobs, its_shared in zip(net.layer, blobs, shared, strict=True):
+        owned = {str(i): blob.data for i, blob in enumerate(its_blobs) if not its_shared[i]}
+        _group_at(data, layer.name).update(owned)
+        if diff:
+            _group_at(diffs, layer.name).update((str(i), blob.diff) for i, blob in enumerate(its_blobs))
+    _write(path, {"data": data, "diff": diffs} if diff else {"data": data}, error)
+
+
+def _group_at(tree: Tree, path: str) -> Tree:
+    """The group at a path of names with slashes between them, made where it is not there."""
+    for name in path.split("/"):
+        group = tree.setdefault(name, {})
+        if not isinstance(group, dict):
+            raise WeightsError(f"layer '{path}' and a blob would have the same name in an HDF5 file")
+        tree = group
+    return tree
 
 
 def write_state(path: StrPath, state: SolverState, *, error: type[PycaffeError] = SnapshotError) -> None:
     """Writes a .solverstate.h5 that Caffe reads too; the file is whole or not there."""
-    with _writing(path, error) as file:
-        file.create_dataset("iter", data=np.array([state.iter], np.int32))
-        _write_text(file, "learned_net", state.learned_net)
-        file.create_dataset("current_step", data=np.array([state.current_step], np.int32))
-        history = file.create_group("history")
-        for i, values in enumerate(state.history):
-            history.create_dataset(str(i), data=values)
-        if state.resume is not None:
-            raw = np.frombuffer(state.resume, np.uint8)
-            file.create_dataset(RESUME_PATH, data=raw)
+    tree: Tree = {
+        "iter": np.array([state.iter], np.int32),
+        "learned_net": state.learned_net.encode("utf-8", "surrogateescape"),
+        "current_step": np.array([state.current_step], np.int32),
+        "history": {str(i): values for i, values in enumerate(state.history)},
+    }
+    if state.resume is not None:
+        tree[_RESUME_GROUP] = {_RESUME: np.frombuffer(state.resume, np.uint8)}
+    _write(path, tree, error)
 
 
-def _write_text(file: Any, name: str, text: str) -> None:
-    """Writes a string with a zero byte at its end: Caffe relies on it."""
-    import h5py
-
-    encoded = text.encode("utf-8", "surrogateescape")
-    string = h5py.h5t.C_S1.copy()
-    string.set_size(len(encoded) + 1)
-    scalar = h5py.h5s.create(h5py.h5s.SCALAR)
-    dataset = h5py.h5d.create(file.id, name.encode(), string, scalar)
-    dataset.write(scalar, scalar, np.array(encoded, f"S{len(encoded) + 1}"), string)
-
-
-@contextlib.contextmanager
-def _writing(path: StrPath, error: type[PycaffeError]) -> Iterator[Any]:
-    h5py = _h5py(path, error)
-    with atomic_path(path, error=error) as temporary:
-        try:
-            with h5py.File(temporary, "w") as file:
-                yield file
-        except (RuntimeError, ValueError) as problem:  # HDF5 reports a full disk as any of these
-            raise OSError(0, " ".join(str(problem).split())) from None
+def _write(path: StrPath, tree: Tree, error: type[PycaffeError]) -> None:
+    with atomic_write(path, error=error) as file:
+        for part in file_parts(tree):
+            write_part(file, part)

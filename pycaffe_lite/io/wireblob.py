@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from pycaffe_lite.blob import MAX_AXES, MAX_COUNT
 from pycaffe_lite.io import wire
@@ -110,6 +111,6 @@ def size_of(part: bytes | Array) -> int:
     return len(part) if isinstance(part, bytes) else part.nbytes
 
 
-def write_part(file: BinaryIO, part: bytes | Array) -> None:
+def write_part(file: BinaryIO, part: bytes | npt.NDArray[Any]) -> None:
     """Writes a part; an array goes straight from its memory."""
     file.write(part if isinstance(part, bytes) else part.data.cast("B"))
