@@ -1,0 +1,1 @@
+"""Caffe's messages, and reading them from text."""
