@@ -1,0 +1,26 @@
+"""Solvers: the training loop and the six update rules; importing this room registers them all."""
+
+from pycaffe_lite.solver.action import Action
+from pycaffe_lite.solver.adadelta import AdaDeltaSolver
+from pycaffe_lite.solver.adagrad import AdaGradSolver
+from pycaffe_lite.solver.adam import AdamSolver
+from pycaffe_lite.solver.base import Solver
+from pycaffe_lite.solver.nesterov import NesterovSolver
+from pycaffe_lite.solver.registry import get_solver, solver_type_list
+from pycaffe_lite.solver.rmsprop import RMSPropSolver
+from pycaffe_lite.solver.sgd import SGDSolver
+from pycaffe_lite.solver.snapshot import find_latest_snapshot
+
+__all__ = [
+    "Action",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "NesterovSolver",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "find_latest_snapshot",
+    "get_solver",
+    "solver_type_list",
+]

@@ -1,0 +1,29 @@
+"""AdaDelta: steps as large as the steps before, whatever the scale of the gradient."""
+
+from __future__ import annotations
+
+from pycaffe_lite.kernels import update
+from pycaffe_lite.solver.base import Solver
+from pycaffe_lite.solver.registry import register_solver
+
+
+@register_solver("AdaDelta")
+class AdaDeltaSolver(Solver):
+    """AdaDelta. Its decay ρ is the setting `momentum`, here μ.
+
+        h  ← μ·h + (1 − μ)·g²
+        u  = g·√((h₂ + δ) / (h + δ))
+        h₂ ← μ·h₂ + (1 − μ)·u²
+        w  ← w − η·u
+
+    Source: BVLC/caffe src/caffe/solvers/adadelta_solver.cpp; Zeiler, 2012
+    """
+
+    rule = staticmethod(update.adadelta)
+    histories = 2
+
+    def compute_update_value(self, eta: float) -> tuple[float, ...]:
+        """η, μ and δ."""
+        mu = self.param.momentum
+        delta = self.param.delta
+        return eta, mu, delta

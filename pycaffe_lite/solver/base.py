@@ -1,0 +1,423 @@
+"""Solver: the training loop; what the rules of the solver types plug into."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import text_format
+
+from pycaffe_lite import random
+from pycaffe_lite.blob import Array
+from pycaffe_lite.errors import SolverError
+from pycaffe_lite.io.files import StrPath
+from pycaffe_lite.kernels.update import Gradient, sum_squares
+from pycaffe_lite.net.evaluate import Score, ScoreSum, output_scores
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import Document, read_solver
+from pycaffe_lite.solver import continuation, divergence, lr_policy, snapshot
+from pycaffe_lite.solver.action import Action, ActionRequest, no_request
+from pycaffe_lite.solver.loss_window import LossWindow
+from pycaffe_lite.solver.nets import SolverNets
+
+log = logging.getLogger(__name__)
+
+SolverDocument = Document[caffe_pb2.SolverParameter]
+SolverSource = StrPath | caffe_pb2.SolverParameter | SolverDocument
+OnNan = Literal["stop", "warn", "ignore"]
+
+
+class Solver:
+    """Trains a net: forward, backward, update, again and again; tests and snapshots in between.
+
+    One update, as in Caffe, clips all gradients and then takes each parameter through four steps:
+
+        normalize             divide the gradient by iter_size
+        regularize            add weight decay's gradient
+        compute_update_value  the solver type's own rule
+        update                w ← w − update value
+
+    The methods of these names say with which numbers; the kernel `rule` takes the steps, in one pass over
+    the memory. A solver type is a class with a rule and its numbers, see `sgd.py`.
+
+    Args:
+        source: a solver prototxt, or its message or document.
+        dtype: of the nets: float32, or float64.
+        strict: a field that the schema does not know is an error.
+        action_request: asked after each update, and before each test batch, what to do.
+        on_nan: what to do when the loss or a weight becomes infinite or NaN.
+
+    Attributes:
+        param: the settings, a SolverParameter.
+        net, test_nets: the train net, and the nets tested every test_interval iterations.
+        iter: number of iterations done. current_step: rate steps taken by a stepwise lr_policy.
+        history: the rule's memory, one array per parameter, or two (all first ones first).
+        rate: the learning rate of the latest update.
+        last_test_scores: per test net, the mean outputs of the latest test.
+        after_test: functions called as f(test net's index, its scores) after each test.
+
+    Raises:
+        FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
+        SolverError: the settings contradict each other. NetError: a net cannot be built.
+
+    Source: BVLC/caffe src/caffe/solver.cpp, src/caffe/solvers/sgd_solver.cpp
+    """
+
+    type: ClassVar[str] = ""
+    # The kernel: w, diff, history..., gradient, then what compute_update_value gives → whether w is finite.
+    rule: ClassVar[Callable[..., bool]]
+    histories: ClassVar[int] = 1
+    takes_momentum: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        source: SolverSource,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        strict: bool = False,
+        action_request: ActionRequest = no_request,
+        on_nan: OnNan = "stop",
+    ) -> None:
+        document = solver_document(source, strict=strict)
+        self.param = document.message
+        self.action_request = action_request
+        self.on_nan: OnNan = on_nan
+        self.iter = 0
+        self.current_step = 0
+        self.rate = 0.0
+        self.last_test_scores: dict[int, list[Score]] = {}
+        self.after_test: list[Callable[[int, list[Score]], object]] = []
+        self._on_start: list[Callable[[], object]] = []
+        self._on_gradients_ready: list[Callable[[], object]] = []
+        self._stop_requested = False
+        self._warned_of_nan = False
+        self._before_tests: continuation.Continuation | None = None
+        if log.isEnabledFor(logging.INFO):
+            log.info("Initializing solver from parameters: \n%s", text_format.MessageToString(self.param))
+        self.check_settings()
+        if self.param.random_seed >= 0:
+            random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
+        self._build_nets(document.path, dtype, strict)
+        self.window = LossWindow(self.param.average_loss)
+        self.continue_window = False  # after a restore, the next step goes on with the window
+        self.history: list[Array] = [
+            np.zeros(blob.shape, blob.dtype)
+            for _ in range(self.histories)
+            for blob in self.net.learnable_params
+        ]
+        log.info("Solver scaffolding done.")
+
+    def check_settings(self) -> None:
+        """Checks what can be told before a net is built.
+
+        Raises:
+            SolverError: a setting is out of range. SnapshotError: snapshots cannot be written.
+        """
+        p = self.param
+        for name in ("average_loss", "iter_size"):
+            if getattr(p, name) < 1:
+                raise SolverError(f"{name} must be at least 1, got {getattr(p, name)}")
+        if not self.takes_momentum and p.momentum:
+            raise SolverError(f"solver type {self.type} takes no momentum, got {p.momentum:g}")
+        if p.HasField("solver_mode") and p.solver_mode == caffe_pb2.SolverParameter.GPU:
+            log.info("There is no GPU support: solver_mode GPU runs on the CPU")
+        if p.snapshot > 0:
+            snapshot.check_folder(p.snapshot_prefix, 0)
+
+    def _build_nets(self, path: Path | None, dtype: npt.DTypeLike, strict: bool) -> None:
+        nets = SolverNets(self.param, path, strict=strict)
+        self.net = Net.from_document(nets.train_net(), dtype=dtype)
+        weights = nets.weight_files()
+        self._finetune(self.net, weights)
+        self.test_nets: list[Net] = []
+        for document in nets.test_nets():
+            net = Net.from_document(document, dtype=dtype)
+            net.debug_info = self.param.debug_info
+            self._finetune(net, weights)
+            self.test_nets.append(net)
+
+    @staticmethod
+    def _finetune(net: Net, weights: list[Path]) -> None:
+        for file in weights:
+            log.info("Finetuning from %s", file)
+            net.copy_from(file)
+
+    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
+        """Has functions called in each iteration: before the forward pass, and before the update."""
+        self._on_start.append(on_start)
+        self._on_gradients_ready.append(on_gradients_ready)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate that the policy gives now; asking may take a step of lr_policy multistep."""
+        self.rate, self.current_step = lr_policy.learning_rate(self.param, self.iter, self.current_step)
+        return self.rate
+
+    @property
+    def smoothed_loss(self) -> float:
+        """The mean loss of the latest average_loss iterations of this run."""
+        return self.window.smoothed
+
+    # ------------------------------------------------------------------------------------------ training
+
+    def solve(self, resume: StrPath | None = None) -> None:
+        """Trains up to max_iter, with a last snapshot, display and test.
+
+        Args:
+            resume: a .solverstate to restore first.
+
+        Raises:
+            SolverError: the loss or a weight became NaN or infinite (with on_nan 'stop'), or a setting
+                is wrong. SnapshotError: a snapshot cannot be written or restored.
+        """
+        p = self.param
+        if p.snapshot_after_train:
+            snapshot.check_folder(p.snapshot_prefix, self.iter)
+        log.info("Solving %s", self.net.name)
+        log.info("Learning Rate Policy: %s", p.lr_policy)
+        if resume is not None:
+            log.info("Restoring previous solver status from %s", resume)
+            self.restore(resume)
+        self.step(p.max_iter - self.iter)
+        if p.snapshot_after_train and not (p.snapshot > 0 and self.iter % p.snapshot == 0):
+            self.snapshot()
+        if self._stop_requested:
+            log.info("Optimization stopped early.")
+            return
+        if p.display > 0 and self.iter % p.display == 0:
+            self.window.add(self.net.forward_loss(), self.iter)
+            log.info("Iteration %d, loss = %g", self.iter, self.smoothed_loss)
+        if p.test_interval > 0 and self.iter % p.test_interval == 0:
+            self.test_all()
+        log.info("Optimization Done.")
+
+    def step(self, iterations: int) -> None:
+        """Trains for so many iterations; tests and snapshots fall due as the settings say."""
+        p = self.param
+        lr_policy.policy_of(p)
+        end = self.iter + iterations
+        if not self.continue_window:
+            self.window = LossWindow(p.average_loss, start=self.iter)
+        self.continue_window = False
+        self._stop_requested = False
+        self._start_clock()
+        while self.iter < end:
+            self.net.clear_param_diffs()
+            if self._test_is_due():
+                self.test_all()
+                if self._stop_requested:
+                    break
+            for callback in self._on_start:
+                callback()
+            display = p.display > 0 and self.iter % p.display == 0
+            self.net.debug_info = display and p.debug_info
+            self.window.add(self._forward_backward(), self.iter)
+            if display:
+                self._log_progress()
+            for callback in self._on_gradients_ready:
+                callback()
+            self.apply_update()
+            action = self.action_request()
+            if (p.snapshot > 0 and self.iter % p.snapshot == 0) or action is Action.SNAPSHOT:
+                self.snapshot()
+            if action is Action.STOP:
+                self._stop_requested = True
+                break
+
+    def _forward_backward(self) -> float:
+        """Adds up the gradients of iter_size batches; returns the mean of their losses."""
+        total = 0.0
+        for _ in range(self.param.iter_size):
+            loss = self.net.forward_backward()
+            if not math.isfinite(loss):
+                self._report_nan(f"the loss became {loss:g}", divergence.origin_in_forward)
+            total += loss
+        return total / self.param.iter_size
+
+    def _report_nan(self, what: str, origin: Callable[[Net], str]) -> None:
+        if self.on_nan == "ignore" or self._warned_of_nan:
+            return
+        message = (
+            f"iteration {self.iter}: {what}: {origin(self.net)}; "
+            "a lower base_lr or clip_gradients may help, and the last snapshot is as it was"
+        )
+        if self.on_nan == "stop":
+            raise SolverError(message)
+        log.warning("%s", message)
+        self._warned_of_nan = True
+
+    def _start_clock(self) -> None:
+        self._clock, self._clock_iter = time.perf_counter(), self.iter
+
+    def _log_progress(self) -> None:
+        seconds = time.perf_counter() - self._clock
+        speed = (self.iter - self._clock_iter) / (seconds or 1)
+        log.info(
+            "Iteration %d (%g iter/s, %gs/%d iters), loss = %g",
+            *(self.iter, speed, seconds, self.param.display, self.smoothed_loss),
+        )
+        for i, score in enumerate(output_scores(self.net)):
+            log.info("    Train net output #%d: %s", i, score)
+        self._start_clock()
+
+    # -------------------------------------------------------------------------------------------- update
+
+    def apply_update(self) -> None:
+        """Updates all parameters from their gradients and counts the iteration."""
+        rate = self.lr
+        if self.param.display > 0 and self.iter % self.param.display == 0:
+            log.info("Iteration %d, lr = %g", self.iter, rate)
+        clip, norm = self.clip_gradients(), self.normalize()
+        finite = True
+        for k, lr_mult in enumerate(self.net.params_lr):
+            l2, l1 = self.regularize(k)
+            value = self.compute_update_value(rate * lr_mult)
+            finite &= self.update(k, Gradient(clip, norm, l2, l1), value)
+        if not finite:
+            self._report_nan("a weight became infinite or NaN", divergence.origin_in_backward)
+        self.iter += 1
+
+    def clip_gradients(self) -> float:
+        """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 where it is lower.
+
+        The gradients are those of all iter_size batches together, before weight decay.
+        """
+        limit = self.param.clip_gradients
+        if limit < 0:
+            return 1.0
+        norm = math.sqrt(sum(sum_squares(b.diff.ravel()) for b in self.net.learnable_params))
+        if not norm > limit:
+            return 1.0
+        factor = limit / norm
+        log.info(
+            "Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g",
+            *(norm, limit, factor),
+        )
+        return factor
+
+    def normalize(self) -> float:
+        """The factor that makes the gradients of iter_size batches their mean."""
+        return 1.0 / self.param.iter_size
+
+    def regularize(self, k: int) -> tuple[float, float]:
+        """λ of parameter k for L2 and for L1 regularization: weight_decay · decay_mult for the one set.
+
+        Raises:
+            SolverError: regularization_type is neither.
+        """
+        decay = self.param.weight_decay * self.net.params_weight_decay[k]
+        kind = self.param.regularization_type
+        if not decay:
+            return 0.0, 0.0
+        if kind == "L2":
+            return decay, 0.0
+        if kind == "L1":
+            return 0.0, decay
+        raise SolverError(f"unknown regularization_type '{kind}' (known types: L1, L2)")
+
+    def compute_update_value(self, eta: float) -> tuple[float, ...]:
+        """The numbers that the rule takes: first the rate η (lr times lr_mult), then its own."""
+        raise NotImplementedError
+
+    def update(self, k: int, gradient: Gradient, value: tuple[float, ...]) -> bool:
+        """Takes parameter k through the four steps; returns whether it is finite afterwards."""
+        blob = self.net.learnable_params[k]
+        count = len(self.net.learnable_params)
+        history = [h.ravel() for h in self.history[k::count]]
+        return self.rule(blob.data.ravel(), blob.diff.ravel(), *history, gradient, *value)
+
+    # ------------------------------------------------------------------------------------------- testing
+
+    def _test_is_due(self) -> bool:
+        p = self.param
+        return (
+            p.test_interval > 0
+            and self.iter % p.test_interval == 0
+            and (self.iter > 0 or p.test_initialization)
+        )
+
+    def test_all(self) -> None:
+        """Tests every test net with the weights as they are; a request to stop ends it."""
+        self._before_tests = self.surroundings()
+        for index in range(len(self.test_nets)):
+            if not self._stop_requested:
+                self._test(index)
+        if self._stop_requested:
+            # An abandoned test has not taken place: the one after resuming sees the same data.
+            continuation.restore(self._before_tests, self._nets)
+        self._before_tests = None
+
+    def surroundings(self) -> continuation.Continuation:
+        """All that going on exactly takes, apart from parameters and history; while testing, from before."""
+        return self._before_tests or continuation.capture(self._nets, self.window)
+
+    @property
+    def _nets(self) -> list[Net]:
+        return [self.net, *self.test_nets]
+
+    def _test(self, index: int) -> None:
+        log.info("Iteration %d, Testing net (#%d)", self.iter, index)
+        net = self.test_nets[index]
+        net.share_with(self.net)
+        total = ScoreSum()
+        for _ in range(self.param.test_iter[index]):
+            self._poll_while_testing()
+            if self._stop_requested:
+                log.info("Test interrupted.")
+                return
+            total.add(net.forward_loss(), output_scores(net))
+        if self.param.test_compute_loss and total.count:
+            log.info("Test loss: %g", total.mean_loss())
+        scores = total.means()
+        for i, score in enumerate(scores):
+            log.info("    Test net output #%d: %s", i, score)
+        self.last_test_scores[index] = scores
+        for hook in self.after_test:
+            hook(index, scores)
+
+    def _poll_while_testing(self) -> None:
+        while (action := self.action_request()) is not Action.NONE:
+            if action is Action.SNAPSHOT:
+                self.snapshot()
+            else:
+                self._stop_requested = True
+                return
+
+    # ------------------------------------------------------------------------------- weights and snapshots
+
+    def share_weights(self, net: Net) -> None:
+        """Lets `net` use the train net's learnable data."""
+        net.share_with(self.net)
+
+    def snapshot(self) -> Path:
+        """Writes weights and state, `<snapshot_prefix>_iter_<n>.caffemodel` and `.solverstate`.
+
+        Returns:
+            The state's path.
+
+        Raises:
+            SnapshotError: they cannot be written.
+        """
+        return snapshot.write(self)
+
+    def restore(self, state_file: StrPath) -> None:
+        """Goes back to where a snapshot was taken; see `snapshot.restore`."""
+        snapshot.restore(self, state_file)
+
+
+def solver_document(source: Any, *, strict: bool = False) -> SolverDocument:
+    """The settings as a document: read from a prototxt, or around a copy of a message."""
+    if isinstance(source, Document):
+        return source
+    if isinstance(source, caffe_pb2.SolverParameter):
+        copy = caffe_pb2.SolverParameter()
+        copy.CopyFrom(source)
+        return Document(copy)
+    return read_solver(source, strict=strict)
