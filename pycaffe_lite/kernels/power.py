@@ -21,9 +21,7 @@ def forward(x: Array, power: float, scale: float, shift: float, y: Array) -> Non
 
 
 @parallel_kernel
-def backward(
-    x: Array, y: Array, dy: Array, power: float, scale: float, shift: float, dx: Array
-) -> None:
+def backward(x: Array, y: Array, dy: Array, power: float, scale: float, shift: float, dx: Array) -> None:
     """dx[i] = dy[i] power scale y[i] / (shift + scale x[i]), the factors in Caffe's order.
 
     Where the base is 0 that is 0/0, NaN, as in Caffe; powers 1 and 2 do without the quotient.
