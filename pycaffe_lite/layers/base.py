@@ -68,7 +68,7 @@ class Layer(Generic[P]):
     auto_tops: ClassVar[bool] = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there; whether the layer ends a run of fused
     # layers, being no affine map; whether backward needs nothing that only an own forward would keep.
-    takes_end: ClassVar[bool] = False
+    takes_end: bool = False
     is_activation: ClassVar[bool] = False
     end_serves_backward: ClassVar[bool] = False
 

@@ -96,7 +96,7 @@ class _Settings(NamedTuple):
 class _Element(NamedTuple):
     """The outcome for one element."""
 
-    index: int
+    at: int
     error: float
     analytic: float
     numeric: float
@@ -151,7 +151,8 @@ class _Probe:
 
     def start(self, blob: Blob) -> Array:
         """The values, flat, that a bottom or learnable blob has at the point of the check."""
-        return self._start[[b is blob for b in self._blobs].index(True)].ravel()
+        values: Array = self._start[[b is blob for b in self._blobs].index(True)]
+        return values.reshape(-1)
 
     def tops(self) -> list[Array]:
         """Copies of the tops' data."""
@@ -295,7 +296,7 @@ def _check(probe: _Probe, variable: _Variable, gradient: Array, settings: _Setti
         checked=len(indices),
         kinks=kinks,
         error=max(worst.error, 0.0),
-        index=tuple(int(i) for i in np.unravel_index(worst.index, blob.shape)) if len(indices) else None,
+        index=tuple(int(i) for i in np.unravel_index(worst.at, blob.shape)) if len(indices) else None,
         analytic=worst.analytic,
         numeric=worst.numeric,
         threshold=settings.threshold,

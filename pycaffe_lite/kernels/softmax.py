@@ -1,0 +1,118 @@
+"""Softmax over the middle axis of (N, C, inner) arrays.
+
+Every position is a sum over C of its own, so rows (inner 1) and blocks of positions are spread over threads.
+Sums are kept in the arrays' type.
+"""
+
+import numpy as np
+from numba import prange
+
+from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._math import exp
+
+COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
+
+
+def forward(x: Array, y: Array) -> None:
+    """Compute y[n, c, i] = e^(x[n, c, i] - m) / sum over c of the same, m = max over c of x[n, c, i].
+
+    x, y: (N, C, inner); y may be x.
+    """
+    if x.shape[2] == 1:
+        _forward_rows(x.reshape(x.shape[:2]), y.reshape(x.shape[:2]))
+    else:
+        _forward_columns(x, y)
+
+
+def backward(y: Array, dy: Array, dx: Array) -> None:
+    """Compute dx[n, c, i] = y[n, c, i] (dy[n, c, i] - sum over c of dy y).
+
+    y, dy, dx: (N, C, inner); dx may be dy.
+    """
+    if y.shape[2] == 1:
+        shape = y.shape[:2]
+        _backward_rows(y.reshape(shape), dy.reshape(shape), dx.reshape(shape))
+    else:
+        _backward_columns(y, dy, dx)
+
+
+# reassoc: lets a row's sum run in vector lanes; the order that this leaves does not depend on threads.
+@kernel(fastmath={"reassoc", "nsz"})
+def _sum(x: Array) -> float:
+    total: float = x.dtype.type(0)
+    for i in range(x.size):
+        total += x[i]
+    return total
+
+
+@kernel(fastmath={"reassoc", "nsz"})
+def _dot(a: Array, b: Array) -> float:
+    total: float = a.dtype.type(0)
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@parallel_kernel
+def _forward_rows(x: Array, y: Array) -> None:
+    for n in prange(x.shape[0]):
+        source, row = x[n], y[n]
+        peak = source[0]
+        for c in range(row.size):
+            peak = max(peak, source[c])
+        for c in range(row.size):
+            row[c] = exp(source[c] - peak)
+        total = _sum(row)
+        for c in range(row.size):
+            row[c] /= total
+
+
+@parallel_kernel
+def _forward_columns(x: Array, y: Array) -> None:
+    N, C, inner = x.shape
+    blocks = (inner + COLUMNS - 1) // COLUMNS
+    for task in prange(N * blocks):
+        n, start = task // blocks, task % blocks * COLUMNS
+        stop = min(inner, start + COLUMNS)
+        peak = x[n, 0, start:stop].copy()
+        total = np.zeros_like(peak)
+        for c in range(1, C):
+            source = x[n, c, start:stop]
+            for i in range(peak.size):
+                peak[i] = max(peak[i], source[i])
+        for c in range(C):
+            source, row = x[n, c, start:stop], y[n, c, start:stop]
+            for i in range(peak.size):
+                row[i] = exp(source[i] - peak[i])
+                total[i] += row[i]
+        for c in range(C):
+            row = y[n, c, start:stop]
+            for i in range(peak.size):
+                row[i] /= total[i]
+
+
+@parallel_kernel
+def _backward_rows(y: Array, dy: Array, dx: Array) -> None:
+    for n in prange(y.shape[0]):
+        row, source, out = y[n], dy[n], dx[n]
+        dot = _dot(row, source)
+        for c in range(row.size):
+            out[c] = row[c] * (source[c] - dot)
+
+
+@parallel_kernel
+def _backward_columns(y: Array, dy: Array, dx: Array) -> None:
+    N, C, inner = y.shape
+    blocks = (inner + COLUMNS - 1) // COLUMNS
+    for task in prange(N * blocks):
+        n, start = task // blocks, task % blocks * COLUMNS
+        stop = min(inner, start + COLUMNS)
+        dot = np.zeros(stop - start, y.dtype)
+        for c in range(C):
+            row, source = y[n, c, start:stop], dy[n, c, start:stop]
+            for i in range(dot.size):
+                dot[i] += row[i] * source[i]
+        for c in range(C):
+            row, source, out = y[n, c, start:stop], dy[n, c, start:stop], dx[n, c, start:stop]
+            for i in range(dot.size):
+                out[i] = row[i] * (source[i] - dot[i])
