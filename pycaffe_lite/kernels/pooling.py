@@ -71,18 +71,22 @@ def _max_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> tu
     return best, where
 
 
-@parallel_kernel
 def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None:
     """Compute y = the maximum of each window, LOWEST where it is empty or nothing is above that.
 
     index: where it is, the first in row order of equal ones; None: not wanted.
     """
+    _max_forward(x, window, y, None if index is None else index.reshape(-1))
+
+
+@parallel_kernel
+def _max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None:
+    """As `max_forward`; index: flat."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
     _, P, Q = y.shape
     lowest = x.dtype.type(LOWEST)
     source, out = x.reshape(-1), y.reshape(-1)
-    index_out = None if index is None else index.reshape(-1)
     first, last = _run(kernel_w, pad_w, stride_w, W, Q)
     parts = min(planes, PARTS)
     for part in prange(parts):
@@ -94,7 +98,7 @@ def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None
                 w = first * stride_w - pad_w
                 max_run(
                     source, at + h0 * W + w, W, max(h1 - h0, 0), kernel_w, stride_w, last - first, lowest,
-                    out, to + first, index_out, h0 * W + w,
+                    out, to + first, index, h0 * W + w,
                 )  # fmt: skip
             for q in range(Q - (last - first)):
                 if q >= first:
@@ -102,8 +106,8 @@ def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None
                 w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
                 value, where = _max_at(source, at, W, h0, h1, w0, w1)
                 out[to + q] = value
-                if index_out is not None:
-                    index_out[to + q] = where
+                if index is not None:
+                    index[to + q] = where
 
 
 @parallel_kernel
