@@ -1,0 +1,119 @@
+"""RecordSource: batches of the Datum records of a database."""
+
+from __future__ import annotations
+
+import logging
+import struct
+
+import numpy as np
+
+from pycaffe_lite.data.datum import Datum, DatumReader, Values
+from pycaffe_lite.data.lmdb_reader import LmdbReader, Record, key_text
+from pycaffe_lite.data.prefetch import Batch
+from pycaffe_lite.data.transformer import Shape, Transformer
+from pycaffe_lite.errors import DataError
+
+log = logging.getLogger(__name__)
+
+_KEY_LENGTH = struct.Struct("<I")
+
+
+class RecordSource:
+    """Makes batches of the records of a database, transformed, from its first record on.
+
+    The first record of a batch gives the shape of all.
+
+    Args:
+        reader: of the database.
+        transformer: of the items.
+        batch_size: items of a batch.
+        labels: whether the batches have labels.
+    """
+
+    def __init__(self, reader: LmdbReader, transformer: Transformer, batch_size: int, labels: bool) -> None:
+        self._reader = reader
+        self._transformer = transformer
+        self._batch_size = batch_size
+        self._has_labels = labels
+        self._datums = DatumReader(transformer.color)
+        self._staging: Values = np.empty(0, np.uint8)
+
+    def shape(self) -> Shape:
+        """Shape of the items that the next record gives.
+
+        Raises:
+            DataError: the record cannot be read or transformed.
+        """
+        datum = self._decode(self._reader.peek())
+        if self._transformer.color is not None and not datum.encoded:
+            log.error("force_color and force_gray are for encoded records: those of this database are not")
+        return self._transformer.top_shape(datum.values.shape)
+
+    def state(self) -> bytes:
+        """The key of the next record and the transformer's random stream."""
+        key = self._reader.key
+        return _KEY_LENGTH.pack(len(key)) + key + self._transformer.state()
+
+    def set_state(self, state: bytes) -> None:
+        """Goes on from where `state()` was taken.
+
+        Raises:
+            DataError: it was taken of another database or with another transform_param.
+        """
+        size = _KEY_LENGTH.size
+        if len(state) < size or len(state) < (end := size + _KEY_LENGTH.unpack_from(state)[0]):
+            raise DataError(f"{len(state)} bytes are not the saved state of a data layer")
+        self._reader.seek(state[size:end])
+        self._transformer.set_state(state[end:])
+
+    def fill(self, batch: Batch) -> None:
+        """Makes the next batch.
+
+        Raises:
+            DataError: a record cannot be read, or has another shape than the first of the batch.
+        """
+        records = self._reader.read(self._batch_size)
+        items = self._items(records, batch)
+        shape = (len(records), *self._transformer.top_shape(items.shape[1:]))
+        if batch.data.shape != shape:
+            batch.data = np.empty(shape, np.float32)
+        self._transformer.apply(items, batch.data)
+        batch.state = self.state()
+
+    def _items(self, records: list[Record], batch: Batch) -> Values:
+        """The records' values in one array; their labels go into the batch."""
+        alike = self._datums.read_alike([value for _, value in records])
+        if alike is not None:
+            values, labels = alike
+            items = self._room(values.shape, values.dtype)
+            items[...] = values
+            if self._has_labels:
+                batch.labels = labels.astype(np.float32)
+            return items
+        datums = [self._decode(record) for record in records]
+        shape = datums[0].values.shape
+        dtype = np.result_type(*{datum.values.dtype for datum in datums})
+        items = self._room((len(records), *shape), dtype)
+        for i, datum in enumerate(datums):
+            if datum.values.shape != shape:
+                raise DataError(
+                    f"record '{key_text(records[i][0])}' of '{self._reader.path}' has shape "
+                    f"{datum.values.shape}, record '{key_text(records[0][0])}' of the same batch has "
+                    f"{shape}: make all records of one size, or batch_size 1"
+                )
+            items[i] = datum.values
+        if self._has_labels:
+            batch.labels = np.array([datum.label for datum in datums], np.float32)
+        return items
+
+    def _room(self, shape: tuple[int, ...], dtype: np.dtype) -> Values:
+        if self._staging.shape != shape or self._staging.dtype != dtype:
+            self._staging = np.empty(shape, dtype)
+        return self._staging
+
+    def _decode(self, record: Record) -> Datum:
+        key, value = record
+        try:
+            return self._datums.read(value)
+        except DataError as error:
+            raise DataError(f"record '{key_text(key)}' of '{self._reader.path}': {error}") from None

@@ -1,0 +1,169 @@
+import gc
+import logging
+import shutil
+import threading
+
+import lmdb
+import pytest
+
+from pycaffe_lite.data import lmdb_reader
+from pycaffe_lite.data.lmdb_reader import LmdbReader, key_text
+from pycaffe_lite.data.lmdb_writer import write_lmdb
+from pycaffe_lite.errors import DataError
+
+RECORDS = [(b"%08d" % i, b"value %d" % i) for i in range(7)]
+
+
+@pytest.fixture
+def seven(tmp_path):
+    write_lmdb(tmp_path / "seven_lmdb", RECORDS)
+    return tmp_path / "seven_lmdb"
+
+
+def test_records_come_in_order_of_keys_and_again(seven, caplog):
+    reader = LmdbReader(seven)
+    with caplog.at_level(logging.INFO):
+        assert reader.read(5) == RECORDS[:5]
+        assert not caplog.messages
+        assert reader.read(2) == RECORDS[5:]
+        assert caplog.messages == ["Restarting data prefetching from start."]
+        assert reader.read(3) == RECORDS[:3]
+        assert reader.read(20) == (RECORDS * 4)[3:23]
+    assert caplog.messages == ["Restarting data prefetching from start."] * 4
+
+
+def test_keys_order_as_bytes(tmp_path):
+    environment = lmdb.open(str(tmp_path / "db"))
+    with environment.begin(write=True) as transaction:
+        for key in (b"9", b"10", b"a", b"A"):
+            transaction.put(key, key)
+    environment.close()
+    reader = LmdbReader(tmp_path / "db")
+    assert [key for key, _ in reader.read(4)] == [b"10", b"9", b"A", b"a"]
+
+
+def test_key_tells_the_place_and_seek_finds_it(seven):
+    reader = LmdbReader(seven)
+    assert reader.key == b"00000000"
+    reader.read(6)
+    assert reader.key == b"00000006"
+    reader.read(1)
+    assert reader.key == b"00000000"
+    reader.seek(b"00000004")
+    assert reader.peek() == RECORDS[4]
+    assert reader.read(4) == [*RECORDS[4:], RECORDS[0]]
+
+
+def test_seek_needs_the_key(seven):
+    with pytest.raises(DataError, match=f"^LMDB '{seven}' has no record with the key '00000007'$"):
+        LmdbReader(seven).seek(b"00000007")
+
+
+def test_several_readers_share_a_database(seven, tmp_path):
+    first = LmdbReader(seven)
+    first.read(3)
+    (tmp_path / "link").symlink_to(seven)
+    second = LmdbReader(tmp_path / "link")
+    assert second.read(1) == RECORDS[:1]
+    del first
+    gc.collect()
+    assert second.read(2) == RECORDS[1:3]
+
+
+def test_the_database_closes_with_its_last_reader(seven):
+    readers = [LmdbReader(seven), LmdbReader(seven)]
+    assert len(lmdb_reader._environments) == 1
+    readers.pop()
+    gc.collect()
+    assert len(lmdb_reader._environments) == 1
+    readers.pop()
+    gc.collect()
+    assert not lmdb_reader._environments
+    lmdb.open(str(seven)).close()  # LMDB itself has forgotten it, too
+
+
+def test_opening_and_dropping_in_threads(seven):
+    failures = []
+
+    def work():
+        try:
+            for _ in range(50):
+                reader = LmdbReader(seven)
+                assert reader.read(1) == RECORDS[:1]
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert not lmdb_reader._environments
+
+
+def test_databases_of_caffe_are_read(caffe_lmdb):
+    reader = LmdbReader(caffe_lmdb)
+    assert [key_text(key) for key, _ in reader.read(200)] == [f"{i:08d}" for i in range(200)]
+
+
+def test_a_folder_that_may_not_be_written(seven, monkeypatch):
+    """Reading leaves a lock file where it can, and does without where it cannot."""
+    asked = []
+
+    def open_read_only(path, lock=True, **options):
+        asked.append(lock)
+        if lock:  # what LMDB says of a folder that is read-only for this user
+            raise lmdb.ReadonlyError(f"{path}: Permission denied")
+        return real_open(path, lock=lock, **options)
+
+    real_open = lmdb.open
+    monkeypatch.setattr(lmdb, "open", open_read_only)
+    reader = LmdbReader(seven)
+    assert reader.read(7) == RECORDS
+    assert asked == [True, False]
+
+
+def test_an_empty_database(tmp_path):
+    write_lmdb(tmp_path / "none", [])
+    message = f"LMDB '{tmp_path}/none' holds no records: fill it, or name another source"
+    with pytest.raises(DataError, match=f"^{message}$"):
+        LmdbReader(tmp_path / "none")
+
+
+def test_a_folder_that_is_no_database(tmp_path):
+    with pytest.raises(DataError, match=f"^'{tmp_path}' is no LMDB: it holds no file data.mdb$"):
+        LmdbReader(tmp_path)
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "data.mdb").touch()
+    message = f"cannot read LMDB '{tmp_path}': data.mdb is empty; copy or make it again"
+    with pytest.raises(DataError, match=f"^{message}$"):
+        LmdbReader(tmp_path)
+
+
+def test_a_file_of_something_else(tmp_path):
+    (tmp_path / "data.mdb").write_bytes(b"garbage " * 10_000)
+    with pytest.raises(
+        DataError, match=f"^cannot read LMDB '{tmp_path}': INVALID: File is not an LMDB file$"
+    ):
+        LmdbReader(tmp_path)
+
+
+def test_a_truncated_file(caffe_lmdb):
+    """Reading on would end the process by SIGBUS."""
+    file = caffe_lmdb / "data.mdb"
+    file.write_bytes(file.read_bytes()[:100_000])
+    message = (
+        f"cannot read LMDB '{caffe_lmdb}': data.mdb is truncated, it has 100000 of 217088 bytes; "
+        "copy or make it again"
+    )
+    with pytest.raises(DataError, match=f"^{message}$"):
+        LmdbReader(caffe_lmdb)
+    shutil.rmtree(caffe_lmdb)
+
+
+def test_keys_for_people():
+    assert key_text(b"00000012_cat.jpg") == "00000012_cat.jpg"
+    assert key_text(b"\xff\x01a") == "\\xff\x01a"

@@ -1,0 +1,144 @@
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+from pycaffe_lite.data.prefetch import Batch, Prefetcher
+from pycaffe_lite.errors import DataError
+
+
+class Counter:
+    """A source that writes 0, 1, 2, ... into its batches."""
+
+    def __init__(self, fail_at=None):
+        self.made = 0
+        self.fail_at = fail_at
+
+    def fill(self, batch: Batch) -> None:
+        if self.made == self.fail_at:
+            raise DataError(f"no batch {self.made}")
+        batch.state = b"%d" % self.made
+        self.made += 1
+
+
+def wait_until(condition):
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def thread_of(prefetcher):
+    return prefetcher._line.thread
+
+
+def test_batches_come_in_order_from_a_few_rooms():
+    prefetcher = Prefetcher(Counter(), 3, "test")
+    rooms = set()
+    for i in range(20):
+        batch = prefetcher.get()
+        assert batch.state == b"%d" % i
+        rooms.add(id(batch))
+        prefetcher.give_back(batch)
+    assert len(rooms) == 3
+    prefetcher.close()
+
+
+def test_no_more_than_depth_are_made_ahead():
+    source = Counter()
+    prefetcher = Prefetcher(source, 3, "test")
+    assert wait_until(lambda: source.made == 3)
+    time.sleep(0.05)
+    assert source.made == 3
+    prefetcher.give_back(prefetcher.get())
+    assert wait_until(lambda: source.made == 4)
+    prefetcher.close()
+
+
+def test_close_ends_the_thread():
+    prefetcher = Prefetcher(Counter(), 2, "data of layer 'x'")
+    thread = thread_of(prefetcher)
+    assert thread.daemon
+    assert thread.name == "data of layer 'x'"
+    prefetcher.close()
+    assert not thread.is_alive()
+    prefetcher.close()
+
+
+def test_the_thread_ends_with_its_owner():
+    class Owner:
+        pass
+
+    owner = Owner()
+    owner.prefetcher = Prefetcher(Counter(), 2, "test")
+    thread, source = thread_of(owner.prefetcher), weakref.ref(owner.prefetcher._line.source)
+    owner.itself = owner  # only the garbage collector finds it
+    del owner
+    gc.collect()
+    assert wait_until(lambda: not thread.is_alive())
+    assert wait_until(lambda: gc.collect() >= 0 and source() is None)
+
+
+def test_errors_reach_the_consumer_after_the_batches_before():
+    prefetcher = Prefetcher(Counter(fail_at=2), 4, "test")
+    assert [prefetcher.get().state for _ in range(2)] == [b"0", b"1"]
+    for _ in range(3):
+        with pytest.raises(DataError, match=r"^no batch 2$"):
+            prefetcher.get()
+    assert wait_until(lambda: not thread_of(prefetcher).is_alive())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_is_told(recwarn):
+    prefetcher = Prefetcher(Counter(), 2, "test")
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            prefetcher.get()
+        except DataError as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 1000).decode() == (
+        "reads its data in a thread that a forked process does not have: "
+        "make the net in the process that runs it"
+    )
+    prefetcher.close()
+
+
+@pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
+def test_processes_end_in_silence_while_it_works(ending, tmp_path):
+    code = f"""
+import sys, time
+from pycaffe_lite.data.prefetch import Prefetcher
+class Slow:
+    def fill(self, batch):
+        time.sleep(0.02)
+        sum(range(20000))
+prefetcher = Prefetcher(Slow(), 100, "test")
+prefetcher.get()
+{ending}
+"""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert time.monotonic() - start < 30
+    assert done.stdout == ""
+    if "raise" not in ending:
+        assert done.stderr == ""
+        assert done.returncode == (3 if ending else 0)
+    else:
+        assert done.stderr.count("Traceback") == 1
+        assert "threading" not in done.stderr
+
+
+def test_no_thread_is_left_over():
+    assert not [thread for thread in threading.enumerate() if thread.name == "test" and not gc.collect()]

@@ -1,0 +1,157 @@
+import io
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pycaffe_lite.data.lmdb_reader import LmdbReader
+from pycaffe_lite.data.lmdb_writer import write_lmdb
+from pycaffe_lite.data.prefetch import Batch
+from pycaffe_lite.data.records import RecordSource
+from pycaffe_lite.data.transformer import Transformer
+from pycaffe_lite.errors import DataError
+from pycaffe_lite.proto.caffe_pb2 import TRAIN, Datum, TransformationParameter
+from pycaffe_lite.random import RandomStream
+
+rng = np.random.RandomState(0)
+
+
+def source_of(path, batch_size, labels=True, **fields):
+    transformer = Transformer(TransformationParameter(**fields), TRAIN, None)
+    transformer.seed_from(RandomStream(1))
+    return RecordSource(LmdbReader(path), transformer, batch_size, labels)
+
+
+def filled(source):
+    batch = Batch()
+    source.fill(batch)
+    return batch
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 6), (3, 90, 80)], ids=["small", "large"])
+def test_batches_of_bytes(make_lmdb, shape):
+    items = rng.randint(0, 256, (5, *shape), np.uint8)
+    source = source_of(make_lmdb(items), 3, scale=0.5)
+    assert source.shape() == shape
+    for wanted in ([0, 1, 2], [3, 4, 0], [1, 2, 3]):
+        batch = filled(source)
+        np.testing.assert_array_equal(batch.data, items[wanted] * np.float32(0.5))
+        np.testing.assert_array_equal(batch.labels, wanted)
+        assert batch.labels.dtype == np.float32
+
+
+def test_rooms_are_used_again(make_lmdb):
+    source = source_of(make_lmdb(rng.randint(0, 256, (4, 1, 5, 6), np.uint8)), 2)
+    batch = filled(source)
+    data, first = batch.data, batch.data.copy()
+    source.fill(batch)
+    assert batch.data is data
+    assert (data != first).any()
+
+
+def test_large_labels(make_lmdb):
+    source = source_of(make_lmdb(np.zeros((300, 1, 1, 1), np.uint8)), 300)
+    source.shape()
+    np.testing.assert_array_equal(filled(source).labels, np.arange(300))
+
+
+def test_floats_and_bytes_mixed(make_lmdb):
+    items = [np.full((1, 2, 2), 7, np.uint8), np.full((1, 2, 2), -0.25, np.float32)]
+    batch = filled(source_of(make_lmdb(items), 2))
+    np.testing.assert_array_equal(batch.data, np.array(items, np.float32))
+
+
+def test_without_labels(make_lmdb):
+    assert not filled(source_of(make_lmdb(np.zeros((2, 1, 1, 1), np.uint8)), 2, labels=False)).labels.size
+
+
+def test_each_batch_has_its_own_shape(make_lmdb):
+    items = [np.ones((1, n, n), np.uint8) for n in (2, 3, 3, 4)]
+    source = source_of(make_lmdb(items), 1)
+    assert [filled(source).data.shape for _ in range(4)] == [(1, *item.shape) for item in items]
+
+
+def refuses(message, function, *args):
+    with pytest.raises(DataError) as raised:
+        function(*args)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_one_shape_a_batch(make_lmdb, alike):
+    """Also where the number of pixels is the same."""
+    items = [np.ones((1, 2, 3), np.uint8)] * 2 + [np.ones((1, 3, 2) if alike else (1, 5, 5), np.uint8)]
+    path = make_lmdb(items)
+    source = source_of(path, 3)
+    source.shape()
+    refuses(
+        f"record '00000002' of '{path}' has shape {items[2].shape}, record '00000000' of the same batch has "
+        "(1, 2, 3): make all records of one size, or batch_size 1",
+        source.fill,
+        Batch(),
+    )
+
+
+def test_a_record_that_is_no_datum(make_lmdb, tmp_path):
+    write_lmdb(tmp_path / "text", [(b"a", b"hello")])
+    refuses(
+        f"record 'a' of '{tmp_path}/text': no Datum message: at byte 2: field 13 has the unusable wire type 4",
+        source_of(tmp_path / "text", 1).shape,
+    )
+
+
+def test_state_is_that_behind_the_batch(make_lmdb):
+    items = rng.randint(0, 256, (5, 1, 6, 6), np.uint8)
+    path = make_lmdb(items)
+    source = source_of(path, 3, mirror=True, crop_size=3)
+    batches = [filled(source) for _ in range(6)]
+    for i in (0, 2, 4):
+        other = source_of(path, 3, mirror=True, crop_size=3)
+        other.set_state(batches[i].state)
+        again = filled(other)
+        np.testing.assert_array_equal(again.data, batches[i + 1].data)
+        np.testing.assert_array_equal(again.labels, batches[i + 1].labels)
+        assert again.state == batches[i + 1].state
+
+
+@pytest.mark.parametrize("state", [b"", b"\x08\0\0\0short"])
+def test_bytes_that_are_no_state(make_lmdb, state):
+    source = source_of(make_lmdb(np.zeros((2, 1, 1, 1), np.uint8)), 2)
+    refuses(f"{len(state)} bytes are not the saved state of a data layer", source.set_state, state)
+
+
+def test_state_of_another_database(make_lmdb):
+    large = source_of(make_lmdb(np.zeros((9, 1, 1, 1), np.uint8), "large"), 7)
+    small = make_lmdb(np.zeros((2, 1, 1, 1), np.uint8), "small")
+    refuses(
+        f"LMDB '{small}' has no record with the key '00000007'",
+        source_of(small, 2).set_state,
+        filled(large).state,
+    )
+
+
+def test_forced_colours_of_raw_records_are_said(make_lmdb, caplog):
+    source = source_of(make_lmdb(np.zeros((2, 1, 1, 1), np.uint8)), 2, force_gray=True)
+    with caplog.at_level(logging.ERROR):
+        source.shape()
+        filled(source)
+    assert caplog.messages == [
+        "force_color and force_gray are for encoded records: those of this database are not"
+    ]
+
+
+def test_encoded_records(tmp_path):
+    pixels = rng.randint(0, 256, (4, 6, 5, 3), np.uint8)
+    records = []
+    for i, picture in enumerate(pixels):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        records.append((b"%d" % i, Datum(data=file.getvalue(), label=i, encoded=True).SerializeToString()))
+    write_lmdb(tmp_path / "png", records)
+    source = source_of(tmp_path / "png", 4)
+    assert source.shape() == (3, 6, 5)
+    batch = filled(source)
+    np.testing.assert_array_equal(batch.data, pixels.transpose(0, 3, 1, 2)[:, ::-1])
+    np.testing.assert_array_equal(batch.labels, range(4))
+    assert batch.state == b"\x01\0\0\x000"
