@@ -9,7 +9,7 @@ from pathlib import Path
 from pycaffe_lite.errors import FileLookupError
 
 
-def resolve(name: str | os.PathLike[str], near: Path | None) -> Path:
+def resolve(name: str | os.PathLike[str], near: Path | None = None) -> Path:
     """Finds a file or folder that a prototxt names.
 
     As in Caffe, a relative name is meant from the working directory. Where nothing is there, the

@@ -231,7 +231,7 @@ class TextParser:
     def _open(self, start: Token, block: _Block) -> _Block:
         """Takes an opening brace."""
         if block.depth == _DEEPEST:
-            raise self._error(self._token, f"blocks are nested more than {_DEEPEST} deep")
+            raise self.source.error(start.start, f"blocks are nested more than {_DEEPEST} deep")
         return _Block(start.start, _CLOSERS[self._take().text], block.depth + 1)
 
     # Values ---------------------------------------------------------------------------------
@@ -378,17 +378,15 @@ class TextParser:
         """Reads past a field whose name has been read and keeps its text."""
         name = self._since(start)
         kind = message.DESCRIPTOR.name
-        if self._strict:
-            close = nearest(name, fields_of(message.DESCRIPTOR).by_name)
-            meant = f", did you mean '{close}'?" if close else ""
-            raise self._error(start, f"unknown field '{printable(name)}' in {kind}{meant}")
-        self._skip_value(start, block)
-        line, column = self.source.line(start.start), self.source.column(start.start)
-        self.unknown.append(UnknownField(path, name, self._since(start), line, column))
         meant = next(
             (other for other in fields_of(message.DESCRIPTOR).by_name if one_edit_apart(name, other)), ""
         )
         meant = meant and f", did you mean '{meant}'?"
+        if self._strict:
+            raise self._error(start, f"unknown field '{printable(name)}' in {kind}{meant}")
+        self._skip_value(start, block)
+        line, column = self.source.line(start.start), self.source.column(start.start)
+        self.unknown.append(UnknownField(path, name, self._since(start), line, column))
         self.remarks.append(
             Remark(f"unknown field '{printable(name)}' in {kind} has no effect{meant}", start.start)
         )
