@@ -153,7 +153,7 @@ class TextParser:
                 else:
                     self._known_field(message, path, block, field, token)
             elif token.text == "[" and token.kind == "symbol":
-                self._extension_name(token)
+                self._extension_name()
                 self._keep(message, path, block, token)
             else:
                 raise self._error(token, f"expected the name of a field, got '{printable(token.text)}'")
@@ -378,10 +378,9 @@ class TextParser:
         """Reads past a field whose name has been read and keeps its text."""
         name = self._since(start)
         kind = message.DESCRIPTOR.name
-        meant = next(
-            (other for other in fields_of(message.DESCRIPTOR).by_name if one_edit_apart(name, other)), ""
-        )
-        meant = meant and f", did you mean '{meant}'?"
+        fields = fields_of(message.DESCRIPTOR).by_name.values()
+        messages = [field.name for field in fields if field.kind == "message"]
+        meant = next((f", did you mean '{other}'?" for other in messages if one_edit_apart(name, other)), "")
         if self._strict:
             raise self._error(start, f"unknown field '{printable(name)}' in {kind}{meant}")
         self._skip_value(start, block)
@@ -391,7 +390,7 @@ class TextParser:
             Remark(f"unknown field '{printable(name)}' in {kind} has no effect{meant}", start.start)
         )
 
-    def _extension_name(self, start: Token) -> None:
+    def _extension_name(self) -> None:
         """Reads the rest of a name in brackets, as in [some.package.field]."""
         while not self._at("]"):
             token = self._take()
@@ -429,7 +428,7 @@ class TextParser:
         while not self._closed(block):
             token = self._take()
             if token.kind == "symbol" and token.text == "[":
-                self._extension_name(token)
+                self._extension_name()
             elif token.kind != "name":
                 raise self._error(token, f"expected the name of a field, got '{printable(token.text)}'")
             self._skip_value(token, block)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.errors import FileLookupError, PrototxtError
@@ -105,7 +105,7 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
     text = (
         "bn_stats_batch_size: 32\n"
         "layer {\n"
-        '  pooling_param { ceil_mode: false pool: AVE kernel_d: 3; more: [1, -2.5] }\n'
+        "  pooling_param { ceil_mode: false pool: AVE kernel_d: 3; more: [1, -2.5] }\n"
         "}\n"
         "layer {\n"
         "  permute_param {\n"
@@ -139,7 +139,7 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
         for line, words, more in [
             (1, "'bn_stats_batch_size' in NetParameter", ""),
             (3, "'ceil_mode' in PoolingParameter", " (2 times)"),
-            (3, "'kernel_d' in PoolingParameter", ", did you mean 'kernel_h'?"),
+            (3, "'kernel_d' in PoolingParameter", ""),
             (3, "'more' in PoolingParameter", ""),
             (6, "'permute_param' in LayerParameter", ""),
         ]
@@ -270,9 +270,13 @@ BROKEN = {
     "input_dim: 3x3": "1:12: malformed number '3x3' — \"input_dim: 3x3\"",
     "input_dim: [1, 2": "1:17: expected ',' or ']' in the list of 'input_dim' — \"input_dim: [1, 2\"",
     "input_dim: [1 2]": "1:15: expected ',' or ']' in the list of 'input_dim' — \"input_dim: [1 2]\"",
-    "layer { loss_weight: 0x1 }": "1:22: expected a number for 'loss_weight' — \"layer { loss_weight: 0x1 }\"",
+    "layer { loss_weight: 0x1 }": (
+        "1:22: expected a number for 'loss_weight' — \"layer { loss_weight: 0x1 }\""
+    ),
     "force_backward: yes": "1:17: expected true or false for 'force_backward' — \"force_backward: yes\"",
-    "layer { phase: 'TRAIN' }": "1:16: expected one of TRAIN, TEST for 'phase' — \"layer { phase: 'TRAIN' }\"",
+    "layer { phase: 'TRAIN' }": (
+        "1:16: expected one of TRAIN, TEST for 'phase' — \"layer { phase: 'TRAIN' }\""
+    ),
     "layer { pooling_param { pool: max } }": (
         "1:31: unknown value max for 'pool', did you mean MAX? (known: MAX, AVE, STOCHASTIC) "
         '— "layer { pooling_param { pool: max } }"'
@@ -343,6 +347,7 @@ def test_net_that_is_read_as_a_solver(tmp_path, monkeypatch):
     )
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text("{}<>[]:;,.-/\"'\\# \nabf01x").map(str.encode))
 def test_any_file_is_read_or_refused_by_one_line(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.prototxt"
@@ -357,6 +362,7 @@ def test_any_file_is_read_or_refused_by_one_line(tmp_path_factory, content):
 LENET = (Path(__file__).parents[1] / "data" / "lenet" / "lenet.net.prototxt").read_text()
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(LENET)), st.text("{}<>[]:;,.-/\"'\\# \nabf01x", max_size=3), st.integers(0, 40))
 def test_damaged_file_is_read_or_refused_by_one_line(at, inserted, removed):
     try:
