@@ -247,7 +247,8 @@ def _shape(dataspace: bytes, path: str) -> tuple[int, ...]:
 def _number_type(datatype: bytes, path: str) -> np.dtype[Any]:
     for dtype, message in _NUMBERS.items():
         if datatype.startswith(message):
-            return np.dtype(dtype.newbyteorder("<"))
+            little: np.dtype[Any] = dtype.newbyteorder("<")
+            return little
     raise FormatError(f"'{path}' holds neither plain numbers nor fixed-length text")
 
 

@@ -259,7 +259,7 @@ def adam(
 def _sum_squares(x: Array) -> float:
     total = 0.0
     for i in range(x.size):
-        total += float(x[i]) * float(x[i])
+        total += np.float64(x[i]) * np.float64(x[i])
     return total
 
 

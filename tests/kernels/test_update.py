@@ -1,0 +1,157 @@
+"""Solver updates: each rule against its equations in float64, with every combination of the other steps."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pycaffe_lite.kernels import update
+from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.update import PART, Gradient
+
+
+def momentum(w, g, history, eta, mu):
+    (h,) = history
+    h[...] = mu * h + eta * g
+    return h
+
+
+def nesterov(w, g, history, eta, mu):
+    (h,) = history
+    before = h.copy()
+    h[...] = mu * h + eta * g
+    return (1 + mu) * h - mu * before
+
+
+def adagrad(w, g, history, eta, delta):
+    (h,) = history
+    h += g**2
+    return eta * g / (np.sqrt(h) + delta)
+
+
+def rmsprop(w, g, history, eta, rho, delta):
+    (h,) = history
+    h[...] = rho * h + (1 - rho) * g**2
+    return eta * g / (np.sqrt(h) + delta)
+
+
+def adadelta(w, g, history, eta, mu, delta):
+    h, h2 = history
+    h[...] = mu * h + (1 - mu) * g**2
+    u = g * np.sqrt((h2 + delta) / (h + delta))
+    h2[...] = mu * h2 + (1 - mu) * u**2
+    return eta * u
+
+
+def adam(w, g, history, eta, beta1, beta2, delta):
+    m, v = history
+    m[...] = beta1 * m + (1 - beta1) * g
+    v[...] = beta2 * v + (1 - beta2) * g**2
+    return eta * m / (np.sqrt(v) + delta)
+
+
+RULES = {
+    "sgd": (update.sgd, update._sgd, momentum, 1, (0.01, 0.9)),
+    "nesterov": (update.nesterov, update._nesterov, nesterov, 1, (0.01, 0.9)),
+    "adagrad": (update.adagrad, update._adagrad, adagrad, 1, (0.01, 1e-6)),
+    "rmsprop": (update.rmsprop, update._rmsprop, rmsprop, 1, (0.01, 0.95, 1e-6)),
+    "adadelta": (update.adadelta, update._adadelta, adadelta, 2, (1.0, 0.95, 1e-5)),
+    "adam": (update.adam, update._adam, adam, 2, (0.002, 0.9, 0.99, 1e-7)),
+}
+GRADIENTS = [
+    Gradient(),
+    Gradient(clip=0.25),
+    Gradient(norm=1 / 3),
+    Gradient(l2=0.05),
+    Gradient(l1=0.05),
+    Gradient(0.5, 0.5, 0.1, 0.0),
+]
+
+
+def arrays(count, histories, dtype, seed=0):
+    random = np.random.default_rng(seed)
+    w, diff = random.standard_normal((2, count)).astype(dtype)
+    w[:: max(count // 5, 1)] = 0  # sign(0) is 0
+    return [w, diff, *np.abs(random.standard_normal((histories, count))).astype(dtype)]
+
+
+def reference(formula, arrays, gradient, numbers):
+    w, diff, *history = (a.astype(np.float64) for a in arrays)
+    g = diff * gradient.clip * gradient.norm
+    g = g + gradient.l2 * w + gradient.l1 * np.sign(w)
+    diff = formula(w, g, history, *numbers)
+    return [w - diff, diff, *history]
+
+
+# In float64 the plain functions do for most rules: each compilation takes seconds.
+FLAVOURS = [(rule, np.float32, 2e-6, compiled) for rule in RULES for compiled in (True, False)]
+FLAVOURS += [(rule, np.float64, 1e-13, rule == "sgd") for rule in RULES]
+
+
+@pytest.mark.parametrize(("rule", "dtype", "relative", "compiled"), FLAVOURS)
+@pytest.mark.parametrize("gradient", GRADIENTS, ids=str)
+def test_two_updates_follow_the_equations(rule, gradient, dtype, relative, compiled):
+    parallel, serial, formula, histories, numbers = RULES[rule]
+    mine = arrays(37, histories, dtype)
+    wanted = mine
+    for _ in range(2):
+        wanted = reference(formula, wanted, gradient, numbers)
+        assert (parallel if compiled else serial.py_func)(*mine, gradient, *numbers)
+    for got, want in zip(mine, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=relative, atol=relative)
+
+
+@pytest.fixture
+def threads():
+    before = get_num_threads()
+    yield set_num_threads
+    set_num_threads(before)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("count", [0, 1, PART, 2 * PART + 5])
+def test_parts_and_threads_change_nothing(rule, count, threads):
+    parallel, serial, _, histories, numbers = RULES[rule]
+    gradient = Gradient(0.5, 0.5, 0.1, 0.0)
+    results = []
+    for number in (1, 2):
+        threads(number)
+        results.append(arrays(count, histories, np.float32))
+        parallel(*results[-1], gradient, *numbers)
+    results.append(arrays(count, histories, np.float32))
+    serial(*results[-1], gradient, *numbers)
+    for one, two, whole in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, whole)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, PART, 2 * PART + 4])
+def test_says_when_a_weight_is_no_longer_finite(rule, bad, place):
+    parallel, _, _, histories, numbers = RULES[rule]
+    mine = arrays(2 * PART + 5, histories, np.float32)
+    mine[0][place] = bad
+    assert not parallel(*mine, Gradient(), *numbers)
+
+
+@given(st.integers(0, 3 * PART), st.integers(0, 100))
+@settings(max_examples=20, deadline=None)
+def test_sum_of_squares(count, seed):
+    x = np.random.default_rng(seed).standard_normal(count).astype(np.float32)
+    assert update.sum_squares(x) == pytest.approx(float((x.astype(np.float64) ** 2).sum()), rel=1e-12)
+
+
+def test_sum_of_squares_does_not_depend_on_threads(threads):
+    x = np.random.default_rng(1).standard_normal(5 * PART + 3).astype(np.float32)
+    sums = set()
+    for number in (1, 2):
+        threads(number)
+        sums.add(update.sum_squares(x))
+    assert len(sums) == 1
+
+
+def test_clear():
+    x = np.ones(PART + 7, np.float32)
+    update.clear(x)
+    assert not x.any()
