@@ -190,9 +190,9 @@ def test_an_unknown_type_lists_the_known_ones():
 
 def test_errors_name_file_and_line(tmp_path):
     path = tmp_path / "net.prototxt"
-    path.write_text("name: 'n'\n" + INPUT + "\n\n" + ip("ip1", "xx", "y") + "\n")
+    path.write_text("name: 'n'\n" + INPUT + "\n\n" + ip("ip1", "hidden", "y") + "\n")
     with pytest.raises(LayerError) as raised:
         Net(path, caffe_pb2.TRAIN)
     assert str(raised.value) == (
-        f"{path}:4: layer 'ip1' (InnerProduct): bottom 0 is blob 'xx', which no layer before it makes"
+        f"{path}:4: layer 'ip1' (InnerProduct): bottom 0 is blob 'hidden', which no layer before it makes"
     )
