@@ -119,7 +119,8 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
 
     def add_bias(self, y: Array, bias: Array) -> None:
         """Adds bias[m] to all values of channel m of a top."""
-        y.reshape(self.N, bias.size, -1)[...] += bias[:, None]
+        y = self._stack(y)
+        y += bias.reshape(-1, *(1,) * (y.ndim - 2))
 
     def add_bias_gradient(self, dy: Array, db: Array) -> None:
         """Adds to db the sums of the tops' gradient over everything but the channels."""
