@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pycaffe_lite import TRAIN, Net, fillers, random, set_random_seed
+from pycaffe_lite import fillers, random
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import NetError
+from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.random import RandomStream
+from pycaffe_lite.random import RandomStream, set_random_seed
 
 GOLDEN = Path(__file__).parent / "data" / "fillers"
 
@@ -154,7 +155,7 @@ def test_nets_start_as_caffe_s(name):
     golden = np.load(GOLDEN / f"{name}.npz")
     for seed in golden["seeds"]:
         set_random_seed(int(seed))
-        net = Net(GOLDEN / f"{name}.prototxt", TRAIN)
+        net = Net(GOLDEN / f"{name}.prototxt", caffe_pb2.TRAIN)
         compare(net, golden, f"seed{seed}:setup:")
         for step in range(2):
             if name.startswith("dropout"):

@@ -53,6 +53,11 @@ class DatumReader:
         self._end = 0
         self._shape = (0, 0, 0)
 
+    @property
+    def expects_small(self) -> bool:
+        """Whether messages like the last are worth trying with `read_alike`."""
+        return 0 < self._end <= _SMALL_BYTES
+
     def read(self, message: bytes) -> Datum:
         """Reads one message.
 
@@ -79,7 +84,7 @@ class DatumReader:
         """
         start, end = len(self._head), self._end
         size = len(messages[0])
-        if not start or size > _SMALL_BYTES or size - end not in (2, 4):
+        if not self.expects_small or size - end not in (2, 4):
             return None
         if any(len(message) != size for message in messages):
             return None

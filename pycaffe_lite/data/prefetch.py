@@ -55,6 +55,7 @@ class Prefetcher:
 
     def __init__(self, source: Source, depth: int, name: str) -> None:
         self._process = os.getpid()
+        self._error: BaseException | None = None
         self._line = _Line(source)
         for _ in range(depth):
             self._line.free.put(Batch())
@@ -74,11 +75,13 @@ class Prefetcher:
                 "reads its data in a thread that a forked process does not have: make the net in the process "
                 "that runs it"
             )
-        made = self._line.made.get()
-        if isinstance(made, BaseException):
-            self._line.made.put(made)  # there will be no other
-            raise made
-        return made
+        if self._error is None:
+            made = self._line.made.get()
+            if isinstance(made, Batch):
+                return made
+            # Kept here, not in the line: the traceback knows this object, which the line must not.
+            self._error = made
+        raise self._error
 
     def give_back(self, batch: Batch) -> None:
         """Returns a batch whose values are no longer needed."""

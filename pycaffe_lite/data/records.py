@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -72,38 +73,56 @@ class RecordSource:
         Raises:
             DataError: a record cannot be read, or has another shape than the first of the batch.
         """
-        records = self._reader.read(self._batch_size)
-        items = self._items(records, batch)
-        shape = (len(records), *self._transformer.top_shape(items.shape[1:]))
+        items = self._alike_items(batch) if self._datums.expects_small else self._items(batch)
+        shape = (len(items), *self._transformer.top_shape(items.shape[1:]))
         if batch.data.shape != shape:
             batch.data = np.empty(shape, np.float32)
         self._transformer.apply(items, batch.data)
         batch.state = self.state()
 
-    def _items(self, records: list[Record], batch: Batch) -> Values:
-        """The records' values in one array; their labels go into the batch."""
+    def _alike_items(self, batch: Batch) -> Values:
+        """As `_items`, with fewer calls where the records are small and alike."""
+        records = self._reader.read(self._batch_size)
         alike = self._datums.read_alike([value for _, value in records])
-        if alike is not None:
-            values, labels = alike
-            items = self._room(values.shape, values.dtype)
-            items[...] = values
-            if self._has_labels:
-                batch.labels = labels.astype(np.float32)
-            return items
-        datums = [self._decode(record) for record in records]
-        shape = datums[0].values.shape
-        dtype = np.result_type(*{datum.values.dtype for datum in datums})
-        items = self._room((len(records), *shape), dtype)
-        for i, datum in enumerate(datums):
-            if datum.values.shape != shape:
-                raise DataError(
-                    f"record '{key_text(records[i][0])}' of '{self._reader.path}' has shape "
-                    f"{datum.values.shape}, record '{key_text(records[0][0])}' of the same batch has "
-                    f"{shape}: make all records of one size, or batch_size 1"
-                )
-            items[i] = datum.values
+        if alike is None:
+            return self._items(batch, records)
+        values, labels = alike
+        items = self._room(values.shape, values.dtype)
+        items[...] = values
         if self._has_labels:
-            batch.labels = np.array([datum.label for datum in datums], np.float32)
+            batch.labels = labels.astype(np.float32)
+        return items
+
+    def _items(self, batch: Batch, records: Iterable[Record] | None = None) -> Values:
+        """The next records' values in one array; their labels go into the batch.
+
+        Args:
+            batch: gets the labels.
+            records: those of the batch where they are read already; otherwise they are read one by one, as
+                they may be large.
+        """
+        N = self._batch_size
+        if records is None:
+            records = (self._reader.read(1)[0] for _ in range(N))
+        labels = np.empty(N if self._has_labels else 0, np.float32)
+        items, first = self._staging, b""
+        for i, (key, value) in enumerate(records):
+            datum = self._decode((key, value))
+            values = datum.values
+            if i == 0:
+                items, first = self._room((N, *values.shape), values.dtype), key
+            elif values.shape != items.shape[1:]:
+                raise DataError(
+                    f"record '{key_text(key)}' of '{self._reader.path}' has shape {values.shape}, record "
+                    f"'{key_text(first)}' of the same batch has {items.shape[1:]}: make all records of one "
+                    "size, or batch_size 1"
+                )
+            if values.dtype != items.dtype:  # bytes and floats in one batch
+                items = items.astype(np.float32)
+            items[i] = values
+            if self._has_labels:
+                labels[i] = datum.label
+        batch.labels = labels
         return items
 
     def _room(self, shape: tuple[int, ...], dtype: np.dtype) -> Values:

@@ -70,15 +70,21 @@ def test_several_readers_share_a_database(seven, tmp_path):
     assert second.read(2) == RECORDS[1:3]
 
 
+def readers_of(path):
+    """The numbers of readers of the environments in which this database is open."""
+    inode = (path / "data.mdb").stat().st_ino
+    return [opened.readers for identity, opened in lmdb_reader._environments.items() if inode in identity]
+
+
 def test_the_database_closes_with_its_last_reader(seven):
     readers = [LmdbReader(seven), LmdbReader(seven)]
-    assert len(lmdb_reader._environments) == 1
+    assert readers_of(seven) == [2]
     readers.pop()
     gc.collect()
-    assert len(lmdb_reader._environments) == 1
+    assert readers_of(seven) == [1]
     readers.pop()
     gc.collect()
-    assert not lmdb_reader._environments
+    assert readers_of(seven) == []
     lmdb.open(str(seven)).close()  # LMDB itself has forgotten it, too
 
 
@@ -99,7 +105,7 @@ def test_opening_and_dropping_in_threads(seven):
     for thread in threads:
         thread.join()
     assert not failures
-    assert not lmdb_reader._environments
+    assert readers_of(seven) == []
 
 
 def test_databases_of_caffe_are_read(caffe_lmdb):

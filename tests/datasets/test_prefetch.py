@@ -71,14 +71,19 @@ def test_close_ends_the_thread():
     prefetcher.close()
 
 
-def test_the_thread_ends_with_its_owner():
+@pytest.mark.parametrize("fail_at", [None, 1])
+def test_the_thread_ends_with_its_owner(fail_at):
     class Owner:
         pass
 
     owner = Owner()
-    owner.prefetcher = Prefetcher(Counter(), 2, "test")
+    owner.prefetcher = Prefetcher(Counter(fail_at), 2, "test")
     thread, source = thread_of(owner.prefetcher), weakref.ref(owner.prefetcher._line.source)
     owner.itself = owner  # only the garbage collector finds it
+    owner.prefetcher.get()
+    if fail_at:
+        with pytest.raises(DataError):
+            owner.prefetcher.get()
     del owner
     gc.collect()
     assert wait_until(lambda: not thread.is_alive())

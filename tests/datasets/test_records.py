@@ -93,12 +93,10 @@ def test_one_shape_a_batch(make_lmdb, alike):
     )
 
 
-def test_a_record_that_is_no_datum(make_lmdb, tmp_path):
+def test_a_record_that_is_no_datum(tmp_path):
     write_lmdb(tmp_path / "text", [(b"a", b"hello")])
-    refuses(
-        f"record 'a' of '{tmp_path}/text': no Datum message: at byte 2: field 13 has the unusable wire type 4",
-        source_of(tmp_path / "text", 1).shape,
-    )
+    problem = "no Datum message: at byte 2: field 13 has the unusable wire type 4"
+    refuses(f"record 'a' of '{tmp_path}/text': {problem}", source_of(tmp_path / "text", 1).shape)
 
 
 def test_state_is_that_behind_the_batch(make_lmdb):
