@@ -16,6 +16,7 @@ from google.protobuf import text_format
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.errors import ArgumentError, LayerError, NetError
 from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.layers.memory_data import MemoryDataLayer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import end_of, fused_runs
@@ -373,6 +374,24 @@ class Net:
         """Passes the shapes of the inputs on through all layers."""
         for i in range(len(self._graph.nodes)):
             self._reshape_layer(i)
+
+    def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
+        """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.
+
+        Args:
+            data: float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of its batch_size.
+            labels: (M,) or (M, 1, 1, 1).
+
+        Raises:
+            ArgumentError: the first layer is of another type, or the arrays do not fit it.
+        """
+        first = self.layers[0] if self.layers else None
+        if not isinstance(first, MemoryDataLayer):
+            kind = f"layer '{first.name}' ({first.type})" if first else "nothing"
+            raise ArgumentError(
+                f"set_input_arrays needs a net that begins with a MemoryData layer, not with {kind}"
+            )
+        first.reset(data, labels)
 
     def clear_param_diffs(self) -> None:
         """Sets the gradients of all learnable params to zero."""

@@ -1,0 +1,121 @@
+"""MemoryData: batches of arrays, around and around."""
+
+import numpy as np
+import pytest
+
+from pycaffe_lite import random
+from pycaffe_lite.errors import ArgumentError, LayerError
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
+
+PARAM = "batch_size: 2 channels: 3 height: 4 width: 5"
+
+
+def net(param=PARAM, more=""):
+    text = (
+        f'layer {{ name: "m" type: "MemoryData" top: "x" top: "t" memory_data_param {{ {param} }} {more} }}'
+    )
+    return Net.from_document(parse(text, caffe_pb2.NetParameter))
+
+
+def arrays(count):
+    items = np.random.default_rng(count).random((count, 3, 4, 5)).astype(np.float32)
+    return items, np.arange(count, dtype=np.float32)
+
+
+def test_batches_wrap_round():
+    made = net()
+    assert made.blobs["t"].shape == (2,)
+    items, labels = arrays(6)
+    made.set_input_arrays(items, labels)
+    for start in (0, 2, 4, 0, 2):
+        made.forward()
+        np.testing.assert_array_equal(made.blobs["x"].data, items[start : start + 2])
+        np.testing.assert_array_equal(made.blobs["t"].data.ravel(), labels[start : start + 2])
+    assert made.blobs["t"].shape == (2, 1, 1, 1)
+
+
+def test_the_array_is_used_and_not_copied():
+    made = net()
+    items, labels = arrays(2)
+    made.set_input_arrays(items, labels.reshape(2, 1, 1, 1))
+    items[0] = 7
+    made.forward()
+    assert (made.blobs["x"].data[0] == 7).all()
+
+
+def test_new_arrays_begin_at_their_start():
+    made = net()
+    made.set_input_arrays(*arrays(4))
+    made.forward()
+    items, labels = arrays(6)
+    made.set_input_arrays(items, labels)
+    made.forward()
+    np.testing.assert_array_equal(made.blobs["x"].data, items[:2])
+
+
+def test_the_state_is_the_next_item():
+    made, other = net(), net()
+    for one in (made, other):
+        one.set_input_arrays(*arrays(6))
+    made.forward()
+    other.layers[0].set_state(made.layers[0].state())
+    made.forward()
+    other.forward()
+    np.testing.assert_array_equal(made.blobs["x"].data, other.blobs["x"].data)
+
+
+def test_only_a_random_transform_takes_a_draw(caplog):
+    draws = []
+    for more in ("", "transform_param { scale: 2 }", "transform_param { mirror: true }"):
+        random.set_random_seed(1)
+        made = net(more=more)
+        made.set_input_arrays(*arrays(2))
+        draws.append(random.stream().raw())
+    random.set_random_seed(1)
+    first, second = random.stream().raw(), random.stream().raw()
+    assert draws == [first, first, second]
+    assert caplog.messages == ["layer 'm' (MemoryData): transform_param has no effect on arrays"] * 2
+
+
+def error_of(run, *args, kind=ArgumentError):
+    with pytest.raises(kind) as caught:
+        run(*args)
+    return str(caught.value)
+
+
+def test_errors():
+    layer = "layer 'm' (MemoryData): "
+    assert error_of(net, "batch_size: 2 channels: 3 height: 4", kind=LayerError) == (
+        layer + "needs batch_size, channels, height and width above 0, got (2, 3, 4, 0)"
+    )
+    made = net()
+    assert error_of(made.forward, kind=LayerError) == (
+        layer + "has no data: call net.set_input_arrays(items, labels) first"
+    )
+    items, labels = arrays(4)
+    assert error_of(made.set_input_arrays, items[:, :2], labels) == (
+        layer + "needs items of shape (3, 4, 5), got an array of shape (4, 2, 4, 5)"
+    )
+    assert error_of(made.set_input_arrays, items, labels[:3]) == (
+        layer + "needs 4 labels, one for each item, got an array of shape (3,)"
+    )
+    assert error_of(made.set_input_arrays, items[:3], labels[:3]) == (
+        layer + "needs a multiple of its batch_size 2, got an array of shape (3, 3, 4, 5)"
+    )
+    made.set_input_arrays(items, labels)
+    assert error_of(made.layers[0].set_state, b"?", kind=LayerError) == (
+        layer + "cannot go on from a state of another batch_size"
+    )
+    assert error_of(made.layers[0].set_state, (400).to_bytes(8, "little"), kind=LayerError) == (
+        layer + "cannot go on from item 400: it has 4"
+    )
+
+
+def test_nets_that_begin_with_another_layer():
+    text = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 } } }'
+    made = Net.from_document(parse(text, caffe_pb2.NetParameter))
+    assert error_of(made.set_input_arrays, *arrays(2)) == (
+        "set_input_arrays needs a net that begins with a MemoryData layer, not with layer 'in' (Input)"
+    )
