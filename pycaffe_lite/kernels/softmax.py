@@ -18,6 +18,8 @@ def forward(x: Array, y: Array) -> None:
 
     x, y: (N, C, inner); y may be x.
     """
+    if x.size == 0:
+        return
     if x.shape[2] == 1:
         _forward_rows(x.reshape(x.shape[:2]), y.reshape(x.shape[:2]))
     else:

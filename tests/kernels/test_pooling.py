@@ -1,0 +1,172 @@
+"""Pooling against a loop over windows, for shapes that leave every kind of remainder."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pycaffe_lite.kernels import pooling
+from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.pooling import LOWEST, Window
+
+sides = st.integers(1, 5)
+cases = st.fixed_dictionaries(
+    {
+        "image": st.tuples(st.integers(1, 12), st.integers(1, 80)),
+        "kernel": st.tuples(sides, sides),
+        "stride": st.tuples(st.integers(1, 4), st.integers(1, 4)),
+        "pad": st.tuples(st.integers(0, 2), st.integers(0, 2)),
+        "planes": st.integers(1, 3),
+        "dtype": st.sampled_from([np.float32, np.float64]),
+        "seed": st.integers(0, 100),
+    }
+)
+
+
+def window_of(case):
+    pad = [min(p, k - 1) for p, k in zip(case["pad"], case["kernel"], strict=True)]
+    return Window(*case["kernel"], *pad, *case["stride"])
+
+
+def outputs_of(image, window):
+    """Rounded up, one more than Caffe makes: there is always a window that lies outside."""
+    room = (n + 2 * p - k for n, p, k in zip(image, window[2:4], window[:2], strict=True))
+    return tuple(max(1, -(-r // s) + 2) for r, s in zip(room, window[4:], strict=True))
+
+
+def values(case, scale=8):
+    """Few different values, so that there are ties."""
+    numbers = np.random.default_rng(case["seed"])
+    shape = case["planes"], *case["image"]
+    return (numbers.integers(-scale, scale, shape) / 8).astype(case["dtype"])
+
+
+def each_window(x, window, outputs):
+    """Yields (n, p, q), rows and columns of the image under the window, and the area of the mean."""
+    kh, kw, ph, pw, sh, sw = window
+    _, H, W = x.shape
+    for n, p, q in np.ndindex(len(x), *outputs):
+        h, w = p * sh - ph, q * sw - pw
+        rows, columns = range(max(h, 0), min(h + kh, H)), range(max(w, 0), min(w + kw, W))
+        yield (n, p, q), rows, columns, (min(h + kh, H + ph) - h) * (min(w + kw, W + pw) - w)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases)
+def test_maxima_and_their_places(case):
+    window, x = window_of(case), values(case)
+    outputs = outputs_of(case["image"], window)
+    y, index = np.empty((len(x), *outputs), x.dtype), np.empty((len(x), *outputs), np.int32)
+    pooling.max_forward(x, window, y, index)
+    dx, dy = np.full_like(x, np.nan), np.arange(y.size, dtype=x.dtype).reshape(y.shape)
+    pooling.index_backward(dy, index, dx)
+    right_dx = np.zeros_like(x)
+    for at, rows, columns, _ in each_window(x, window, outputs):
+        best, place = LOWEST, -1
+        for h in rows:
+            for w in columns:
+                if x[at[0], h, w] > best:
+                    best, place = x[at[0], h, w], h * x.shape[2] + w
+        assert (y[at], index[at]) == (best, place)
+        if place >= 0:
+            right_dx[at[0]].flat[place] += dy[at]
+    assert np.array_equal(dx, right_dx)
+    without = np.empty_like(y)
+    pooling.max_forward(x, window, without, None)
+    assert np.array_equal(without, y)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases)
+def test_means(case):
+    window, x = window_of(case), values(case)
+    outputs = outputs_of(case["image"], window)
+    y = np.empty((len(x), *outputs), x.dtype)
+    pooling.mean_forward(x, window, y)
+    dx, dy = np.full_like(x, np.nan), np.arange(y.size, dtype=x.dtype).reshape(y.shape) / 64
+    pooling.mean_backward(dy, window, dx)
+    right_dx = np.zeros(x.shape)
+    for at, rows, columns, area in each_window(x, window, outputs):
+        inside = x[at[0], rows.start : rows.stop, columns.start : columns.stop]
+        right = inside.sum(dtype=np.float64) / area if inside.size else 0
+        assert abs(y[at] - right) <= 1e-6
+        if inside.size:
+            right_dx[at[0], rows.start : rows.stop, columns.start : columns.stop] += dy[at] / area
+    assert np.allclose(dx, right_dx, rtol=1e-5, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(cases)
+def test_stochastic(case):
+    window, x = window_of(case), abs(values(case))
+    outputs = outputs_of(case["image"], window)
+    shape = len(x), *outputs
+    draws = np.random.default_rng(1).random(shape).astype(x.dtype)
+    y, index, mean = np.empty(shape, x.dtype), np.empty(shape, np.int32), np.empty(shape, x.dtype)
+    pooling.sample_forward(x, window, draws, y, index)
+    pooling.weighted_forward(x, window, mean)
+    for at, rows, columns, _ in each_window(x, window, outputs):
+        places = [h * x.shape[2] + w for h in rows for w in columns]
+        inside = x[at[0]].reshape(-1)[places]
+        if not places:
+            assert (index[at], y[at], mean[at]) == (-1, 0, 0)
+            continue
+        assert y[at] == x[at[0]].flat[index[at]]
+        sums = np.cumsum(inside)
+        assert index[at] == places[np.argmax(sums >= draws[at] * sums[-1])]
+        right = (inside**2).sum() / inside.sum() if inside.sum() else 0
+        assert abs(mean[at] - right) <= 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rows_length_of_every_remainder(dtype):
+    for width in range(1, 70):
+        for stride in (1, 2):
+            x = np.random.default_rng(width).normal(size=(1, 3, width)).astype(dtype)
+            window = Window(3, min(3, width), 0, 0, 1, stride)
+            outputs = (width - window.kernel_w) // stride + 1
+            y = np.empty((1, 1, outputs), dtype)
+            views = np.lib.stride_tricks.sliding_window_view(x[0], window[:2])[0, ::stride]
+            pooling.max_forward(x, window, y, None)
+            assert np.array_equal(y[0, 0], views.max((1, 2)))
+            pooling.mean_forward(x, window, y)
+            assert np.allclose(y[0, 0], views.mean((1, 2)), atol=1e-6)
+
+
+def test_nothing_is_written_beyond_the_arrays():
+    memory = np.full(1000, 7, np.float32)
+    x, y = memory[100:300].reshape(1, 10, 20), memory[500:590].reshape(1, 5, 18)
+    x[...] = np.random.default_rng(0).normal(size=x.shape)
+    pooling.max_forward(x, Window(3, 3, 0, 0, 2, 1), y, None)
+    assert (memory[300:500] == 7).all()
+    assert (memory[590:] == 7).all()
+
+
+def test_results_do_not_depend_on_threads():
+    x = np.random.default_rng(0).normal(size=(150, 13, 17)).astype(np.float32)
+    window = Window(3, 3, 1, 1, 2, 2)
+    results, before = [], get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            set_num_threads(threads)
+            y, index = np.empty((150, 7, 9), x.dtype), np.empty((150, 7, 9), np.int32)
+            mean, dx, dmean = np.empty_like(y), np.empty_like(x), np.empty_like(x)
+            pooling.max_forward(x, window, y, index)
+            pooling.index_backward(y, index, dx)
+            pooling.mean_forward(x, window, mean)
+            pooling.mean_backward(mean, window, dmean)
+            results.append([a.tobytes() for a in (y, index, mean, dx, dmean)])
+    finally:
+        set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+def test_the_source_runs_as_python_too():
+    x = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
+    window = Window(2, 2, 0, 0, 2, 2)
+    dy, compiled, plain = np.ones((1, 2, 3), np.float32), np.empty_like(x), np.empty_like(x)
+    for backward in (pooling.mean_backward, pooling.weighted_backward):
+        first = () if backward is pooling.mean_backward else (x,)
+        backward(*first, dy, window, compiled)
+        backward.py_func(*first, dy, window, plain)
+        assert np.allclose(compiled, plain)
