@@ -32,7 +32,7 @@ def measure(rival: str, work: str, threads: int, seconds: float) -> dict[str, fl
         [sys.executable, "-m", "benchmarks.worker", *arguments],
         capture_output=True,
         text=True,
-        env={**os.environ, **threads_by_name},
+        env={**os.environ, **dict.fromkeys(variables, str(threads))},
         check=False,
     )
     if done.returncode:

@@ -158,7 +158,8 @@ class Blob:
         """The values: a view of the blob's shape; write through it with `data[...] = `."""
         if self._data_view is None:
             self._data_view = self._view(self._data)
-        return self._data_view.view()
+        view: Array = self._data_view.view()
+        return view
 
     @property
     def diff(self) -> Array:
@@ -167,7 +168,8 @@ class Blob:
             if self._diff.capacity < self._count:  # shared data larger than this blob's own gradient
                 self._diff = _Memory(self._count, self.dtype)
             self._diff_view = self._view(self._diff)
-        return self._diff_view.view()
+        view: Array = self._diff_view.view()
+        return view
 
     def share_data(self, other: Blob) -> None:
         """Uses the memory of `other`'s data (equal counts) from now on, until reshaped past its size."""

@@ -34,7 +34,7 @@ class GlogFormatter(logging.Formatter):
 
 def minimum_level() -> int:
     """The lowest level to show, from GLOG_minloglevel (0 info, 1 warning, 2 error, 3 fatal) as in Caffe."""
-    given = os.environ.get("GLOG_minloglevel", "0")  # noqa: SIM112: glog's own spelling
+    given = os.environ.get("GLOG_minloglevel", "0")  # noqa: SIM112 (glog's own spelling)
     return _LEVELS[min(int(given), 3)] if given.isdigit() else logging.INFO
 
 

@@ -62,7 +62,7 @@ class Graph:
     def __init__(
         self,
         layers: Sequence[PlacedLayer],
-        phase: int,
+        phase: caffe_pb2.Phase,
         *,
         dtype: np.dtype,
         folder: Path | None,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,7 @@ class Net:
             raise ArgumentError(f"phase must be pycaffe_lite.TRAIN or pycaffe_lite.TEST, got {phase!r}")
         document = read_net(network_file, strict=strict)
         state = document.message.state
-        state.phase = phase
+        state.phase = cast("caffe_pb2.Phase", phase)
         state.level = level
         state.stage.extend(stages or ())
         self._build(document, np.dtype(dtype))
@@ -111,7 +111,7 @@ class Net:
         folder = document.path.parent if document.path else None
         self._graph = Graph(
             insert_splits(layers),
-            self.phase,
+            param.state.phase,
             dtype=dtype,
             folder=folder,
             build_net=lambda inner: Net.from_document(Document(inner, path=document.path), dtype=dtype),

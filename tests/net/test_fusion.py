@@ -10,15 +10,16 @@ from pycaffe_lite.proto.prototxt import parse
 
 HEAD = """
     layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }
-    layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y'
-            convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: 'gaussian' std: 0.3 } %s } }
+    layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y' convolution_param {
+        num_output: 4 kernel_size: 3 weight_filler { type: 'gaussian' std: 0.3 } %s } }
 """
 BIAS = "bias_filler { type: 'uniform' min: -1 max: 1 }"
 NO_BIAS = "bias_term: false"
 RELU = "layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'y' relu_param { negative_slope: 0.1 } }"
 NORM = "layer { name: 'bn' type: 'BatchNorm' bottom: 'y' top: 'y' }"
 SCALE = """layer { name: 'scale' type: 'Scale' bottom: 'y' top: 'y'
-    scale_param { bias_term: true filler { type: 'uniform' min: 0.5 max: 2 } bias_filler { type: 'uniform' } } }"""
+    scale_param { bias_term: true filler { type: 'uniform' min: 0.5 max: 2 }
+                  bias_filler { type: 'uniform' } } }"""
 PLUS = "layer { name: 'plus' type: 'Bias' bottom: 'y' top: 'y' bias_param { filler { type: 'uniform' } } }"
 DROP = "layer { name: 'drop' type: 'Dropout' bottom: 'y' top: 'y' }"
 INNER = """layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param {
