@@ -25,9 +25,7 @@ HEADER = "| work | ours ms | PyTorch ms | ratio | ONNX Runtime ms | ratio | GFLO
 def measure(rival: str, work: str, threads: int, seconds: float) -> dict[str, float]:
     """Runs one worker process to its end."""
     arguments = [rival, work, str(threads), str(seconds)]
-    threads_by_name = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
-    )
+    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.worker", *arguments],
         capture_output=True,

@@ -39,13 +39,13 @@ def minimum_level() -> int:
 
 
 def init_log(level: int = 0, stderr: bool = True) -> None:
-    """pycaffe's call: sends the log to stderr from `level` on (0 info, 1 warning, 2 error, 3 fatal)."""
+    """Sends the log to stderr from `level` on (0 info, 1 warning, 2 error, 3 fatal), as in pycaffe."""
     if stderr:
         log_to_stderr(_LEVELS[min(level, 3)])
 
 
 def log(message: str) -> None:
-    """pycaffe's call: writes an INFO line."""
+    """Writes an INFO line, as pycaffe's function of this name does."""
     LOGGER.info("%s", message, stacklevel=2)
 
 
