@@ -1,1 +1,70 @@
 """pycaffe-lite: Caffe's nets and solvers in pure Python. `import pycaffe_lite as caffe`."""
+
+from pycaffe_lite.blob import Blob
+from pycaffe_lite.errors import (
+    ArgumentError,
+    DataError,
+    FileLookupError,
+    KernelError,
+    LayerError,
+    NetError,
+    PrototxtError,
+    PycaffeError,
+    SnapshotError,
+    SolverError,
+    WeightsError,
+)
+from pycaffe_lite.glog import init_log, log
+from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.layers.python import PythonLayerBase as Layer
+from pycaffe_lite.layers.registry import layer_type_list
+from pycaffe_lite.mode import set_device, set_mode_cpu, set_mode_gpu
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto.caffe_pb2 import TEST, TRAIN
+from pycaffe_lite.random import set_random_seed
+from pycaffe_lite.solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "ArgumentError",
+    "Blob",
+    "DataError",
+    "FileLookupError",
+    "KernelError",
+    "Layer",
+    "LayerError",
+    "NesterovSolver",
+    "Net",
+    "NetError",
+    "PrototxtError",
+    "PycaffeError",
+    "RMSPropSolver",
+    "SGDSolver",
+    "SnapshotError",
+    "SolverError",
+    "WeightsError",
+    "get_num_threads",
+    "get_solver",
+    "init_log",
+    "layer_type_list",
+    "log",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_num_threads",
+    "set_random_seed",
+]
