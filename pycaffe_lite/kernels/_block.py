@@ -1,23 +1,30 @@
 """Blocks of a matrix product: packing, and the loops round the micro-kernels of `_tile`.
 
 C = A B is cut into blocks that fit the caches. For one block of rows and one block of columns of C, the
-depth is walked in pieces of DEPTH steps:
+depth is walked in pieces of about DEPTH steps:
 
-    B piece  DEPTH x columns   copied row by row into a buffer that stays in the L2 cache; the part under
-                               one column of tiles, DEPTH x 2 vectors, is 32 KB and stays in the L1 cache
     A piece  rows x DEPTH      *packed*: tile after tile, within a tile all its rows' numbers for k = 0,
                                then for k = 1, ..; the tiles stream from the L2 cache
+    B piece  DEPTH x columns   read where it stands, or copied into a buffer of rows, in the L2 cache; the
+                               part under one column of tiles, DEPTH x 2 vectors, is 32 KB: the L1 cache
     C        rows x columns    updated in memory once per piece of the depth
 
 Every element of C is the sum over k in ascending order, piece by piece, whatever the blocks and the
 threads are: the result depends on neither.
 """
 
-from pycaffe_lite.kernels._jit import Array, kernel
-from pycaffe_lite.kernels._simd import vector_lanes
+from typing import NamedTuple
+
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pycaffe_lite.kernels._jit import Array, kernel, worker_kernel
+from pycaffe_lite.kernels._simd import copy_run, take_task, transpose_runs, vector_lanes
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
-    OUTER_VECTORS,
+    FOUR_HALVES,
+    MOST_SITES,
+    ONE_VECTOR,
+    TWO_VECTORS,
     dot_tile,
     max_dot_rows,
     max_outer_rows,
@@ -29,7 +36,7 @@ DEPTH = 256  # steps of k per piece
 ROWS = 240  # rows of C per block: the A piece is 240 KB
 COLUMNS = 512  # columns of C per block: the B piece is 512 KB
 OUTER_TILE_SIZE = 12 * 2 * 16  # numbers in the largest outer tile
-DOT_TILE_SIZE = 6 * DOT_COLUMNS
+SITES_SIZE = 2 * MOST_SITES
 
 
 @kernel
@@ -40,70 +47,112 @@ def row_length(columns: int, like: Array) -> int:
     lines a column of the buffer does not fall on a few sets of the cache.
     """
     lanes: int = vector_lanes(like)
-    tile = OUTER_VECTORS * lanes
+    tile = 2 * lanes
     return (columns + tile - 1) // tile * tile + lanes
 
 
-@kernel
-def pack_rows(
-    a: Array, at: int, row_stride: int, offsets: Array, k0: int, k1: int, rows: int,
-    scale: Array, so: int, out: Array, to: int,
-) -> None:  # fmt: skip
-    """Pack `rows` rows of A for k0 <= k < k1 as `outer_tile` reads them, from out[to] on.
+class Packing(NamedTuple):
+    """One call of `pack_rows`: which rows of A go where.
 
-    A[r, k] = a[at + r * row_stride + offsets[k]], times scale[so + r] unless scale is empty.
+    A[r, i * inner + j] = a[at + r * row_stride + i * outer_stride + j * inner_stride], r < rows, i < outer,
+    j < inner. The packed tiles start at out[to]; `first` is the number of row 0, which finds its scale.
     """
-    count = tile_count(rows, max_outer_rows())
-    for t in range(count):
-        first, last = t * rows // count, (t + 1) * rows // count
-        height = last - first
-        for r in range(height):
-            start = at + (first + r) * row_stride
-            factor = scale[so + first + r] if scale.size > 0 else a.dtype.type(1)
-            for k in range(k1 - k0):
-                out[to + k * height + r] = factor * a[start + offsets[k0 + k]]
-        to += height * (k1 - k0)
+
+    at: int
+    row_stride: int
+    rows: int
+    outer: int
+    outer_stride: int
+    inner: int
+    inner_stride: int
+    to: int
+    first: int
 
 
 @kernel
-def multiply_block(
-    a: Array, ao: int, rows: int, depth: int, b: Array, bo: int, ldb: int,
-    c: Array, co: int, ldc: int, j0: int, j1: int, plane: int, plane_stride: int,
-    start: Array, so: int, accumulate: bool, activate: bool, slope: float, tile: Array,
+def pack_rows(a: Array, p: Packing, scale: Array, out: Array) -> None:
+    """Pack rows of A, times scale[p.first + r] unless scale is empty, as `outer_tile` reads them."""
+    lanes = vector_lanes(a)
+    depth, to = p.outer * p.inner, p.to
+    count = tile_count(p.rows, max_outer_rows())
+    for t in range(count):
+        top, bottom = t * p.rows // count, (t + 1) * p.rows // count
+        height, fits = bottom - top, bottom - top <= lanes
+        # whole vectors may write beyond their numbers, but not beyond the tile
+        safe = depth - (lanes + height - 1) // height
+        for i in range(p.outer):
+            start, j = p.at + top * p.row_stride + i * p.outer_stride, 0
+            if fits and p.inner_stride == 1:
+                while j + lanes <= min(p.inner, safe - i * p.inner):
+                    transpose_runs(a, start + j, p.row_stride, height, out, to + (i * p.inner + j) * height)
+                    j += lanes
+            elif fits and p.row_stride == 1 and p.inner_stride > 0:
+                readable = (a.size - lanes - start) // p.inner_stride
+                while j < min(p.inner, safe - i * p.inner, readable):
+                    copy_run(a, start + j * p.inner_stride, out, to + (i * p.inner + j) * height, height)
+                    j += 1
+            for rest in range(j, p.inner):
+                for r in range(height):
+                    source = start + r * p.row_stride + rest * p.inner_stride
+                    out[to + (i * p.inner + rest) * height + r] = a[source]
+        if scale.size > 0:
+            for k in range(depth):
+                for r in range(height):
+                    out[to + k * height + r] *= scale[p.first + top + r]
+        to += height * depth
+
+
+@worker_kernel
+def pack_all(a: Array, jobs: Array, scale: Array, out: Array, counter: Array, _memory: Array) -> None:
+    """Do `pack_rows` for every row of jobs: (jobs, fields of Packing)."""
+    number = take_task(counter)
+    while number < jobs.shape[0]:
+        pack_rows(a, Packing(*to_fixed_tuple(jobs[number], 9)), scale, out)
+        number = take_task(counter)
+
+
+@kernel
+def multiply_packed(
+    tiles: Array, a: Array, ao: int, rows: int, depth: int, b: Array, taps: Array,
+    c: Array, co: int, ldc: int,
+    j0: int, j1: int, plane: int, plane_stride: int, start: Array, so: int,
+    accumulate: bool, activate: bool, slope: float, tile: Array, sites: Array,
 ) -> None:  # fmt: skip
     """C = act(first + A B) for one block and one piece of the depth; first and act as in `outer_tile`.
 
-    A: `rows` packed rows at a[ao]. B: column j (j0 <= j < j1) of step k is b[bo + k * ldb + j - j0].
+    A: `rows` packed rows at a[ao]. B: column j (j0 <= j < j1) of step k is b[taps[k] + j - j0].
     C: columns come in planes (images) of `plane` columns, plane_stride apart: C[r, j] is
     c[co + j // plane * plane_stride + r * ldc + j % plane].
-    tile: working memory of OUTER_TILE_SIZE for tiles that C does not hold whole.
+    tile, sites: working memory of OUTER_TILE_SIZE and SITES_SIZE.
     """
     lanes = vector_lanes(a)
     count = tile_count(rows, max_outer_rows())
     j = j0
     while j < j1:
-        width = min(OUTER_VECTORS * lanes, j1 - j)
+        width = min(2 * lanes, j1 - j)
         vectors = (width + lanes - 1) // lanes
+        shape = TWO_VECTORS if vectors == 2 else ONE_VECTOR
         whole = width == vectors * lanes and j % plane + width <= plane
-        bj = bo + j - j0
+        held = vectors * lanes
+        at = j // plane * plane_stride + j % plane if whole else 0
+        for v in range(vectors):
+            sites[v], sites[MOST_SITES + v] = j - j0 + v * lanes, at + v * lanes
         for t in range(count):
             first, last = t * rows // count, (t + 1) * rows // count
             height, packed = last - first, ao + first * depth
             if whole:
-                at = co + j // plane * plane_stride + first * ldc + j % plane
                 outer_tile(
-                    height, vectors, depth, a, packed, b, bj, ldb, c, at, ldc,
+                    tiles, height, shape, depth, a, packed, b, 0, taps, 0, c, co + first * ldc, ldc, sites,
                     start, so + first, accumulate, activate, slope,
                 )  # fmt: skip
                 continue
-            held = vectors * lanes
             if accumulate:
                 for r in range(height):
                     for i in range(width):
                         at = (j + i) // plane * plane_stride + (first + r) * ldc + (j + i) % plane
                         tile[r * held + i] = c[co + at]
             outer_tile(
-                height, vectors, depth, a, packed, b, bj, ldb, tile, 0, held,
+                tiles, height, shape, depth, a, packed, b, 0, taps, 0, tile, 0, held, sites,
                 start, so + first, accumulate, activate, slope,
             )  # fmt: skip
             for r in range(height):
@@ -114,23 +163,67 @@ def multiply_block(
 
 
 @kernel
+def multiply_lines(
+    tiles: Array, a: Array, ao: int, rows: int, depth: int, b: Array, bo: int, taps: Array, to: int,
+    c: Array, co: int, ldc: int, images: int, lines: int, width: int,
+    b_image: int, b_line: int, c_image: int, c_line: int,
+    start: Array, so: int, accumulate: bool, activate: bool, slope: float, sites: Array,
+) -> None:  # fmt: skip
+    """C = act(first + A B) for columns that are lines of `width` neighbours; first, act as in `outer_tile`.
+
+    Column (n, p, q), q < width, of step k is b[bo + n * b_image + p * b_line + q + taps[to + k]], and
+    C[r; n, p, q] = c[co + r * ldc + n * c_image + p * c_line + q]. width is a multiple of half a vector, so
+    that every tile is made of whole runs and B is read where it stands, whatever its taps are.
+    """
+    lanes = vector_lanes(a)
+    halves = width % lanes != 0
+    run = lanes // 2 if halves else lanes
+    most = MOST_SITES if halves else 2
+    count = tile_count(rows, max_outer_rows())
+    left = images * lines * (width // run)
+    n, p, q = 0, 0, 0
+    while left > 0:
+        runs = min(most, left)
+        left -= runs
+        for s in range(runs):
+            sites[s] = n * b_image + p * b_line + q
+            sites[MOST_SITES + s] = n * c_image + p * c_line + q
+            q += run
+            if q == width:
+                q, p = 0, p + 1
+                if p == lines:
+                    p, n = 0, n + 1
+        shape = TWO_VECTORS if runs == 2 else ONE_VECTOR
+        if halves:
+            shape = FOUR_HALVES
+            for s in range(runs, most):  # too few: the last one is done again, with the same result
+                sites[s], sites[MOST_SITES + s] = sites[runs - 1], sites[MOST_SITES + runs - 1]
+        for t in range(count):
+            first, last = t * rows // count, (t + 1) * rows // count
+            outer_tile(
+                tiles, last - first, shape, depth, a, ao + first * depth, b, bo, taps, to,
+                c, co + first * ldc, ldc, sites, start, so + first, accumulate, activate, slope,
+            )  # fmt: skip
+
+
+@kernel
 def dot_block(
-    a: Array, ao: int, lda: int, rows: int, b: Array, bo: int, ldb: int, columns: int, depth: int,
-    c: Array, co: int, ldc: int, accumulate: bool, tile: Array,
+    tiles: Array, a: Array, ao: int, lda: int, a_steps: Array, rows: int,
+    b: Array, bo: int, taps: Array, to: int,
+    b_steps: Array, columns: int, halves: bool, whole: int, rest: int, c: Array, co: int, ldc: int,
+    accumulate: bool, a_stays: bool,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k of A[i, k] B[j, k], for rows x columns.
 
-    A and B as `dot_tile` reads them. C[i, j] = c[co + i * ldc + j].
-    tile: working memory of DOT_TILE_SIZE.
+    A, B and C as `dot_tile` reads them. With a_stays the rows of a tile stay in the L1 cache while all of
+    B passes, without it the columns of a tile while all of A passes.
     """
-    count = tile_count(rows, max_dot_rows())
-    for j in range(0, columns, DOT_COLUMNS):
-        width = min(DOT_COLUMNS, columns - j)
-        for t in range(count):
-            first, last = t * rows // count, (t + 1) * rows // count
-            dot_tile(last - first, width, depth, a, ao + first * lda, lda, b, bo + j * ldb, ldb, tile)
-            for r in range(last - first):
-                at = co + (first + r) * ldc + j
-                for i in range(width):
-                    value = tile[r * DOT_COLUMNS + i]
-                    c[at + i] = c[at + i] + value if accumulate else value
+    count, across = tile_count(rows, max_dot_rows()), tile_count(columns, DOT_COLUMNS)
+    for number in range(count * across):
+        t, j = (number // across, number % across) if a_stays else (number % count, number // count)
+        first, last, j = t * rows // count, (t + 1) * rows // count, j * DOT_COLUMNS
+        dot_tile(
+            tiles, last - first, min(DOT_COLUMNS, columns - j), halves, whole, rest,
+            a, ao + first * lda, lda, a_steps, b, bo, taps, to + j, b_steps,
+            c, co + first * ldc + j, ldc, accumulate,
+        )  # fmt: skip

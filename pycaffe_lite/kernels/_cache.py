@@ -10,6 +10,7 @@ Files are written under a temporary name and renamed, so several processes can s
 can be written, kernels are compiled in memory; a damaged file is compiled anew.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -84,6 +85,44 @@ def _sources() -> str | None:
     return source_hash()
 
 
+def _path(name: str, target: tuple[str, ...]) -> Path | None:
+    sources = _sources()
+    if sources is None:
+        return None
+    try:
+        return cache_root() / build_hash(sources, target) / name
+    except RuntimeError:  # no home folder
+        return None
+
+
+def load_file(name: str, target: tuple[str, ...]) -> bytes | None:
+    """What is kept under a name for this build, or None, and then the user is told of compiling, once."""
+    path = _path(name, target)
+    try:
+        if path is not None:
+            return path.read_bytes()
+    except OSError:
+        pass  # not compiled yet
+    _announce_compilation()
+    return None
+
+
+def save_file(name: str, target: tuple[str, ...], content: bytes) -> None:
+    """Keep content under a name, whole or not at all; without a sound where nothing can be written."""
+    path = _path(name, target)
+    if path is None:
+        return
+    temporary = path.with_name(f"{name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        logger.debug("compiled code is not kept: %s", error)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 class KernelCache(_Cache):  # type: ignore[misc]
     """Numba's cache interface for one kernel, a file per signature: <build>/<module>.<name>-<key>.nbc."""
 
@@ -105,42 +144,27 @@ class KernelCache(_Cache):  # type: ignore[misc]
     def flush(self) -> None:
         """Nothing to do: a file is valid for good, or never looked for again."""
 
-    def _file(self, sig: Any, target_context: Any) -> Path | None:
-        sources = _sources()
-        if not self._enabled or sources is None:
-            return None
-        build = build_hash(sources, target_context.codegen().magic_tuple())
+    def _file(self, sig: Any) -> str:
         key = hashlib.sha256(f"{self._options} {sig}".encode()).hexdigest()[:16]
-        try:
-            return cache_root() / build / f"{self._name}-{key}.nbc"
-        except RuntimeError:  # no home folder
-            return None
+        return f"{self._name}-{key}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
         target_context.refresh()
-        file = self._file(sig, target_context)
+        if not self._enabled:
+            return None
+        content = load_file(self._file(sig), target_context.codegen().magic_tuple())
+        if content is None:
+            return None
         try:
-            if file is not None:
-                return CompileResult._rebuild(target_context, *pickle.loads(file.read_bytes()))
-        except OSError:
-            pass  # not compiled yet
-        except Exception as error:
-            logger.debug("compiled kernel %s cannot be used (%s: %s)", file, type(error).__name__, error)
-        _announce_compilation()
-        return None
+            return CompileResult._rebuild(target_context, *pickle.loads(content))
+        except Exception as error:  # whatever a damaged file makes of pickle and LLVM
+            logger.debug("compiled %s cannot be used (%s: %s)", self._name, type(error).__name__, error)
+            return None
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
-        file = self._file(sig, data.target_context)
-        if file is None or data.library.has_dynamic_globals:
-            return
-        temporary = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(dumps(data._reduce()))
-            temporary.replace(file)
-        except OSError as error:
-            logger.debug("compiled kernel not kept: %s", error)
-            temporary.unlink(missing_ok=True)
+        if self._enabled and not data.library.has_dynamic_globals:
+            target = data.target_context.codegen().magic_tuple()
+            save_file(self._file(sig), target, dumps(data._reduce()))
 
 
 def _announce_compilation() -> None:

@@ -1,4 +1,4 @@
-"""The geometry of a 2-D convolution, and the copies between images and matrix columns.
+"""The geometry of a 2-D convolution, and the copies between images and the columns of a matrix product.
 
 A convolution is a matrix product: with k = (c, i, j) over the channels of a group and the kernel's offsets,
 and a column (n, p, q) for each output position of each image,
@@ -6,12 +6,19 @@ and a column (n, p, q) for each output position of each image,
     y[m; n, p, q] = sum over k of w[m, k] * col[k; n, p, q],
     col[c, i, j; n, p, q] = x[n, c, h, w],  h = p * stride_h - pad_h + i * dilation_h,
                                             w = q * stride_w - pad_w + j * dilation_w
+                                            (0 outside the image).
 
-(0 outside the image). col is never built as a whole: `gather` fills the piece that a block needs, `scatter`
-adds such a piece back, which is the transposed map.
+col is never built as a whole. Without padding and with stride_w 1 a line of columns (all q of one p) is a run
+of neighbours in the image already, at a distance from the line's start that depends on k alone: its *tap*.
+Otherwise `stage` copies a few lines of a few channels with their padding, sorted so that the same holds: a
+line of the image becomes `phases` runs, run f holding the pixels f, f + stride_w, .. `unstage` is the
+transposed map. Lines that do not fill half vectors are put side by side by `gather`.
 """
 
 from typing import NamedTuple
+
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._jit import Array, kernel
 from pycaffe_lite.kernels._simd import copy_run, vector_lanes, zero_run
@@ -32,7 +39,7 @@ class Window(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """A convolution's sizes: image (N, C, H, W), result (N, M, P, Q), window."""
+    """A convolution's sizes: image (N, C, H, W), result (N, M, P, Q), window; how its lines are read."""
 
     N: int
     C: int
@@ -50,6 +57,60 @@ class Geometry(NamedTuple):
     dilation_h: int
     dilation_w: int
     group: int
+    bare: int  # 1: read the image where it stands, without staging
+    phases: int  # runs per staged line
+    run: int  # pixels per run
+    line: int  # from one line to the next: phases * run, or W if bare
+
+
+def geometry(N: int, C: int, H: int, W: int, M: int, P: int, Q: int, window: Window) -> Geometry:
+    """Complete the sizes. A 1x1 kernel without padding and strides may cut the image into lines anew."""
+    reach_h = (window.kernel_h - 1) * window.dilation_h
+    reach_w = (window.kernel_w - 1) * window.dilation_w
+    inside = (P - 1) * window.stride_h + reach_h < H and Q + reach_w <= W
+    bare = window.pad_h == window.pad_w == 0 and window.stride_w == 1 and inside
+    if bare and window.kernel_h == window.kernel_w == window.stride_h == 1 and (P, Q) == (H, W):
+        H, W = P, Q = _long_lines(P, Q)
+    phases = min(window.stride_w, reach_w + 1)
+    run = Q + reach_w // window.stride_w
+    return Geometry(N, C, H, W, M, P, Q, *window, int(bare), phases, run, W if bare else phases * run)
+
+
+SIZES = len(Geometry._fields)
+
+
+@kernel
+def geometry_of(sizes: Array) -> Geometry:
+    """The geometry that an int64 array holds: as such it is quicker to pass to a kernel."""
+    return Geometry(*to_fixed_tuple(sizes, SIZES))
+
+
+def _long_lines(P: int, Q: int) -> tuple[int, int]:
+    """An image of P x Q pixels as few lines of up to 512 pixels, whole vectors each if that can be."""
+    for whole in (32, 16, 8):
+        for lines in range(-(-P * Q // 512), P * Q // whole + 1):
+            if P * Q % lines == 0 and P * Q // lines % whole == 0:
+                return lines, P * Q // lines
+    if P * Q <= 512:
+        return 1, P * Q
+    if Q <= 512:
+        return P, Q
+    width = max(width for width in range(1, 513) if P * Q % width == 0)
+    return P * Q // width, width
+
+
+def staged_lines(g: Geometry, lines: int) -> int:
+    """Lines of the padded image that `lines` lines of results read."""
+    return (lines - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
+
+
+def taps(g: Geometry, channels: int, channel_stride: int) -> Array:
+    """For each k of `channels` channels: where its pixel lies, from the pixel of channel 0, tap (0, 0)."""
+    i = np.arange(g.kernel_h)[:, None] * g.dilation_h * g.line
+    j = np.arange(g.kernel_w) * g.dilation_w
+    if not g.bare:
+        j = j % g.stride_w * g.run + j // g.stride_w
+    return (np.arange(channels)[:, None] * channel_stride + (i + j).reshape(1, -1)).reshape(-1)
 
 
 @kernel
@@ -61,71 +122,94 @@ def inside(at: int, stride: int, count: int, size: int) -> tuple[int, int]:
 
 
 @kernel
-def gather(
-    x: Array, g: Geometry, channel: int, k0: int, k1: int, j0: int, j1: int, out: Array, ld: int
+def stage(
+    x: Array, g: Geometry, n0: int, n1: int, c0: int, c1: int, first: int, rows: int, out: Array
 ) -> None:
-    """out[(k - k0) * ld + j - j0] = col[k; j] for k0 <= k < k1 and the columns j0 <= j < j1.
+    """Copy lines first .. first + rows of the padded images n0..n1, channels c0..c1, as runs.
 
-    k counts from `channel` on; column j is (n, p, q) = (j // (P Q), j // Q % P, j % Q). Rows of `out` must
-    reach a vector beyond the last column (`_block.row_length`).
+    out[(((n - n0) * (c1 - c0) + c - c0) * rows + r) * line + f * run + t] =
+    padded x[n, c, first + r, t * stride_w + f]. out has a vector of room at its end.
+    first is a multiple of stride_h; lines that no result reads are left out.
     """
-    window, plane = g.kernel_h * g.kernel_w, g.P * g.Q
     lanes = vector_lanes(x)
-    for k in range(k0, k1):
-        c, i = channel + k // window, k % window // g.kernel_w
-        row_offset = i * g.dilation_h - g.pad_h
-        column_offset = k % g.kernel_w * g.dilation_w - g.pad_w
-        to = (k - k0) * ld
-        j = j0
-        while j < j1:
-            n, p, q = j // plane, j % plane // g.Q, j % g.Q
-            count = min(g.Q - q, j1 - j)
-            h = p * g.stride_h + row_offset
-            if h < 0 or h >= g.H:
-                zero_run(out, to, count)
-            else:
-                w = q * g.stride_w + column_offset
-                low, high = inside(w, g.stride_w, count, g.W)
-                row = ((n * g.C + c) * g.H + h) * g.W + w
-                zero_run(out, to, low)
-                if g.stride_w == 1 and row + high + lanes <= x.size:
-                    copy_run(x, row + low, out, to + low, high - low)
-                else:
-                    for t in range(low, high):
-                        out[to + t] = x[row + t * g.stride_w]
-                zero_run(out, to + high, count - high)
-            to += count
-            j += count
+    read = min(g.stride_h, (g.kernel_h - 1) * g.dilation_h + 1)
+    to = 0
+    for n in range(n0, n1):
+        for c in range(c0, c1):
+            for r in range(rows):
+                h = first + r - g.pad_h
+                if r % g.stride_h >= read:
+                    to += g.line
+                    continue
+                if h < 0 or h >= g.H:
+                    zero_run(out, to, g.line)
+                    to += g.line
+                    continue
+                for f in range(g.phases):
+                    w = f - g.pad_w
+                    low, high = inside(w, g.stride_w, g.run, g.W)
+                    row = ((n * g.C + c) * g.H + h) * g.W + w
+                    zero_run(out, to, low)
+                    if g.stride_w == 1 and row + high + lanes <= x.size:
+                        copy_run(x, row + low, out, to + low, high - low)
+                    else:
+                        for t in range(low, high):
+                            out[to + t] = x[row + t * g.stride_w]
+                    zero_run(out, to + high, g.run - high)
+                    to += g.run
 
 
 @kernel
-def scatter(
-    piece: Array, ld: int, g: Geometry, n: int, channel: int, k0: int, k1: int, j0: int, j1: int, dx: Array
-) -> None:
-    """dx[the element that col[k; j] of image n reads] += piece[(k - k0) * ld + j - j0].
+def unstage(staged: Array, g: Geometry, n: int, c0: int, c1: int, rows: int, dx: Array) -> None:
+    """dx[n, c, h, w] = the staged pixel (0 where there is none), channels c0..c1 of image n.
 
-    The transpose of `gather`, for columns j = p * Q + q of one image.
+    staged: `rows` lines per channel from line 0 of the padded image, laid out as by `stage`.
     """
-    window = g.kernel_h * g.kernel_w
+    to = (n * g.C + c0) * g.H * g.W
+    for c in range(c1 - c0):
+        for h in range(g.H):
+            if h + g.pad_h >= rows:
+                dx[to : to + g.W] = 0
+                to += g.W
+                continue
+            source = (c * rows + h + g.pad_h) * g.line
+            if g.stride_w == 1:
+                count = min(g.W, g.run - g.pad_w)
+                for w in range(count):
+                    dx[to + w] = staged[source + g.pad_w + w]
+                for w in range(count, g.W):
+                    dx[to + w] = 0
+            else:
+                for w in range(g.W):
+                    f, t = (w + g.pad_w) % g.stride_w, (w + g.pad_w) // g.stride_w
+                    there = f < g.phases and t < g.run
+                    dx[to + w] = staged[source + f * g.run + t] if there else 0
+            to += g.W
+
+
+@kernel
+def gather(
+    b: Array, bo: int, taps: Array, k0: int, k1: int, images: int, lines: int, width: int,
+    b_image: int, b_line: int, out: Array, ld: int,
+) -> None:  # fmt: skip
+    """Put lines of columns side by side: out[(k - k0) * ld + (n * lines + p) * width + q] =
+    b[bo + n * b_image + p * b_line + q + taps[k]] for k0 <= k < k1, n < images, p < lines, q < width.
+
+    Rows of `out` must reach a vector beyond the last column (`_block.row_length`).
+    """  # noqa: D205
+    lanes = vector_lanes(b)
     for k in range(k0, k1):
-        c, i = channel + k // window, k % window // g.kernel_w
-        row_offset = i * g.dilation_h - g.pad_h
-        column_offset = k % g.kernel_w * g.dilation_w - g.pad_w
-        source = (k - k0) * ld
-        j = j0
-        while j < j1:
-            p, q = j // g.Q, j % g.Q
-            count = min(g.Q - q, j1 - j)
-            h = p * g.stride_h + row_offset
-            if 0 <= h < g.H:
-                w = q * g.stride_w + column_offset
-                low, high = inside(w, g.stride_w, count, g.W)
-                row = ((n * g.C + c) * g.H + h) * g.W + w
-                if g.stride_w == 1:
-                    for t in range(low, high):
-                        dx[row + t] += piece[source + t]
-                else:
-                    for t in range(low, high):
-                        dx[row + t * g.stride_w] += piece[source + t]
-            source += count
-            j += count
+        to = (k - k0) * ld
+        for n in range(images):
+            at = bo + n * b_image + taps[k]
+            if at + (lines - 1) * b_line + width + lanes <= b.size:
+                for _line in range(lines):
+                    copy_run(b, at, out, to, width)
+                    at += b_line
+                    to += width
+            else:
+                for _line in range(lines):
+                    for q in range(width):
+                        out[to + q] = b[at + q]
+                    at += b_line
+                    to += width

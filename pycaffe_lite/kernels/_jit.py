@@ -1,10 +1,11 @@
-"""The two decorators that make a kernel: every flag that Numba gets is written here.
+"""The decorators that make a kernel: every flag that Numba gets is written here.
 
 `kernel` compiles a serial function; kernels may call each other. `parallel_kernel` compiles one whose
-`numba.prange` loops run on several threads; Python code calls it, kernels do not. Both release the GIL,
-compile on first use for the types they meet, divide as NumPy does (no ZeroDivisionError) and keep the
-machine code on disk (`_cache`). A kernel that departs from these flags names the flag and the reason where
-it is decorated.
+`numba.prange` loops run on several threads; Python code calls it, kernels do not. `worker_kernel` compiles a
+serial function that several threads run at once, each with working memory of its own: for large kernels,
+which Numba would take several times as long to compile inside a parallel loop. All release the GIL, compile
+on first use for the types they meet, divide as NumPy does (no ZeroDivisionError) and keep the machine code on
+disk (`_cache`). A kernel that departs from these flags names flag and reason where it is decorated.
 
 A parallel kernel must give the same bits for every number of threads: each output is written by one
 iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
@@ -16,11 +17,21 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from pycaffe_lite.kernels._cache import ROOM, KernelCache
 from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
-__all__ = ["Array", "check_fork", "get_num_threads", "kernel", "parallel_kernel", "set_num_threads"]
+__all__ = [
+    "Array",
+    "check_fork",
+    "get_num_threads",
+    "kernel",
+    "parallel_kernel",
+    "set_num_threads",
+    "worker_kernel",
+]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 P = ParamSpec("P")
@@ -55,7 +66,7 @@ def kernel(function: Any = None, /, **options: Any) -> Any:
 
 
 class ParallelKernel:
-    """A compiled function with parallel loops, ready to be called from Python."""
+    """A compiled function with parallel loops, to be called from Python."""
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self.py_func = function
@@ -85,3 +96,62 @@ def parallel_kernel(function: Any = None, /, **options: Any) -> Any:
     if function is None:
         return lambda function: parallel_kernel(function, **options)
     return ParallelKernel(function, options)
+
+
+class WorkerKernel:
+    """A compiled function that several workers run at once, to be called from Python."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.py_func = function
+        self.dispatcher = _compile(function, False, {})
+        self.__doc__, self.__name__, self.__module__ = (
+            function.__doc__,
+            function.__name__,
+            function.__module__,
+        )
+        self._addresses: dict[str, int] = {}
+
+    def __call__(self, memory: Array, *args: Any) -> None:
+        address = self._addresses.get(memory.dtype.char)
+        if address is None:
+            address = self._addresses[memory.dtype.char] = self._compiled_address(memory, args)
+        _run_workers(address, memory, *args)
+
+    def _compiled_address(self, memory: Array, args: tuple[Any, ...]) -> int:
+        signature = tuple(numba.typeof(arg) for arg in (*args, memory[0]))
+        self.dispatcher.compile(signature)
+        compiled = self.dispatcher.overloads[signature]
+        return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+
+
+def worker_kernel(function: Callable[..., None], /) -> Callable[..., None]:
+    """Compile a serial kernel for several workers at once.
+
+    Called from Python as kernel(memory, *args), it runs function(*args, memory[i]) for every row of memory,
+    on as many threads as there may be. The workers share out the work themselves (`_simd.take_task`).
+    memory is float32 or float64, float arrays among the args have its type; all are contiguous.
+    """
+    return WorkerKernel(function)
+
+
+@intrinsic
+def _call_at(_context: Any, address: Any, args: Any, last: Any) -> Any:
+    """Call the compiled kernel at an address with (*args, last): linked in, it would be compiled anew."""
+    argument_types = (*args.types, last)
+
+    def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        convention = context.call_conv
+        function_type = convention.get_function_type(types.none, argument_types)
+        function = builder.inttoptr(values[0], function_type.as_pointer())
+        unpacked = [builder.extract_value(values[1], i) for i in range(len(args.types))]
+        convention.call_function(builder, function, types.none, argument_types, [*unpacked, values[2]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, args, last), codegen
+
+
+@parallel_kernel
+def _run_workers(address: int, memory: Array, *args: Any) -> None:
+    """Run the worker kernel at an address once per row of memory."""
+    for worker in numba.prange(memory.shape[0]):
+        _call_at(address, args, memory[worker])

@@ -90,16 +90,16 @@ def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body) -> 
 @intrinsic
 def max_run(
     _context: Any, x: Any, at: Any, row: Any, high: Any, wide: Any, stride: Any, count: Any,
-    lowest: Any, y: Any, to: Any, index: Any, plane_at: Any,
+    lowest: Any, y: Any, to: Any, index: Any, index_at: Any, index_row: Any,
 ) -> Any:  # fmt: skip
     """y[to + o] = max over i < high, j < wide of x[at + i row + o stride + j], o < count; at least `lowest`.
 
-    index[to + o], unless index is None: plane_at + i row + o stride + j of the first maximum in the order
-    of i, j; -1 where nothing is above `lowest`. stride: 1 or 2; count: LEAST_RUN or more.
+    index[to + o], unless index is None: index_at + i index_row + o stride + j of the first maximum in the
+    order of i, j; -1 where nothing is above `lowest`. stride: 1 or 2; count: LEAST_RUN or more.
     """
     dtype, indexed = x.dtype, not isinstance(index, types.NoneType)
     size = types.intp
-    signature = types.void(x, size, size, size, size, size, size, dtype, y, size, index, size)
+    signature = types.void(x, size, size, size, size, size, size, dtype, y, size, index, size, size)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at, row, high, wide, stride, count, lowest = args[1:8]
@@ -115,15 +115,15 @@ def max_run(
                 where = cgutils.alloca_once_value(builder, writer.splat_index(INT32(-1)))
                 first = writer.first_indices(builder.add(args[11], builder.mul(o, stride)))
             with cgutils.for_range(builder, high) as rows:
-                line = builder.mul(rows.index, row)
+                line, index_line = builder.mul(rows.index, row), builder.mul(rows.index, args[12])
                 with cgutils.for_range(builder, wide) as columns:
-                    offset = builder.add(line, columns.index)
-                    values = writer.load_column(writer.at(start, offset))
+                    values = writer.load_column(writer.at(start, builder.add(line, columns.index)))
                     before = builder.load(best)
                     above = builder.fcmp_ordered(">", values, before)
                     builder.store(builder.select(above, values, before), best)
                     if indexed:
-                        here = builder.add(first, writer.splat_index(builder.trunc(offset, INT32)))
+                        offset = builder.trunc(builder.add(index_line, columns.index), INT32)
+                        here = builder.add(first, writer.splat_index(offset))
                         builder.store(builder.select(above, here, builder.load(where)), where)
             writer.store(builder.load(best), writer.at(out, o))
             if indexed:

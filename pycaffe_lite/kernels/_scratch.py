@@ -25,3 +25,12 @@ def scratch(dtype: Any, count: int) -> Array:
         offset = -raw.ctypes.data % _ALIGNMENT
         array = held[key] = raw[offset : offset + count * size].view(dtype)
     return array[:count]
+
+
+def worker_memory(dtype: Any, workers: int, count: int) -> Array:
+    """Working memory, at least `count` numbers for each worker: (workers, count or more).
+
+    Rows start at cache lines, so that no two workers write to the same one.
+    """
+    count = -(-count // _ALIGNMENT) * _ALIGNMENT
+    return scratch(dtype, workers * count).reshape(workers, count)

@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from pycaffe_lite.kernels._cache import load_file, save_file
+
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
 
@@ -63,6 +65,27 @@ def _probe(codegen: Any, _key: tuple[str, ...]) -> Target:
     return Target(vector_bytes=16, registers=16 if "xmm" in assembly else 32, fma=fused)
 
 
+def compiled_module(name: str, write: Callable[[], Any]) -> Any:
+    """An LLVM module that `write` makes, compiled for the CPU that Numba compiles for: its engine.
+
+    The code is kept on disk as that of kernels is, under `name`. LLVM's optimiser is left out: the loops are
+    written as they should run, and unrolled ones would spill sums that fill the registers already.
+    """
+    key = cpu_target.target_context.codegen().magic_tuple()
+    triple, cpu, features = key
+    machine = llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu, features=features, opt=3, codemodel="jitdefault", jit=True
+    )
+    code = load_file(f"{name}.o", key)
+    if code is None:
+        code = machine.emit_object(llvm.parse_assembly(str(write())))
+        save_file(f"{name}.o", key, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
+
+
 def item_bytes(dtype: Any) -> int:
     """Size of Numba's float32 or float64."""
     return int(dtype.bitwidth) // 8
@@ -91,11 +114,29 @@ class VectorWriter:
         """Pointer to the element at an offset (an int or an LLVM integer)."""
         return self.builder.gep(pointer, [INT64(offset) if isinstance(offset, int) else offset])
 
-    def load(self, pointer: Any) -> Any:
-        """`lanes` numbers from a pointer of any alignment."""
-        value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
+    def load(self, pointer: Any, vector: Any = None) -> Any:
+        """A vector (of `lanes` numbers, if not told) from a pointer of any alignment."""
+        value = self.builder.load(self.builder.bitcast(pointer, (vector or self.vector).as_pointer()))
         value.align = self._align
         return value
+
+    def load_runs(self, pointers: list[Any]) -> Any:
+        """One vector from one pointer, or from the two halves that two pointers give."""
+        if len(pointers) == 1:
+            return self.load(pointers[0])
+        half = ir.VectorType(self.scalar, self.lanes // 2)
+        low, high = (self.load(pointer, half) for pointer in pointers)
+        return self._shuffle(low, high, list(range(self.lanes)))
+
+    def store_runs(self, value: Any, pointers: list[Any]) -> None:
+        """Store a vector at one pointer, or its halves at two."""
+        if len(pointers) == 1:
+            self.store(value, pointers[0])
+            return
+        half = self.lanes // 2
+        for i, pointer in enumerate(pointers):
+            part = self._shuffle(value, value, list(range(i * half, (i + 1) * half)))
+            self.store(part, pointer)
 
     def load_first(self, pointer: Any, count: Any) -> Any:
         """The first `count` (below `lanes`) numbers from a pointer, zeros in the other lanes."""
@@ -112,7 +153,7 @@ class VectorWriter:
         return self.builder.call(load, [address, INT32(self._align), mask, self.zero()])
 
     def store(self, value: Any, pointer: Any) -> None:
-        """Store `lanes` numbers at a pointer of any alignment."""
+        """Store a vector at a pointer of any alignment."""
         self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer())).align = self._align
 
     def splat(self, scalar: Any) -> Any:
@@ -161,6 +202,19 @@ class VectorWriter:
             sums = self.builder.fadd(low, high)
         return sums
 
+    def transpose(self, rows: list[Any]) -> list[Any]:
+        """The columns of a square of `lanes` rows: out[i] lane j is rows[j] lane i.
+
+        Interleaving rows i and i + lanes/2 lane by lane, log2(lanes) times over, turns rows to columns.
+        """
+        half = self.lanes // 2
+        low = [lane for i in range(half) for lane in (i, self.lanes + i)]
+        high = [lane + half for lane in low]
+        for _ in range(self.lanes.bit_length() - 1):
+            pairs = [(rows[i], rows[i + half]) for i in range(half)]
+            rows = [self._shuffle(a, b, lanes) for a, b in pairs for lanes in (low, high)]
+        return rows
+
     def _interleave_add(self, a: Any, b: Any, unit: int) -> Any:
         """Halves of a and b interleaved in runs of `unit` lanes, and added: low half + high half."""
         half = self.lanes // 2
@@ -207,6 +261,30 @@ def zero_run(_context: Any, out: Any, to: Any, count: Any) -> Any:
         writer = VectorWriter(builder, out.dtype, target().lanes(item_bytes(out.dtype)))
         write = data_pointer(context, builder, signature.args[0], args[0], args[1])
         writer.each_vector(args[2], lambda i: writer.store(writer.zero(), writer.at(write, i)))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def transpose_runs(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, out: Any, to: Any) -> Any:
+    """out[to + k * rows + r] = a[at + r * row_stride + k] for r < rows <= lanes, k < lanes.
+
+    Writes whole vectors: beyond the last of these numbers, `lanes - rows` more get any value.
+    """
+    n = types.intp
+    signature = types.void(a, n, n, n, out, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, a.dtype, target().lanes(item_bytes(a.dtype)))
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[4], args[4], args[5])
+        loaded = []
+        for r in range(writer.lanes):
+            row = builder.select(builder.icmp_signed("<", INT64(r), args[3]), INT64(r), INT64(0))
+            loaded.append(writer.load(writer.at(read, builder.mul(row, args[2]))))
+        for k, column in enumerate(writer.transpose(loaded)):
+            writer.store(column, writer.at(write, builder.mul(args[3], INT64(k))))
         return context.get_dummy_value()
 
     return signature, codegen

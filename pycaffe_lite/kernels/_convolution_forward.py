@@ -1,0 +1,217 @@
+"""Forward convolution: the product of packed weights and an image's columns, block by block.
+
+A task is a block of `height` results per position, for some lines of one image or for some whole images.
+It walks the depth in pieces of whole channels; lines of whole half vectors are read where they stand (in the
+image or in the staged piece), others are put side by side first.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pycaffe_lite.kernels import _block
+from pycaffe_lite.kernels._block import Packing, multiply_lines, multiply_packed, pack_all, row_length
+from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
+from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._simd import take_task, target
+from pycaffe_lite.kernels._tile import tile_table
+
+
+class Blocks(NamedTuple):
+    """How a product is cut: the sizes of a task and of a piece of its depth."""
+
+    height: int  # rows of weights
+    images: int
+    lines: int  # lines of results per image; all of them if images > 1
+    channels: int  # input channels per piece of the depth
+    rows: int  # staged lines per image and channel
+    direct: int  # 1: read lines where they stand, without gathering
+    tasks: int
+
+
+FIELDS = len(Blocks._fields)
+
+
+@kernel
+def blocks_of(sizes: Array) -> Blocks:
+    """The blocks that an int64 array holds."""
+    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+
+
+class Plan(NamedTuple):
+    """Blocks, and the tables that go with them."""
+
+    tasks: int
+    sizes: Array  # Geometry
+    blocks: Array  # Blocks
+    jobs: Array  # for pack_all
+    taps: Array  # of one piece's k
+    rows_of_piece: Array  # where the k-th gathered row starts
+    workspace: int  # numbers per worker
+
+
+class Weights(NamedTuple):
+    """Where a product finds A[m, (c, t)] in the array of weights, t counting the taps of a channel."""
+
+    group_stride: int  # from the rows of one group to those of the next
+    row_stride: int
+    channel_stride: int
+    tap_stride: int
+    at: int = 0  # of A[0, (0, 0)]
+
+
+def weights_in_order(g: Geometry) -> Weights:
+    """Of weights (M, C / group, kernel_h, kernel_w)."""
+    area = g.kernel_h * g.kernel_w
+    row = g.C // g.group * area
+    return Weights(g.M // g.group * row, row, area, 1)
+
+
+@lru_cache(maxsize=1024)
+def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+    """Cut a forward convolution into tasks of about equal size, at least two per thread if it is large."""
+    area, plane, rows = g.kernel_h * g.kernel_w, g.P * g.Q, g.M // g.group
+    images = max(1, min(g.N, _block.COLUMNS // plane))
+    images = -(-g.N // -(-g.N // images))
+    lines = g.P if images > 1 else -(-g.P // -(-plane // _block.COLUMNS))
+    height = -(-rows // -(-rows // _block.ROWS))
+    wanted = 2 * threads
+    if _tasks(g, height, images, lines) < wanted:
+        # split the rows: then the columns are staged again for each part, which costs little
+        parts = -(-wanted // _tasks(g, rows, images, lines))
+        if rows >= 32 * parts:
+            height = -(-rows // parts)
+        elif images > 1:
+            images = -(-g.N // min(g.N, parts))
+        else:
+            lines = -(-g.P // min(g.P, parts))
+    direct = g.Q % (lanes // 2) == 0
+    per_group = g.C // g.group
+    most = 2 * _block.DEPTH if direct else _block.DEPTH
+    channels = per_group if per_group * area <= most else max(1, _block.DEPTH // area)
+    staged_rows = staged_lines(g, lines)
+    columns = images * lines * g.Q
+    channel_stride = g.H * g.W if g.bare else staged_rows * g.line
+    ld = (columns + 2 * lanes - 1) // (2 * lanes) * 2 * lanes + lanes
+    workspace = _block.OUTER_TILE_SIZE
+    if not g.bare:
+        workspace += images * channels * staged_rows * g.line + 2 * lanes
+    if not direct:
+        workspace += channels * area * ld + 2 * lanes
+    tasks = _tasks(g, height, images, lines)
+    blocks = Blocks(height, images, lines, channels, staged_rows, int(direct), tasks)
+    return Plan(
+        tasks,
+        np.array(g),
+        np.array(blocks),
+        _pack_jobs(g, weights, height, channels),
+        taps(g, channels, channel_stride),
+        np.arange(channels * area) * ld,
+        workspace,
+    )
+
+
+def _tasks(g: Geometry, height: int, images: int, lines: int) -> int:
+    return g.group * -(-(g.M // g.group) // height) * -(-g.N // images) * -(-g.P // lines)
+
+
+def _pack_jobs(g: Geometry, weights: Weights, height: int, channels: int) -> Array:
+    """How the weights are packed: by group, by block of rows, by piece of the depth (see `packed_at`)."""
+    rows, per_group, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
+    jobs = []
+    for group in range(g.group):
+        for i0 in range(0, rows, height):
+            for c0 in range(0, per_group, channels):
+                count, steps = min(height, rows - i0), min(channels, per_group - c0)
+                at = weights.at + group * weights.group_stride
+                at += i0 * weights.row_stride + c0 * weights.channel_stride
+                k = (steps, weights.channel_stride, area, weights.tap_stride)
+                if weights.channel_stride == area * weights.tap_stride:
+                    k = (1, 0, steps * area, weights.tap_stride)
+                elif area == 1:
+                    k = (1, 0, steps, weights.channel_stride)
+                to = packed_at.py_func(  # type: ignore[attr-defined]
+                    group * rows, rows, per_group * area, i0, c0 * area, steps * area
+                )
+                jobs.append(Packing(at, weights.row_stride, count, *k, to, group * rows + i0))
+    return np.array(jobs)
+
+
+@kernel
+def packed_at(first: int, rows: int, K: int, i0: int, k0: int, steps: int) -> int:
+    """Where row i0 of the piece k0 .. k0 + steps is packed, in the group whose first row is `first`."""
+    return first * K + k0 * rows + i0 * steps
+
+
+def product(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights,
+    accumulate: bool = False,
+) -> None:  # fmt: skip
+    """y[m; j] = act(first + scale[m] * sum over k of A[m, k] col[k; j]), group by group.
+
+    first is y[m; j] if accumulate, else start[m]; A is a as `weights` reads it; scale: (M,), or empty for
+    none; act(v) = v if v > 0 else slope * v.
+    """
+    threads = get_num_threads()
+    cut = plan(g, weights, threads, target().lanes(y.itemsize))
+    packed = np.empty(a.size, a.dtype)
+    memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
+    pack_all(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
+    _forward(
+        memory, tile_table(x.dtype), x.reshape(-1), packed, start, accumulate, y.dtype.type(slope),
+        y.reshape(-1), cut.sizes, cut.blocks, cut.taps, cut.rows_of_piece, np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@worker_kernel
+def _forward(
+    tiles: Array, x: Array, packed: Array, start: Array, add: bool, slope: float, y: Array, sizes: Array,
+    blocks: Array, taps: Array, rows_of_piece: Array, counter: Array, memory: Array,
+) -> None:  # fmt: skip
+    """Do tasks of `product`, with packed weights, until none is left; sums in the arrays' type."""
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
+    K, depth = channels * area, cut.channels * area
+    row_blocks = (rows + cut.height - 1) // cut.height
+    image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
+    b_line = g.stride_h * g.line
+    tile, space = memory[: _block.OUTER_TILE_SIZE], memory[_block.OUTER_TILE_SIZE :]
+    # memory after the staged lines, if there are any, holds gathered ones
+    piece = space if g.bare else space[cut.images * cut.channels * cut.rows * g.line :]
+    ld = row_length(cut.images * cut.lines * g.Q, x)
+    sites = np.empty(_block.SITES_SIZE, np.int64)
+    task = take_task(counter)
+    while task < cut.tasks:
+        i0, rest = task % row_blocks * cut.height, task // row_blocks
+        p0, rest = rest % line_blocks * cut.lines, rest // line_blocks
+        n0, group = rest % image_blocks * cut.images, rest // image_blocks
+        images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
+        m, height = group * rows + i0, min(cut.height, rows - i0)
+        for k0 in range(0, K, depth):
+            steps = min(depth, K - k0)
+            c0, c1 = group * channels + k0 // area, group * channels + (k0 + steps) // area
+            at = packed_at(group * rows, rows, K, i0, k0, steps)
+            accumulate, activate = add or k0 > 0, k0 + steps == K and slope != 1
+            if g.bare:
+                b, bo, b_image = x, (n0 * g.C + c0) * g.H * g.W + p0 * b_line, g.C * g.H * g.W
+            else:
+                stage(x, g, n0, n0 + images, c0, c1, p0 * g.stride_h, cut.rows, space)
+                b, bo, b_image = space, 0, (c1 - c0) * cut.rows * g.line
+            if cut.direct:
+                multiply_lines(
+                    tiles, packed, at, height, steps, b, bo, taps, 0,
+                    y, (n0 * g.M + m) * plane + p0 * g.Q, plane, images, lines, g.Q,
+                    b_image, b_line, g.M * plane, g.Q, start, m, accumulate, activate, slope, sites,
+                )  # fmt: skip
+            else:
+                gather(b, bo, taps, 0, steps, images, lines, g.Q, b_image, b_line, piece, ld)
+                j0 = n0 * plane + p0 * g.Q
+                multiply_packed(
+                    tiles, packed, at, height, steps, piece, rows_of_piece, y, m * plane, plane,
+                    j0, j0 + images * lines * g.Q, plane, g.M * plane,
+                    start, m, accumulate, activate, slope, tile, sites,
+                )  # fmt: skip
+        task = take_task(counter)
