@@ -61,23 +61,29 @@ def capture(nets: Sequence[Net], window: LossWindow) -> Continuation:
     return Continuation(random.stream().state(), window, layers)
 
 
+def check(state: Continuation, nets: Sequence[Net]) -> None:
+    """Makes sure that the nets have the layers that the state speaks of.
+
+    Raises:
+        SnapshotError: one is not there.
+    """
+    names = [{layer.name for layer in net.layers} for net in nets]
+    for i, name in state.layers:
+        if i >= len(nets) or name not in names[i]:
+            which = f"test net #{i - 1}" if i else "train net"
+            raise SnapshotError(f"it holds the state of layer '{name}', which the {which} lacks")
+
+
 def restore(state: Continuation, nets: Sequence[Net]) -> None:
     """Puts the random stream and the layers back to where `capture` found them.
 
     Raises:
-        SnapshotError: the nets have other layers with a state, or the state is damaged.
+        SnapshotError: a layer cannot go on from its state: it has other settings, or the state is damaged.
     """
     layers = {(i, layer.name): layer for i, net in enumerate(nets) for layer in net.layers}
-    for (i, name), layer_state in state.layers.items():
-        layer = layers.get((i, name))
-        if layer is None:
-            which = f"test net #{i - 1}" if i else "train net"
-            raise SnapshotError(f"it holds the state of layer '{name}', which the {which} lacks")
-        try:
-            layer.set_state(layer_state)
-        except (PycaffeError, ValueError, struct.error) as error:
-            raise SnapshotError(str(error)) from None
     try:
+        for place, layer_state in state.layers.items():
+            layers[place].set_state(layer_state)
         random.stream().set_state(state.random)
     except PycaffeError as error:
         raise SnapshotError(str(error)) from None

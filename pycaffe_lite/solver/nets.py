@@ -132,7 +132,9 @@ def _later(load: Callable[..., NetDocument], *args: object) -> Callable[[], NetD
     return lambda: load(*args)
 
 
-def _set_state(net: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, states: Sequence[caffe_pb2.NetState]) -> None:
+def _set_state(
+    net: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, states: Sequence[caffe_pb2.NetState]
+) -> None:
     """Puts the net in its state: the phase, overruled by its own state, overruled by the solver's."""
     state = caffe_pb2.NetState(phase=phase)
     state.MergeFrom(net.state)

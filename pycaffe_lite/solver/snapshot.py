@@ -96,6 +96,7 @@ def restore(solver: Solver, path: StrPath) -> None:
     if state.resume is not None:
         with _naming(path):
             beyond = continuation.decode(state.resume, solver.param.average_loss)
+            continuation.check(beyond, [solver.net, *solver.test_nets])
     if state.learned_net:
         model = weights_file(state, path)
         if beyond is not None and model.exists() and continuation.fingerprint(model) != beyond.fingerprint:
