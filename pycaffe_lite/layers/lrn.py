@@ -1,0 +1,68 @@
+"""LRN: local response normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pycaffe_lite.kernels import lrn
+from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.engine import note_engine
+from pycaffe_lite.layers.neuron import NeuronLayer
+from pycaffe_lite.layers.registry import register_layer
+from pycaffe_lite.proto import caffe_pb2
+
+WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
+
+
+@register_layer("LRN", param="lrn_param")
+class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
+    """Values divided by the size of their neighbours: y = x S^-beta; S over n = local_size neighbours.
+
+    ACROSS_CHANNELS: S = k + alpha/n Σ x², over the n channels about x's own.
+    WITHIN_CHANNEL: S = 1 + alpha/n² Σ x², over the n × n square about x in its plane; `k` has no part in it.
+    Neighbours beyond the edge count as 0. With a = alpha/n or alpha/n² and the same neighbours,
+    dx = dy S^-beta - 2 a beta x Σ dy y / S.
+
+    Bottom: x, (N, C, H, W). Top: y, the shape of x; may be the same blob.
+    Raises LayerError for a bottom without exactly 4 axes, and for an even local_size.
+    Paper: Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
+    2012, section 3.3.
+    Source: BVLC/caffe src/caffe/layers/lrn_layer.cpp
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        note_engine(self)
+        p = self.param
+        if p.local_size % 2 == 0:
+            raise self.error(f"needs an odd local_size, got {p.local_size}")
+        self.half = p.local_size // 2
+        self.within = p.norm_region == WITHIN_CHANNEL
+        self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape = bottom[0].shape
+        if len(shape) != 4:
+            raise self.error(f"needs a bottom of 4 axes, got bottom shape {shape}")
+        super().reshape(bottom, top)
+        N, C, H, W = shape
+        self.W = W
+        self.shape = (N * C, H * W) if self.within else (N, C, H * W)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        p = self.param
+        self.x = self.kept_input(bottom, top).reshape(self.shape)
+        y = top[0].data.reshape(self.shape)
+        if self.within:
+            lrn.forward_within(self.x, self.W, self.half, self.scale, p.beta, y)
+        else:
+            lrn.forward_across(self.x, self.half, self.scale, p.beta, p.k, y)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if not propagate_down[0]:
+            return
+        p = self.param
+        dy, dx = top[0].diff.reshape(self.shape), bottom[0].diff.reshape(self.shape)
+        if self.within:
+            lrn.backward_within(self.x, dy, self.W, self.half, self.scale, p.beta, dx)
+        else:
+            lrn.backward_across(self.x, dy, self.half, self.scale, p.beta, p.k, dx)
