@@ -4,7 +4,7 @@ A window covers the rows p * stride_h - pad_h, .. of a plane (and the columns al
 inside the plane; it may be empty. x: (planes, H, W); y: (planes, P, Q); indices: of y's shape, int32, h * W +
 w within the plane, -1 for none. Each plane is one task's alone.
 
-The runs of outputs whose windows lie inside along the width go through `_runs`, the others one by one.
+Rows of outputs go through `_runs`, where need be over a padded copy of the plane.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from pycaffe_lite.kernels._runs import LEAST_RUN, max_run, sum_run
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
 PARTS = 64  # tasks at most: working rows are allocated once for each
+# The type of an index that is not negative: Numba lets others count from the end, which costs time.
+unsigned = np.uintp
 
 
 class Window(NamedTuple):
@@ -50,11 +52,26 @@ def _area(o: int, kernel: int, pad: int, stride: int, size: int) -> int:
 
 
 @kernel
-def _run(kernel: int, pad: int, stride: int, size: int, outputs: int) -> tuple[int, int]:
-    """The outputs, from the first to the last + 1, that a vector loop takes: windows wholly inside."""
-    first = min((pad + stride - 1) // stride, outputs)
-    last = min((size - kernel + pad) // stride + 1, outputs) if size + pad >= kernel else first
-    return (first, last) if stride <= 2 and last - first >= LEAST_RUN else (0, 0)
+def _padded_width(window: Window, W: int, Q: int) -> int:
+    """Length of a row with all that its windows cover, padding and overhang; W where that is inside.
+
+    0 where rows of outputs do not go through `_runs`: for short ones, and strides that it does not know.
+    """
+    if window.stride_w > 2 or Q < LEAST_RUN:
+        return 0
+    return max((Q - 1) * window.stride_w + window.kernel_w, window.pad_w + W)
+
+
+@kernel
+def _padded(plane: Array, W: int, pad: int, width: int, space: Array) -> Array:
+    """The plane or, if its rows are to be wider than W, a copy of it in the middle of the rows of `space`."""
+    if width <= W:
+        return plane
+    for h in range(plane.size // W):
+        row, to = plane[h * W : (h + 1) * W], space[h * width + pad : h * width + pad + W]
+        for w in range(W):
+            to[w] = row[w]
+    return space
 
 
 # --------------------------------------------------------------------------------------------------- maxima
@@ -66,8 +83,9 @@ def _max_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> tu
     best, where = x.dtype.type(LOWEST), -1
     for h in range(h0, h1):
         for w in range(w0, w1):
-            if x[at + h * W + w] > best:
-                best, where = x[at + h * W + w], h * W + w
+            value = x[unsigned(at + h * W + w)]
+            if value > best:
+                best, where = value, h * W + w
     return best, where
 
 
@@ -87,27 +105,28 @@ def _max_forward(x: Array, window: Window, y: Array, index: Array | None) -> Non
     _, P, Q = y.shape
     lowest = x.dtype.type(LOWEST)
     source, out = x.reshape(-1), y.reshape(-1)
-    first, last = _run(kernel_w, pad_w, stride_w, W, Q)
+    width = _padded_width(window, W, Q)
     parts = min(planes, PARTS)
     for part in prange(parts):
         start, stop = _part(part, parts, planes)
-        for row in range(start * P, stop * P):
-            at, to = row // P * H * W, row * Q
-            h0, h1 = _span(row % P, kernel_h, pad_h, stride_h, H)
-            if first < last:
-                w = first * stride_w - pad_w
-                max_run(
-                    source, at + h0 * W + w, W, max(h1 - h0, 0), kernel_w, stride_w, last - first, lowest,
-                    out, to + first, index, h0 * W + w,
-                )  # fmt: skip
-            for q in range(Q - (last - first)):
-                if q >= first:
-                    q += last - first
-                w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
-                value, where = _max_at(source, at, W, h0, h1, w0, w1)
-                out[to + q] = value
-                if index is not None:
-                    index[to + q] = where
+        space = np.full(H * width if width > W else 0, lowest)
+        for n in range(start, stop):
+            plane = _padded(source[n * H * W : (n + 1) * H * W], W, pad_w, width, space)
+            for p in range(P):
+                to = (n * P + p) * Q
+                h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+                if width > 0:
+                    max_run(
+                        plane, h0 * width, width, max(h1 - h0, 0), kernel_w, stride_w, Q, lowest,
+                        out, to, index, h0 * W - pad_w, W,
+                    )  # fmt: skip
+                    continue
+                for q in range(Q):
+                    w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                    value, where = _max_at(plane, 0, W, h0, h1, w0, w1)
+                    out[to + q] = value
+                    if index is not None:
+                        index[to + q] = where
 
 
 @parallel_kernel
@@ -121,7 +140,7 @@ def index_backward(dy: Array, index: Array, dx: Array) -> None:
         out[at : at + size] = 0
         for o in range(n * P * Q, (n + 1) * P * Q):
             if where[o] >= 0:
-                out[at + where[o]] += source[o]
+                out[unsigned(at + where[o])] += source[o]
 
 
 # ---------------------------------------------------------------------------------------------------- means
@@ -143,6 +162,16 @@ def _sum_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> fl
     return total
 
 
+@kernel
+def _area_widths(window: Window, W: int, widths: Array) -> Array:
+    """The length of each window along a row; infinite for empty ones: what is divided by it becomes 0."""
+    for q in range(widths.size):
+        w0, w1 = _span(q, window.kernel_w, window.pad_w, window.stride_w, W)
+        area = _area(q, window.kernel_w, window.pad_w, window.stride_w, W)
+        widths[q] = area if w1 > w0 else np.inf
+    return widths
+
+
 @parallel_kernel
 def mean_forward(x: Array, window: Window, y: Array) -> None:
     """Compute y = the sum of each window over its area, 0 where it is empty; for the area see `_area`."""
@@ -151,34 +180,29 @@ def mean_forward(x: Array, window: Window, y: Array) -> None:
     _, P, Q = y.shape
     T = x.dtype.type
     source, out = x.reshape(-1), y.reshape(-1)
-    first, last = _run(kernel_w, pad_w, stride_w, W, Q)
+    widths = _area_widths(window, W, np.empty(Q, x.dtype))
+    width = _padded_width(window, W, Q)
     parts = min(planes, PARTS)
     for part in prange(parts):
         start, stop = _part(part, parts, planes)
-        for row in range(start * P, stop * P):
-            at, to, p = row // P * H * W, row * Q, row % P
-            h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
-            high = _area(p, kernel_h, pad_h, stride_h, H)
-            if h1 <= h0:
-                out[to : to + Q] = 0
-                continue
-            if first < last:
-                w = first * stride_w - pad_w
-                sum_run(
-                    source, at + h0 * W + w, W, h1 - h0, kernel_w, stride_w, last - first, out, to + first
-                )
-                run, area = out[to + first : to + last], T(high * kernel_w)
-                for i in range(run.size):
-                    run[i] /= area
-            for q in range(Q - (last - first)):
-                if q >= first:
-                    q += last - first
-                w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
-                total = T(0)
-                if w1 > w0:
-                    area = T(high * _area(q, kernel_w, pad_w, stride_w, W))
-                    total = _sum_at(source, at, W, h0, h1, w0, w1) / area
-                out[to + q] = total
+        space = np.zeros(H * width if width > W else 0, x.dtype)
+        for n in range(start, stop):
+            plane = _padded(source[n * H * W : (n + 1) * H * W], W, pad_w, width, space)
+            for p in range(P):
+                row = out[(n * P + p) * Q : (n * P + p + 1) * Q]
+                h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+                if h1 <= h0:
+                    row[:] = 0
+                    continue
+                if width > 0:
+                    sum_run(plane, h0 * width, width, h1 - h0, kernel_w, stride_w, Q, row, 0)
+                else:
+                    for q in range(Q):
+                        w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                        row[q] = _sum_at(plane, 0, W, h0, h1, w0, w1)
+                high = T(_area(p, kernel_h, pad_h, stride_h, H))
+                for q in range(Q):
+                    row[q] /= high * widths[q]
 
 
 @parallel_kernel
@@ -189,29 +213,31 @@ def mean_backward(dy: Array, window: Window, dx: Array) -> None:
     _, P, Q = dy.shape
     T = dx.dtype.type
     source, out = dy.reshape(-1), dx.reshape(-1)
+    widths = _area_widths(window, W, np.empty(Q, dx.dtype))
     parts = min(planes, PARTS)
     for part in prange(parts):
         start, stop = _part(part, parts, planes)
         out[start * H * W : stop * H * W] = 0
-        line = np.empty(W, dx.dtype)  # what the windows of one row of outputs give to each row under them
+        share = np.empty(Q, dx.dtype)
+        # What the windows of one row of outputs give to each row under them, padding included.
+        line = np.empty(max((Q - 1) * stride_w + kernel_w, W + 2 * pad_w), dx.dtype)
         for row in range(start * P, stop * P):
             at, to, p = row // P * H * W, row * Q, row % P
             h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
-            high = _area(p, kernel_h, pad_h, stride_h, H)
             if h1 <= h0:
                 continue
+            high = T(_area(p, kernel_h, pad_h, stride_h, H))
             line[:] = 0
             for q in range(Q):
-                w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
-                if w1 > w0:
-                    share = source[to + q] / T(high * _area(q, kernel_w, pad_w, stride_w, W))
-                    piece = line[w0:w1]
-                    for i in range(piece.size):
-                        piece[i] += share
+                share[q] = source[unsigned(to + q)] / (high * widths[q])
+            for j in range(kernel_w):
+                for q in range(Q):
+                    line[unsigned(q * stride_w + j)] += share[q]
+            inside = line[pad_w : pad_w + W]
             for h in range(h0, h1):
                 piece = out[at + h * W : at + (h + 1) * W]
                 for w in range(W):
-                    piece[w] += line[w]
+                    piece[w] += inside[w]
 
 
 # --------------------------------------------------------------------------------------------- stochastic
