@@ -1,0 +1,214 @@
+"""Net as pycaffe's programs use it."""
+
+import numpy as np
+import pytest
+
+from pycaffe_lite.errors import ArgumentError, FileLookupError
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
+
+TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
+TEXT = """
+name: "small"
+force_backward: true
+layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "ip1" type: "InnerProduct" bottom: "x" top: "h"
+        inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "h" top: "h" }
+layer { name: "ip2" type: "InnerProduct" bottom: "h" top: "y"
+        inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "extra" type: "Power" bottom: "y" top: "z" include { phase: TRAIN } }
+layer { name: "staged" type: "Power" bottom: "y" top: "w" include { stage: "deploy" min_level: 1 } }
+"""
+X = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def net(file):
+    net = Net(file, TEST)
+    rng = np.random.RandomState(0)
+    for blob in net.learnable_params:
+        blob.data[...] = rng.randn(*blob.shape)
+    return net
+
+
+def expected(net):
+    w1, b1, w2, b2 = (blob.data for blob in net.learnable_params)
+    h = np.maximum(net.blobs["x"].data @ w1.T + b1, 0)
+    return h, h @ w2.T + b2
+
+
+def test_parts(net):
+    assert (net.inputs, net.outputs) == (["x"], ["y"])
+    assert list(net.blobs) == ["x", "h", "y"]
+    assert [layer.type for layer in net.layers] == ["Input", "InnerProduct", "ReLU", "InnerProduct"]
+    assert list(net.params) == ["ip1", "ip2"]
+    assert [blob.shape for blob in net.params["ip1"]] == [(4, 3), (4,)]
+    assert net.layer_dict["relu"].type == "ReLU"
+    assert (net.name, net.phase) == ("small", TEST)
+
+
+def test_phase_level_and_stages_choose_layers(file):
+    assert Net(file, TRAIN).outputs == ["z"]
+    assert Net(file, TEST, level=1, stages=["deploy"]).outputs == ["w"]
+    assert Net(file, TEST, 0, ["deploy"]).outputs == ["y"]
+
+
+def test_both_forms_of_the_constructor_load_weights(net, file, tmp_path):
+    net.save(tmp_path / "w.caffemodel")
+    for other in (
+        Net(file, TEST, weights=tmp_path / "w.caffemodel"),
+        Net(str(file), str(tmp_path / "w.caffemodel"), TEST),
+        Net(file, TEST, weights=f"{tmp_path / 'w.caffemodel'}, {tmp_path / 'w.caffemodel'}"),
+    ):
+        for mine, theirs in zip(net.learnable_params, other.learnable_params, strict=True):
+            np.testing.assert_array_equal(mine.data, theirs.data)
+
+
+def test_forward_returns_live_views_of_the_outputs(net):
+    out = net.forward(blobs=["h"], x=X)
+    h, y = expected(net)
+    np.testing.assert_allclose(out["y"], y, rtol=1e-5)
+    np.testing.assert_allclose(out["h"], h, rtol=1e-5)
+    net.forward(x=2 * X)
+    np.testing.assert_array_equal(out["y"], net.blobs["y"].data)
+
+
+def test_forward_of_a_part(net):
+    net.forward(x=X)
+    net.blobs["h"].data[...] = 1
+    out = net.forward(start="ip2")
+    weights, bias = (blob.data for blob in net.params["ip2"])
+    np.testing.assert_allclose(out["y"], np.tile(weights.sum(1) + bias, (2, 1)), rtol=1e-5)
+    assert list(net.forward(end="relu")) == ["h"]
+
+
+def test_backward_from_given_diffs(net):
+    net.forward(x=X)
+    h, _ = expected(net)
+    dy = np.array([[1, -1], [0.5, 2]], np.float32)
+    diffs = net.backward(y=dy, diffs=["h"])
+    w1, w2 = net.params["ip1"][0], net.params["ip2"][0]
+    dh = (dy @ w2.data) * (h > 0)
+    np.testing.assert_allclose(diffs["x"], dh @ w1.data, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(w2.diff, dy.T @ h, rtol=1e-4, atol=1e-6)
+    net.clear_param_diffs()
+    assert not w2.diff.any()
+    assert list(net.backward(start="ip2", end="ip2")) == ["h"]
+
+
+def test_reshape_for_another_batch(net):
+    net.blobs["x"].reshape(5, 3)
+    net.reshape()
+    assert net.blobs["y"].shape == (5, 2)
+    assert net.forward(x=np.ones((5, 3)))["y"].shape == (5, 2)
+
+
+def test_scalars_are_broadcast(net):
+    net.forward(x=np.array([[7.0], [8.0]]))
+    np.testing.assert_array_equal(net.blobs["x"].data, [[7, 7, 7], [8, 8, 8]])
+
+
+def test_double_precision(file):
+    net = Net(file, TEST, dtype=np.float64)
+    assert {blob.data.dtype for blob in [*net.blobs.values(), *net.learnable_params]} == {np.dtype("float64")}
+    assert net.forward(x=X)["y"].dtype == np.float64
+
+
+def test_callbacks_see_every_layer(net):
+    seen = []
+    net.before_forward(lambda i: seen.append(("before", i)))
+    net.after_forward(lambda i: seen.append(("after", i)))
+    net.before_backward(lambda i: seen.append(("back", i)))
+    net.after_backward(lambda i: seen.append(("done", i)))
+    net.forward(x=X)
+    net.backward(y=np.ones((2, 2)))
+    assert seen[:8] == [(when, i) for i in range(4) for when in ("before", "after")]
+    assert seen[8:] == [(when, i) for i in (3, 2, 1, 0) for when in ("back", "done")]
+
+
+def test_debug_info_says_mean_absolute_values(net, caplog):
+    net.debug_info = True
+    net.params["ip1"][0].data.fill(0.5)
+    with caplog.at_level("INFO", logger="pycaffe_lite.net.debug"):
+        net.forward(x=X)
+        net.clear_param_diffs()
+        net.backward(y=np.zeros((2, 2)))
+    lines = [record.getMessage() for record in caplog.records]
+    assert "    [Forward] Layer in, top blob x data: 3.5" in lines
+    assert "    [Forward] Layer ip1, param blob 0 data: 0.5" in lines
+    assert "    [Backward] Layer ip2, bottom blob h diff: 0" in lines
+    assert "    [Backward] Layer ip2, param blob 0 diff: 0" in lines
+    assert lines[-1].startswith("    [Backward] All net params (data, diff): L1 norm = (")
+
+
+def test_the_saved_net_is_the_net_as_built(net):
+    param = net.to_proto()
+    assert [layer.name for layer in param.layer] == ["in", "ip1", "relu", "ip2"]
+    assert {layer.phase for layer in param.layer} == {TEST}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda net: net.forward(z=X),
+            "the input arguments are z, but the net's inputs are x",
+        ),
+        (
+            lambda net: net.forward(x=np.ones((3, 3))),
+            "blob 'x' has shape (2, 3), got an array of shape (3, 3); reshape the blob first for another "
+            "batch size",
+        ),
+        (
+            lambda net: net.forward(x=np.ones((2, 4))),
+            "blob 'x' has shape (2, 3), an array of shape (2, 4) does not fit it",
+        ),
+        (lambda net: net.forward(start="nowhere"), "no layer 'nowhere' in net 'small'"),
+        (lambda net: net.forward(blobs=["nothing"]), "no blob 'nothing' in net 'small'"),
+        (lambda net: net.backward(x=X), "the output arguments are x, but the net's outputs are y"),
+        (
+            lambda net: net.set_input_arrays(X, X),
+            "set_input_arrays needs a net that begins with a MemoryData layer, not with layer 'in' (Input)",
+        ),
+    ],
+)
+def test_wrong_calls(net, call, message):
+    with pytest.raises(ArgumentError) as raised:
+        call(net)
+    assert str(raised.value) == message
+
+
+def test_wrong_phase_and_dtype(file):
+    with pytest.raises(ArgumentError) as raised:
+        Net(file)
+    assert str(raised.value) == "phase must be pycaffe_lite.TRAIN or pycaffe_lite.TEST, got None"
+    with pytest.raises(ArgumentError) as raised:
+        Net(file, TEST, dtype="int32")
+    assert str(raised.value) == "a net's dtype is float32 or float64, not int32"
+
+
+def test_missing_files_are_runtime_errors_as_in_pycaffe(file, tmp_path):
+    for call in (
+        lambda: Net(tmp_path / "none.prototxt", TEST),
+        lambda: Net(file, TEST, weights=tmp_path / "none.caffemodel"),
+    ):
+        with pytest.raises(FileLookupError) as raised:
+            call()
+        assert isinstance(raised.value, RuntimeError)
+        assert str(raised.value).startswith(f"no such file: '{tmp_path}/none.")
+
+
+def test_inputs_without_shape_wait_for_the_caller():
+    net = Net.from_document(parse("layer { name: 'in' type: 'Input' top: 'x' }", caffe_pb2.NetParameter))
+    assert net.blobs["x"].count == 0
+    net.blobs["x"].reshape(2, 2)
+    assert net.forward(x=np.eye(2))["x"].tolist() == [[1, 0], [0, 1]]
