@@ -17,6 +17,7 @@ from pycaffe_lite.io.model import Array, Model, StoredBlob, StoredLayer
 from pycaffe_lite.io.wire import LENGTH, VARINT, Bytes, WireError
 from pycaffe_lite.io.wireblob import blob_parts, read_blob, size_of, write_part
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.upgrade import type_of_v0, type_of_v1
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,9 @@ def _read_old_layer(buffer: Bytes, start: int, end: int) -> StoredLayer:
         if field.number == _V1_INNER_V0 and field.wire_type == LENGTH:
             inner = _read_layer(buffer, field.start, field.end, _V0, 0)
             blobs = inner.blobs or outer.blobs
-            return StoredLayer(inner.name, inner.type, outer.bottom, outer.top, blobs, outer.rest, 0)
+            return StoredLayer(
+                inner.name, type_of_v0(inner.type), outer.bottom, outer.top, blobs, outer.rest, 0
+            )
     return outer
 
 
@@ -104,7 +107,7 @@ def _read_layer(buffer: Bytes, start: int, end: int, numbers: _Fields, version: 
         elif field.wire_type == LENGTH and field.number == numbers.type:
             types.append(wire.text(buffer, field))
         elif field.wire_type == VARINT and field.number == numbers.type:
-            types.append(_type_of_v1(field.value))
+            types.append(type_of_v1(field.value))
         elif field.wire_type == LENGTH and field.number == numbers.bottom:
             bottom.append(wire.text(buffer, field))
         elif field.wire_type == LENGTH and field.number == numbers.top:
@@ -156,30 +159,6 @@ def _parse_what_parses(message_class: type[M], data: bytes) -> M:
         with contextlib.suppress(DecodeError):
             message.MergeFrom(message_class.FromString(_whole(buffer, field)))
     return message
-
-
-# V1 layer types whose present name is not simply their enum name in CamelCase.
-_V1_TYPE_NAMES = {
-    "NONE": "",
-    "ABSVAL": "AbsVal",
-    "ARGMAX": "ArgMax",
-    "BNLL": "BNLL",
-    "HDF5_DATA": "HDF5Data",
-    "HDF5_OUTPUT": "HDF5Output",
-    "LRN": "LRN",
-    "MVN": "MVN",
-    "RELU": "ReLU",
-    "SOFTMAX_LOSS": "SoftmaxWithLoss",
-    "TANH": "TanH",
-}
-
-
-def _type_of_v1(number: int) -> str:
-    """The present type string of a V1 layer's type; empty where it is unknown."""
-    value = caffe_pb2.V1LayerParameter.LayerType.DESCRIPTOR.values_by_number.get(number)
-    if value is None:
-        return ""
-    return _V1_TYPE_NAMES.get(value.name, "".join(part.capitalize() for part in value.name.split("_")))
 
 
 # ------------------------------------------------------------------------------------------------ writing

@@ -316,6 +316,18 @@ def _upgrade_transforms(net: caffe_pb2.NetParameter) -> bool:
     return found
 
 
+def type_of_v1(number: int) -> str:
+    """The type string of today for a V1 layer's type; empty for a number that is none."""
+    value = _V1.LayerType.DESCRIPTOR.values_by_number.get(number)
+    words = value.name if value else "NONE"
+    return _V2_TYPES.get(words, "".join(word.capitalize() for word in words.split("_")))
+
+
+def type_of_v0(name: str) -> str:
+    """The type string of today for a V0 layer's type; the name itself where there is none."""
+    return type_of_v1(getattr(_V1, V0_TYPES[name])) if name in V0_TYPES else name
+
+
 def _v1_to_v2(net: caffe_pb2.NetParameter) -> None:
     for old in net.layers:
         new = net.layer.add()
@@ -324,8 +336,7 @@ def _v1_to_v2(net: caffe_pb2.NetParameter) -> None:
             if field not in ("type", "param", "blob_share_mode", "blobs_lr", "weight_decay", "layer"):
                 _copy(old, new, field)
         if old.HasField("type"):
-            words = _V1.LayerType.Name(old.type)
-            new.type = _V2_TYPES.get(words, "".join(word.capitalize() for word in words.split("_")))
+            new.type = type_of_v1(old.type)
         _copy_specs(new, "name", old.param)
         _copy_specs(new, "share_mode", old.blob_share_mode)
         _copy_specs(new, "lr_mult", old.blobs_lr)

@@ -133,7 +133,7 @@ def test_v0_layers(tmp_path):
     inner = caffe_pb2.V0LayerParameter(name="ip", type="innerproduct", blobs=[legacy_blob(1, 1, 1, 2)])
     net = caffe_pb2.NetParameter(layers=[caffe_pb2.V1LayerParameter(layer=inner, bottom=["x"], top=["y"])])
     (layer,) = read_bytes(tmp_path, net.SerializeToString()).layers
-    assert (layer.name, layer.type, layer.bottom, layer.top) == ("ip", "innerproduct", ("x",), ("y",))
+    assert (layer.name, layer.type, layer.bottom, layer.top) == ("ip", "InnerProduct", ("x",), ("y",))
     assert layer.blobs[0].data.ravel().tolist() == [0, 1]
 
 

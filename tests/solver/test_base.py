@@ -7,7 +7,7 @@ import pytest
 from small_solver import NET, feed_iteration, settings, solver, weights
 
 from pycaffe_lite import random
-from pycaffe_lite.errors import SolverError
+from pycaffe_lite.errors import FileLookupError, SolverError
 from pycaffe_lite.solver import Action, AdamSolver, SGDSolver, get_solver, solver_type_list
 
 
@@ -226,6 +226,19 @@ def test_share_weights():
     np.testing.assert_array_equal(weights(made.net)[0], weights(other.net)[0])
     other.net.params["ip1"][0].data[...] = 3
     assert (made.net.params["ip1"][0].data == 3).all()
+
+
+def test_weights_of_the_settings_go_into_all_nets(tmp_path, caplog):
+    trained = solver("random_seed: 8")
+    trained.net.save(tmp_path / "a.caffemodel")
+    text = f"weights: '{tmp_path}/a.caffemodel' test_iter: 1 test_interval: 9"
+    with caplog.at_level("INFO", "pycaffe_lite.solver"):
+        made = solver(text)
+    for net in (made.net, made.test_nets[0]):
+        np.testing.assert_array_equal(weights(net)[0], weights(trained.net)[0])
+    assert caplog.messages.count(f"Finetuning from {tmp_path}/a.caffemodel") == 2
+    with pytest.raises(FileLookupError, match=r"^no such file: '/no/file'$"):
+        solver("weights: '/no/file'")
 
 
 def test_lr_follows_the_policy():
