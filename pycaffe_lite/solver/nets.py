@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,7 @@ class SolverNets:
         self.param = param
         self._path = path
         self._strict = strict
+        self._files: dict[Path, NetDocument] = {}
 
     def train_net(self) -> NetDocument:
         """The train net's message, in its state.
@@ -119,7 +121,13 @@ class SolverNets:
         return self._path.parent if self._path else None
 
     def _from_file(self, name: str) -> NetDocument:
-        return read_net(resolve(name, self._folder), strict=self._strict)
+        """A net's file, read once even where several nets come of it: what is to say of it is said once."""
+        path = resolve(name, self._folder)
+        if path not in self._files:
+            self._files[path] = read_net(path, strict=self._strict)
+        copy = caffe_pb2.NetParameter()
+        copy.CopyFrom(self._files[path].message)
+        return replace(self._files[path], message=copy)
 
     def _inline(self, net: caffe_pb2.NetParameter) -> NetDocument:
         """A net that stands in the solver's prototxt; as in Caffe, old formats are not upgraded there."""

@@ -118,3 +118,13 @@ def test_weights_are_lists_of_comma_separated_files(tmp_path):
         (tmp_path / name).touch()
     found = nets("weights: 'a, b' weights: 'c'", tmp_path / "solver.prototxt")
     assert [path.name for path in found.weight_files()] == ["a", "b", "c"]
+
+
+def test_a_file_is_read_once_for_all_its_nets(tmp_path, caplog):
+    path = tmp_path / "n.prototxt"
+    path.write_text(NET % "file" + "forks_field: 1")
+    found = nets("net: 'n.prototxt' test_iter: 1 test_interval: 1", tmp_path / "solver.prototxt")
+    train, (test,) = found.train_net(), found.test_nets()
+    assert state_of(train) == (caffe_pb2.TRAIN, 0, [])
+    assert state_of(test) == (caffe_pb2.TEST, 0, [])
+    assert len([m for m in caplog.messages if "forks_field" in m]) == 1
