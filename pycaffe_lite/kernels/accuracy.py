@@ -3,9 +3,29 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
 
-COLUMNS = 256  # positions of one task
+COLUMNS = 256  # positions that are compared at once
+PARTS = 16  # tasks at most: each counts by itself
+
+
+@kernel
+def _count_block(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -> None:
+    """Add to the counts what the positions of one block give. x: (C, width); labels: (width,)."""
+    C, width = x.shape
+    score = np.empty(width, x.dtype)
+    others = np.zeros(width, np.int32)  # with a score at least as good
+    for i in range(width):
+        score[i] = x[max(labels[i], 0), i]
+        others[i] -= score[i] == score[i]  # the label itself, found below
+    for c in range(C):
+        row = x[c]
+        for i in range(width):
+            others[i] += row[i] >= score[i]
+    for i in range(width):
+        if labels[i] >= 0:
+            counted[labels[i]] += 1
+            correct[labels[i]] += others[i] < top_k
 
 
 @parallel_kernel
@@ -20,27 +40,16 @@ def count(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -
     """
     N, C, inner = x.shape
     blocks = (inner + COLUMNS - 1) // COLUMNS
-    hits, seen = np.zeros((N * blocks, C), np.int64), np.zeros((N * blocks, C), np.int64)
-    for task in prange(N * blocks):
-        n, start = task // blocks, task % blocks * COLUMNS
-        width = min(inner, start + COLUMNS) - start
-        score = np.empty(width, x.dtype)
-        others = np.zeros(width, np.int32)  # with a score at least as good
-        for i in range(width):
-            score[i] = x[n, max(labels[n, start + i], 0), start + i]
-            others[i] -= score[i] == score[i]  # the label itself, found below
-        for c in range(C):
-            row = x[n, c, start : start + width]
-            for i in range(width):
-                others[i] += row[i] >= score[i]
-        for i in range(width):
-            label = labels[n, start + i]
-            if label >= 0:
-                seen[task, label] += 1
-                hits[task, label] += others[i] < top_k
+    parts = min(N * blocks, PARTS)
+    hits, seen = np.zeros((parts, C), np.int64), np.zeros((parts, C), np.int64)
+    for part in prange(parts):
+        for task in range(part * N * blocks // parts, (part + 1) * N * blocks // parts):
+            n, start = task // blocks, task % blocks * COLUMNS
+            stop = min(inner, start + COLUMNS)
+            _count_block(x[n, :, start:stop], labels[n, start:stop], top_k, hits[part], seen[part])
     correct[:] = 0
     counted[:] = 0
-    for task in range(N * blocks):
+    for part in range(parts):
         for c in range(C):
-            correct[c] += hits[task, c]
-            counted[c] += seen[task, c]
+            correct[c] += hits[part, c]
+            counted[c] += seen[part, c]
