@@ -18,7 +18,7 @@ from typing import NamedTuple
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._jit import Array, kernel, worker_kernel
-from pycaffe_lite.kernels._simd import copy_run, take_task, transpose_runs, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, copy_run, take_task, transpose_runs, vector_lanes
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
     FOUR_HALVES,
@@ -112,6 +112,24 @@ def pack_all(a: Array, jobs: Array, scale: Array, out: Array, counter: Array, _m
 
 
 @kernel
+def copy_tile(
+    c: Array, co: int, ldc: int, j: int, width: int, height: int, plane: int, plane_stride: int,
+    tile: Array, held: int, read: bool,
+) -> None:  # fmt: skip
+    """Copy columns j .. j + width of C, found as in `multiply_packed`, to rows of `held` numbers, or back."""
+    i = 0
+    while i < width:
+        count = min(width - i, plane - (j + i) % plane)
+        at = co + (j + i) // plane * plane_stride + (j + i) % plane
+        for r in range(height):
+            if read:
+                copy_exact(c, at + r * ldc, tile, r * held + i, count)
+            else:
+                copy_exact(tile, r * held + i, c, at + r * ldc, count)
+        i += count
+
+
+@kernel
 def multiply_packed(
     tiles: Array, a: Array, ao: int, rows: int, depth: int, b: Array, taps: Array,
     c: Array, co: int, ldc: int,
@@ -147,18 +165,12 @@ def multiply_packed(
                 )  # fmt: skip
                 continue
             if accumulate:
-                for r in range(height):
-                    for i in range(width):
-                        at = (j + i) // plane * plane_stride + (first + r) * ldc + (j + i) % plane
-                        tile[r * held + i] = c[co + at]
+                copy_tile(c, co + first * ldc, ldc, j, width, height, plane, plane_stride, tile, held, True)
             outer_tile(
                 tiles, height, shape, depth, a, packed, b, 0, taps, 0, tile, 0, held, sites,
                 start, so + first, accumulate, activate, slope,
             )  # fmt: skip
-            for r in range(height):
-                for i in range(width):
-                    at = (j + i) // plane * plane_stride + (first + r) * ldc + (j + i) % plane
-                    c[co + at] = tile[r * held + i]
+            copy_tile(c, co + first * ldc, ldc, j, width, height, plane, plane_stride, tile, held, False)
         j += width
 
 

@@ -172,7 +172,8 @@ def _scatter(
                     multiply_lines(
                         tiles, packed, packed_at(c, count, area, tap, rows, m0), count, depth,
                         b, bo, steps, 0, into, first + p0 * line + taps[tap], channel_stride,
-                        1, lines, cut.width, 0, cut.width, 0, line, packed, 0, True, False, dy.dtype.type(1), sites,
+                        1, lines, cut.width,
+                        0, cut.width, 0, line, packed, 0, True, False, dy.dtype.type(1), sites,
                     )  # fmt: skip
         if not g.bare:
             unstage(into, g, n, c, c + count, cut.rows, dx)

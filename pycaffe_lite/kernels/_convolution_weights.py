@@ -20,7 +20,7 @@ from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
 
-CHUNK = 1024  # columns per chunk: a dot tile's 5 rows, 20 KB, stay in the L1 cache
+CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
 HEIGHT = 64  # rows of dw per task: a chunk of dy, 256 KB, stays in the L2 cache
 DEPTH = 320  # columns of dw per task
 
@@ -70,9 +70,13 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     wanted = 2 * threads
     if g.group * -(-rows // height) * -(-K // width) < wanted:
         parts = -(-wanted // (g.group * -(-rows // height)))
-        width = max(DOT_COLUMNS, -(-K // parts // DOT_COLUMNS) * DOT_COLUMNS)
+        width = -(-K // (parts * DOT_COLUMNS)) * DOT_COLUMNS
     tasks = g.group * -(-rows // height) * -(-K // width)
-    direct = g.Q % (lanes // 2) == 0
+    if g.Q % lanes == lanes // 2:
+        # half vectors are taken in pairs: an even number of lines at a time
+        lines = max(2, lines // 2 * 2)
+    direct = g.Q % lanes == 0 or (g.Q % lanes == lanes // 2 and g.P % 2 == 0)
+    lines = min(lines, g.P)
     channels = min(g.C // g.group, (width + area - 2) // area + 1)
     staged = staged_lines(g, lines)
     channel_stride = g.H * g.W if g.bare else staged * g.line
@@ -155,17 +159,13 @@ def _accumulate(
                 stage(x, g, n0, n0 + images, first_c, first_c + c1 - c0, p0 * g.stride_h, cut.rows, memory)
                 b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
             if cut.direct:
-                count = list_steps(images, lines, g.Q, run, g.M * plane, g.Q, a_steps)
+                # dy's lines follow each other: its vectors may reach over two of them
+                count = list_steps(images, 1, lines * g.Q, lanes, g.M * plane, 0, a_steps)
                 list_steps(images, lines, g.Q, run, b_image, b_line, b_steps)
                 dot_block(
                     tiles, dy, ao, plane, a_steps, height, b, bo, taps, first_tap, b_steps, width, halves,
-                    count // 2 if halves else count, 0, dw, to, K, True, True,
+                    count, 0, dw, to, K, True, True,
                 )  # fmt: skip
-                if halves and count % 2 == 1:
-                    dot_block(
-                        tiles, dy, ao, plane, a_steps[count - 1 :], height, b, bo, taps, first_tap,
-                        b_steps[count - 1 :], width, False, 0, run, dw, to, K, True, True,
-                    )  # fmt: skip
             else:
                 columns = images * lines * g.Q
                 gather(dy, ao, planes, 0, height, images, 1, lines * g.Q, g.M * plane, 0, gradient, ld)

@@ -35,19 +35,14 @@ class Target(NamedTuple):
         return self.vector_bytes // item_bytes
 
 
+@lru_cache(maxsize=1)
 def target() -> Target:
-    """The CPU that Numba compiles for."""
-    codegen = cpu_target.target_context.codegen()
-    return _probe(codegen, codegen.magic_tuple())
+    """The CPU that Numba compiles for, found by compiling one 64-byte fused multiply-add for it.
 
-
-@lru_cache(maxsize=4)
-def _probe(codegen: Any, _key: tuple[str, ...]) -> Target:
-    """Compile one 64-byte fused multiply-add and read off which registers LLVM gave it.
-
-    CPU names and feature lists differ between architectures and LLVM versions; what LLVM does with
-    them is what counts here.
+    CPU names and feature lists differ between architectures and LLVM versions; which registers and
+    instructions LLVM makes of them is what counts here.
     """
+    codegen = cpu_target.target_context.codegen()
     module = ir.Module()
     module.triple = codegen.magic_tuple()[0]
     vector = ir.VectorType(ir.FloatType(), 16)
@@ -138,19 +133,28 @@ class VectorWriter:
             part = self._shuffle(value, value, list(range(i * half, (i + 1) * half)))
             self.store(part, pointer)
 
-    def load_first(self, pointer: Any, count: Any) -> Any:
-        """The first `count` (below `lanes`) numbers from a pointer, zeros in the other lanes."""
+    def first_lanes(self, count: Any) -> Any:
+        """A mask of the first `count` lanes."""
         index = ir.VectorType(INT64, self.lanes)
         undefined = ir.Constant(index, ir.Undefined)
         first = self.builder.insert_element(undefined, count, INT32(0))
         limit = self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
-        mask = self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), limit)
+        return self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), limit)
+
+    def load_first(self, pointer: Any, mask: Any) -> Any:
+        """The numbers of a mask's lanes from a pointer, zeros in the other lanes."""
         address = self.builder.bitcast(pointer, self.vector.as_pointer())
-        signature = [address.type, INT32, mask.type, self.vector]
-        load = self._function(
-            f"llvm.masked.load.v{self.lanes}f{self._bits}.p0", ir.FunctionType(self.vector, signature)
-        )
+        name = f"llvm.masked.load.v{self.lanes}f{self._bits}.p0"
+        signature = ir.FunctionType(self.vector, [address.type, INT32, mask.type, self.vector])
+        load = self._function(name, signature)
         return self.builder.call(load, [address, INT32(self._align), mask, self.zero()])
+
+    def store_first(self, value: Any, pointer: Any, mask: Any) -> None:
+        """Store the numbers of a mask's lanes at a pointer."""
+        address = self.builder.bitcast(pointer, self.vector.as_pointer())
+        name = f"llvm.masked.store.v{self.lanes}f{self._bits}.p0"
+        signature = ir.FunctionType(ir.VoidType(), [self.vector, address.type, INT32, mask.type])
+        self.builder.call(self._function(name, signature), [value, address, INT32(self._align), mask])
 
     def store(self, value: Any, pointer: Any) -> None:
         """Store a vector at a pointer of any alignment."""
@@ -250,6 +254,29 @@ def vector_lanes(_context: Any, array: Any) -> Any:
         return INT64(target().lanes(item_bytes(array.dtype)))
 
     return types.intp(array), codegen
+
+
+@intrinsic
+def copy_exact(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to:to+count] = source[at:at+count]; reads and writes nothing else."""
+    n = types.intp
+    signature = types.void(source, n, out, n, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, source.dtype, target().lanes(item_bytes(source.dtype)))
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[2], args[2], args[3])
+        whole = builder.and_(args[4], INT64(-writer.lanes))
+        writer.each_vector(
+            whole, lambda i: writer.store(writer.load(writer.at(read, i)), writer.at(write, i))
+        )
+        with builder.if_then(builder.icmp_signed("<", whole, args[4])):
+            mask = writer.first_lanes(builder.sub(args[4], whole))
+            value = writer.load_first(writer.at(read, whole), mask)
+            writer.store_first(value, writer.at(write, whole), mask)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @intrinsic

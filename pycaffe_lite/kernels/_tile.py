@@ -19,8 +19,8 @@ dot tile (C = A Bᵀ, vectors along k)
 
 What makes them fit convolutions without copying the image: vectors are found through small tables. An outer
 tile finds row k of B at `taps[k]` from wherever its columns start, and its columns may be 2 vectors or 4 half
-vectors that start anywhere (`sites`): pieces of different rows of an image. A dot tile walks the vectors, or
-pairs of half vectors, that two tables list.
+vectors that start anywhere (`sites`): pieces of different rows of an image. A dot tile walks the vectors of A
+and the vectors, or pairs of half vectors, of B that two tables list.
 
 Each variant is a function of its own. They are compiled once per type, apart from Numba (`tile_table`), and
 kernels call them by their addresses: compiled into every kernel that uses them, they would take most of a
@@ -146,7 +146,7 @@ def _dot_function(module: Any, dtype: Any, rows: int, halves: bool) -> None:
     function, builder = _new_function(module, _dot_name(rows, halves), _dot_arguments(dtype))
     columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate = function.args
     w = _writer(builder, dtype)
-    runs = 2 if halves else 1  # of k per vector
+    runs = 2 if halves else 1  # per vector of B
     tile = [(i, j) for i in range(rows) for j in range(DOT_COLUMNS)]
     a_rows = [w.at(a, builder.mul(lda, INT64(i))) for i in range(rows)]
     b_rows = []
@@ -158,9 +158,9 @@ def _dot_function(module: Any, dtype: Any, rows: int, halves: bool) -> None:
     def step(t: Any, load: Callable[[list[Any]], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
         """The sums after the vectors number t of a_steps and b_steps."""
         numbers = [builder.add(builder.mul(t, INT64(runs)), INT64(run)) for run in range(runs)]
-        a_places = [builder.load(builder.gep(a_steps, [number])) for number in numbers]
+        a_place = builder.load(builder.gep(a_steps, [t]))
         b_places = [builder.load(builder.gep(b_steps, [number])) for number in numbers]
-        a_vectors = [load([w.at(row, place) for place in a_places]) for row in a_rows]
+        a_vectors = [load([w.at(row, a_place)]) for row in a_rows]
         new = {}
         for j in range(DOT_COLUMNS):
             b_vector = load([w.at(b_rows[j], place) for place in b_places])
@@ -186,7 +186,8 @@ def _dot_function(module: Any, dtype: Any, rows: int, halves: bool) -> None:
     summed = {at: join_phi(builder.phi(w.vector), (w.zero(), entry), (new[at], loop)) for at in tile}
     builder.cbranch(builder.icmp_signed(">", rest, INT64(0)), tail, done)
     builder.position_at_end(tail)
-    last = step(whole, lambda places: w.load_first(places[0], rest), summed)
+    mask = w.first_lanes(rest)
+    last = step(whole, lambda places: w.load_first(places[0], mask), summed)
     builder.branch(done)
 
     builder.position_at_end(done)
@@ -367,8 +368,8 @@ def dot_tile(
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over steps and lanes of A[i, ..] B[j, ..].
 
     Step t < whole takes a vector of each row of A and of B, at a[ao + i * lda + a_steps[t]] and
-    b[bo + taps[to + j] + b_steps[t]]; with `halves` its two halves, at entries 2 t and 2 t + 1 of the
-    tables. A last step takes the first `rest` lanes (0: none; only without halves) of vector number `whole`.
+    b[bo + taps[to + j] + b_steps[t]]; with `halves` B's two halves, at entries 2 t and 2 t + 1 of b_steps.
+    A last step takes the first `rest` lanes (0: none; only without halves) of vector number `whole`.
     C[i, j] = c[co + i * ldc + j]; i < rows (1 to max_dot_rows()), j < columns (1 to 4). tiles: `tile_table`.
     """
     number = FIRST_DOT + rows * 2 + halves

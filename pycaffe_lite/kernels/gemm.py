@@ -1,10 +1,12 @@
 """Matrix product on the micro-kernels of `_tile`, blocked as `_block` describes."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from pycaffe_lite.kernels._block import dot_block
 from pycaffe_lite.kernels._convolution_forward import Weights, product
-from pycaffe_lite.kernels._image import Window, geometry
+from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
@@ -47,25 +49,36 @@ def gemm(
         _outer_product(a, np.ascontiguousarray(b.T) if trans_b else b, c, trans_a, beta != 0)
 
 
+@lru_cache(maxsize=256)
+def _dot_tables(N: int, K: int, lanes: int) -> tuple[Array, Array]:
+    """Where the vectors of a piece of the depth start, and where the rows of b do."""
+    return np.arange(0, min(K, DOT_DEPTH), lanes), np.arange(N + DOT_COLUMNS) * K
+
+
 def _dot_product(a: Array, b: Array, c: Array, accumulate: bool) -> None:
     """Compute c = a bᵀ or c += a bᵀ: the rows of both run along the depth, so nothing is packed."""
     (M, N), threads = c.shape, get_num_threads()
     rows = min(DOT_ROWS, M)
     columns = max(DOT_COLUMNS, min(DOT_MOST_COLUMNS, -(-N // (4 * threads)) // DOT_COLUMNS * DOT_COLUMNS))
     workers = min(threads, -(-M // rows) * -(-N // columns))
-    steps = np.arange(0, DOT_DEPTH, target().lanes(c.itemsize))
-    taps = np.arange(N + DOT_COLUMNS) * a.shape[1]
+    steps, taps = _dot_tables(N, a.shape[1], target().lanes(c.itemsize))
     _dot_blocks(
         worker_memory(c.dtype, workers, 1), tile_table(c.dtype), a.reshape(-1), b.reshape(-1), c.reshape(-1),
         M, N, a.shape[1], accumulate, rows, columns, steps, taps, np.zeros(1, np.int64),
     )  # fmt: skip
 
 
+@lru_cache(maxsize=256)
+def _as_convolution(M: int, N: int, K: int, trans_a: bool) -> tuple[Geometry, Weights]:
+    return geometry(1, K, 1, N, M, 1, N, Window(1, 1)), Weights(0, 1, M, 1) if trans_a else Weights(
+        0, K, 1, 1
+    )
+
+
 def _outer_product(a: Array, b: Array, c: Array, trans_a: bool, accumulate: bool) -> None:
     """Compute c = op(a) b or c += op(a) b, as a convolution of one image with b's rows for channels."""
     (M, N), K = c.shape, b.shape[0]
-    g = geometry(1, K, 1, N, M, 1, N, Window(1, 1))
-    weights = Weights(0, 1, M, 1) if trans_a else Weights(0, K, 1, 1)
+    g, weights = _as_convolution(M, N, K, trans_a)
     product(b, a, np.zeros(M, c.dtype), np.empty(0, c.dtype), 1.0, c, g, weights, accumulate)
 
 
