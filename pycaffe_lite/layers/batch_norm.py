@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array
+from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
@@ -80,11 +81,23 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
             blob.data[...] = fraction * blob.data + value
         return mean, variance
 
+    def can_be_end(self, top: Blobs) -> bool:
+        return self.use_global_stats
+
+    def as_end(self, top: Blobs) -> End:
+        mean, variance = self._stored_statistics()
+        scale = self._inverse_root(variance)
+        return End(scale.astype(self.dtype), (-mean * scale).astype(self.dtype))
+
+    def _inverse_root(self, variance: Moments) -> Moments:
+        with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN
+            root: Moments = 1 / np.sqrt(variance + self.param.eps)
+        return root
+
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = self._folded(bottom[0].data), self._folded(top[0].data)
         mean, variance = self._stored_statistics() if self.use_global_stats else self._batch_statistics(x)
-        with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN
-            scale = 1 / np.sqrt(variance + self.param.eps)
+        scale = self._inverse_root(variance)
         keep = top[0] is bottom[0] and not self.use_global_stats
         self.standardizer.forward(x, mean, scale, y, keep=keep)
 
@@ -95,4 +108,4 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         if self.use_global_stats:
             self.standardizer.backward_fixed(dy, dx)
         else:
-            self.standardizer.backward(self._folded(bottom[0].data), dy, dx)
+            self.standardizer.backward(dy, dx)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs, Layer
-from pycaffe_lite.layers.broadcast import covered_shape, fold
+from pycaffe_lite.layers.broadcast import covered_shape, fold, lies_over_channels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -37,6 +38,13 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter]):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.fold = fold(self, bottom[0], (*bottom, *self.blobs)[1], self.param.axis)
         top[0].reshape_like(bottom[0])
+
+    def can_be_end(self, top: Blobs) -> bool:
+        return lies_over_channels(self, top[0], self.param.axis)
+
+    def as_end(self, top: Blobs) -> End:
+        shift = self.blobs[0].data
+        return End(np.ones_like(shift), shift)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         bias = (*bottom, *self.blobs)[1].data

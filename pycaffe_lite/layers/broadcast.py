@@ -89,3 +89,9 @@ def fold(layer: Layer[Any], x: Blob, part: Blob, axis: int) -> Fold:
             f"{start} on"
         )
     return Fold(x.count_axes(0, start), part.count, x.count_axes(end))
+
+
+def lies_over_channels(layer: Layer[Any], x: Blob, axis: int) -> bool:
+    """Whether the layer's only blob, or its first, has one number for each channel (axis 1) of x."""
+    learnt = len(layer.layer_param.bottom) == 1
+    return learnt and x.canonical_axis(axis) == 1 and layer.blobs[0].shape == x.shape[1:2]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.io import binaryproto
 from pycaffe_lite.kernels import infogain_loss, softmax
 from pycaffe_lite.layers.base import Blobs
@@ -30,7 +31,8 @@ class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
     Top: the loss, (); optionally p, of the shape of x. With two tops and no loss_weight the first counts with
     weight 1.
     Raises LayerError for a wrong number of labels, a label that is none of the classes, an H of another size,
-    without any H, and where loss_param sets the old `normalize`.
+    without any H, and where loss_param sets the old `normalize`; FileLookupError or DataError for a source
+    that cannot be read.
     Source: BVLC/caffe src/caffe/layers/infogain_loss_layer.cpp
     """
 
@@ -56,7 +58,10 @@ class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
     def _read_matrix(self) -> Array:
         if not self.param.HasField("source"):
             raise self.error("needs its matrix H as a third bottom, or infogain_loss_param { source: ... }")
-        matrix = binaryproto.read(resolve(self.param.source, self.context.folder))
+        try:
+            matrix = binaryproto.read(resolve(self.param.source, self.context.folder))
+        except (DataError, FileLookupError) as error:
+            raise type(error)(str(self.error(f"its source: {error}"))) from None
         return matrix.astype(self.dtype, copy=False)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

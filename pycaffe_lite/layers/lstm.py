@@ -74,5 +74,4 @@ class LSTMLayer(RecurrentLayer):
             self.log_mean(
                 f"[Backward] Layer {{}}_unit_{t + 1}, bottom blob gate_input_{t + 1} diff", dgates[t]
             )
-        rows = self.T * self.N
-        gemm(dgates.reshape(rows, -1), self.gated.data.reshape(rows, -1), weight.diff, trans_a=True, beta=1)
+        gemm(self._rows(dgates), self._rows(self.gated.data), weight.diff, trans_a=True, beta=1)

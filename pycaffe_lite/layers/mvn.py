@@ -58,6 +58,6 @@ class MVNLayer(Layer[caffe_pb2.MVNParameter]):
             return
         dy, dx = self._folded(top[0].diff), self._folded(bottom[0].diff)
         if self.param.normalize_variance:
-            self.standardizer.backward(self._folded(bottom[0].data), dy, dx)
+            self.standardizer.backward(dy, dx)
         else:
             self.standardizer.backward_mean(dy, dx)

@@ -51,9 +51,6 @@ class RNNLayer(RecurrentLayer):
         for blob in (self.gated, self.hidden, self.output):
             blob.reshape_like(top[0])
 
-    def _rows(self, array: Array) -> Array:
-        return array.reshape(self.T * self.N, self.D)
-
     def run_steps(self, first: list[Array], gates: Array, cont: Array, y: Array) -> list[Array]:
         gated, hidden, output = self.gated.data, self.hidden.data, self.output.data
         from_hidden, to_output, bias = (blob.data for blob in self.blobs[-3:])

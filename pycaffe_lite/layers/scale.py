@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs, Layer
-from pycaffe_lite.layers.broadcast import covered_shape, fold
+from pycaffe_lite.layers.broadcast import covered_shape, fold, lies_over_channels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -51,6 +54,13 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
 
     def _scale(self, bottom: Blobs) -> Blob:
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
+
+    def can_be_end(self, top: Blobs) -> bool:
+        return lies_over_channels(self, top[0], self.param.axis)
+
+    def as_end(self, top: Blobs) -> End:
+        scale = self.blobs[0].data
+        return End(scale, np.zeros_like(scale) if self.bias is None else self.bias.data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data

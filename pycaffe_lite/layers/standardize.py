@@ -14,15 +14,12 @@ Moments = npt.NDArray[np.float64]
 class Standardizer:
     """y = (x - mean) scale, with a mean and a scale per channel of (N, C, inner) arrays.
 
-    Where the gradient needs y and x is overwritten (the layer works in place), y is kept apart: later layers
-    may overwrite it as well.
-
     Args:
         dtype: of the arrays.
     """
 
     def __init__(self, dtype: np.dtype) -> None:
-        self._kept = Blob(dtype=dtype)
+        self._copy = Blob(dtype=dtype)
 
     def moments(self, x: Array) -> tuple[Moments, Moments]:
         """Mean and (biased) variance of each channel, (C,) each. x: (N, C, inner), not empty."""
@@ -31,16 +28,13 @@ class Standardizer:
         return mean, variance
 
     def forward(self, x: Array, mean: Moments, scale: Moments, y: Array, *, keep: bool) -> None:
-        """Compute y; with `keep`, y is kept for `backward`, whatever happens to x afterwards."""
-        self._mean, self._scale = mean.astype(x.dtype), scale.astype(x.dtype)
-        self._is_kept = keep
-        zero = np.zeros_like(self._mean)
-        if not keep:
-            channels.affine(x, self._mean, self._scale, zero, y)
-            return
-        self._kept.reshape(x.shape)
-        channels.affine(x, self._mean, self._scale, zero, self._kept.data)
-        np.copyto(y, self._kept.data)
+        """Compute y; y may be x: then `keep` keeps a copy of x, which `backward` needs."""
+        self._x, self._mean, self._scale = x, mean.astype(x.dtype), scale.astype(x.dtype)
+        if keep:
+            self._copy.reshape(x.shape)
+            self._x = self._copy.data
+            np.copyto(self._x, x)
+        channels.affine(x, self._mean, self._scale, np.zeros_like(self._mean), y)
 
     def backward_fixed(self, dy: Array, dx: Array) -> None:
         """Compute dx = dy scale, where mean and scale do not depend on x. dx may be dy."""
@@ -53,19 +47,15 @@ class Standardizer:
         one = np.ones_like(self._scale)
         channels.affine(dy, mean.astype(dy.dtype), one, np.zeros_like(one), dx)
 
-    def backward(self, x: Array, dy: Array, dx: Array) -> None:
+    def backward(self, dy: Array, dx: Array) -> None:
         """Compute dx = (dy - mean(dy) - mean(dy y) y) scale, where both depend on x. dx may be dy."""
-        scale = self._scale.astype(np.float64)
-        # y = (source - centre) slope, from x or from itself.
-        source, centre, slope = x, self._mean.astype(np.float64), scale
-        if self._is_kept:
-            source, centre, slope = self._kept.data, np.zeros_like(scale), np.ones_like(scale)
-        mean_dy, mean_product = self._means(dy, source)
-        mean_dy_y = (mean_product - centre * mean_dy) * slope
-        of_source = -mean_dy_y * slope * scale
-        shift = -mean_dy * scale - of_source * centre
+        mean, scale = self._mean.astype(np.float64), self._scale.astype(np.float64)
+        mean_dy, mean_dy_x = self._means(dy, self._x)
+        mean_dy_y = (mean_dy_x - mean * mean_dy) * scale
+        of_x = -mean_dy_y * scale**2  # y = (x - mean) scale put in
+        shift = -mean_dy * scale - of_x * mean
         T = dy.dtype
-        channels.blend(dy, self._scale, source, of_source.astype(T), shift.astype(T), dx)
+        channels.blend(dy, self._scale, self._x, of_x.astype(T), shift.astype(T), dx)
 
     @staticmethod
     def _means(a: Array, b: Array) -> tuple[Moments, Moments]:
