@@ -9,12 +9,13 @@ rule goes through the elements once and takes the four steps of Caffe's ApplyUpd
     update                w = w − diff
 
 All arrays of a call are flat, of one size and one type, in which all is computed. Each rule returns whether
-the updated w is finite everywhere. A rule is written for a part of the arrays; the function of its name
-hands the parts, of a fixed size, to the threads.
+the updated w is finite everywhere. A rule is written for a part of the arrays; its second function hands
+the parts, of a fixed size, to the threads.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
@@ -74,11 +75,23 @@ def _part(index: int, size: int) -> slice:
     return slice(index * PART, min((index + 1) * PART, size))
 
 
+class Rule:
+    """A rule for arrays of any size: on several threads where they are large enough for it."""
+
+    def __init__(self, serial: Callable[..., bool], parallel: Callable[..., bool]) -> None:
+        self.serial, self.parallel = serial, parallel
+
+    def __call__(self, w: Array, *others: Any) -> bool:
+        """Updates w, its diff and its history in place; returns whether w is finite."""
+        return (self.serial if w.size <= PART else self.parallel)(w, *others)
+
+
 # ------------------------------------------------------------------------------------------ the six rules
 
 
 @kernel
 def _sgd(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: float) -> bool:
+    """Momentum: h ← μh + ηg;  diff = h."""
     T = w.dtype.type
     clip, norm, l2, l1 = _as_type_of(w, gradient)
     eta, mu = T(eta), T(mu)
@@ -93,8 +106,7 @@ def _sgd(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: fl
 
 
 @parallel_kernel
-def sgd(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: float) -> bool:
-    """Momentum: h ← μh + ηg;  diff = h."""
+def _sgd_parts(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: float) -> bool:
     finite = np.ones(-(-w.size // PART), np.bool_)
     for p in prange(finite.size):
         s = _part(p, w.size)
@@ -102,8 +114,12 @@ def sgd(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: flo
     return bool(finite.all())
 
 
+sgd = Rule(_sgd, _sgd_parts)
+
+
 @kernel
 def _nesterov(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: float) -> bool:
+    """Nesterov's momentum: h' = h;  h ← μh + ηg;  diff = (1 + μ)h − μh'."""
     T = w.dtype.type
     clip, norm, l2, l1 = _as_type_of(w, gradient)
     eta, mu, one = T(eta), T(mu), T(1)
@@ -119,8 +135,7 @@ def _nesterov(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, m
 
 
 @parallel_kernel
-def nesterov(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: float) -> bool:
-    """Nesterov's momentum: h' = h;  h ← μh + ηg;  diff = (1 + μ)h − μh'."""
+def _nesterov_parts(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu: float) -> bool:
     finite = np.ones(-(-w.size // PART), np.bool_)
     for p in prange(finite.size):
         s = _part(p, w.size)
@@ -128,8 +143,12 @@ def nesterov(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, mu
     return bool(finite.all())
 
 
+nesterov = Rule(_nesterov, _nesterov_parts)
+
+
 @kernel
 def _adagrad(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, delta: float) -> bool:
+    """Rates by the sum of squares: h ← h + g²;  diff = η · g / (√h + δ)."""
     T = w.dtype.type
     clip, norm, l2, l1 = _as_type_of(w, gradient)
     eta, delta = T(eta), T(delta)
@@ -144,8 +163,7 @@ def _adagrad(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, de
 
 
 @parallel_kernel
-def adagrad(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, delta: float) -> bool:
-    """Rates by the sum of squares: h ← h + g²;  diff = η · g / (√h + δ)."""
+def _adagrad_parts(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, delta: float) -> bool:
     finite = np.ones(-(-w.size // PART), np.bool_)
     for p in prange(finite.size):
         s = _part(p, w.size)
@@ -153,10 +171,14 @@ def adagrad(w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, del
     return bool(finite.all())
 
 
+adagrad = Rule(_adagrad, _adagrad_parts)
+
+
 @kernel
 def _rmsprop(
     w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, rho: float, delta: float
 ) -> bool:
+    """Rates by the mean of squares: h ← ρh + (1 − ρ)g²;  diff = η · g / (√h + δ)."""
     T = w.dtype.type
     clip, norm, l2, l1 = _as_type_of(w, gradient)
     eta, rho, delta, one = T(eta), T(rho), T(delta), T(1)
@@ -171,10 +193,9 @@ def _rmsprop(
 
 
 @parallel_kernel
-def rmsprop(
+def _rmsprop_parts(
     w: Array, diff: Array, h: Array, gradient: Gradient, eta: float, rho: float, delta: float
 ) -> bool:
-    """Rates by the mean of squares: h ← ρh + (1 − ρ)g²;  diff = η · g / (√h + δ)."""
     finite = np.ones(-(-w.size // PART), np.bool_)
     for p in prange(finite.size):
         s = _part(p, w.size)
@@ -182,10 +203,17 @@ def rmsprop(
     return bool(finite.all())
 
 
+rmsprop = Rule(_rmsprop, _rmsprop_parts)
+
+
 @kernel
 def _adadelta(
     w: Array, diff: Array, h: Array, h2: Array, gradient: Gradient, eta: float, mu: float, delta: float
 ) -> bool:
+    """Steps by their own mean square.
+
+    h ← μh + (1 − μ)g²;  u = g · √((h₂ + δ) / (h + δ));  h₂ ← μh₂ + (1 − μ)u²;  diff = ηu.
+    """
     T = w.dtype.type
     clip, norm, l2, l1 = _as_type_of(w, gradient)
     eta, mu, delta, one = T(eta), T(mu), T(delta), T(1)
@@ -202,13 +230,9 @@ def _adadelta(
 
 
 @parallel_kernel
-def adadelta(
+def _adadelta_parts(
     w: Array, diff: Array, h: Array, h2: Array, gradient: Gradient, eta: float, mu: float, delta: float
 ) -> bool:
-    """Steps by their own mean square.
-
-    h ← μh + (1 − μ)g²;  u = g · √((h₂ + δ) / (h + δ));  h₂ ← μh₂ + (1 − μ)u²;  diff = ηu.
-    """
     finite = np.ones(-(-w.size // PART), np.bool_)
     for p in prange(finite.size):
         s = _part(p, w.size)
@@ -216,11 +240,18 @@ def adadelta(
     return bool(finite.all())
 
 
+adadelta = Rule(_adadelta, _adadelta_parts)
+
+
 @kernel
 def _adam(
     w: Array, diff: Array, m: Array, v: Array, gradient: Gradient, eta: float, beta1: float, beta2: float,
     delta: float,
 ) -> bool:  # fmt: skip
+    """First and second moments; η comes with the correction √(1 − β₂ᵗ) / (1 − β₁ᵗ).
+
+    m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  diff = η · m / (√v + δ).
+    """
     T = w.dtype.type
     clip, norm, l2, l1 = _as_type_of(w, gradient)
     eta, beta1, beta2, delta, one = T(eta), T(beta1), T(beta2), T(delta), T(1)
@@ -236,19 +267,18 @@ def _adam(
 
 
 @parallel_kernel
-def adam(
+def _adam_parts(
     w: Array, diff: Array, m: Array, v: Array, gradient: Gradient, eta: float, beta1: float, beta2: float,
     delta: float,
 ) -> bool:  # fmt: skip
-    """First and second moments; η comes with the correction √(1 − β₂ᵗ) / (1 − β₁ᵗ).
-
-    m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  diff = η · m / (√v + δ).
-    """
     finite = np.ones(-(-w.size // PART), np.bool_)
     for p in prange(finite.size):
         s = _part(p, w.size)
         finite[p] = _adam(w[s], diff[s], m[s], v[s], gradient, eta, beta1, beta2, delta)
     return bool(finite.all())
+
+
+adam = Rule(_adam, _adam_parts)
 
 
 # ---------------------------------------------------------------------------------------- whole gradients

@@ -19,7 +19,7 @@ class AdaDeltaSolver(Solver):
     Source: BVLC/caffe src/caffe/solvers/adadelta_solver.cpp; Zeiler, 2012
     """
 
-    rule = staticmethod(update.adadelta)
+    rule = update.adadelta
     histories = 2
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ class AdaGradSolver(Solver):
     Source: BVLC/caffe src/caffe/solvers/adagrad_solver.cpp; Duchi et al., 2011
     """
 
-    rule = staticmethod(update.adagrad)
+    rule = update.adagrad
     takes_momentum = False
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ class AdamSolver(Solver):
     Source: BVLC/caffe src/caffe/solvers/adam_solver.cpp; Kingma and Ba, 2014
     """
 
-    rule = staticmethod(update.adam)
+    rule = update.adam
     histories = 2
 
     def check_settings(self) -> None:

@@ -17,7 +17,7 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.io.files import StrPath
-from pycaffe_lite.kernels.update import Gradient, sum_squares
+from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.evaluate import Score, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
@@ -62,6 +62,8 @@ class Solver:
         rate: the learning rate of the latest update.
         last_test_scores: per test net, the mean outputs of the latest test.
         after_test: functions called as f(test net's index, its scores) after each test.
+        after_test_batch: the same as f(test net's index, number of batches done) while testing.
+        after_snapshot: the same as f(the state's path) once a snapshot is written.
 
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
@@ -72,7 +74,7 @@ class Solver:
 
     type: ClassVar[str] = ""
     # The kernel: w, diff, history..., gradient, then what compute_update_value gives → whether w is finite.
-    rule: ClassVar[Callable[..., bool]]
+    rule: ClassVar[Rule]
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
 
@@ -94,6 +96,8 @@ class Solver:
         self.rate = 0.0
         self.last_test_scores: dict[int, list[Score]] = {}
         self.after_test: list[Callable[[int, list[Score]], object]] = []
+        self.after_test_batch: list[Callable[[int, int], object]] = []
+        self.after_snapshot: list[Callable[[Path], object]] = []
         self._on_start: list[Callable[[], object]] = []
         self._on_gradients_ready: list[Callable[[], object]] = []
         self._stop_requested = False
@@ -373,6 +377,8 @@ class Solver:
                 log.info("Test interrupted.")
                 return
             total.add(net.forward_loss(), output_scores(net))
+            for batch_hook in self.after_test_batch:
+                batch_hook(index, total.count)
         if self.param.test_compute_loss and total.count:
             log.info("Test loss: %g", total.mean_loss())
         scores = total.means()
@@ -405,7 +411,10 @@ class Solver:
         Raises:
             SnapshotError: they cannot be written.
         """
-        return snapshot.write(self)
+        path = snapshot.write(self)
+        for hook in self.after_snapshot:
+            hook(path)
+        return path
 
     def restore(self, state_file: StrPath) -> None:
         """Goes back to where a snapshot was taken; see `snapshot.restore`."""

@@ -18,7 +18,7 @@ class NesterovSolver(Solver):
     Source: BVLC/caffe src/caffe/solvers/nesterov_solver.cpp; Sutskever et al., 2013
     """
 
-    rule = staticmethod(update.nesterov)
+    rule = update.nesterov
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η and μ."""

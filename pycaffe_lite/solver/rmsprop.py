@@ -18,7 +18,7 @@ class RMSPropSolver(Solver):
     Source: BVLC/caffe src/caffe/solvers/rmsprop_solver.cpp; Tieleman and Hinton, 2012
     """
 
-    rule = staticmethod(update.rmsprop)
+    rule = update.rmsprop
     takes_momentum = False
 
     def check_settings(self) -> None:

@@ -19,7 +19,7 @@ class SGDSolver(Solver):
     Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp
     """
 
-    rule = staticmethod(update.sgd)
+    rule = update.sgd
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η and μ."""

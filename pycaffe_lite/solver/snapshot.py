@@ -38,8 +38,7 @@ def check_folder(prefix: str, iteration: int) -> None:
     Raises:
         SnapshotError: no prefix is set, or no file can be made there.
     """
-    if not prefix:
-        raise SnapshotError("snapshots need a snapshot_prefix in the solver's settings")
+    _check_prefix(prefix)
     probe = Path(f"{prefix}_iter_{iteration}.tempfile")
     try:
         probe.touch()
@@ -51,6 +50,11 @@ def check_folder(prefix: str, iteration: int) -> None:
         ) from None
 
 
+def _check_prefix(prefix: str) -> None:
+    if not prefix:
+        raise SnapshotError("snapshots need a snapshot_prefix in the solver's settings")
+
+
 def write(solver: Solver) -> Path:
     """Writes both files; returns the state's path.
 
@@ -58,6 +62,7 @@ def write(solver: Solver) -> Path:
         SnapshotError: a file cannot be written. Earlier snapshots are untouched.
     """
     p = solver.param
+    _check_prefix(p.snapshot_prefix)
     is_hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
     ending, kind = (".h5", "HDF5 file") if is_hdf5 else ("", "binary proto file")
     stem = f"{p.snapshot_prefix}_iter_{solver.iter}"

@@ -51,12 +51,12 @@ def adam(w, g, history, eta, beta1, beta2, delta):
 
 
 RULES = {
-    "sgd": (update.sgd, update._sgd, momentum, 1, (0.01, 0.9)),
-    "nesterov": (update.nesterov, update._nesterov, nesterov, 1, (0.01, 0.9)),
-    "adagrad": (update.adagrad, update._adagrad, adagrad, 1, (0.01, 1e-6)),
-    "rmsprop": (update.rmsprop, update._rmsprop, rmsprop, 1, (0.01, 0.95, 1e-6)),
-    "adadelta": (update.adadelta, update._adadelta, adadelta, 2, (1.0, 0.95, 1e-5)),
-    "adam": (update.adam, update._adam, adam, 2, (0.002, 0.9, 0.99, 1e-7)),
+    "sgd": (update.sgd, momentum, 1, (0.01, 0.9)),
+    "nesterov": (update.nesterov, nesterov, 1, (0.01, 0.9)),
+    "adagrad": (update.adagrad, adagrad, 1, (0.01, 1e-6)),
+    "rmsprop": (update.rmsprop, rmsprop, 1, (0.01, 0.95, 1e-6)),
+    "adadelta": (update.adadelta, adadelta, 2, (1.0, 0.95, 1e-5)),
+    "adam": (update.adam, adam, 2, (0.002, 0.9, 0.99, 1e-7)),
 }
 GRADIENTS = [
     Gradient(),
@@ -91,12 +91,12 @@ FLAVOURS += [(rule, np.float64, 1e-13, rule == "sgd") for rule in RULES]
 @pytest.mark.parametrize(("rule", "dtype", "relative", "compiled"), FLAVOURS)
 @pytest.mark.parametrize("gradient", GRADIENTS, ids=str)
 def test_two_updates_follow_the_equations(rule, gradient, dtype, relative, compiled):
-    parallel, serial, formula, histories, numbers = RULES[rule]
+    rule, formula, histories, numbers = RULES[rule]
     mine = arrays(37, histories, dtype)
     wanted = mine
     for _ in range(2):
         wanted = reference(formula, wanted, gradient, numbers)
-        assert (parallel if compiled else serial.py_func)(*mine, gradient, *numbers)
+        assert (rule.parallel if compiled else rule.serial.py_func)(*mine, gradient, *numbers)
     for got, want in zip(mine, wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=relative, atol=relative)
 
@@ -111,15 +111,15 @@ def threads():
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("count", [0, 1, PART, 2 * PART + 5])
 def test_parts_and_threads_change_nothing(rule, count, threads):
-    parallel, serial, _, histories, numbers = RULES[rule]
+    rule, _, histories, numbers = RULES[rule]
     gradient = Gradient(0.5, 0.5, 0.1, 0.0)
     results = []
     for number in (1, 2):
         threads(number)
         results.append(arrays(count, histories, np.float32))
-        parallel(*results[-1], gradient, *numbers)
+        rule.parallel(*results[-1], gradient, *numbers)
     results.append(arrays(count, histories, np.float32))
-    serial(*results[-1], gradient, *numbers)
+    rule.serial(*results[-1], gradient, *numbers)
     for one, two, whole in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
         np.testing.assert_array_equal(one, whole)
@@ -129,10 +129,10 @@ def test_parts_and_threads_change_nothing(rule, count, threads):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, PART, 2 * PART + 4])
 def test_says_when_a_weight_is_no_longer_finite(rule, bad, place):
-    parallel, _, _, histories, numbers = RULES[rule]
+    rule, _, histories, numbers = RULES[rule]
     mine = arrays(2 * PART + 5, histories, np.float32)
     mine[0][place] = bad
-    assert not parallel(*mine, Gradient(), *numbers)
+    assert not rule(*mine, Gradient(), *numbers)
 
 
 @given(st.integers(0, 3 * PART), st.integers(0, 100))

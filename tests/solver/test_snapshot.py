@@ -170,6 +170,10 @@ def test_missing_files(tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_snapshot_needs_a_prefix():
+    assert error_of(solver().snapshot) == "snapshots need a snapshot_prefix in the solver's settings"
+
+
 def test_an_unwritable_folder_is_found_before_training(tmp_path):
     made = solver(f"snapshot_prefix: '{tmp_path}/run/s' snapshot: 0")
     assert error_of(made.solve) == (
