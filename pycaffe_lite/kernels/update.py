@@ -300,10 +300,3 @@ def sum_squares(x: Array) -> float:
     for p in prange(sums.size):
         sums[p] = _sum_squares(x[_part(p, x.size)])
     return float(sums.sum())
-
-
-@parallel_kernel
-def clear(x: Array) -> None:
-    """Sets all of x to 0."""
-    for p in prange(-(-x.size // PART)):
-        x[_part(p, x.size)] = 0

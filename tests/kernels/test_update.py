@@ -149,9 +149,3 @@ def test_sum_of_squares_does_not_depend_on_threads(threads):
         threads(number)
         sums.add(update.sum_squares(x))
     assert len(sums) == 1
-
-
-def test_clear():
-    x = np.ones(PART + 7, np.float32)
-    update.clear(x)
-    assert not x.any()
