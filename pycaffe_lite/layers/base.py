@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -28,13 +28,11 @@ class LayerContext:
         dtype: of all its blobs: float32, or float64 for gradient checks.
         folder: of the prototxt; files that a layer names are also looked for there and in its parents.
         where: the layer's place in its prototxt, `net.prototxt:12: `, for errors; empty where unknown.
-        build_net: makes a net from a NetParameter, for layers that hold one (LSTM, RNN).
     """
 
     dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
     folder: Path | None = None
     where: str = ""
-    build_net: Callable[[caffe_pb2.NetParameter], Any] | None = None
 
 
 class Layer(Generic[P]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,6 @@ class Graph:
         *,
         dtype: np.dtype,
         folder: Path | None,
-        build_net: Callable[[caffe_pb2.NetParameter], Any],
         force_backward: bool,
     ) -> None:
         self.nodes: list[Node] = []
@@ -83,7 +82,7 @@ class Graph:
         for param, where in layers:
             if not param.HasField("phase"):
                 param.phase = phase
-            context = LayerContext(dtype=dtype, folder=folder, where=where, build_net=build_net)
+            context = LayerContext(dtype=dtype, folder=folder, where=where)
             self._add_layer(param, context)
         self._prune_backward()
         if force_backward:

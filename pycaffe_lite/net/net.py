@@ -114,7 +114,6 @@ class Net:
             param.state.phase,
             dtype=dtype,
             folder=folder,
-            build_net=lambda inner: Net.from_document(Document(inner, path=document.path), dtype=dtype),
             force_backward=param.force_backward,
         )
         self._fused_runs = fused_runs(self._graph.nodes)
