@@ -1,7 +1,8 @@
-"""Caffe's log on stderr: glog's classic line format, which people's log parsers read."""
+"""Caffe's log: glog's classic line format, which people's log parsers read."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -9,8 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+from pycaffe_lite.errors import PycaffeError
+
 LOGGER = logging.getLogger("pycaffe_lite")
-_LEVELS = [logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL]
+LEVELS = [logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL]
 LETTERS = {logging.DEBUG: "I", logging.INFO: "I", logging.WARNING: "W", logging.ERROR: "E"}
 
 
@@ -29,56 +32,103 @@ class GlogFormatter(logging.Formatter):
         # Records are formatted in the thread that made them.
         thread = threading.get_native_id()
         place = f"{record.filename}:{record.lineno}"
-        return f"{letter}{stamp}.{micros:06d} {thread:>5} {place}] {record.getMessage()}"
+        message = record.getMessage().removesuffix("\n")
+        return f"{letter}{stamp}.{micros:06d} {thread:>5} {place}] {message}"
 
 
 def minimum_level() -> int:
     """The lowest level to show, from GLOG_minloglevel (0 info, 1 warning, 2 error, 3 fatal) as in Caffe."""
     given = os.environ.get("GLOG_minloglevel", "0")  # noqa: SIM112 (glog's own spelling)
-    return _LEVELS[min(int(given), 3)] if given.isdigit() else logging.INFO
+    return LEVELS[min(int(given), 3)] if given.isdecimal() else logging.INFO
 
 
 def init_log(level: int = 0, stderr: bool = True) -> None:
-    """Sends the log to stderr from `level` on (0 info, 1 warning, 2 error, 3 fatal), as in pycaffe."""
+    """Sends the log to stderr from `level` on (0 info, 1 warning, 2 error, 3 fatal).
+
+    A second call changes the level; with `stderr` false the log stays where it is.
+    """
     if stderr:
-        log_to_stderr(_LEVELS[min(level, 3)])
+        for handler in list(LOGGER.handlers):
+            if isinstance(handler, StderrHandler):
+                detach(handler)
+        attach(StderrHandler(LEVELS[max(0, min(level, 3))]))
 
 
 def log(message: str) -> None:
-    """Writes an INFO line, as pycaffe's function of this name does."""
+    """Writes an INFO line."""
     LOGGER.info("%s", message, stacklevel=2)
 
 
-def log_to_stderr(level: int | None = None) -> None:
-    """Sends the package's log to stderr in glog's format; a second call changes the level only."""
-    level = minimum_level() if level is None else level
-    for handler in LOGGER.handlers:
-        if isinstance(handler, _StderrHandler):
-            break
-    else:
-        handler = _StderrHandler()
-        handler.setFormatter(GlogFormatter())
-        LOGGER.addHandler(handler)
-    handler.setLevel(level)
-    LOGGER.setLevel(min(h.level for h in LOGGER.handlers))
-
-
-def log_to_file(path: Path) -> logging.Handler:
-    """Sends the package's log to a new file too, in the same format, from INFO on."""
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-    handler.setFormatter(GlogFormatter())
-    handler.setLevel(logging.INFO)
+def attach(handler: logging.Handler) -> None:
+    """Sends the package's log to a handler, from the handler's level on."""
     LOGGER.addHandler(handler)
-    LOGGER.setLevel(logging.INFO)
-    return handler
+    _adjust_level()
 
 
-class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to whatever sys.stderr is at the time of writing."""
+def detach(handler: logging.Handler) -> None:
+    """Ends what `attach` began, and closes the handler."""
+    LOGGER.removeHandler(handler)
+    handler.close()
+    _adjust_level()
 
-    def __init__(self) -> None:
+
+def _adjust_level() -> None:
+    """Sets the level below which records need not be made: nobody would see them."""
+    LOGGER.setLevel(min((handler.level for handler in LOGGER.handlers), default=logging.NOTSET))
+
+
+class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes glog's lines to whatever sys.stderr is at the time of writing."""
+
+    def __init__(self, level: int = logging.INFO) -> None:
         super().__init__(sys.stderr)
+        self.setLevel(level)
+        self.setFormatter(GlogFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record."""
         self.stream = sys.stderr
         super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+        """Passes on that nobody reads the pipe any more, which ends a program; goes on without a terminal."""
+        error = sys.exc_info()[1]
+        if isinstance(error, BrokenPipeError):
+            raise error
+        if not isinstance(error, OSError):
+            super().handleError(record)
+
+
+class LogFile(logging.FileHandler):
+    """Writes glog's lines to a file.
+
+    Args:
+        path: the file; its folder must be there. append: keep what it holds.
+
+    Raises:
+        PycaffeError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        try:
+            super().__init__(path, mode="a" if append else "w", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise PycaffeError(f"cannot write the log to '{path}': {error.strerror}") from None
+        self._path = path
+        self._has_failed = False
+        self.setLevel(logging.INFO)
+        self.setFormatter(GlogFormatter())
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+        """Says once that the file cannot be written, say because the disk is full; the program goes on."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            LOGGER.warning("cannot write the log to '%s': %s", self._path, error.strerror)
+
+    def close(self) -> None:
+        """Closes the file; what could not be written has been said."""
+        with contextlib.suppress(OSError):
+            super().close()

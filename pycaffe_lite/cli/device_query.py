@@ -11,6 +11,7 @@ import numba
 import numpy as np
 from llvmlite import binding as llvm
 
+from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.options import gpu_option, threads_option
 from pycaffe_lite.cli.output import say_mode, start_log
 from pycaffe_lite.kernels import _jit
@@ -19,11 +20,11 @@ from pycaffe_lite.kernels._threads import available_cores
 VECTOR_UNITS = ("avx512f", "avx2", "avx", "sse2", "neon")
 
 
-@click.command("device-query")
+@click.command("device-query", cls=CaffeCommand)
 @gpu_option
 @threads_option
 def command(gpu: str) -> None:
-    """Prints the processor that kernels are compiled for, and the threads that they use."""
+    """Shows the processor and the threads in use."""
     if gpu:
         start_log()
         say_mode(gpu)

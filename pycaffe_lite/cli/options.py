@@ -1,4 +1,4 @@
-"""Options in Caffe's spelling: `-solver x`, `-solver=x`, `--solver x`, with `_` or `-` between words."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -7,71 +7,67 @@ from typing import Any, TypeVar
 
 import click
 
+from pycaffe_lite.errors import KernelError
 from pycaffe_lite.kernels import _jit
-from pycaffe_lite.proto import caffe_pb2
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-def caffe_option(name: str, **attributes: Any) -> Callable[[F], F]:
-    """An option that Caffe's command has too: one dash or two, and both spellings of a long name.
-
-    There are no one-letter options: `-s` would swallow `-solver`.
-    """
-    spellings = [f"--{name}", f"-{name}"]
-    if "_" in name:
-        spellings.insert(1, f"--{name.replace('_', '-')}")
-    return click.option(*spellings, name, **attributes)
+# More threads than any machine has cores: a slip, which the operating system would answer by a crash.
+MOST_THREADS = 1024
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
     if value is not None:
-        _jit.set_num_threads(value)
+        try:
+            _jit.set_num_threads(value)
+        except KernelError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
 
 
 def threads_option(function: F) -> F:
     """`--threads N`: how many threads the kernels use."""
     return click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_THREADS),
+        metavar="N",
         callback=_set_threads,
         expose_value=False,
-        help="Threads for the kernels. [default: PYCAFFE_LITE_THREADS, else the cores this process may use]",
+        help="Number of threads.  [default: PYCAFFE_LITE_THREADS, else the cores that may be used]",
     )(function)
 
 
 def gpu_option(function: F) -> F:
     """`-gpu 0`: taken from Caffe's command lines; the run is on the CPU, which is said."""
-    return caffe_option(
-        "gpu",
+    return click.option(
+        "--gpu",
         default="",
         metavar="IDS",
-        help="Accepted for Caffe's command lines; there is no GPU support, so the CPU is used.",
+        help="Taken from Caffe's command lines: there is no GPU support, the CPU computes.",
     )(function)
+
+
+def iterations_option(what: str) -> Callable[[F], F]:
+    """`--iterations N`."""
+    return click.option(
+        "--iterations", type=click.IntRange(1), metavar="N", default=50, show_default=True, help=what
+    )
 
 
 def net_state_options(function: F) -> F:
     """`--level` and `--stage`: the net's state, for include and exclude rules."""
-    function = caffe_option(
-        "stage", default="", metavar="NAMES", help="Stages of the net that hold, comma-separated."
+    function = click.option(
+        "--stage", default="", metavar="NAMES", help="Stages that hold for the net's rules, comma-separated."
     )(function)
-    return caffe_option("level", type=int, default=0, show_default=True, help="Level of the net.")(function)
+    return click.option(
+        "--level", type=int, metavar="N", default=0, show_default=True, help="Level for the net's rules."
+    )(function)
 
 
 def strict_option(function: F) -> F:
     """`--strict`: unknown fields are errors."""
     return click.option(
-        "--strict", is_flag=True, help="Treat every field that Caffe's schema lacks as an error."
+        "--strict", is_flag=True, help="Refuse fields that Caffe does not know, as Caffe does."
     )(function)
-
-
-def parse_phase(text: str, default: int) -> int:
-    """TRAIN or TEST by name; `default` for an empty text."""
-    if not text:
-        return default
-    if text not in ("TRAIN", "TEST"):
-        raise click.BadParameter(f"phase must be TRAIN or TEST, not '{text}'", param_hint="'--phase'")
-    return int(caffe_pb2.Phase.Value(text))
 
 
 def split_names(text: str) -> list[str]:
@@ -80,7 +76,9 @@ def split_names(text: str) -> list[str]:
 
 
 def one_of(option: str | None, argument: str | None, name: str) -> str:
-    """The value given as an option or as the argument, which must be one of them."""
-    if (option is None) == (argument is None):
-        raise click.UsageError(f"give the {name}'s prototxt, as the argument or as --{name}")
+    """The file named by the option or by the argument, which must be one of them."""
+    if option and argument:
+        raise click.UsageError(f"Two {name} files are given, '{option}' and '{argument}': give one.")
+    if not (option or argument):
+        raise click.UsageError(f"Missing the {name}'s prototxt: give it as the argument or as --{name}.")
     return option or argument or ""

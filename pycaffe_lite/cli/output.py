@@ -1,72 +1,128 @@
-"""What the user sees: Caffe's log where stderr is a file or a pipe, a quiet screen where it is a terminal."""
+"""What the user sees: Caffe's log where stderr is a file or a pipe, a quiet screen where it is a terminal.
+
+Results go to stdout.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from pycaffe_lite import glog
 
 log = logging.getLogger(__name__)
 
+# The terminal, for progress and notices: all that is written there goes through this one, so that a
+# progress bar stays below it.
+SCREEN = Console(stderr=True, highlight=False, soft_wrap=True)
+# Loggers whose INFO lines the screen shows too: they say what makes the user wait.
+NOTICES = {"pycaffe_lite.kernels", "pycaffe_lite.data.mnist"}
+# `extra` of a log record that the user gets in another way too.
+FOR_FILES_ONLY = {"for_files_only": True}
+
+REFRESH_SECONDS = 0.2
+
 
 def interactive() -> bool:
-    """Whether somebody watches: stderr is a terminal."""
-    return sys.stderr.isatty()
+    """Whether somebody watches: stderr is a terminal on which a progress bar can move."""
+    return sys.stderr is not None and sys.stderr.isatty() and not SCREEN.is_dumb_terminal
 
 
-def screen() -> Console:
-    """The terminal, for progress and notices; results go to stdout."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+def say(message: str, style: str = "") -> None:
+    """Writes a line on the terminal, above a progress bar."""
+    SCREEN.print(Text(message, style))
 
 
-def start_log(console: Console | None = None) -> None:
-    """Sends Caffe's log lines to stderr; to a terminal, only warnings and errors, without their prefix."""
-    if not interactive():
-        glog.log_to_stderr()
-    elif not any(isinstance(handler, _ScreenHandler) for handler in glog.LOGGER.handlers):
-        glog.LOGGER.addHandler(_ScreenHandler(console or screen()))
+def start_log(log_file: Path | None = None, *, append: bool = False) -> None:
+    """Shows the log to the user, for as long as the click command runs.
+
+    Args:
+        log_file: a file to write the log to as well. append: keep what it holds.
+
+    Raises:
+        PycaffeError: the file cannot be written.
+    """
+    shown = _ScreenHandler() if interactive() else glog.StderrHandler(glog.minimum_level())
+    shown.addFilter(lambda record: not hasattr(record, "for_files_only"))
+    handlers: list[logging.Handler] = [shown]
+    if log_file is not None:
+        handlers.append(glog.LogFile(log_file, append=append))
+    for handler in handlers:
+        glog.attach(handler)
+        click.get_current_context().call_on_close(partial(glog.detach, handler))
+
+
+class _ScreenHandler(logging.Handler):
+    """Warnings, errors and notices, without the log's prefix."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.addFilter(lambda record: record.levelno >= logging.WARNING or record.name in NOTICES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        styles = {logging.INFO: "dim", logging.WARNING: "yellow"}
+        say(record.getMessage(), styles.get(record.levelno, "red"))
 
 
 def say_mode(gpu: str) -> None:
-    """Says once that the CPU computes, also where the user asked for a GPU."""
+    """Says that the CPU computes, also where the user asked for a GPU."""
     if gpu:
         log.warning("There is no GPU support: -gpu %s is ignored", gpu)
     log.info("Use CPU.")
 
 
-class _ScreenHandler(logging.Handler):
-    def __init__(self, console: Console) -> None:
-        super().__init__(logging.WARNING)
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        style = "yellow" if record.levelno == logging.WARNING else "red"
-        self._console.print(record.getMessage(), style=style, markup=False)
+def results_wanted() -> bool:
+    """Whether results go to stdout: not where the log, which holds them too, goes to the same place."""
+    if interactive() or not glog.LOGGER.isEnabledFor(logging.INFO):
+        return True
+    try:
+        return not os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):  # none, or no files of the operating system
+        return True
 
 
 @contextmanager
-def progress_bar(what: str, total: int, fields: str = "") -> Iterator[Progress]:
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar on the terminal, none where stderr is not one.
+
+    It is drawn by its caller's thread alone, and seldom, so that it can stand beside a measurement.
 
     Args:
         what: its title. total: steps to its end.
-        fields: a format of the task's fields to show behind the bar, `loss {task.fields[loss]}`.
+
+    Yields:
+        What to call after each step.
     """
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        *([TextColumn(fields)] if fields else []),
         TimeRemainingColumn(),
-        console=screen(),
+        console=SCREEN,
+        auto_refresh=False,
+        transient=True,
         disable=not interactive(),
     )
-    progress.add_task(what, total=total)
+    task = progress.add_task(what, total=total)
+    drawn = time.monotonic()
+
+    def advance() -> None:
+        nonlocal drawn
+        progress.advance(task)
+        if time.monotonic() - drawn >= REFRESH_SECONDS:
+            progress.refresh()
+            drawn = time.monotonic()
+
     with progress:
-        yield progress
+        yield advance

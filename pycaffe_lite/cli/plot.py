@@ -6,17 +6,21 @@ from pathlib import Path
 
 import click
 
+from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.errors import DataError, PycaffeError
 from pycaffe_lite.io.files import atomic_path
 from pycaffe_lite.solver.curves import Curve, Curves, read_curves
 
 
-@click.command("plot")
+@click.command("plot", cls=CaffeCommand)
 @click.argument("log_file", metavar="LOG", type=click.Path(path_type=Path))
 @click.argument("picture", metavar="PICTURE", type=click.Path(path_type=Path))
-@click.option("--title", default="", help="Heading of the picture.")
+@click.option("--title", metavar="TEXT", default="", help="Heading of the picture.")
 def command(log_file: Path, picture: Path, title: str) -> None:
-    """Draws the curves of a training LOG, ours or Caffe's, into PICTURE (.png, .svg or .pdf)."""
+    """Draws the curves of a training log.
+
+    LOG is a log of ours or of Caffe's, PICTURE the file to write: .png, .svg or .pdf.
+    """
     draw(read_curves(log_file), picture, title)
     click.echo(f"wrote {picture}")
 

@@ -1,78 +1,149 @@
-"""The progress of a training run on the terminal: a bar, and test results above it."""
+"""A training run on the terminal: a progress bar, with test results and snapshots above it."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
-from pycaffe_lite.cli.output import interactive, screen
+from pycaffe_lite.cli.output import SCREEN, interactive, say
+from pycaffe_lite.cli.signals import SignalRequests
 from pycaffe_lite.net.evaluate import Score
 from pycaffe_lite.solver import Solver
 
-REFRESH_SECONDS = 0.1
-FIELDS = "loss {task.fields[loss]:.4g}  lr {task.fields[rate]:.4g}  {task.fields[speed]:.0f} images/s"
+# The bar is drawn by a thread of its own, which takes time from the kernels: not more often than needed.
+REFRESH_PER_SECOND = 4
+# The speed shown is that of the last seconds: over less time it would flicker.
+SPEED_SECONDS = 3.0
+# Columns from which on there is room for a longer bar.
+WIDE = 100
 
 
 @contextmanager
-def watch(solver: Solver) -> Iterator[None]:
+def watch(solver: Solver, requests: SignalRequests) -> Iterator[None]:
     """Shows how far `solver` is for as long as the block runs; nothing where stderr is no terminal."""
     if not interactive():
         yield
         return
-    progress = Progress(
-        TextColumn("{task.completed}/{task.total}"),
-        BarColumn(),
-        TextColumn(FIELDS),
-        TimeRemainingColumn(),
-        console=screen(),
-    )
-    view = _View(solver, progress)
-    solver.add_callback(view.on_iteration, lambda: None)
-    solver.after_test.append(view.on_test)
-    with progress:
+    view = _View(solver, requests)
+    with view.progress:
         yield
-        view.update()
+        view.finish()
+    if solver.iter < solver.param.max_iter:
+        say(f"Stopped after iteration {solver.iter}.")
 
 
 class _View:
-    """Copies what the solver says into the bar, not more often than eyes can follow."""
+    """What the bar says of a solver at work."""
 
-    def __init__(self, solver: Solver, progress: Progress) -> None:
+    def __init__(self, solver: Solver, requests: SignalRequests) -> None:
         self._solver = solver
-        self._progress = progress
-        self._task = progress.add_task(
-            "", total=solver.param.max_iter, completed=solver.iter, loss=float("nan"), rate=0.0, speed=0.0
+        self._requests = requests
+        self._testing = ""
+        self._finished = False
+        self._speed = _Speed(_batch_size(solver) * solver.param.iter_size)
+        self.progress = Progress(
+            MofNCompleteColumn(),
+            BarColumn(bar_width=20 if SCREEN.width >= WIDE else 8),
+            _State(self),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=SCREEN,
+            refresh_per_second=REFRESH_PER_SECOND,
         )
-        self._last_update = 0.0
-        self._last_iter = solver.iter
+        self._task = self.progress.add_task("", total=solver.param.max_iter, completed=solver.iter)
+        solver.add_callback(self._on_iteration, lambda: None)
+        solver.after_test_batch.append(self._on_test_batch)
+        solver.after_test.append(self._on_test)
+        solver.after_snapshot.append(self._on_snapshot)
 
-    def on_iteration(self) -> None:
-        if time.perf_counter() - self._last_update >= REFRESH_SECONDS:
-            self.update()
+    def state(self) -> str:
+        """What the run is doing, in the words behind the bar."""
+        if self._requests.stopping and not self._finished:
+            return "stopping after this iteration, Ctrl-C: at once"
+        if self._testing:
+            return self._testing
+        if not self._speed.images_per_second:
+            return "first iteration"
+        loss, rate = self._solver.smoothed_loss, self._solver.rate
+        return f"loss {loss:.4g}  lr {rate:.4g}  {self._speed.images_per_second:.0f} images/s"
 
-    def update(self) -> None:
-        now = time.perf_counter()
+    def finish(self) -> None:
+        """Draws the end of the run."""
+        self._testing = ""
+        self._finished = True
+        self.progress.update(self._task, completed=self._solver.iter)
+
+    def _on_iteration(self) -> None:
+        if self._testing:
+            self._testing = ""
+            self._speed.pause()
+        if self._speed.note(self._solver.iter):
+            self.progress.update(self._task, completed=self._solver.iter)
+
+    def _on_test_batch(self, index: int, done: int) -> None:
+        self._testing = f"testing, batch {done} of {self._solver.param.test_iter[index]}"
+
+    def _on_test(self, index: int, scores: list[Score]) -> None:
         solver = self._solver
-        iterations = solver.iter - self._last_iter
-        if iterations:
-            images = iterations * solver.param.iter_size * _batch_size(solver)
-            self._progress.update(
-                self._task,
-                completed=solver.iter,
-                loss=solver.smoothed_loss,
-                rate=solver.rate,
-                speed=images / (now - self._last_update),
-            )
-        self._last_update, self._last_iter = now, solver.iter
-
-    def on_test(self, index: int, scores: list[Score]) -> None:
+        if solver.iter == solver.param.max_iter:
+            return  # the command prints the last results
+        net = f" net #{index}" if len(solver.test_nets) > 1 else ""
         results = "  ".join(f"{score.name} = {score.value:.4g}" for score in scores)
-        net = f" net #{index}" if len(self._solver.test_nets) > 1 else ""
-        self._progress.print(f"iteration {self._solver.iter}, test{net}:  {results}")
-        self._last_update, self._last_iter = time.perf_counter(), self._solver.iter
+        say(f"iteration {solver.iter}, test{net}:  {results}")
+
+    def _on_snapshot(self, path: Path) -> None:
+        say(f"iteration {self._solver.iter}, saved {path}", style="dim")
+
+
+class _State(ProgressColumn):
+    """Asks for the words whenever the bar is drawn."""
+
+    def __init__(self, view: _View) -> None:
+        super().__init__()
+        self._view = view
+
+    def render(self, task: Task) -> Text:
+        return Text(self._view.state(), no_wrap=True, overflow="ellipsis")
+
+
+class _Speed:
+    """Images in a second over the last seconds of training."""
+
+    def __init__(self, images_per_iteration: int) -> None:
+        self.images_per_second = 0.0
+        self._images = images_per_iteration
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def note(self, iteration: int) -> bool:
+        """Takes in that an iteration begins; returns whether the bar should move."""
+        now = time.monotonic()
+        if self._marks and now - self._marks[-1][0] < 1 / REFRESH_PER_SECOND:
+            return False
+        self._marks.append((now, iteration))
+        while len(self._marks) > 2 and now - self._marks[0][0] > SPEED_SECONDS:
+            self._marks.popleft()
+        since, first = self._marks[0]
+        if iteration > first:
+            self.images_per_second = (iteration - first) * self._images / (now - since)
+        return True
+
+    def pause(self) -> None:
+        """Leaves out the time since the last iteration: it was spent otherwise."""
+        self._marks.clear()
 
 
 def _batch_size(solver: Solver) -> int:

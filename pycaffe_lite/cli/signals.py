@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import click
-
-from pycaffe_lite.cli.output import interactive
 from pycaffe_lite.solver.action import Action
 
-EFFECTS = ["stop", "snapshot", "none"]
+EFFECTS = [action.value for action in (Action.STOP, Action.SNAPSHOT, Action.NONE)]
 
 
 class SignalRequests:
@@ -20,30 +17,37 @@ class SignalRequests:
 
     Args:
         sigint_effect, sighup_effect: one of EFFECTS each.
+
+    Attributes:
+        stopping: whether a signal has asked for the end.
     """
 
     def __init__(self, sigint_effect: str, sighup_effect: str) -> None:
-        self._effects = {signal.SIGINT: Action(sigint_effect)}
+        # In the order in which they are served.
+        self._effects: dict[int, Action] = {}
         if hasattr(signal, "SIGHUP"):
             self._effects[signal.SIGHUP] = Action(sighup_effect)
-        self._pending: dict[int, bool] = {}
-        self._interrupted = False
+        self._effects[signal.SIGINT] = Action(sigint_effect)
+        self._pending: set[int] = set()
+        self.stopping = False
 
     def next_action(self) -> Action:
         """The action of a signal that has come since it was last asked; SIGHUP before SIGINT."""
-        for number in reversed(self._effects):
-            if self._pending.pop(number, False):
-                return self._effects[signal.Signals(number)]
+        for number, effect in self._effects.items():
+            if number in self._pending:
+                self._pending.remove(number)
+                return effect
         return Action.NONE
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._effects[signal.SIGINT] is Action.STOP:
-            if self._interrupted:
+        # Nothing is written from here: the signal may have come in the middle of writing.
+        effect = self._effects[number]
+        if effect is Action.STOP:
+            if number == signal.SIGINT and self.stopping:
                 raise KeyboardInterrupt
-            self._interrupted = True
-            if interactive():
-                click.echo("Stopping after this iteration; press Ctrl-C again to stop at once.", err=True)
-        self._pending[number] = True
+            self.stopping = True
+        if effect is not Action.NONE:
+            self._pending.add(number)
 
     @contextmanager
     def handled(self) -> Iterator[None]:

@@ -6,34 +6,28 @@ import logging
 
 import click
 
+from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.nets import load_net
 from pycaffe_lite.cli.options import (
-    caffe_option,
     gpu_option,
+    iterations_option,
     net_state_options,
     one_of,
-    split_names,
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import say_mode, start_log
+from pycaffe_lite.cli.output import progress_bar, results_wanted, say_mode, start_log
 from pycaffe_lite.net.evaluate import Score, evaluate
-from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
 
 
-@click.command("test")
-@click.argument("model_argument", metavar="[MODEL]", required=False)
-@caffe_option("model", metavar="FILE", help="The net's prototxt; the same as the argument.")
-@caffe_option("weights", required=True, metavar="FILE", help="The .caffemodel to test.")
-@caffe_option(
-    "iterations",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Number of batches to run.",
-)
+@click.command("test", cls=CaffeCommand)
+@click.argument("model_argument", metavar="MODEL", required=False)
+@click.option("--model", metavar="FILE", help="The net's prototxt; the same as the argument.")
+@click.option("--weights", metavar="FILE", help="The .caffemodel to test.  [required]")
+@iterations_option("Number of batches to run.")
 @net_state_options
 @gpu_option
 @threads_option
@@ -41,26 +35,36 @@ log = logging.getLogger(__name__)
 def command(
     model_argument: str | None,
     model: str | None,
-    weights: str,
+    weights: str | None,
     iterations: int,
     level: int,
     stage: str,
     gpu: str,
     strict: bool,
 ) -> None:
-    """Runs the TEST phase of MODEL with trained weights and prints the mean of each output."""
+    """Tests a net with trained weights.
+
+    Runs some batches through the net of the prototxt MODEL in the TEST phase and prints the mean of each
+    output, such as its accuracy.
+    """
     model = one_of(model, model_argument, "model")
+    if not weights:
+        raise click.UsageError("Missing the weights to test: give them as --weights.")
     start_log()
     say_mode(gpu)
-    net = Net(model, caffe_pb2.TEST, level, split_names(stage), weights, strict=strict)
+    net = load_net(model, caffe_pb2.TEST, level, stage, weights, strict)
     log.info("Running for %d iterations.", iterations)
-    total = evaluate(net, iterations, _log_batch)
+    with progress_bar("testing", iterations) as advance:
+
+        def on_batch(index: int, scores: list[Score]) -> None:
+            for score in scores:
+                log.info("Batch %d, %s = %g", index, score.name, score.value)
+            advance()
+
+        total = evaluate(net, iterations, on_batch)
     log.info("Loss: %g", total.mean_loss())
     for score in total.means():
         log.info("%s", score)
-        click.echo(str(score))
-
-
-def _log_batch(index: int, scores: list[Score]) -> None:
-    for score in scores:
-        log.info("Batch %d, %s = %g", index, score.name, score.value)
+    if results_wanted():
+        for score in total.means():
+            click.echo(str(score))

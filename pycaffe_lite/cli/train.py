@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from pycaffe_lite import glog
+from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import (
-    caffe_option,
     gpu_option,
     net_state_options,
     one_of,
@@ -17,39 +19,49 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import say_mode, start_log
+from pycaffe_lite.cli.output import interactive, results_wanted, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
-from pycaffe_lite.errors import SnapshotError
+from pycaffe_lite.errors import SnapshotError, SolverError
+from pycaffe_lite.net.evaluate import Score
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_solver
-from pycaffe_lite.solver import find_latest_snapshot, get_solver
+from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
 
 log = logging.getLogger(__name__)
 
 
-@click.command("train")
-@click.argument("solver_argument", metavar="[SOLVER]", required=False)
-@caffe_option("solver", metavar="FILE", help="The solver's prototxt; the same as the argument.")
-@caffe_option(
-    "weights", default="", metavar="FILES", help="Weights to fine-tune from, comma-separated files."
+@click.command("train", cls=CaffeCommand)
+@click.argument("solver_argument", metavar="SOLVER", required=False)
+@click.option("--solver", metavar="FILE", help="The solver's prototxt; the same as the argument.")
+@click.option(
+    "--weights", default="", metavar="FILES", help="Weights to fine-tune: .caffemodel files, comma-separated."
 )
-@caffe_option(
-    "snapshot", default="", metavar="FILE", help="A .solverstate to resume from, or `latest`."
+@click.option(
+    "--snapshot",
+    default="",
+    metavar="FILE",
+    help="Resume from this .solverstate; 'latest': from the last complete one of the solver.",
 )
-@caffe_option(
-    "sigint_effect",
+@click.option(
+    "--log-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write Caffe's log to this file too; with --snapshot, append to it.",
+)
+@click.option(
+    "--sigint-effect",
     type=click.Choice(EFFECTS),
     default="stop",
     show_default=True,
-    help="What Ctrl-C does after the iteration under way; a second one stops at once.",
+    help="What Ctrl-C does after the iteration under way. Where it stops, a second one stops at once.",
 )
-@caffe_option(
-    "sighup_effect",
+@click.option(
+    "--sighup-effect",
     type=click.Choice(EFFECTS),
     default="snapshot",
     show_default=True,
-    help="What SIGHUP does after the iteration under way.",
+    help="What the signal SIGHUP does after the iteration under way.",
 )
 @click.option(
     "--on-nan",
@@ -58,7 +70,6 @@ log = logging.getLogger(__name__)
     show_default=True,
     help="What to do when the loss or a weight becomes infinite or NaN.",
 )
-@caffe_option("log_file", type=click.Path(path_type=Path), help="Write Caffe's log to this file too.")
 @net_state_options
 @gpu_option
 @threads_option
@@ -68,38 +79,79 @@ def command(
     solver: str | None,
     weights: str,
     snapshot: str,
+    log_file: Path | None,
     sigint_effect: str,
     sighup_effect: str,
     on_nan: str,
-    log_file: Path | None,
     level: int,
     stage: str,
     gpu: str,
     strict: bool,
 ) -> None:
-    """Trains the net of SOLVER and prints the last test's results."""
-    if snapshot and weights:
-        raise click.UsageError("give --snapshot to resume or --weights to fine-tune, not both")
+    """Trains a net.
+
+    The prototxt SOLVER names the net and says how to train it, and when to test it and to save snapshots.
+    In a terminal a progress bar shows the run, with test results above it; redirected, stderr gets Caffe's
+    log. The results of a test at the end go to stdout.
+    """
     file = one_of(solver, solver_argument, "solver")
-    start_log()
-    if log_file is not None:
-        glog.log_to_file(log_file)
+    if snapshot and weights:
+        raise click.UsageError("Give --snapshot to resume or --weights to fine-tune, not both.")
+    start_log(log_file, append=bool(snapshot))
     say_mode(gpu)
     document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
-    requests = SignalRequests(sigint_effect, sighup_effect)
-    runner = get_solver(document, strict=strict, action_request=requests.next_action, on_nan=on_nan)
     if snapshot == "latest":
         snapshot = str(_latest(document.message.snapshot_prefix))
+    requests = SignalRequests(sigint_effect, sighup_effect)
+    with _named(file):
+        runner = get_solver(document, strict=strict, action_request=requests.next_action, on_nan=on_nan)
+    check_layers(runner.net, file)
     if snapshot:
         log.info("Resuming from %s", snapshot)
         runner.restore(snapshot)
+    if runner.iter >= runner.param.max_iter:
+        log.warning(
+            "%s: max_iter is %d, iteration %d is done: nothing to train",
+            *(file, runner.param.max_iter, runner.iter),
+        )
+    elif interactive():
+        resumed = f", resumed from {snapshot}" if snapshot else ""
+        say(f"Training {runner.net.name or 'a net'} from iteration {runner.iter}{resumed}")
+    results = _LastResults(runner)
     log.info("Starting Optimization")
-    with requests.handled(), watch(runner):
+    with _named(file), requests.handled(), watch(runner, requests):
         runner.solve()
     log.info("Optimization Done.")
-    for scores in runner.last_test_scores.values():
-        for score in scores:
+    if results_wanted():
+        for score in results.at_end():
             click.echo(str(score))
+
+
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Puts the solver's file before what is wrong with its settings."""
+    try:
+        yield
+    except SolverError as error:
+        raise type(error)(f"{file}: {error}") from None
+
+
+class _LastResults:
+    """The results of a solver's latest test of each net, and when they were."""
+
+    def __init__(self, solver: Solver) -> None:
+        self._solver = solver
+        self._tests: dict[int, tuple[int, list[Score]]] = {}
+        solver.after_test.append(self._note)
+
+    def _note(self, index: int, scores: list[Score]) -> None:
+        self._tests[index] = (self._solver.iter, scores)
+
+    def at_end(self) -> list[Score]:
+        """Results of tests with the weights as they are now; earlier ones would mislead."""
+        return [
+            s for iteration, scores in self._tests.values() if iteration == self._solver.iter for s in scores
+        ]
 
 
 def _settings(

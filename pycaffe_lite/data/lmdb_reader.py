@@ -38,6 +38,7 @@ class LmdbReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         environment = _acquire(path)
+        log.info("Opened lmdb %s", path)
         # Not at the end of the process: threads may still be reading then.
         weakref.finalize(self, _release, environment).atexit = False
         try:

@@ -1,0 +1,103 @@
+"""Commands that take Caffe's command lines as they are, and answer what goes wrong by one line."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import click
+
+from pycaffe_lite.cli.output import FOR_FILES_ONLY
+from pycaffe_lite.errors import PycaffeError
+
+log = logging.getLogger(__name__)
+
+# gflags takes one dash or two; there are no one-letter options, `-s` would swallow `-solver`.
+_OPTION = re.compile(r"--?([A-Za-z][\w-]+)(=.*)?", re.DOTALL)
+_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+
+
+class CaffeCommand(click.Command):
+    """A command with Caffe's spelling of options: `-solver x`, `-solver=x`, `--sigint_effect`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Brings the options into the spelling that click knows."""
+        args = _spelled_out(args)
+        options = {
+            name: option.is_flag
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option)
+            for name in option.opts
+        }
+        # click would take the next option's name for the value.
+        for name, following in zip(args, [*args[1:], "--"], strict=False):
+            if options.get(_dashed(name)) is False and following.startswith("--"):
+                raise click.BadOptionUsage(name, f"Option '{name}' requires an argument.", ctx)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what goes wrong becomes one line, Ctrl-C the exit status that shells expect."""
+        try:
+            return super().invoke(ctx)
+        except PycaffeError as error:
+            message = str(error)
+        except MemoryError as error:
+            message = f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
+        except BrokenPipeError:  # click ends quietly
+            raise
+        except OSError as error:
+            message = f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(_INTERRUPTED)
+        log.error("%s", message, extra=FOR_FILES_ONLY)
+        raise click.ClickException(message)
+
+
+class CaffeGroup(click.Group):
+    """A group of such commands; options may stand before the command too."""
+
+    command_class = CaffeCommand
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        settings = {
+            "help_option_names": ["--help"],
+            "max_content_width": 100,
+            "token_normalize_func": _dashed,
+        }
+        super().__init__(*args, context_settings=settings, **attributes)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which they were added."""
+        return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Moves the command to the front: gflags takes options on either side of it."""
+        args = _spelled_out(args) or ["--help"]
+        if args[0].startswith("--") and args[0] not in ("--help", "--version"):
+            for i, arg in enumerate(args):
+                if _dashed(arg) in self.commands:
+                    args = [arg, *args[:i], *args[i + 1 :]]
+                    break
+            else:
+                raise click.UsageError(f"Missing command. Commands: {', '.join(self.commands)}.", ctx)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command; for an unknown one the error lists those that there are."""
+        if _dashed(args[0]) not in self.commands:
+            raise click.UsageError(f"No such command '{args[0]}'. Commands: {', '.join(self.commands)}.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _spelled_out(args: list[str]) -> list[str]:
+    """The same arguments with two dashes before each option."""
+    end = args.index("--") if "--" in args else len(args)
+    return [_OPTION.sub(r"--\1\2", arg) if _OPTION.fullmatch(arg) else arg for arg in args[:end]] + args[end:]

@@ -1,0 +1,31 @@
+"""The nets that commands run."""
+
+from __future__ import annotations
+
+from pycaffe_lite.cli.options import split_names
+from pycaffe_lite.errors import NetError
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+
+
+def load_net(
+    model: str, phase: caffe_pb2.Phase, level: int, stage: str, weights: str | None, strict: bool
+) -> Net:
+    """A net as the options of a command say; see `Net`.
+
+    Raises:
+        PycaffeError: it cannot be built, or there is nothing to run.
+    """
+    net = Net(model, phase, level, split_names(stage), weights or None, strict=strict)
+    check_layers(net, model)
+    return net
+
+
+def check_layers(net: Net, file: str) -> None:
+    """Makes sure that there is something to run.
+
+    Raises:
+        NetError: the file is empty, or the net's rules leave no layer of it.
+    """
+    if not net.layers:
+        raise NetError(f"{file}: the net has no layers in phase {caffe_pb2.Phase.Name(net.phase)}")
