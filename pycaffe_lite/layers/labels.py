@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ class LabelReader:
     """
 
     def __init__(self, layer: Layer[Any], ignore_label: int | None) -> None:
-        self._layer = layer
+        # Weakly: in a cycle, the memory of a net that is dropped would stay until the next collection.
+        self._layer = weakref.proxy(layer)
         self._ignore_label = ignore_label
         self._labels: Labels = np.empty(0, np.int32)
         self.counted = 0

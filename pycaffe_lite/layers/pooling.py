@@ -112,7 +112,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         for blob in top:
             blob.reshape((N, C, P, Q))
         if self.index.shape != (N * C, P, Q):
-            self.index = np.full((N * C, P, Q), -1, np.int32)
+            self.index = np.zeros((N * C, P, Q), np.int32)  # takes no memory before a pass writes to it
             self.indexed = False
 
     def _outputs(self, size: int, axis: int) -> int:

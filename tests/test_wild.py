@@ -1,0 +1,45 @@
+"""Public nets, as published: the shapes that Caffe 1.0 gives them, and a pass of the smaller ones.
+
+Shapes alone take no memory: blobs come into being when they are touched, and `wild_nets.build` leaves the
+fillers out, of whose values no shape depends. So the largest net, of 12 GB, is among them. Those of up to 1 GB
+are run by `python tests/wild_nets.py --run`, the smaller ones also here.
+"""
+
+import numpy as np
+import pytest
+import wild_nets
+
+LIMIT = 100  # megabytes
+BUILT = [(net, phase) for net in wild_nets.wild_nets() for phase in net.shapes]
+RUN = [(net, phase) for net, phase in BUILT if net.megabytes(phase) <= LIMIT]
+
+
+def named(cases):
+    return pytest.mark.parametrize(
+        ("wild", "phase"), cases, ids=[f"{net.name}-{phase}" for net, phase in cases]
+    )
+
+
+@named(BUILT)
+def test_shapes(wild, phase):
+    net = wild_nets.build(wild, phase)
+    blobs = {name: list(blob.shape) for name, blob in net.blobs.items()}
+    params = {name: [list(blob.shape) for blob in layer] for name, layer in net.params.items()}
+    assert blobs == wild.shapes[phase]["blobs"]
+    assert params == wild.shapes[phase]["params"]
+
+
+@named(RUN)
+def test_forward_and_backward(wild, phase):
+    net = wild_nets.build(wild, phase, backward=True)
+    wild_nets.run(net)
+    for name in net.outputs:
+        assert np.isfinite(net.blobs[name].data).all(), name
+    gradients = [blob.diff for blob in net.learnable_params]
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert any(gradient.any() for gradient in gradients)
+
+
+def test_there_are_nets():
+    assert len({net.name for net, _ in BUILT}) >= 47
+    assert len(RUN) >= 26

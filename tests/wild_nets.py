@@ -1,0 +1,198 @@
+"""Public nets as their authors published them, run without their data.
+
+The folder that PYCAFFE_LITE_SHARED names holds the nets (`wild/OWNER__REPO/PATH`) and what Caffe 1.0 makes of
+each (`golden/wild_shapes.json.gz`): `status`, and where it builds, the shape of every blob and learnable
+blob for TRAIN and TEST. There, as here, each top of a data layer is an Input layer of its own, named after the
+layer and the top's index: the first (2, 3, side, side), with the side of crop_size, else of new_height, else 224;
+the second (2,).
+
+    python tests/wild_nets.py                 what becomes of each net, and how many fail for which reason
+    python tests/wild_nets.py --run [--limit MB] [NAME ...]
+                                              runs those forward and backward that take no more memory
+"""
+
+import argparse
+import gzip
+import json
+import logging
+import math
+import os
+import re
+import resource
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from pycaffe_lite import fillers
+from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import Document, read_net
+
+SHARED = Path(os.environ["PYCAFFE_LITE_SHARED"])
+DATA_LAYERS = ("Data", "HDF5Data", "ImageData", "MemoryData", "WindowData")
+PHASES = ("TRAIN", "TEST")
+# Values for learnable blobs, by type of layer: means of 0, variances and scales of 1.
+CONSTANTS = {"BatchNorm": (0, 1, 1), "Scale": (1, 0)}
+NUMBERS = np.random.default_rng(0).uniform(-1, 1, 2**16 + 1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class WildNet:
+    """A public net.
+
+    Attributes:
+        name: OWNER__REPO/PATH. status: what Caffe makes of it, in a word.
+        shapes: phase → `blobs`, by name, and `params`, by layer; only the phases in which Caffe builds it.
+    """
+
+    name: str
+    status: str
+    shapes: dict
+
+    @property
+    def path(self):
+        return SHARED / "wild" / self.name
+
+    def values(self, phase):
+        """How many values its blobs and learnable blobs have."""
+        shapes = self.shapes[phase]
+        learnable = [shape for layer in shapes["params"].values() for shape in layer]
+        return sum(math.prod(shape) for shape in [*shapes["blobs"].values(), *learnable])
+
+    def megabytes(self, phase):
+        """What a pass forward and backward takes at most: data and gradients, each blob by itself."""
+        return self.values(phase) * 8 / 1e6
+
+
+def wild_nets():
+    """All of them, in the order of their names."""
+    with gzip.open(SHARED / "golden" / "wild_shapes.json.gz") as file:
+        table = json.load(file)
+    return [
+        WildNet(name, entry["status"], {phase: entry[phase] for phase in PHASES if entry.get(phase)})
+        for name, entry in sorted(table.items())
+    ]
+
+
+def build(net, phase, *, backward=False):
+    """The net in a phase with its data layers replaced; no filler has run.
+
+    With `backward`, a net without loss is asked for all gradients.
+    """
+    document = read_net(net.path)
+    message = caffe_pb2.NetParameter()
+    message.CopyFrom(document.message)
+    message.ClearField("layer")
+    for layer in document.message.layer:
+        message.layer.extend(inputs_for(layer) if layer.type in DATA_LAYERS else [layer])
+    message.state.phase = caffe_pb2.Phase.Value(phase)
+    with mock.patch.object(fillers, "fill"):
+        built = Net.from_document(Document(message, document.path))
+        if backward and not has_loss(built):
+            message.force_backward = True
+            built = Net.from_document(Document(message, document.path))
+    return built
+
+
+def has_loss(net):
+    return any(net.blob_loss_weights.values())
+
+
+def inputs_for(layer):
+    """The Input layers in the place of a data layer."""
+    side = layer.transform_param.crop_size or layer.image_data_param.new_height or 224
+    for i, top in enumerate(layer.top):
+        new = caffe_pb2.LayerParameter(name=f"{layer.name}_{i}", type="Input", top=[top])
+        new.include.extend(layer.include)
+        new.exclude.extend(layer.exclude)
+        new.input_param.shape.add(dim=(2, 3, side, side) if i == 0 else (2,))
+        yield new
+
+
+def run(net):
+    """Runs a net that `build` made forward and backward once, on numbers that keep its values moderate."""
+    for layer in net.layers:
+        for i, blob in enumerate(layer.blobs):
+            if layer.type in CONSTANTS:
+                blob.data.fill(CONSTANTS[layer.type][i])
+            else:
+                fan_in = blob.count / blob.shape[0] if len(blob.shape) > 1 else 100.0
+                blob.data.flat = np.resize(NUMBERS * np.float32(math.sqrt(6 / fan_in)), blob.count)
+    image = net.blobs[net.inputs[0]]  # further inputs are labels, or say where a sequence goes on
+    image.data.flat = np.resize(NUMBERS, image.count)
+    net.forward()
+    if not has_loss(net):
+        for name in net.outputs:
+            diff = net.blobs[name].diff  # not constant: a softmax of constants has no gradient
+            diff.flat = np.resize(NUMBERS, diff.size)
+    net.backward()
+
+
+def fate(net):
+    """What becomes of a net: `builds`, or what stops it, in words that are the same for others like it."""
+    reasons = []
+    for phase in PHASES:
+        try:
+            build(net, phase)
+        except PycaffeError as error:
+            reasons.append(_reason(str(error)))
+    if len(reasons) < len(PHASES):
+        return "builds" if not reasons else "builds in one phase"
+    # A net may have no input in the phase that it is not for: then the other phase tells more.
+    return min(reasons, key=lambda reason: reason.startswith("misses"))
+
+
+def _reason(message):
+    for pattern, words in {
+        r"unknown layer type '(\w+)'": "layer type {}",
+        r"cannot import module": "a Python layer whose module is not there",
+        r"bottom \d+ is blob .*which no layer": "misses a blob",
+        r"unexpected '//'": "comments begin with //",
+        r"unknown value (\w+) for '(\w+)'": "{1}: {0}",
+    }.items():
+        if found := re.search(pattern, message):
+            return words.format(*found.groups())
+    return "layers do not fit together: " + message
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What becomes of public nets.")
+    parser.add_argument("names", nargs="*", help="only nets with one of these in their name")
+    parser.add_argument("--run", action="store_true", help="run forward and backward")
+    parser.add_argument("--limit", type=float, default=1000, help="megabytes that a run may take")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    nets = [net for net in wild_nets() if not options.names or any(n in net.name for n in options.names)]
+    if options.run:
+        _run_all(nets, options.limit)
+        return
+    fates = Counter()
+    for net in nets:
+        reason = fate(net)
+        fates[reason] += 1
+        print(f"{net.name} ({net.status}): {reason}")
+    for reason, count in fates.most_common():
+        print(f"{count:5} {reason}")
+
+
+def _run_all(nets, limit):
+    """Runs the nets, smallest first, and prints for each the memory it takes at most and its seconds."""
+    runs = sorted((net.megabytes(phase), net.name, phase, net) for net in nets for phase in net.shapes)
+    for megabytes, name, phase, net in runs:
+        if megabytes > limit:
+            print(f"{megabytes:8.0f} MB           {phase:5} {name}: not run")
+            continue
+        start = time.perf_counter()
+        run(build(net, phase, backward=True))
+        print(f"{megabytes:8.0f} MB {time.perf_counter() - start:8.2f} s {phase:5} {name}", flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"{peak:8.0f} MB were in use at most")
+
+
+if __name__ == "__main__":
+    main()
