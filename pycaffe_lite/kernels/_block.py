@@ -84,7 +84,9 @@ def pack_rows(a: Array, p: Packing, scale: Array, out: Array) -> None:
             start, j = p.at + top * p.row_stride + i * p.outer_stride, 0
             if fits and p.inner_stride == 1:
                 while j + lanes <= min(p.inner, safe - i * p.inner):
-                    transpose_runs(a, start + j, p.row_stride, height, out, to + (i * p.inner + j) * height)
+                    transpose_runs(
+                        a, start + j, p.row_stride, height, out, to + (i * p.inner + j) * height, height
+                    )
                     j += lanes
             elif fits and p.row_stride == 1 and p.inner_stride > 0:
                 readable = (a.size - lanes - start) // p.inner_stride
@@ -100,6 +102,60 @@ def pack_rows(a: Array, p: Packing, scale: Array, out: Array) -> None:
                 for r in range(height):
                     out[to + k * height + r] *= scale[p.first + top + r]
         to += height * depth
+
+
+@kernel
+def transpose_panel(
+    a: Array, at: int, row_stride: int, rows: int, count: int, width: int, out: Array, to: int
+) -> None:
+    """out[to + k * width + r] = a[at + r * row_stride + k] for r < rows <= width, k < count.
+
+    width is one or two vectors. What lies between rows and width gets any value, and so may a vector's
+    number of rows of `out` after the last one.
+    """
+    lanes = vector_lanes(a)
+    for v in range(0, rows, lanes):
+        height, start = min(lanes, rows - v), at + v * row_stride
+        k = 0
+        while k < count and start + (height - 1) * row_stride + k + lanes <= a.size:
+            transpose_runs(a, start + k, row_stride, height, out, to + k * width + v, width)
+            k += lanes
+        for rest in range(k, count):
+            for r in range(height):
+                out[to + rest * width + v + r] = a[start + r * row_stride + rest]
+
+
+@kernel
+def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> None:
+    """Pack rows of A, times scale[p.first + r] unless scale is empty, as columns of a panel for `pick_tile`.
+
+    A[r, k] goes to out[p.to + k * width + r]; width is one or two vectors. As for `transpose_panel`, what
+    lies between p.rows and width gets any value.
+    """
+    for i in range(p.outer):
+        at, to = p.at + i * p.outer_stride, p.to + i * p.inner * width
+        if p.inner_stride == 1 and i + 1 == p.outer:
+            # whole vectors may write beyond the panel: its last numbers go one by one
+            whole = max(0, p.inner - 2 * vector_lanes(a))
+            transpose_panel(a, at, p.row_stride, p.rows, whole, width, out, to)
+        else:
+            whole = 0
+        for j in range(whole, p.inner):
+            for r in range(p.rows):
+                out[to + j * width + r] = a[at + r * p.row_stride + j * p.inner_stride]
+    if scale.size > 0:
+        for k in range(p.outer * p.inner):
+            for r in range(p.rows):
+                out[p.to + k * width + r] *= scale[p.first + r]
+
+
+@worker_kernel
+def pack_panels(a: Array, jobs: Array, scale: Array, out: Array, counter: Array, _memory: Array) -> None:
+    """Do `pack_panel` for every row of jobs: fields of Packing, then width."""
+    number = take_task(counter)
+    while number < jobs.shape[0]:
+        pack_panel(a, Packing(*to_fixed_tuple(jobs[number], 9)), scale, jobs[number, 9], out)
+        number = take_task(counter)
 
 
 @worker_kernel

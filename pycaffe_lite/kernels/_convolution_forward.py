@@ -12,12 +12,14 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels import _block
-from pycaffe_lite.kernels._block import Packing, multiply_lines, multiply_packed, pack_all, row_length
+from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_all, row_length
+from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target
 from pycaffe_lite.kernels._tile import tile_table
+from pycaffe_lite.kernels._weights import Weights, packing
 
 
 class Blocks(NamedTuple):
@@ -51,23 +53,6 @@ class Plan(NamedTuple):
     taps: Array  # of one piece's k
     rows_of_piece: Array  # where the k-th gathered row starts
     workspace: int  # numbers per worker
-
-
-class Weights(NamedTuple):
-    """Where a product finds A[m, (c, t)] in the array of weights, t counting the taps of a channel."""
-
-    group_stride: int  # from the rows of one group to those of the next
-    row_stride: int
-    channel_stride: int
-    tap_stride: int
-    at: int = 0  # of A[0, (0, 0)]
-
-
-def weights_in_order(g: Geometry) -> Weights:
-    """Of weights (M, C / group, kernel_h, kernel_w)."""
-    area = g.kernel_h * g.kernel_w
-    row = g.C // g.group * area
-    return Weights(g.M // g.group * row, row, area, 1)
 
 
 @lru_cache(maxsize=1024)
@@ -126,17 +111,10 @@ def _pack_jobs(g: Geometry, weights: Weights, height: int, channels: int) -> Arr
         for i0 in range(0, rows, height):
             for c0 in range(0, per_group, channels):
                 count, steps = min(height, rows - i0), min(channels, per_group - c0)
-                at = weights.at + group * weights.group_stride
-                at += i0 * weights.row_stride + c0 * weights.channel_stride
-                k = (steps, weights.channel_stride, area, weights.tap_stride)
-                if weights.channel_stride == area * weights.tap_stride:
-                    k = (1, 0, steps * area, weights.tap_stride)
-                elif area == 1:
-                    k = (1, 0, steps, weights.channel_stride)
                 to = packed_at.py_func(  # type: ignore[attr-defined]
                     group * rows, rows, per_group * area, i0, c0 * area, steps * area
                 )
-                jobs.append(Packing(at, weights.row_stride, count, *k, to, group * rows + i0))
+                jobs.append(packing(g, weights, group, i0, count, c0, steps, to))
     return np.array(jobs)
 
 
@@ -156,6 +134,9 @@ def product(
     none; act(v) = v if v > 0 else slope * v.
     """
     threads = get_num_threads()
+    if not accumulate and suits(g, target().lanes(y.itemsize)):
+        pixel_product(x, a, start, scale, slope, y, g, weights)
+        return
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     packed = np.empty(a.size, a.dtype)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)

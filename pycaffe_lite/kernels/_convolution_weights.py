@@ -1,10 +1,15 @@
-"""The gradient of a convolution with respect to its weights.
+"""The gradient of a convolution with respect to its weights, two ways.
 
 dw[m, k] += sum over the columns j = (n, p, q) of dy[m; j] col[k; j], with col as in `_image`.
 
-Both factors run along the columns, so this is a product of dot tiles. A task is a block of dw; it walks the
-images (or the lines of an image) in chunks. Lines of whole half vectors are read where they stand, others are
-put side by side first. The chunks do not depend on the number of threads, so neither does the result.
+`_with_pick_tiles` transposes a chunk of dy, so that its channels m fill vectors, and picks the numbers of col
+from the (staged) image where they stand: nothing is gathered, and no lanes need adding up. `_with_dot_tiles`
+serves when the channels would leave vectors half empty: both factors run along the columns j, so they are
+multiplied lane by lane; lines of whole half vectors are read where they stand, others are put side by side.
+
+Both walk the columns in chunks: some images, or some lines of one image. A task is a block of dw, or, if dw
+is small, one of a fixed number of parts of the images. Neither depends on the number of threads, and so the
+result does not either.
 """
 
 from functools import lru_cache
@@ -13,16 +18,19 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import dot_block, row_length
-from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
+from pycaffe_lite.kernels._block import dot_block, row_length, transpose_panel
+from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
-from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
+from pycaffe_lite.kernels._tile import DOT_COLUMNS, max_pick_rows, pick_tile, tile_count, tile_table
 
-CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
-HEIGHT = 64  # rows of dw per task: a chunk of dy, 256 KB, stays in the L2 cache
-DEPTH = 320  # columns of dw per task
+DOT_CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
+DOT_HEIGHT = 64  # rows of dw per task: a chunk of dy, 320 KB, stays in the L2 cache
+DOT_WIDTH = 128  # columns of dw per task: as much of col
+PICK_CHUNK = 256  # columns per chunk: two vectors of each, 32 KB, stay in the L1 cache
+PICK_BLOCK = 98304  # numbers of dw per task: 384 KB, in the L2 cache
+PARTS = 8  # of the images, if dw has fewer than PICK_BLOCK / 2 numbers
 
 
 class Blocks(NamedTuple):
@@ -34,7 +42,8 @@ class Blocks(NamedTuple):
     lines: int  # per chunk and image; all of them if images > 1
     channels: int  # staged for one task, at most
     rows: int  # staged lines per image and channel
-    direct: int  # 1: read lines where they stand
+    direct: int  # 1: dot tiles read lines where they stand
+    parts: int  # of the chunks, each with its own sum
     tasks: int
 
 
@@ -55,31 +64,74 @@ class Plan(NamedTuple):
     blocks: Array  # Blocks
     taps: Array  # of `channels` channels and more, so that a tile may look beyond the last
     rows_of_piece: Array  # where the k-th gathered row starts
+    sums: int  # numbers of all parts' sums, 0 for dot tiles
     workspace: int  # numbers per worker
+
+
+def _chunk(g: Geometry, columns: int) -> tuple[int, int]:
+    """Images and lines per chunk of about so many columns."""
+    plane = g.P * g.Q
+    if plane <= columns:
+        return min(g.N, columns // plane), g.P
+    return 1, max(1, min(g.P, columns // g.Q))
 
 
 @lru_cache(maxsize=1024)
 def plan(g: Geometry, threads: int, lanes: int) -> Plan:
-    """Cut the gradient; chunks depend on the sizes alone, blocks also on the number of threads."""
-    area, plane, rows = g.kernel_h * g.kernel_w, g.P * g.Q, g.M // g.group
-    K = g.C // g.group * area
-    images = max(1, min(g.N, CHUNK // plane))
-    lines = g.P if images > 1 else max(1, min(g.P, CHUNK // g.Q))
-    height = -(-rows // -(-rows // HEIGHT))
-    width = min(K, DEPTH)
-    wanted = 2 * threads
-    if g.group * -(-rows // height) * -(-K // width) < wanted:
-        parts = -(-wanted // (g.group * -(-rows // height)))
-        width = -(-K // (parts * DOT_COLUMNS)) * DOT_COLUMNS
-    tasks = g.group * -(-rows // height) * -(-K // width)
-    if g.Q % lanes == lanes // 2:
-        # half vectors are taken in pairs: an even number of lines at a time
-        lines = max(2, lines // 2 * 2)
-    direct = g.Q % lanes == 0 or (g.Q % lanes == lanes // 2 and g.P % 2 == 0)
-    lines = min(lines, g.P)
+    """Cut the gradient; chunks and parts depend on the sizes alone, blocks also on the number of threads."""
+    rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
+    filled = -(-rows // lanes) * lanes
+    if filled <= 1.1 * rows and K >= 32:
+        return _plan_pick(g, threads, lanes, filled, K)
+    return _plan_dot(g, threads, lanes, rows, K)
+
+
+def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Plan:
+    """Blocks for pick tiles; `filled` rows of dw are whole vectors."""
+    area = g.kernel_h * g.kernel_w
+    images, lines = _chunk(g, PICK_CHUNK)
+    chunks = -(-g.N // images) * -(-g.P // lines)
+    parts = min(PARTS, chunks) if g.group * K * filled <= PICK_BLOCK // 2 else 1
+    width = min(K, PICK_BLOCK // filled)
+    if g.group * parts * -(-K // width) < 2 * threads:
+        width = -(-K // -(-2 * threads // (g.group * parts)))
+    width = -(-K // -(-K // width))
+    tasks = g.group * parts * -(-K // width)
     channels = min(g.C // g.group, (width + area - 2) // area + 1)
     staged = staged_lines(g, lines)
+    columns = images * lines * g.Q
+    workspace = (columns + lanes) * filled
+    if not g.bare:
+        workspace += images * channels * staged * g.line + 2 * lanes
     channel_stride = g.H * g.W if g.bare else staged * g.line
+    return Plan(
+        tasks,
+        np.array(g),
+        np.array(Blocks(filled, width, images, lines, channels, staged, 0, parts, tasks)),
+        taps(g, channels, channel_stride),
+        np.zeros(1, np.int64),
+        parts * g.group * K * filled,
+        workspace,
+    )
+
+
+def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
+    """Blocks for dot tiles."""
+    area = g.kernel_h * g.kernel_w
+    images, lines = _chunk(g, DOT_CHUNK)
+    direct = g.Q % lanes == 0
+    if g.Q % lanes == lanes // 2 and g.P % 2 == 0:
+        # half vectors are taken in pairs: an even number of lines at a time
+        direct, lines = True, max(2, lines // 2 * 2)
+    height = -(-rows // -(-rows // DOT_HEIGHT))
+    width = min(K, DOT_WIDTH * (4 if direct else 1))
+    tasks = g.group * -(-rows // height) * -(-K // width)
+    if tasks < 2 * threads:
+        parts = -(-2 * threads // (g.group * -(-rows // height)))
+        width = -(-K // (parts * DOT_COLUMNS)) * DOT_COLUMNS
+        tasks = g.group * -(-rows // height) * -(-K // width)
+    channels = min(g.C // g.group, (width + area - 2) // area + 1)
+    staged = staged_lines(g, lines)
     columns = images * lines * g.Q
     ld = (columns + 2 * lanes - 1) // (2 * lanes) * 2 * lanes + lanes
     workspace = 1
@@ -87,12 +139,14 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
         workspace += images * channels * staged * g.line + 2 * lanes
     if not direct:
         workspace += (height + width) * ld + 2 * lanes
+    channel_stride = g.H * g.W if g.bare else staged * g.line
     return Plan(
         tasks,
         np.array(g),
-        np.array(Blocks(height, width, images, lines, channels, staged, int(direct), tasks)),
+        np.array(Blocks(height, width, images, lines, channels, staged, int(direct), 1, tasks)),
         taps(g, channels + DOT_COLUMNS, channel_stride),
         np.arange(max(height, width) + DOT_COLUMNS) * ld,
+        0,
         workspace,
     )
 
@@ -102,30 +156,101 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
     threads = get_num_threads()
     cut = plan(g, threads, target().lanes(dw.itemsize))
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), cut.workspace)
-    _accumulate(
-        memory, tile_table(x.dtype), x.reshape(-1), dy.reshape(-1), dw.reshape(-1), cut.sizes, cut.blocks,
-        cut.taps, cut.rows_of_piece, np.zeros(1, np.int64),
-    )  # fmt: skip
-
-
-@kernel
-def list_steps(images: int, lines: int, width: int, run: int, image: int, line: int, out: Array) -> int:
-    """List where the runs of `run` columns start, image by image, line by line; returns their number."""
-    count = 0
-    for n in range(images):
-        for p in range(lines):
-            for q in range(0, width, run):
-                out[count] = n * image + p * line + q
-                count += 1
-    return count
+    flat, counter = (x.reshape(-1), dy.reshape(-1)), np.zeros(2, np.int64)
+    if cut.sums == 0:
+        _with_dot_tiles(
+            memory, tile_table(x.dtype), *flat, dw.reshape(-1), cut.sizes, cut.blocks, cut.taps,
+            cut.rows_of_piece, counter,
+        )  # fmt: skip
+    else:
+        sums = np.empty(cut.sums, dw.dtype)
+        _with_pick_tiles(memory, tile_table(x.dtype), *flat, sums, cut.sizes, cut.blocks, cut.taps, counter)
+        _add_sums(memory, sums, dw.reshape(-1), cut.sizes, cut.blocks, counter[1:])
 
 
 @worker_kernel
-def _accumulate(
+def _with_pick_tiles(
+    tiles: Array, x: Array, dy: Array, sums: Array, sizes: Array, blocks: Array, taps: Array, counter: Array,
+    memory: Array,
+) -> None:  # fmt: skip
+    """sums[part, group, k, m] = sum over the columns j of a part of dy[m; j] col[k; j], chunk by chunk.
+
+    Sums in the arrays' type. A task is a block of k of one group and part.
+    """
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
+    K, panel, most = channels * area, 2 * vector_lanes(x), max_pick_rows()
+    k_blocks = (K + cut.width - 1) // cut.width
+    image_chunks, line_chunks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
+    chunks, b_line = image_chunks * line_chunks, g.stride_h * g.line
+    transposed = memory if g.bare else memory[cut.images * cut.channels * cut.rows * g.line :]
+    places = np.empty(cut.images * cut.lines * g.Q, np.int64)
+    task = take_task(counter)
+    while task < cut.tasks:
+        part, group, k0 = (
+            task // (k_blocks * g.group),
+            task // k_blocks % g.group,
+            task % k_blocks * cut.width,
+        )
+        width = min(cut.width, K - k0)
+        c0, c1 = k0 // area, (k0 + width - 1) // area + 1
+        first_tap, first_c = k0 - c0 * area, group * channels + c0
+        to = ((part * g.group + group) * K + k0) * cut.height
+        begin, end = part * chunks // cut.parts, (part + 1) * chunks // cut.parts
+        for chunk in range(begin, end):
+            n0, p0 = chunk // line_chunks * cut.images, chunk % line_chunks * cut.lines
+            images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
+            if g.bare:
+                b, bo, b_image = x, (n0 * g.C + first_c) * g.H * g.W + p0 * b_line, g.C * g.H * g.W
+            else:
+                stage(x, g, n0, n0 + images, first_c, first_c + c1 - c0, p0 * g.stride_h, cut.rows, memory)
+                b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
+            count = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
+            for m in range(0, cut.height, panel):
+                vectors = min(panel, cut.height - m) * 2 // panel
+                line, many = vectors * panel // 2, min(panel, rows - m)
+                for n in range(images):
+                    at = ((n0 + n) * g.M + group * rows + m) * plane + p0 * g.Q
+                    transpose_panel(
+                        dy, at, plane, many, lines * g.Q, line, transposed, n * lines * g.Q * line
+                    )
+                tall = tile_count(width, most)
+                for t in range(tall):
+                    k, last = t * width // tall, (t + 1) * width // tall
+                    pick_tile(
+                        tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, transposed, 0,
+                        sums, to + k * cut.height + m, cut.height, chunk > begin,
+                    )  # fmt: skip
+        task = take_task(counter)
+
+
+@worker_kernel
+def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, counter: Array, _memory: Array) -> None:
+    """dw[m, k] += sum over the parts, in ascending order, of sums[part, group of m, k, m].
+
+    A task is 16 columns k of a group.
+    """
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
+    k_blocks = (K + 15) // 16
+    task = take_task(counter)
+    while task < g.group * k_blocks:
+        group, k0 = task // k_blocks, task % k_blocks * 16
+        for m in range(rows):
+            for k in range(k0, min(K, k0 + 16)):
+                total = sums[(group * K + k) * cut.height + m]
+                for part in range(1, cut.parts):
+                    total += sums[((part * g.group + group) * K + k) * cut.height + m]
+                dw[(group * rows + m) * K + k] += total
+        task = take_task(counter)
+
+
+@worker_kernel
+def _with_dot_tiles(
     tiles: Array, x: Array, dy: Array, dw: Array, sizes: Array, blocks: Array, taps: Array,
     rows_of_piece: Array, counter: Array, memory: Array,
 ) -> None:  # fmt: skip
-    """Do tasks of `accumulate` until none is left; sums in the arrays' type, chunk by chunk."""
+    """Add the gradient to dw, block by block, chunk by chunk; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, lanes = channels * area, vector_lanes(x)
@@ -160,8 +285,8 @@ def _accumulate(
                 b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
             if cut.direct:
                 # dy's lines follow each other: its vectors may reach over two of them
-                count = list_steps(images, 1, lines * g.Q, lanes, g.M * plane, 0, a_steps)
-                list_steps(images, lines, g.Q, run, b_image, b_line, b_steps)
+                count = list_columns(images, 1, lines * g.Q, lanes, g.M * plane, 0, a_steps)
+                list_columns(images, lines, g.Q, run, b_image, b_line, b_steps)
                 dot_block(
                     tiles, dy, ao, plane, a_steps, height, b, bo, taps, first_tap, b_steps, width, halves,
                     count, 0, dw, to, K, True, True,

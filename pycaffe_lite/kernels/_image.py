@@ -114,6 +114,21 @@ def taps(g: Geometry, channels: int, channel_stride: int) -> Array:
 
 
 @kernel
+def list_columns(images: int, lines: int, width: int, step: int, image: int, line: int, out: Array) -> int:
+    """List where every `step`-th column of each line starts, image by image; returns how many there are.
+
+    image and line are the distances from one image to the next, and from one line to the next.
+    """
+    count = 0
+    for n in range(images):
+        for p in range(lines):
+            for q in range(0, width, step):
+                out[count] = n * image + p * line + q
+                count += 1
+    return count
+
+
+@kernel
 def inside(at: int, stride: int, count: int, size: int) -> tuple[int, int]:
     """The range of i in 0 <= i < count for which 0 <= at + i * stride < size."""
     low = 0 if at >= 0 else min(count, (-at + stride - 1) // stride)

@@ -293,25 +293,55 @@ def zero_run(_context: Any, out: Any, to: Any, count: Any) -> Any:
     return signature, codegen
 
 
-@intrinsic
-def transpose_runs(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, out: Any, to: Any) -> Any:
-    """out[to + k * rows + r] = a[at + r * row_stride + k] for r < rows <= lanes, k < lanes.
+def _load_rows(writer: VectorWriter, read: Any, row_stride: Any, rows: Any) -> list[Any]:
+    """A vector from each of `lanes` rows; from the first row in place of those that are not there."""
+    builder, loaded = writer.builder, []
+    for r in range(writer.lanes):
+        row = builder.select(builder.icmp_signed("<", INT64(r), rows), INT64(r), INT64(0))
+        loaded.append(writer.load(writer.at(read, builder.mul(row, row_stride))))
+    return loaded
 
-    Writes whole vectors: beyond the last of these numbers, `lanes - rows` more get any value.
+
+@intrinsic
+def transpose_runs(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, out: Any, to: Any,
+                   out_stride: Any) -> Any:  # fmt: skip
+    """out[to + k * out_stride + r] = a[at + r * row_stride + k] for r < rows <= lanes, k < lanes.
+
+    Writes whole vectors, in the order of k: the `lanes - rows` numbers after each run get any value.
     """
     n = types.intp
-    signature = types.void(a, n, n, n, out, n)
+    signature = types.void(a, n, n, n, out, n, n)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         writer = VectorWriter(builder, a.dtype, target().lanes(item_bytes(a.dtype)))
         read = data_pointer(context, builder, signature.args[0], args[0], args[1])
         write = data_pointer(context, builder, signature.args[4], args[4], args[5])
-        loaded = []
-        for r in range(writer.lanes):
-            row = builder.select(builder.icmp_signed("<", INT64(r), args[3]), INT64(r), INT64(0))
-            loaded.append(writer.load(writer.at(read, builder.mul(row, args[2]))))
-        for k, column in enumerate(writer.transpose(loaded)):
-            writer.store(column, writer.at(write, builder.mul(args[3], INT64(k))))
+        for k, column in enumerate(writer.transpose(_load_rows(writer, read, args[2], args[3]))):
+            writer.store(column, writer.at(write, builder.mul(args[6], INT64(k))))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def transpose_exact(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, out: Any, to: Any,
+                    out_stride: Any, count: Any) -> Any:  # fmt: skip
+    """out[to + k * out_stride + r] = a[at + r * row_stride + k] for r < rows <= lanes, k < count <= lanes.
+
+    Writes nothing else; reads whole vectors of a.
+    """
+    n = types.intp
+    signature = types.void(a, n, n, n, out, n, n, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, a.dtype, target().lanes(item_bytes(a.dtype)))
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[4], args[4], args[5])
+        columns = writer.transpose(_load_rows(writer, read, args[2], args[3]))
+        mask = writer.first_lanes(args[3])
+        for k, column in enumerate(columns):
+            with builder.if_then(builder.icmp_signed("<", INT64(k), args[7])):
+                writer.store_first(column, writer.at(write, builder.mul(args[6], INT64(k))), mask)
         return context.get_dummy_value()
 
     return signature, codegen

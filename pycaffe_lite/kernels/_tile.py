@@ -12,6 +12,10 @@ outer tile (C = A B, vectors along the columns of C)
     independent sums also hide the latency of a multiply-add (4 cycles, two started per cycle).
     The rows of a matrix are shared out evenly (`tile_count`): 50 rows are 5 tiles of 10, none is padded.
 
+pick tile (C = A B, vectors along the columns of C)
+
+    As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed.
+
 dot tile (C = A Bᵀ, vectors along k)
 
     per vector of k:  C[i, j] += A[i, k..] * B[j, k..]   lane by lane; the lanes are added up at the end.
@@ -27,6 +31,7 @@ kernels call them by their addresses: compiled into every kernel that uses them,
 cold start. All sums are kept in the arrays' type.
 """
 
+import itertools
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -38,236 +43,62 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 
 from pycaffe_lite.kernels._jit import Array, kernel
-from pycaffe_lite.kernels._simd import (
-    INT64,
-    VectorWriter,
-    compiled_module,
-    data_pointer,
-    item_bytes,
-    join_phi,
-    llvm_float,
-    target,
+from pycaffe_lite.kernels._microkernels import (
+    DOT_COLUMNS,
+    FOUR_HALVES,
+    MOST_SITES,
+    ONE_VECTOR,
+    SHAPES,
+    TWO_VECTORS,
+    dot_arguments,
+    dot_rows,
+    outer_arguments,
+    outer_rows,
+    pick_arguments,
+    pick_rows,
+    write_dot,
+    write_outer,
+    write_pick,
 )
+from pycaffe_lite.kernels._simd import INT64, compiled_module, data_pointer
 
-ONE_VECTOR, TWO_VECTORS, FOUR_HALVES = range(3)  # the columns of an outer tile
-SHAPES = 3
-MOST_SITES = 4  # runs of columns in an outer tile
-DOT_COLUMNS = 4
-FIRST_DOT = 13 * SHAPES  # in the table: after the outer tiles of up to 12 rows
+__all__ = [
+    "DOT_COLUMNS", "FOUR_HALVES", "MOST_SITES", "ONE_VECTOR", "TWO_VECTORS",
+    "dot_tile", "max_dot_rows", "max_outer_rows", "max_pick_rows", "outer_tile", "pick_tile",
+    "tile_count", "tile_table",
+]  # fmt: skip
 
-INT64_POINTER = INT64.as_pointer()
-FLAG = ir.IntType(1)
-
-
-def outer_rows() -> int:
-    """Most rows of an outer tile."""
-    return 12 if target().registers >= 32 else 6
-
-
-def dot_rows() -> int:
-    """Most rows of a dot tile."""
-    return 5 if target().registers >= 32 else 3 if target().fma else 2
-
-
-def _new_function(module: Any, name: str, argument_types: list[Any]) -> tuple[Any, Any]:
-    """A function without a result: (function, its builder)."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), argument_types), name)
-    return function, ir.IRBuilder(function.append_basic_block("entry"))
-
-
-def _writer(builder: Any, dtype: Any) -> VectorWriter:
-    return VectorWriter(builder, dtype, target().lanes(item_bytes(dtype)))
-
-
-def _outer_function(module: Any, dtype: Any, rows: int, shape: int) -> None:
-    """Add the function of `outer_tile` for one tile size."""
-    pointer = llvm_float(dtype).as_pointer()
-    function, builder = _new_function(module, _outer_name(rows, shape), _outer_arguments(dtype))
-    depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope = function.args
-    w = _writer(builder, dtype)
-    vectors = 1 if shape == ONE_VECTOR else 2
-    tile = [(i, j) for i in range(rows) for j in range(vectors)]
-    runs = 2 if shape == FOUR_HALVES else 1  # of columns per vector
-    place = [builder.load(builder.gep(sites, [INT64(s)])) for s in range(vectors * runs)]
-    b_runs = [w.at(b, offset) for offset in place]
-    place = [builder.load(builder.gep(sites, [INT64(MOST_SITES + s)])) for s in range(vectors * runs)]
-    c_runs = [w.at(c, offset) for offset in place]
-    c_rows = [builder.mul(ldc, INT64(i)) for i in range(rows)]
-    c_at = {(i, j): [w.at(run, c_rows[i]) for run in c_runs[j * runs : (j + 1) * runs]] for i, j in tile}
-    from_c, from_start, loop, end, activated, done = (
-        builder.append_basic_block(name) for name in ("from_c", "from_start", "k", "end", "activated", "done")
-    )
-
-    builder.cbranch(accumulate, from_c, from_start)
-    builder.position_at_end(from_c)
-    loaded = {t: w.load_runs(c_at[t]) for t in tile}
-    builder.branch(loop)
-    builder.position_at_end(from_start)
-    splats = [w.splat(builder.load(w.at(start, i))) for i in range(rows)]
-    builder.branch(loop)
-
-    builder.position_at_end(loop)
-    k, a_k = builder.phi(INT64), builder.phi(pointer)
-    sums = {t: builder.phi(w.vector) for t in tile}
-    tap = builder.load(builder.gep(taps, [k]))
-    b_vectors = [
-        w.load_runs([w.at(run, tap) for run in b_runs[j * runs : (j + 1) * runs]]) for j in range(vectors)
-    ]
-    new = {}
-    for i in range(rows):
-        a_i = w.splat(builder.load(w.at(a_k, i)))
-        for j in range(vectors):
-            new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
-    following = builder.add(k, INT64(1))
-    for phi, first, later in ((k, INT64(0), following), (a_k, a, w.at(a_k, rows))):
-        join_phi(phi, (first, from_c), (first, from_start), (later, loop))
-    for i, j in tile:
-        join_phi(sums[i, j], (loaded[i, j], from_c), (splats[i], from_start), (new[i, j], loop))
-    builder.cbranch(builder.icmp_signed("<", following, depth), loop, end)
-
-    builder.position_at_end(end)
-    builder.cbranch(activate, activated, done)
-    builder.position_at_end(activated)
-    slopes = w.splat(slope)
-    leaky = {}
-    for t in tile:
-        positive = builder.fcmp_ordered(">", new[t], w.zero())
-        leaky[t] = builder.select(positive, new[t], builder.fmul(slopes, new[t]))
-    builder.branch(done)
-    builder.position_at_end(done)
-    results = {t: join_phi(builder.phi(w.vector), (new[t], end), (leaky[t], activated)) for t in tile}
-    for t in tile:
-        w.store_runs(results[t], c_at[t])
-    builder.ret_void()
-
-
-def _dot_function(module: Any, dtype: Any, rows: int, halves: bool) -> None:
-    """Add the function of `dot_tile` for one number of rows."""
-    function, builder = _new_function(module, _dot_name(rows, halves), _dot_arguments(dtype))
-    columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate = function.args
-    w = _writer(builder, dtype)
-    runs = 2 if halves else 1  # per vector of B
-    tile = [(i, j) for i in range(rows) for j in range(DOT_COLUMNS)]
-    a_rows = [w.at(a, builder.mul(lda, INT64(i))) for i in range(rows)]
-    b_rows = []
-    for j in range(DOT_COLUMNS):
-        # columns that are not there repeat the first one
-        column = builder.select(builder.icmp_signed("<", INT64(j), columns), INT64(j), INT64(0))
-        b_rows.append(w.at(b, builder.load(builder.gep(taps, [column]))))
-
-    def step(t: Any, load: Callable[[list[Any]], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
-        """The sums after the vectors number t of a_steps and b_steps."""
-        numbers = [builder.add(builder.mul(t, INT64(runs)), INT64(run)) for run in range(runs)]
-        a_place = builder.load(builder.gep(a_steps, [t]))
-        b_places = [builder.load(builder.gep(b_steps, [number])) for number in numbers]
-        a_vectors = [load([w.at(row, a_place)]) for row in a_rows]
-        new = {}
-        for j in range(DOT_COLUMNS):
-            b_vector = load([w.at(b_rows[j], place) for place in b_places])
-            for i in range(rows):
-                new[i, j] = w.multiply_add(a_vectors[i], b_vector, sums[i, j])
-        return new
-
-    entry = builder.basic_block
-    loop, after, tail, done = (builder.append_basic_block(name) for name in ("k", "after", "tail", "done"))
-    builder.cbranch(builder.icmp_signed(">", whole, INT64(0)), loop, after)
-
-    builder.position_at_end(loop)
-    t = builder.phi(INT64)
-    sums = {at: builder.phi(w.vector) for at in tile}
-    new = step(t, w.load_runs, sums)
-    following = builder.add(t, INT64(1))
-    join_phi(t, (INT64(0), entry), (following, loop))
-    for at in tile:
-        join_phi(sums[at], (w.zero(), entry), (new[at], loop))
-    builder.cbranch(builder.icmp_signed("<", following, whole), loop, after)
-
-    builder.position_at_end(after)
-    summed = {at: join_phi(builder.phi(w.vector), (w.zero(), entry), (new[at], loop)) for at in tile}
-    builder.cbranch(builder.icmp_signed(">", rest, INT64(0)), tail, done)
-    builder.position_at_end(tail)
-    mask = w.first_lanes(rest)
-    last = step(whole, lambda places: w.load_first(places[0], mask), summed)
-    builder.branch(done)
-
-    builder.position_at_end(done)
-    total = {at: join_phi(builder.phi(w.vector), (summed[at], after), (last[at], tail)) for at in tile}
-    for i in range(rows):
-        four = w.sum_lanes_of_four([total[i, j] for j in range(DOT_COLUMNS)])
-        _add_to_row(builder, w, four, w.at(c, builder.mul(ldc, INT64(i))), columns, accumulate)
-    builder.ret_void()
-
-
-def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any, accumulate: Any) -> None:
-    """Store the first `columns` of four numbers at a place, or add them to what is there."""
-    blocks = [builder.append_basic_block(name) for name in ("full", "add", "set", "part", "next")]
-    full, add, put, part, following = blocks
-    builder.cbranch(builder.icmp_signed("==", columns, INT64(DOT_COLUMNS)), full, part)
-    builder.position_at_end(full)
-    builder.cbranch(accumulate, add, put)
-    builder.position_at_end(add)
-    w.store(builder.fadd(w.load(at, four.type), four), at)
-    builder.branch(following)
-    builder.position_at_end(put)
-    w.store(four, at)
-    builder.branch(following)
-    builder.position_at_end(part)
-    for j in range(DOT_COLUMNS - 1):
-        with builder.if_then(builder.icmp_signed("<", INT64(j), columns)):
-            place = w.at(at, j)
-            value = builder.extract_element(four, ir.IntType(32)(j))
-            sums = builder.fadd(builder.load(place), value)
-            builder.store(builder.select(accumulate, sums, value), place)
-    builder.branch(following)
-    builder.position_at_end(following)
-
-
-def _outer_arguments(dtype: Any) -> list[Any]:
-    """depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope."""
-    pointer = llvm_float(dtype).as_pointer()
-    types_of = [INT64, pointer, pointer, INT64_POINTER, pointer, INT64, INT64_POINTER, pointer]
-    return [*types_of, FLAG, FLAG, llvm_float(dtype)]
-
-
-def _dot_arguments(dtype: Any) -> list[Any]:
-    """columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate."""
-    pointer = llvm_float(dtype).as_pointer()
-    types_of = [INT64, INT64, INT64, pointer, INT64, INT64_POINTER, pointer, INT64_POINTER, INT64_POINTER]
-    return [*types_of, pointer, INT64, FLAG]
-
-
-def _outer_name(rows: int, shape: int) -> str:
-    return f"outer_{rows}_{shape}"
-
-
-def _dot_name(rows: int, halves: int) -> str:
-    return f"dot_{rows}_{halves:d}"
-
+# Places in the table, of tiles of up to 12 rows.
+FIRST_PICK = 13 * SHAPES
+FIRST_DOT = FIRST_PICK + 13 * 2
+TABLE_SIZE = FIRST_DOT + 6 * 2
 
 _engines: dict[str, Any] = {}  # they own the code that the tables point to
 
 
 @lru_cache(maxsize=2)
 def tile_table(dtype: np.dtype[Any]) -> Array:
-    """Addresses of the tiles' functions for one type, as `outer_tile` and `dot_tile` want them."""
+    """Addresses of the tiles' functions for one type, as the tiles below want them."""
     numba_type = from_dtype(dtype)
-    outer = [(rows, shape) for rows in range(1, outer_rows() + 1) for shape in range(SHAPES)]
-    dot = [(rows, halves) for rows in range(1, dot_rows() + 1) for halves in (False, True)]
+    rows = range(1, outer_rows() + 1)
+    functions: dict[str, tuple[int, Callable[..., None], tuple[int, int]]] = {}
+    for size in itertools.product(rows, range(SHAPES)):
+        functions["outer_{}_{}".format(*size)] = (size[0] * SHAPES + size[1], write_outer, size)
+    for size in itertools.product(range(1, pick_rows() + 1), (1, 2)):
+        functions["pick_{}_{}".format(*size)] = (FIRST_PICK + size[0] * 2 + size[1] - 1, write_pick, size)
+    for size in itertools.product(range(1, dot_rows() + 1), (0, 1)):
+        functions["dot_{}_{}".format(*size)] = (FIRST_DOT + size[0] * 2 + size[1], write_dot, size)
 
     def write() -> Any:
         module = ir.Module()
-        for rows, shape in outer:
-            _outer_function(module, numba_type, rows, shape)
-        for rows, halves in dot:
-            _dot_function(module, numba_type, rows, halves)
+        for name, (_, writer, size) in functions.items():
+            writer(module, name, numba_type, *size)
         return module
 
     engine = _engines[dtype.char] = compiled_module(f"tiles-{dtype.name}", write)
-    table = np.zeros(FIRST_DOT + 2 * (dot_rows() + 1), np.int64)
-    for rows, shape in outer:
-        table[rows * SHAPES + shape] = engine.get_function_address(_outer_name(rows, shape))
-    for rows, halves in dot:
-        table[FIRST_DOT + rows * 2 + halves] = engine.get_function_address(_dot_name(rows, halves))
+    table = np.zeros(TABLE_SIZE, np.int64)
+    for name, (number, _, _) in functions.items():
+        table[number] = engine.get_function_address(name)
     return table
 
 
@@ -300,7 +131,7 @@ def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, 
             args[11],
         ]
         call += [pointer(12, zero), pointer(13, args[14]), *args[15:]]
-        _call(builder, pointer(0, zero), args[1], _outer_arguments(a.dtype), call)
+        _call(builder, pointer(0, zero), args[1], outer_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -330,7 +161,30 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
             pointer(11, args[12]),
         ]
         call += [pointer(13, zero), pointer(14, args[15]), *args[16:]]
-        _call(builder, pointer(0, zero), args[1], _dot_arguments(a.dtype), call)
+        _call(builder, pointer(0, zero), args[1], dot_arguments(a.dtype), call)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, rows_at: Any, ro: Any,
+          depth_at: Any, do: Any, b: Any, bo: Any, c: Any, co: Any, ldc: Any,
+          accumulate: Any) -> Any:  # fmt: skip
+    """Call a pick tile's function: arrays with the offsets of their first elements to pointers."""
+    n = types.intp
+    signature = types.void(
+        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, c, n, n, types.boolean
+    )  # fmt: skip
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(position: int) -> Any:
+            array_type, array, offset = signature.args[position], args[position], args[position + 1]
+            return data_pointer(context, builder, array_type, array, offset)
+
+        table = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
+        call = [args[2], pointer(3), pointer(5), pointer(7), pointer(9), pointer(11), *args[13:]]
+        _call(builder, table, args[1], pick_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -395,10 +249,31 @@ def dot_tile(
     )
 
 
+@kernel(inline="always")  # as `outer_tile`
+def pick_tile(
+    tiles: Array, rows: int, vectors: int, depth: int, a: Array, ao: int, rows_at: Array, ro: int,
+    depth_at: Array, do: int, b: Array, bo: int, c: Array, co: int, ldc: int, accumulate: bool,
+) -> None:  # fmt: skip
+    """C[i, j] = (C[i, j] if accumulate else 0) + sum over k < depth of A[i, k] B[k, j].
+
+    A[i, k] = a[ao + rows_at[ro + i] + depth_at[do + k]], B[k, j] = b[bo + k * width + j],
+    C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows()), j < width: 1 or 2 `vectors`.
+    tiles: `tile_table`; depth: 1 and more.
+    """
+    number = FIRST_PICK + rows * 2 + vectors - 1
+    _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, c, co, ldc, accumulate)
+
+
 @intrinsic
 def max_outer_rows(_context: Any) -> Any:
     """Most rows of an outer tile: a constant of the compiled code."""
     return types.intp(), lambda *_: INT64(outer_rows())
+
+
+@intrinsic
+def max_pick_rows(_context: Any) -> Any:
+    """Most rows of a pick tile: a constant of the compiled code."""
+    return types.intp(), lambda *_: INT64(pick_rows())
 
 
 @intrinsic

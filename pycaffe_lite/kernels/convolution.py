@@ -14,10 +14,10 @@ import numpy as np
 from numba import prange
 
 from pycaffe_lite.kernels import _convolution_data, _convolution_forward, _convolution_weights
-from pycaffe_lite.kernels._convolution_forward import Weights, weights_in_order
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
 from pycaffe_lite.kernels._simd import target
+from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 __all__ = ["End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
 

@@ -5,12 +5,13 @@ from functools import lru_cache
 import numpy as np
 
 from pycaffe_lite.kernels._block import dot_block
-from pycaffe_lite.kernels._convolution_forward import Weights, product
+from pycaffe_lite.kernels._convolution_forward import product
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
+from pycaffe_lite.kernels._weights import Weights
 
 DOT_LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
 DOT_DEPTH = 2048  # steps of k per piece: 4 rows of b, 32 KB, stay in the L1 cache

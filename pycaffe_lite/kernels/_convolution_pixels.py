@@ -1,0 +1,197 @@
+"""Forward convolution the other way round: positions as rows, output channels as columns of the product.
+
+The lines of a small image do not fill vectors; its output channels usually do. So here the weights are packed
+in panels of two vectors of channels, the numbers of col are picked from the (staged) image where they stand,
+and a tile is ten positions by two vectors of channels. The result comes out transposed: it is kept per task,
+[position, channel], until the depth is done, and then written to y with its bias and activation.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pycaffe_lite.kernels._block import DEPTH, pack_panels
+from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, stage, staged_lines, taps
+from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._simd import take_task, target, transpose_exact, vector_lanes
+from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._weights import Weights, packing
+
+POSITIONS = 400  # per task
+CHANNELS = 192  # output channels per task: their sums, 300 KB, stay in the L2 cache
+LEAST_DEPTH = 96  # below it, turning the result round costs too much
+
+
+class Blocks(NamedTuple):
+    """How a product is cut."""
+
+    height: int  # output channels per task
+    filled: int  # output channels of a group, filled up to whole vectors
+    images: int
+    lines: int  # lines of results per image; all of them if images > 1
+    channels: int  # input channels per piece of the depth
+    rows: int  # staged lines per image and channel
+    tasks: int
+
+
+FIELDS = len(Blocks._fields)
+
+
+@kernel
+def blocks_of(sizes: Array) -> Blocks:
+    """The blocks that an int64 array holds."""
+    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+
+
+class Plan(NamedTuple):
+    """Blocks, and the tables that go with them."""
+
+    tasks: int
+    sizes: Array  # Geometry
+    blocks: Array  # Blocks
+    jobs: Array  # for pack_panels
+    packed: int  # numbers of all packed weights
+    taps: Array  # of one piece's k
+    workspace: int  # numbers per worker
+
+
+def suits(g: Geometry, lanes: int) -> bool:
+    """Whether this way is the better one: lines leave vectors unfilled, output channels do not."""
+    rows = g.M // g.group
+    filled = -(-rows // lanes) * lanes
+    deep = g.C // g.group * g.kernel_h * g.kernel_w >= LEAST_DEPTH
+    return g.Q % (lanes // 2) != 0 and deep and filled <= 1.1 * rows
+
+
+@lru_cache(maxsize=1024)
+def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+    """Cut the product into tasks of about equal size, at least two per thread if it is large."""
+    area, plane, rows, per_group = g.kernel_h * g.kernel_w, g.P * g.Q, g.M // g.group, g.C // g.group
+    filled, panel = -(-rows // lanes) * lanes, 2 * lanes
+    images = max(1, min(g.N, POSITIONS // plane))
+    images = -(-g.N // -(-g.N // images))
+    lines = g.P if images > 1 else -(-g.P // -(-plane // POSITIONS))
+    columns = -(-g.N // images) * -(-g.P // lines)
+    blocks = max(-(-rows // CHANNELS), -(-2 * threads // (g.group * columns)))
+    height = -(-rows // (blocks * panel)) * panel
+    channels = per_group if per_group * area <= DEPTH else max(1, DEPTH // area)
+    staged = staged_lines(g, lines)
+    workspace = images * lines * g.Q * (height + lanes) + lanes
+    if not g.bare:
+        workspace += images * channels * staged * g.line + 2 * lanes
+    channel_stride = g.H * g.W if g.bare else staged * g.line
+    tasks = g.group * -(-rows // height) * columns
+    return Plan(
+        tasks,
+        np.array(g),
+        np.array(Blocks(height, filled, images, lines, channels, staged, tasks)),
+        _pack_jobs(g, weights, filled, panel),
+        g.group * per_group * area * filled + panel,
+        taps(g, channels, channel_stride),
+        workspace,
+    )
+
+
+def _pack_jobs(g: Geometry, weights: Weights, filled: int, panel: int) -> Array:
+    """How the weights are packed: panel by panel; panel m of a group starts at (group * filled + m) * K."""
+    rows, per_group, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
+    jobs = []
+    for group in range(g.group):
+        for m in range(0, rows, panel):
+            to, width = (group * filled + m) * per_group * area, min(panel, filled - m)
+            jobs.append((*packing(g, weights, group, m, min(panel, rows - m), 0, per_group, to), width))
+    return np.array(jobs)
+
+
+def pixel_product(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+) -> None:
+    """Compute `_convolution_forward.product`, without accumulating."""
+    threads = get_num_threads()
+    cut = plan(g, weights, threads, target().lanes(y.itemsize))
+    packed = np.empty(cut.packed, a.dtype)
+    memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
+    pack_panels(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
+    _forward(
+        memory, tile_table(x.dtype), x.reshape(-1), packed, start, y.dtype.type(slope), y.reshape(-1),
+        cut.sizes, cut.blocks, cut.taps, np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@worker_kernel
+def _forward(
+    tiles: Array, x: Array, packed: Array, start: Array, slope: float, y: Array, sizes: Array, blocks: Array,
+    taps: Array, counter: Array, memory: Array,
+) -> None:  # fmt: skip
+    """Do tasks of `pixel_product`, with packed weights, until none is left; sums in the arrays' type."""
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    area, channels, rows = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group
+    K, depth, panel, most = channels * area, cut.channels * area, 2 * vector_lanes(x), max_pick_rows()
+    row_blocks = (rows + cut.height - 1) // cut.height
+    image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
+    b_line = g.stride_h * g.line
+    ld = cut.height + panel // 2  # an odd number of vectors: the sums spread over the sets of the cache
+    staged = memory[cut.images * cut.lines * g.Q * ld + panel // 2 :]
+    places = np.empty(cut.images * cut.lines * g.Q, np.int64)
+    task = take_task(counter)
+    while task < cut.tasks:
+        i0, rest = task % row_blocks * cut.height, task // row_blocks
+        p0, rest = rest % line_blocks * cut.lines, rest // line_blocks
+        n0, group = rest % image_blocks * cut.images, rest // image_blocks
+        images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
+        height = min(cut.height, cut.filled - i0)
+        for k0 in range(0, K, depth):
+            c0 = group * channels + k0 // area
+            c1 = min(c0 + cut.channels, (group + 1) * channels)
+            if g.bare:
+                b, bo, b_image = x, (n0 * g.C + c0) * g.H * g.W + p0 * b_line, g.C * g.H * g.W
+            else:
+                stage(x, g, n0, n0 + images, c0, c1, p0 * g.stride_h, cut.rows, staged)
+                b, bo, b_image = staged, 0, (c1 - c0) * cut.rows * g.line
+            count = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
+            tall = tile_count(count, most)
+            for m in range(0, height, panel):
+                vectors = min(panel, height - m) * 2 // panel
+                at = (group * cut.filled + i0 + m) * K + k0 * vectors * panel // 2
+                for t in range(tall):
+                    j, last = t * count // tall, (t + 1) * count // tall
+                    pick_tile(
+                        tiles, last - j, vectors, (c1 - c0) * area, b, bo, places, j, taps, 0, packed, at,
+                        memory, j * ld + m, ld, k0 > 0,
+                    )  # fmt: skip
+        m = group * rows + i0
+        finish(memory, ld, images * lines * g.Q, min(height, rows - i0), start, m, slope)
+        at = ((n0 * g.M + m) * g.P + p0) * g.Q
+        for n in range(images):
+            store_transposed(
+                memory, n * lines * g.Q * ld, ld, lines * g.Q, min(height, rows - i0), y,
+                at + n * g.M * g.P * g.Q, g.P * g.Q,
+            )  # fmt: skip
+        task = take_task(counter)
+
+
+@kernel
+def finish(sums: Array, ld: int, positions: int, height: int, start: Array, m: int, slope: float) -> None:
+    """sums[j, i] = act(sums[j, i] + start[m + i]) for j < positions, i < height."""
+    for j in range(positions):
+        row = sums[j * ld : j * ld + height]
+        for i in range(height):
+            value = row[i] + start[m + i]
+            row[i] = value if value > 0 else slope * value
+
+
+@kernel
+def store_transposed(
+    sums: Array, at: int, ld: int, positions: int, height: int, y: Array, to: int, plane: int
+) -> None:
+    """y[to + i * plane + j] = sums[at + j * ld + i] for j < positions, i < height."""
+    lanes = vector_lanes(y)
+    for i in range(0, height, lanes):
+        for j in range(0, positions, lanes):
+            transpose_exact(
+                sums, at + j * ld + i, ld, min(lanes, positions - j), y, to + i * plane + j, plane,
+                min(lanes, height - i),
+            )  # fmt: skip

@@ -1,0 +1,243 @@
+"""The micro-kernels in LLVM's language: `_tile` says what they compute and why they look as they do."""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from pycaffe_lite.kernels._simd import INT64, VectorWriter, item_bytes, join_phi, llvm_float, target
+
+ONE_VECTOR, TWO_VECTORS, FOUR_HALVES = range(3)  # the columns of an outer tile
+SHAPES = 3
+MOST_SITES = 4  # runs of columns in an outer tile
+DOT_COLUMNS = 4
+
+INT64_POINTER = INT64.as_pointer()
+FLAG = ir.IntType(1)
+
+
+def outer_arguments(dtype: Any) -> list[Any]:
+    """depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope."""
+    pointer = llvm_float(dtype).as_pointer()
+    types_of = [INT64, pointer, pointer, INT64_POINTER, pointer, INT64, INT64_POINTER, pointer]
+    return [*types_of, FLAG, FLAG, llvm_float(dtype)]
+
+
+def dot_arguments(dtype: Any) -> list[Any]:
+    """columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate."""
+    pointer = llvm_float(dtype).as_pointer()
+    types_of = [INT64, INT64, INT64, pointer, INT64, INT64_POINTER, pointer, INT64_POINTER, INT64_POINTER]
+    return [*types_of, pointer, INT64, FLAG]
+
+
+def outer_rows() -> int:
+    """Most rows of an outer tile."""
+    return 12 if target().registers >= 32 else 6
+
+
+def pick_rows() -> int:
+    """Most rows of a pick tile: it needs a pointer per row, and x86 has 16 registers for them."""
+    return 10 if target().registers >= 32 else 6
+
+
+def dot_rows() -> int:
+    """Most rows of a dot tile."""
+    return 5 if target().registers >= 32 else 3 if target().fma else 2
+
+
+def _new_function(module: Any, name: str, argument_types: list[Any]) -> tuple[Any, Any]:
+    """A function without a result: (function, its builder)."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), argument_types), name)
+    return function, ir.IRBuilder(function.append_basic_block("entry"))
+
+
+def _writer(builder: Any, dtype: Any) -> VectorWriter:
+    return VectorWriter(builder, dtype, target().lanes(item_bytes(dtype)))
+
+
+def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> None:
+    """Add the function of `outer_tile` for one tile size."""
+    pointer = llvm_float(dtype).as_pointer()
+    function, builder = _new_function(module, name, outer_arguments(dtype))
+    depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope = function.args
+    w = _writer(builder, dtype)
+    vectors = 1 if shape == ONE_VECTOR else 2
+    tile = [(i, j) for i in range(rows) for j in range(vectors)]
+    runs = 2 if shape == FOUR_HALVES else 1  # of columns per vector
+    place = [builder.load(builder.gep(sites, [INT64(s)])) for s in range(vectors * runs)]
+    b_runs = [w.at(b, offset) for offset in place]
+    place = [builder.load(builder.gep(sites, [INT64(MOST_SITES + s)])) for s in range(vectors * runs)]
+    c_runs = [w.at(c, offset) for offset in place]
+    c_rows = [builder.mul(ldc, INT64(i)) for i in range(rows)]
+    c_at = {(i, j): [w.at(run, c_rows[i]) for run in c_runs[j * runs : (j + 1) * runs]] for i, j in tile}
+    from_c, from_start, loop, end, activated, done = (
+        builder.append_basic_block(name) for name in ("from_c", "from_start", "k", "end", "activated", "done")
+    )
+
+    builder.cbranch(accumulate, from_c, from_start)
+    builder.position_at_end(from_c)
+    loaded = {t: w.load_runs(c_at[t]) for t in tile}
+    builder.branch(loop)
+    builder.position_at_end(from_start)
+    splats = [w.splat(builder.load(w.at(start, i))) for i in range(rows)]
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k, a_k = builder.phi(INT64), builder.phi(pointer)
+    sums = {t: builder.phi(w.vector) for t in tile}
+    tap = builder.load(builder.gep(taps, [k]))
+    b_vectors = [
+        w.load_runs([w.at(run, tap) for run in b_runs[j * runs : (j + 1) * runs]]) for j in range(vectors)
+    ]
+    new = {}
+    for i in range(rows):
+        a_i = w.splat(builder.load(w.at(a_k, i)))
+        for j in range(vectors):
+            new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
+    following = builder.add(k, INT64(1))
+    for phi, first, later in ((k, INT64(0), following), (a_k, a, w.at(a_k, rows))):
+        join_phi(phi, (first, from_c), (first, from_start), (later, loop))
+    for i, j in tile:
+        join_phi(sums[i, j], (loaded[i, j], from_c), (splats[i], from_start), (new[i, j], loop))
+    builder.cbranch(builder.icmp_signed("<", following, depth), loop, end)
+
+    builder.position_at_end(end)
+    builder.cbranch(activate, activated, done)
+    builder.position_at_end(activated)
+    slopes = w.splat(slope)
+    leaky = {}
+    for t in tile:
+        positive = builder.fcmp_ordered(">", new[t], w.zero())
+        leaky[t] = builder.select(positive, new[t], builder.fmul(slopes, new[t]))
+    builder.branch(done)
+    builder.position_at_end(done)
+    results = {t: join_phi(builder.phi(w.vector), (new[t], end), (leaky[t], activated)) for t in tile}
+    for t in tile:
+        w.store_runs(results[t], c_at[t])
+    builder.ret_void()
+
+
+def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> None:
+    """Add the function of `dot_tile` for one number of rows."""
+    function, builder = _new_function(module, name, dot_arguments(dtype))
+    columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate = function.args
+    w = _writer(builder, dtype)
+    runs = 2 if halves else 1  # per vector of B
+    tile = [(i, j) for i in range(rows) for j in range(DOT_COLUMNS)]
+    a_rows = [w.at(a, builder.mul(lda, INT64(i))) for i in range(rows)]
+    b_rows = []
+    for j in range(DOT_COLUMNS):
+        # columns that are not there repeat the first one
+        column = builder.select(builder.icmp_signed("<", INT64(j), columns), INT64(j), INT64(0))
+        b_rows.append(w.at(b, builder.load(builder.gep(taps, [column]))))
+
+    def step(t: Any, load: Callable[[list[Any]], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
+        """The sums after the vectors number t of a_steps and b_steps."""
+        numbers = [builder.add(builder.mul(t, INT64(runs)), INT64(run)) for run in range(runs)]
+        a_place = builder.load(builder.gep(a_steps, [t]))
+        b_places = [builder.load(builder.gep(b_steps, [number])) for number in numbers]
+        a_vectors = [load([w.at(row, a_place)]) for row in a_rows]
+        new = {}
+        for j in range(DOT_COLUMNS):
+            b_vector = load([w.at(b_rows[j], place) for place in b_places])
+            for i in range(rows):
+                new[i, j] = w.multiply_add(a_vectors[i], b_vector, sums[i, j])
+        return new
+
+    entry = builder.basic_block
+    loop, after, tail, done = (builder.append_basic_block(name) for name in ("k", "after", "tail", "done"))
+    builder.cbranch(builder.icmp_signed(">", whole, INT64(0)), loop, after)
+
+    builder.position_at_end(loop)
+    t = builder.phi(INT64)
+    sums = {at: builder.phi(w.vector) for at in tile}
+    new = step(t, w.load_runs, sums)
+    following = builder.add(t, INT64(1))
+    join_phi(t, (INT64(0), entry), (following, loop))
+    for at in tile:
+        join_phi(sums[at], (w.zero(), entry), (new[at], loop))
+    builder.cbranch(builder.icmp_signed("<", following, whole), loop, after)
+
+    builder.position_at_end(after)
+    summed = {at: join_phi(builder.phi(w.vector), (w.zero(), entry), (new[at], loop)) for at in tile}
+    builder.cbranch(builder.icmp_signed(">", rest, INT64(0)), tail, done)
+    builder.position_at_end(tail)
+    mask = w.first_lanes(rest)
+    last = step(whole, lambda places: w.load_first(places[0], mask), summed)
+    builder.branch(done)
+
+    builder.position_at_end(done)
+    total = {at: join_phi(builder.phi(w.vector), (summed[at], after), (last[at], tail)) for at in tile}
+    for i in range(rows):
+        four = w.sum_lanes_of_four([total[i, j] for j in range(DOT_COLUMNS)])
+        _add_to_row(builder, w, four, w.at(c, builder.mul(ldc, INT64(i))), columns, accumulate)
+    builder.ret_void()
+
+
+def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any, accumulate: Any) -> None:
+    """Store the first `columns` of four numbers at a place, or add them to what is there."""
+    blocks = [builder.append_basic_block(name) for name in ("full", "add", "set", "part", "next")]
+    full, add, put, part, following = blocks
+    builder.cbranch(builder.icmp_signed("==", columns, INT64(DOT_COLUMNS)), full, part)
+    builder.position_at_end(full)
+    builder.cbranch(accumulate, add, put)
+    builder.position_at_end(add)
+    w.store(builder.fadd(w.load(at, four.type), four), at)
+    builder.branch(following)
+    builder.position_at_end(put)
+    w.store(four, at)
+    builder.branch(following)
+    builder.position_at_end(part)
+    for j in range(DOT_COLUMNS - 1):
+        with builder.if_then(builder.icmp_signed("<", INT64(j), columns)):
+            place = w.at(at, j)
+            value = builder.extract_element(four, ir.IntType(32)(j))
+            sums = builder.fadd(builder.load(place), value)
+            builder.store(builder.select(accumulate, sums, value), place)
+    builder.branch(following)
+    builder.position_at_end(following)
+
+
+def pick_arguments(dtype: Any) -> list[Any]:
+    """depth, a, rows_at, depth_at, b, c, ldc, accumulate."""
+    pointer = llvm_float(dtype).as_pointer()
+    return [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, pointer, INT64, FLAG]
+
+
+def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> None:
+    """Add the function of `pick_tile` for one tile size."""
+    pointer = llvm_float(dtype).as_pointer()
+    function, builder = _new_function(module, name, pick_arguments(dtype))
+    depth, a, rows_at, depth_at, b, c, ldc, accumulate = function.args
+    w = _writer(builder, dtype)
+    tile = [(i, j) for i in range(rows) for j in range(vectors)]
+    a_rows = [w.at(a, builder.load(builder.gep(rows_at, [INT64(i)]))) for i in range(rows)]
+    c_at = {(i, j): w.at(w.at(c, builder.mul(ldc, INT64(i))), j * w.lanes) for i, j in tile}
+    entry = builder.basic_block
+    from_c, loop, done = (builder.append_basic_block(name) for name in ("from_c", "k", "done"))
+    builder.cbranch(accumulate, from_c, loop)
+    builder.position_at_end(from_c)
+    loaded = {t: w.load(c_at[t]) for t in tile}
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k, b_k = builder.phi(INT64), builder.phi(pointer)
+    sums = {t: builder.phi(w.vector) for t in tile}
+    place = builder.load(builder.gep(depth_at, [k]))
+    b_vectors = [w.load(w.at(b_k, j * w.lanes)) for j in range(vectors)]
+    new = {}
+    for i in range(rows):
+        a_i = w.splat(builder.load(w.at(a_rows[i], place)))
+        for j in range(vectors):
+            new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
+    following = builder.add(k, INT64(1))
+    for phi, first, later in ((k, INT64(0), following), (b_k, b, w.at(b_k, vectors * w.lanes))):
+        join_phi(phi, (first, entry), (first, from_c), (later, loop))
+    for t in tile:
+        join_phi(sums[t], (w.zero(), entry), (loaded[t], from_c), (new[t], loop))
+    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+
+    builder.position_at_end(done)
+    for t in tile:
+        w.store(new[t], c_at[t])
+    builder.ret_void()
