@@ -49,6 +49,7 @@ class Layer(Generic[P]):
         blobs: the learnable blobs, in Caffe's order.
         param_propagate_down: per learnable blob, whether its gradient is wanted.
         loss_weights: per top, its weight in the loss; 0 where it is no part of it.
+        need_backward: whether a backward pass may come; without one, forward need keep nothing for it.
 
     Source: BVLC/caffe include/caffe/layer.hpp
     """
@@ -81,6 +82,7 @@ class Layer(Generic[P]):
         self.blobs: list[Blob] = []
         self.param_propagate_down: list[bool] = []
         self.loss_weights: list[float] = []
+        self.need_backward = True
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{self.name}'>"

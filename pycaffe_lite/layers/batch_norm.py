@@ -98,7 +98,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         x, y = self._folded(bottom[0].data), self._folded(top[0].data)
         mean, variance = self._stored_statistics() if self.use_global_stats else self._batch_statistics(x)
         scale = self._inverse_root(variance)
-        keep = top[0] is bottom[0] and not self.use_global_stats
+        keep = top[0] is bottom[0] and self.need_backward and not self.use_global_stats
         self.standardizer.forward(x, mean, scale, y, keep=keep)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

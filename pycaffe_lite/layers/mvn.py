@@ -50,7 +50,7 @@ class MVNLayer(Layer[caffe_pb2.MVNParameter]):
         if self.param.normalize_variance:
             with np.errstate(divide="ignore"):  # of a constant plane with eps 0: 0 / 0, NaN
                 scale = 1 / (np.sqrt(variance) + self.param.eps)
-        keep = top[0] is bottom[0] and self.param.normalize_variance
+        keep = top[0] is bottom[0] and self.need_backward and self.param.normalize_variance
         self.standardizer.forward(x, mean, scale, y, keep=keep)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

@@ -64,7 +64,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data
-        if top[0] is bottom[0]:
+        if top[0] is bottom[0] and self.need_backward:
             self.kept.data[...] = x
         bias = None if self.bias is None else self.bias.data
         self.fold.affine(x, self._scale(bottom).data, bias, top[0].data)

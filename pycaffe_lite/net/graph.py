@@ -87,6 +87,8 @@ class Graph:
         self._prune_backward()
         if force_backward:
             self._force_backward()
+        for node in self.nodes:
+            node.layer.need_backward = node.need_backward
         self._log_backward()
         self.outputs = [i for _, i in sorted(self._available.items(), key=lambda item: item[0].encode())]
         for i in self.outputs:

@@ -124,3 +124,14 @@ def test_what_does_not_fit():
     assert str(error.value) == (
         "layer 'layer' (Scale): its scale of shape (3,) does not fit bottom shape (2, 4) from axis 1 on"
     )
+
+
+def test_nothing_is_kept_where_no_backward_pass_comes():
+    x = values(2, 3)
+    kept = []
+    for need in (True, False):
+        rig = build_layer('type: "Scale"', [x], in_place=True)
+        rig.layer.need_backward = need
+        rig.forward()
+        kept.append(rig.layer.kept.data.any())
+    assert kept == [True, False]
