@@ -52,25 +52,26 @@ def affine(x: Array, centre: Array, scale: Array, shift: Array, y: Array) -> Non
 
 
 @kernel
-def _blend(a: Array, p: float, b: Array, q: float, r: float, y: Array) -> None:
+def _blend(a: Array, p: float, b: Array, centre: float, q: float, r: float, y: Array) -> None:
     for i in range(a.size):
-        y[i] = p * a[i] + q * b[i] + r
+        y[i] = p * a[i] + q * (b[i] - centre) + r
 
 
 @parallel_kernel
-def blend(a: Array, p: Array, b: Array, q: Array, r: Array, y: Array) -> None:
-    """y[n, c, i] = p[c] a[n, c, i] + q[c] b[n, c, i] + r[c].
+def blend(a: Array, p: Array, b: Array, centre: Array, q: Array, r: Array, y: Array) -> None:
+    """y[n, c, i] = p[c] a[n, c, i] + q[c] (b[n, c, i] - centre[c]) + r[c].
 
-    a, b, y: (N, C, inner); y may be a or b. p, q, r: (C,), of the type of a.
+    a, b, y: (N, C, inner); y may be a or b. p, centre, q, r: (C,), of the type of a.
     """
     N, C, inner = a.shape
     for task in prange(_task_count(N, C, inner)):
         if inner == 1:
             for c in range(C):
-                y[task, c, 0] = p[c] * a[task, c, 0] + q[c] * b[task, c, 0] + r[c]
+                y[task, c, 0] = p[c] * a[task, c, 0] + q[c] * (b[task, c, 0] - centre[c]) + r[c]
         else:
             n, c, start, stop = _block(task, C, inner)
-            _blend(a[n, c, start:stop], p[c], b[n, c, start:stop], q[c], r[c], y[n, c, start:stop])
+            part_a, part_b, part_y = a[n, c, start:stop], b[n, c, start:stop], y[n, c, start:stop]
+            _blend(part_a, p[c], part_b, centre[c], q[c], r[c], part_y)
 
 
 # reassoc: lets the sums run in vector lanes; the order that this leaves does not depend on threads.

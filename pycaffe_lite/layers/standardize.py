@@ -29,12 +29,17 @@ class Standardizer:
 
     def forward(self, x: Array, mean: Moments, scale: Moments, y: Array, *, keep: bool) -> None:
         """Compute y; y may be x: then `keep` keeps a copy of x, which `backward` needs."""
-        self._x, self._mean, self._scale = x, mean.astype(x.dtype), scale.astype(x.dtype)
+        T = x.dtype
+        self._x, self._mean, self._scale = x, mean.astype(T), scale.astype(T)
+        # What the type cannot hold of a mean far from 0 counts where the values are close together.
+        with np.errstate(invalid="ignore"):  # of infinite means and scales: NaN
+            self._rest = mean - self._mean
+            shift = (-self._rest * scale).astype(T)
         if keep:
             self._copy.reshape(x.shape)
             self._x = self._copy.data
             np.copyto(self._x, x)
-        channels.affine(x, self._mean, self._scale, np.zeros_like(self._mean), y)
+        channels.affine(x, self._mean, self._scale, shift, y)
 
     def backward_fixed(self, dy: Array, dx: Array) -> None:
         """Compute dx = dy scale, where mean and scale do not depend on x. dx may be dy."""
@@ -49,13 +54,13 @@ class Standardizer:
 
     def backward(self, dy: Array, dx: Array) -> None:
         """Compute dx = (dy - mean(dy) - mean(dy y) y) scale, where both depend on x. dx may be dy."""
-        mean, scale = self._mean.astype(np.float64), self._scale.astype(np.float64)
+        scale = self._scale.astype(np.float64)
         mean_dy, mean_dy_x = self._means(dy, self._x)
-        mean_dy_y = (mean_dy_x - mean * mean_dy) * scale
+        mean_dy_y = (mean_dy_x - (self._mean + self._rest) * mean_dy) * scale
         of_x = -mean_dy_y * scale**2  # y = (x - mean) scale put in
-        shift = -mean_dy * scale - of_x * mean
+        shift = -mean_dy * scale - of_x * self._rest
         T = dy.dtype
-        channels.blend(dy, self._scale, self._x, of_x.astype(T), shift.astype(T), dx)
+        channels.blend(dy, self._scale, self._x, self._mean, of_x.astype(T), shift.astype(T), dx)
 
     @staticmethod
     def _means(a: Array, b: Array) -> tuple[Moments, Moments]:

@@ -32,9 +32,9 @@ def test_affine_and_blend(shape, dtype, in_place):
     y = a.copy() if in_place else np.empty_like(a)
     channels.affine(y if in_place else a, p, q, r, y)
     assert np.allclose(y, right, rtol=BOUND[dtype], atol=20 * BOUND[dtype])
-    right = per_channel(p) * a + per_channel(q) * b + per_channel(r)
+    right = per_channel(p) * a + per_channel(q) * (b - per_channel(r)) + per_channel(p)
     y = a.copy() if in_place else np.empty_like(a)
-    channels.blend(y if in_place else a, p, b, q, r, y)
+    channels.blend(y if in_place else a, p, b, r, q, p, y)
     assert np.allclose(y, right, rtol=BOUND[dtype], atol=20 * BOUND[dtype])
 
 
@@ -87,7 +87,7 @@ def test_the_source_runs_as_python_too(shape):
     part = values(3, np.float64, 2)
     for kernel, arguments in (
         (channels.affine, (a, part, part, part)),
-        (channels.blend, (a, part, b, part, part)),
+        (channels.blend, (a, part, b, part, part, part)),
     ):
         plain, compiled = np.empty(shape), np.empty(shape)
         kernel(*arguments, compiled)

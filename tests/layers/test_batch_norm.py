@@ -113,10 +113,13 @@ def test_what_later_layers_write_into_the_top_changes_no_gradient():
 
 def test_a_mean_far_from_zero_costs_no_precision():
     x = 1000 + np.random.default_rng(0).normal(size=(16, 2, 100, 70)).astype(np.float32)
-    rig = build_layer('type: "BatchNorm"', [x])
-    right = of_batch()([x.astype(np.float64)], None)[0]
-    assert abs(rig.forward()[0] - right).max() < 2e-4  # a float32 step at 1000 is 6e-5
+    rig, wide = (build_layer('type: "BatchNorm"', [x], dtype=dtype) for dtype in (np.float32, np.float64))
+    y = wide.forward()[0]
+    assert abs(rig.forward()[0] - y).max() < 2e-6  # a float32 step at 1000 is 6e-5
     assert np.allclose(rig.layer.blobs[1].data, x.var((0, 2, 3), ddof=1, dtype=np.float64), rtol=1e-6)
+    dy = np.random.default_rng(1).normal(size=x.shape).astype(np.float32) + y
+    (dx,), (right,) = (r.backward([dy])[0] for r in (rig, wide))
+    assert abs(dx - right).max() < 1e-6 * abs(right).max()
 
 
 def test_blobs_stay_out_of_learning():
