@@ -28,7 +28,7 @@ class HingeLossLayer(BatchLossLayer[caffe_pb2.HingeLossParameter]):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self.labels = LabelReader(self, None)
+        self.labels = LabelReader(self, None, can_ignore=False)
         self.squared = self.param.norm == caffe_pb2.HingeLossParameter.L2
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -21,15 +21,17 @@ class LabelReader:
     Args:
         layer: whom errors name.
         ignore_label: the label of what does not count; None: everything counts.
+        can_ignore: whether the layer's type heeds an ignore_label; errors then mention it.
 
     Attributes:
         counted: how many of the labels last read are not ignored.
     """
 
-    def __init__(self, layer: Layer[Any], ignore_label: int | None) -> None:
+    def __init__(self, layer: Layer[Any], ignore_label: int | None, *, can_ignore: bool = True) -> None:
         # Weakly: in a cycle, the memory of a net that is dropped would stay until the next collection.
         self._layer = weakref.proxy(layer)
         self._ignore_label = ignore_label
+        self._hint = " (ignore_label leaves a label out)" if can_ignore else ""
         self._labels: Labels = np.empty(0, np.int32)
         self.counted = 0
 
@@ -47,7 +49,7 @@ class LabelReader:
         if bad >= 0:
             position = tuple(int(i) for i in np.unravel_index(bad, blob.shape))
             raise self._layer.error(
-                f"label {values[bad]:g} at {position} is none of the {classes} classes 0 to {classes - 1} "
-                "(ignore_label leaves a label out)"
+                f"label {values[bad]:g} at {position} is none of the {classes} classes 0 to {classes - 1}"
+                f"{self._hint}"
             )
         return self._labels

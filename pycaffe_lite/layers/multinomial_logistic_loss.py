@@ -31,7 +31,7 @@ class MultinomialLogisticLossLayer(BatchLossLayer[Any]):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self.labels = LabelReader(self, None)
+        self.labels = LabelReader(self, None, can_ignore=False)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
