@@ -2,9 +2,9 @@
 
 The folder that PYCAFFE_LITE_SHARED names holds the nets (`wild/OWNER__REPO/PATH`) and what Caffe 1.0 makes of
 each (`golden/wild_shapes.json.gz`): `status`, and where it builds, the shape of every blob and learnable
-blob for TRAIN and TEST. There, as here, each top of a data layer is an Input layer of its own, named after the
-layer and the top's index: the first (2, 3, side, side), with the side of crop_size, else of new_height, else 224;
-the second (2,).
+blob for TRAIN and TEST. There, as here, each top of a data layer is an Input layer of its own, named after
+the layer and the top's index: the first (2, 3, side, side), with the side of crop_size, else of new_height,
+else 224; the second (2,).
 
     python tests/wild_nets.py                 what becomes of each net, and how many fail for which reason
     python tests/wild_nets.py --run [--limit MB] [NAME ...]
@@ -91,12 +91,16 @@ def build(net, phase, *, backward=False):
     for layer in document.message.layer:
         message.layer.extend(inputs_for(layer) if layer.type in DATA_LAYERS else [layer])
     message.state.phase = caffe_pb2.Phase.Value(phase)
-    with mock.patch.object(fillers, "fill"):
+    with mock.patch.object(fillers, "fill", no_fill):
         built = Net.from_document(Document(message, document.path))
         if backward and not has_loss(built):
             message.force_backward = True
             built = Net.from_document(Document(message, document.path))
     return built
+
+
+def no_fill(blob, filler):
+    """Takes the place of `fillers.fill`; a Mock would keep the blobs that it is called with."""
 
 
 def has_loss(net):
