@@ -4,10 +4,26 @@ import inspect
 import pycaffe_lite
 
 # What pycaffe programs take from `import caffe`, as far as it is there.
-PYCAFFE = """
-    TRAIN TEST Net Layer SGDSolver NesterovSolver AdaGradSolver RMSPropSolver AdaDeltaSolver AdamSolver
-    get_solver layer_type_list init_log log set_mode_cpu set_mode_gpu set_device set_random_seed
-""".split()
+PYCAFFE = [
+    "TRAIN",
+    "TEST",
+    "Net",
+    "Layer",
+    "SGDSolver",
+    "NesterovSolver",
+    "AdaGradSolver",
+    "RMSPropSolver",
+    "AdaDeltaSolver",
+    "AdamSolver",
+    "get_solver",
+    "layer_type_list",
+    "init_log",
+    "log",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_device",
+    "set_random_seed",
+]
 
 
 def test_all_names_the_public_members():

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pycaffe_lite import glog
 from pycaffe_lite.cli.output import FOR_FILES_ONLY
 from pycaffe_lite.errors import PycaffeError
 
@@ -51,7 +52,8 @@ class CaffeCommand(click.Command):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(_INTERRUPTED)
-        log.error("%s", message, extra=FOR_FILES_ONLY)
+        if glog.LOGGER.handlers:
+            log.error("%s", message, extra=FOR_FILES_ONLY)
         raise click.ClickException(message)
 
 

@@ -8,9 +8,7 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
 
-def load_net(
-    model: str, phase: caffe_pb2.Phase, level: int, stage: str, weights: str | None, strict: bool
-) -> Net:
+def load_net(model: str, phase: int, level: int, stage: str, weights: str | None, strict: bool) -> Net:
     """A net as the options of a command say; see `Net`.
 
     Raises:

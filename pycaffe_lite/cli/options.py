@@ -78,7 +78,7 @@ def split_names(text: str) -> list[str]:
 def one_of(option: str | None, argument: str | None, name: str) -> str:
     """The file named by the option or by the argument, which must be one of them."""
     if option and argument:
-        raise click.UsageError(f"Two {name} files are given, '{option}' and '{argument}': give one.")
+        raise click.UsageError(f"Two {name} files are given, '{argument}' and '{option}': give one.")
     if not (option or argument):
         raise click.UsageError(f"Missing the {name}'s prototxt: give it as the argument or as --{name}.")
     return option or argument or ""

@@ -1,0 +1,73 @@
+"""`pycaffe-lite time`: Caffe's lines in the log, a table on stdout."""
+
+import re
+
+import pytest
+
+NUMBER = r"[-+.e\d]+"
+
+
+def test_caffes_lines(folder, run):
+    result = run("time", "-model", "net.prototxt", "-iterations", 2)
+    assert result.code == 0
+    begin = result.messages.index("Network initialization done.") + 1
+    lines = [re.sub(rf"{NUMBER} ms\.", "# ms.", line) for line in result.messages[begin:]]
+    assert re.fullmatch(f"Initial loss: {NUMBER}", lines[1])
+    del lines[1]
+    layers = [
+        line
+        for name in ("data", "ip", "loss")
+        for line in (f"{name:>10}\tforward: # ms.", f"{name:>10}\tbackward: # ms.")
+    ]
+    assert [line for line in lines if not line.startswith("Restarting")] == [
+        "Performing Forward",
+        "Performing Backward",
+        "*** Benchmark begins ***",
+        "Testing for 2 iterations.",
+        "Iteration: 1 forward-backward time: # ms.",
+        "Iteration: 2 forward-backward time: # ms.",
+        "Average time per layer: ",
+        *layers,
+        "Average Forward pass: # ms.",
+        "Average Backward pass: # ms.",
+        "Average Forward-Backward: # ms.",
+        "Total Time: # ms.",
+        "*** Benchmark ends ***",
+    ]
+
+
+def test_table(folder, run):
+    result = run("time", "net.prototxt", "-iterations", 1, level=2)
+    assert (result.code, result.err) == (0, [])
+    lines = [line.split() for line in result.out if line.strip()]
+    assert lines[0] == ["Milliseconds,", "mean", "of", "1", "iterations"]
+    assert lines[1] == ["layer", "type", "top", "forward", "backward", "both", "share"]
+    assert [line[:3] for line in lines[3:6]] == [
+        ["data", "Data", "4×1×6×6"],
+        ["ip", "InnerProduct", "4×4"],
+        ["loss", "SoftmaxWithLoss", lines[5][2]],
+    ]
+    assert lines[6][0] == "all"
+    forward, backward, both = (float(word) for word in lines[6][1:4])
+    assert forward + backward == pytest.approx(both, abs=0.0011)
+    assert sum(float(line[-4]) for line in lines[3:6]) == pytest.approx(forward, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("flags", "accuracy"), [([], False), (["-phase", "TRAIN"], False), (["-phase=TEST"], True)]
+)
+def test_phase(folder, run, flags, accuracy):
+    result = run("time", "net.prototxt", "-iterations", 1, *flags)
+    assert result.code == 0
+    assert ("Creating Layer accuracy" in result.messages) == accuracy
+
+
+def test_weights_are_optional(folder, run):
+    def initial_loss(*flags):
+        messages = run("time", "net.prototxt", "-iterations=1", *flags).messages
+        return next(message for message in messages if message.startswith("Initial loss: "))
+
+    run("train", "solver.prototxt")
+    trained = initial_loss("-weights", "small_iter_4.caffemodel")
+    assert initial_loss("--weights=small_iter_4.caffemodel") == trained
+    assert initial_loss("-weights=") != trained

@@ -1,0 +1,192 @@
+"""`pycaffe-lite train`: what its flags do to the solver, and what it writes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pycaffe_lite.io import caffemodel
+
+LEVELS = """
+layer {
+  name: "extra" type: "InnerProduct" bottom: "data" top: "extra" include { phase: TRAIN RULE }
+  inner_product_param { num_output: 1 }
+}
+"""
+
+
+def weights_of(path):
+    return [blob.data for layer in caffemodel.read(path).layers for blob in layer.blobs]
+
+
+def layer_names(path):
+    return [layer.name for layer in caffemodel.read(path).layers]
+
+
+def same(one, two):
+    return all(np.array_equal(a, b) for a, b in zip(weights_of(one), weights_of(two), strict=True))
+
+
+def test_results_and_log(folder, run):
+    result = run("train", "solver.prototxt")
+    assert result.code == 0
+    scores = [message.strip() for message in result.messages if "Test net output" in message][-2:]
+    assert [score.partition(": ")[2] for score in scores] == result.out
+    assert result.messages[0] == "Use CPU."
+    assert result.messages[-1] == "Optimization Done."
+
+
+def test_results_of_an_earlier_test_are_not_the_end_s(folder, edit, run):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 3")
+    assert run("train", "solver.prototxt").out == []
+
+
+def test_resuming_goes_on(folder, edit, run):
+    edit("solver.prototxt", "display", "snapshot: 2 display")
+    run("train", "solver.prototxt")
+    Path("small_iter_4.caffemodel").rename("unbroken.caffemodel")
+    result = run("train", "solver.prototxt", "-snapshot", "small_iter_2.solverstate")
+    assert result.code == 0
+    assert "Resuming from small_iter_2.solverstate" in result.messages
+    assert same("small_iter_4.caffemodel", "unbroken.caffemodel")
+
+
+def test_resuming_from_the_latest(folder, edit, run):
+    edit("solver.prototxt", "display", "snapshot: 2 display")
+    run("train", "solver.prototxt")
+    Path("small_iter_4.caffemodel").write_bytes(b"")
+    result = run("train", "solver.prototxt", "--snapshot", "latest")
+    assert result.code == 0
+    assert "Resuming from small_iter_2.solverstate" in result.messages
+    assert (
+        "Passing over snapshot 'small_iter_4.solverstate': 'small_iter_4.caffemodel' is empty"
+        in result.messages
+    )
+
+
+def test_resuming_drops_the_solvers_weights(folder, edit, run):
+    run("train", "solver.prototxt")
+    edit("solver.prototxt", "display", 'weights: "none.caffemodel" display', "max_iter: 4", "max_iter: 6")
+    result = run("train", "solver.prototxt", "-snapshot", "small_iter_4.solverstate")
+    assert result.code == 0
+
+
+def test_fine_tuning_replaces_the_solvers_weights(folder, edit, run):
+    run("train", "solver.prototxt")
+    Path("small_iter_4.caffemodel").rename("a.caffemodel")
+    edit("solver.prototxt", "display", 'weights: "none.caffemodel" display', "max_iter: 4", "max_iter: 0")
+    result = run("train", "solver.prototxt", "-weights", "a.caffemodel")
+    assert result.code == 0
+    assert [message for message in result.messages if "Finetuning" in message] == [
+        "Finetuning from a.caffemodel",
+        "Finetuning from a.caffemodel",  # the test net
+    ]
+    assert same("a.caffemodel", "small_iter_0.caffemodel")
+
+
+def test_several_weights_are_loaded_in_turn(folder, edit, run):
+    run("train", "solver.prototxt")
+    Path("small_iter_4.caffemodel").rename("a.caffemodel")
+    edit("solver.prototxt", "random_seed: 1", "random_seed: 2")
+    run("train", "solver.prototxt")
+    Path("small_iter_4.caffemodel").rename("b.caffemodel")
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    run("train", "solver.prototxt", "-weights", "a.caffemodel,b.caffemodel")
+    assert same("b.caffemodel", "small_iter_0.caffemodel")
+    assert not same("a.caffemodel", "small_iter_0.caffemodel")
+
+
+@pytest.mark.parametrize(
+    ("rule", "flags", "kept"),
+    [
+        ("min_level: 2", [], False),
+        ("min_level: 2", ["-level", "2"], True),
+        ("max_level: -1", ["-level=-1"], True),
+        ('stage: "more"', [], False),
+        ('stage: "more"', ["-stage", "more"], True),
+        ('stage: "more" stage: "most"', ["-stage", "more, most"], True),
+        ('stage: ""', [], True),  # as in Caffe, an empty flag is one empty stage
+        ('not_stage: ""', [], False),
+    ],
+)
+def test_level_and_stages(folder, edit, run, rule, flags, kept):
+    Path("net.prototxt").write_text(Path("net.prototxt").read_text() + LEVELS.replace("RULE", rule))
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    assert run("train", "solver.prototxt", *flags).code == 0
+    assert ("extra" in layer_names("small_iter_0.caffemodel")) == kept
+
+
+def test_level_overrules_the_nets_own(folder, edit, run):
+    net = Path("net.prototxt").read_text() + LEVELS.replace("RULE", "min_level: 2")
+    Path("net.prototxt").write_text("state { level: 2 }" + net)
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    assert run("train", "solver.prototxt").code == 0
+    assert "extra" not in layer_names("small_iter_0.caffemodel")
+
+
+def test_log_file(folder, edit, run):
+    first = run("train", "solver.prototxt", "--log_file", "a.log")
+    assert Path("a.log").read_text().splitlines() == first.err
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 6")
+    second = run("train", "solver.prototxt", "--log_file", "a.log", "-snapshot", "latest")
+    assert Path("a.log").read_text().splitlines() == first.err + second.err
+    third = run("train", "solver.prototxt", "--log_file", "a.log")
+    assert Path("a.log").read_text().splitlines() == third.err
+
+
+def test_log_file_says_why_the_run_ended(folder, run):
+    result = run("train", "none.prototxt", "--log_file", "a.log")
+    assert result.messages == ["Use CPU."]
+    assert result.err[1:] == ["Error: no such file: 'none.prototxt'"]
+    last = Path("a.log").read_text().splitlines()[-1]
+    assert last[0] == "E"
+    assert last.endswith("] no such file: 'none.prototxt'")
+
+
+def test_log_file_holds_what_a_quiet_stderr_does_not(folder, run):
+    result = run("train", "solver.prototxt", "--log_file", "a.log", level=2)
+    assert result.err == []
+    assert "Optimization Done." in Path("a.log").read_text()
+
+
+def test_on_nan(folder, edit, run):
+    edit("solver.prototxt", "0.0001", "1e38", "max_iter: 4", "max_iter: 3")
+    stopped = run("train", "solver.prototxt", level=1)
+    warned = run("train", "solver.prototxt", "--on-nan", "warn", level=1)
+    ignored = run("train", "solver.prototxt", "--on_nan=ignore", level=1)
+    assert (stopped.code, warned.code, ignored.code) == (1, 0, 0)
+    assert [f"Error: solver.prototxt: {message}" for message in warned.messages] == stopped.err
+    assert ignored.err == []
+
+
+def test_gpu_mode_of_the_solver(folder, edit, run):
+    edit("solver.prototxt", "display", "solver_mode: GPU display")
+    result = run("train", "solver.prototxt")
+    assert result.code == 0
+    assert "There is no GPU support: solver_mode GPU runs on the CPU" in result.messages
+
+
+def test_the_number_of_threads_changes_nothing(folder, run):
+    run("train", "solver.prototxt", "--threads", 1)
+    Path("small_iter_4.caffemodel").rename("one.caffemodel")
+    run("train", "solver.prototxt", "--threads", 3)
+    assert same("one.caffemodel", "small_iter_4.caffemodel")
+
+
+def test_files_are_found_from_elsewhere(folder, run, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert run("train", folder / "solver.prototxt").code == 0
+    assert Path("small_iter_4.caffemodel").exists()
+
+
+def test_strict(folder, edit, fails, run):
+    edit("solver.prototxt", "display", "momentum_of_a_fork: 1 display")
+    result = run("train", "solver.prototxt", level=1)
+    assert (result.code, result.messages) == (
+        0,
+        ["solver.prototxt:7: unknown field 'momentum_of_a_fork' in SolverParameter has no effect"],
+    )
+    assert fails("train", "--strict", "solver.prototxt") == (
+        "Error: solver.prototxt:7:1: unknown field 'momentum_of_a_fork' in SolverParameter — "
+        '"momentum_of_a_fork: 1 display: 2"'
+    )
