@@ -1,8 +1,8 @@
 """Public nets, as published: the shapes that Caffe 1.0 gives them, and a pass of the smaller ones.
 
 Shapes alone take no memory: a blob's comes into being when it is touched, and `wild_nets.build` leaves out
-the fillers, on whose values no shape depends. So the largest net, of 12 GB, is among them. Nets of up to 1 GB are
-run by `python tests/wild_nets.py --run`, the smaller ones here too.
+the fillers, on whose values no shape depends. So the largest net, of 12 GB, is among them. Nets of up to 1 GB
+are run by `python tests/wild_nets.py --run`, the smaller ones here too.
 """
 
 import numpy as np
