@@ -20,8 +20,9 @@ from pycaffe_lite.kernels._simd import take_task, target, transpose_exact, vecto
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
 
-POSITIONS = 400  # per task
-CHANNELS = 192  # output channels per task: their sums, 300 KB, stay in the L2 cache
+SUMS = 76800  # results per task: 300 KB, in the L2 cache
+CHANNELS = 192  # output channels per task
+FEW_LINES = 512  # output channels per task of a 1x1 kernel: few positions then, but no lines are staged twice
 LEAST_DEPTH = 96  # below it, turning the result round costs too much
 
 
@@ -71,13 +72,17 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     """Cut the product into tasks of about equal size, at least two per thread if it is large."""
     area, plane, rows, per_group = g.kernel_h * g.kernel_w, g.P * g.Q, g.M // g.group, g.C // g.group
     filled, panel = -(-rows // lanes) * lanes, 2 * lanes
-    images = max(1, min(g.N, POSITIONS // plane))
+    height = min(filled, CHANNELS if area > 1 else FEW_LINES)
+    positions = SUMS // height
+    images = max(1, min(g.N, positions // plane))
     images = -(-g.N // -(-g.N // images))
-    lines = g.P if images > 1 else -(-g.P // -(-plane // POSITIONS))
+    lines = g.P if images > 1 else -(-g.P // -(-plane // positions))
     columns = -(-g.N // images) * -(-g.P // lines)
-    blocks = max(-(-rows // CHANNELS), -(-2 * threads // (g.group * columns)))
+    blocks = max(-(-rows // height), -(-2 * threads // (g.group * columns)))
     height = -(-rows // (blocks * panel)) * panel
-    channels = per_group if per_group * area <= DEPTH else max(1, DEPTH // area)
+    # A tap of a 1x1 kernel touches cache lines that no other tap does: a shorter piece leaves room for them.
+    depth = DEPTH if area > 1 else DEPTH // 2
+    channels = per_group if per_group * area <= depth else max(1, depth // area)
     staged = staged_lines(g, lines)
     workspace = images * lines * g.Q * (height + lanes) + lanes
     if not g.bare:

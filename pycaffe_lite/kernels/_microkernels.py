@@ -11,6 +11,7 @@ ONE_VECTOR, TWO_VECTORS, FOUR_HALVES = range(3)  # the columns of an outer tile
 SHAPES = 3
 MOST_SITES = 4  # runs of columns in an outer tile
 DOT_COLUMNS = 4
+LINE_VECTORS = 4
 
 INT64_POINTER = INT64.as_pointer()
 FLAG = ir.IntType(1)
@@ -240,4 +241,61 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
     builder.position_at_end(done)
     for t in tile:
         w.store(new[t], c_at[t])
+    builder.ret_void()
+
+
+def line_arguments(dtype: Any) -> list[Any]:
+    """sites, count, depth, a, b, taps, c, start, activate, slope."""
+    scalar = llvm_float(dtype)
+    pointer = scalar.as_pointer()
+    return [INT64_POINTER, INT64, INT64, pointer, pointer, INT64_POINTER, pointer, scalar, FLAG, scalar]
+
+
+def write_line(module: Any, name: str, dtype: Any) -> None:
+    """Add the function of `line_tile`: LINE_VECTORS vectors at a time, each summed over all taps."""
+    function, builder = _new_function(module, name, line_arguments(dtype))
+    sites, count, depth, a, b, taps, c, start, activate, slope = function.args
+    w = _writer(builder, dtype)
+    entry = builder.basic_block
+    group, loop, end = (builder.append_basic_block(name) for name in ("group", "k", "end"))
+    builder.branch(group)
+
+    builder.position_at_end(group)
+    first = builder.phi(INT64)
+    b_at, c_at, lanes = [], [], []
+    for v in range(LINE_VECTORS):
+        site = builder.gep(sites, [builder.mul(builder.add(first, INT64(v)), INT64(3))])
+        places = [builder.load(builder.gep(site, [INT64(i)])) for i in range(3)]
+        b_at.append(w.at(b, places[0]))
+        c_at.append(w.at(c, places[1]))
+        lanes.append(places[2])
+    starts = w.splat(start)
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    k = builder.phi(INT64)
+    sums = [builder.phi(w.vector) for _ in range(LINE_VECTORS)]
+    factor, tap = w.splat(builder.load(w.at(a, k))), builder.load(builder.gep(taps, [k]))
+    new = [w.multiply_add(factor, w.load(w.at(b_at[v], tap)), sums[v]) for v in range(LINE_VECTORS)]
+    following = builder.add(k, INT64(1))
+    join_phi(k, (INT64(0), group), (following, loop))
+    for v in range(LINE_VECTORS):
+        join_phi(sums[v], (starts, group), (new[v], loop))
+    builder.cbranch(builder.icmp_signed("<", following, depth), loop, end)
+
+    builder.position_at_end(end)
+    slopes = w.splat(slope)
+    for v in range(LINE_VECTORS):
+        kept = builder.or_(builder.fcmp_ordered(">", new[v], w.zero()), w.splat_flag(builder.not_(activate)))
+        value = builder.select(kept, new[v], builder.fmul(slopes, new[v]))
+        with builder.if_else(builder.icmp_signed("==", lanes[v], INT64(w.lanes))) as (whole, part):
+            with whole:
+                w.store(value, c_at[v])
+            with part:
+                w.store_first(value, c_at[v], w.first_lanes(lanes[v]))
+    next_first = builder.add(first, INT64(LINE_VECTORS))
+    done = builder.append_basic_block("done")
+    join_phi(first, (INT64(0), entry), (next_first, builder.basic_block))
+    builder.cbranch(builder.icmp_signed("<", next_first, count), group, done)
+    builder.position_at_end(done)
     builder.ret_void()

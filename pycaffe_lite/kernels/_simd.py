@@ -166,6 +166,12 @@ class VectorWriter:
         first = self.builder.insert_element(undefined, scalar, INT32(0))
         return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
 
+    def splat_flag(self, flag: Any) -> Any:
+        """One truth value in all lanes."""
+        undefined = ir.Constant(ir.VectorType(flag.type, self.lanes), ir.Undefined)
+        first = self.builder.insert_element(undefined, flag, INT32(0))
+        return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
+
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """Write a * b + c."""
         if not target().fma:
@@ -205,6 +211,10 @@ class VectorWriter:
             high = self._shuffle(sums, sums, list(range(lanes, 2 * lanes)))
             sums = self.builder.fadd(low, high)
         return sums
+
+    def every_second(self, a: Any, b: Any) -> Any:
+        """The lanes 0, 2, 4, .. of two vectors, one after the other."""
+        return self._shuffle(a, b, list(range(0, 2 * self.lanes, 2)))
 
     def transpose(self, rows: list[Any]) -> list[Any]:
         """The columns of a square of `lanes` rows: out[i] lane j is rows[j] lane i.
@@ -254,6 +264,28 @@ def vector_lanes(_context: Any, array: Any) -> Any:
         return INT64(target().lanes(item_bytes(array.dtype)))
 
     return types.intp(array), codegen
+
+
+@intrinsic
+def copy_every_second(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to + i] = source[at + 2 i] for i < count; reads and writes whole vectors, as `copy_run`."""
+    n = types.intp
+    signature = types.void(source, n, out, n, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, source.dtype, target().lanes(item_bytes(source.dtype)))
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[2], args[2], args[3])
+
+        def copy(i: Any) -> None:
+            low = writer.at(read, builder.mul(i, INT64(2)))
+            pair = writer.load(low), writer.load(writer.at(low, writer.lanes))
+            writer.store(writer.every_second(*pair), writer.at(write, i))
+
+        writer.each_vector(args[4], copy)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @intrinsic

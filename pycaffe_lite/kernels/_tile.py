@@ -1,4 +1,4 @@
-"""The two micro-kernels: a tile of a matrix product, kept in vector registers for the whole inner loop.
+"""The micro-kernels: a tile of a matrix product, kept in vector registers for the whole inner loop.
 
 A matrix product does M·N·K multiplications on M·K + K·N numbers, so it can run at the speed of the
 multipliers if every number that is loaded is used many times. The innermost loop keeps a small tile of the
@@ -15,6 +15,10 @@ outer tile (C = A B, vectors along the columns of C)
 pick tile (C = A B, vectors along the columns of C)
 
     As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed.
+
+line tile (one row of an outer product)
+
+    For depthwise convolutions: a channel's few weights times shifted lines, four vectors at a time.
 
 dot tile (C = A Bᵀ, vectors along k)
 
@@ -46,32 +50,36 @@ from pycaffe_lite.kernels._jit import Array, kernel
 from pycaffe_lite.kernels._microkernels import (
     DOT_COLUMNS,
     FOUR_HALVES,
+    LINE_VECTORS,
     MOST_SITES,
     ONE_VECTOR,
     SHAPES,
     TWO_VECTORS,
     dot_arguments,
     dot_rows,
+    line_arguments,
     outer_arguments,
     outer_rows,
     pick_arguments,
     pick_rows,
     write_dot,
+    write_line,
     write_outer,
     write_pick,
 )
 from pycaffe_lite.kernels._simd import INT64, compiled_module, data_pointer
 
 __all__ = [
-    "DOT_COLUMNS", "FOUR_HALVES", "MOST_SITES", "ONE_VECTOR", "TWO_VECTORS",
-    "dot_tile", "max_dot_rows", "max_outer_rows", "max_pick_rows", "outer_tile", "pick_tile",
+    "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "TWO_VECTORS",
+    "dot_tile", "line_tile", "max_dot_rows", "max_outer_rows", "max_pick_rows", "outer_tile", "pick_tile",
     "tile_count", "tile_table",
 ]  # fmt: skip
 
 # Places in the table, of tiles of up to 12 rows.
 FIRST_PICK = 13 * SHAPES
 FIRST_DOT = FIRST_PICK + 13 * 2
-TABLE_SIZE = FIRST_DOT + 6 * 2
+LINE = FIRST_DOT + 6 * 2
+TABLE_SIZE = LINE + 1
 
 _engines: dict[str, Any] = {}  # they own the code that the tables point to
 
@@ -81,7 +89,7 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
     """Addresses of the tiles' functions for one type, as the tiles below want them."""
     numba_type = from_dtype(dtype)
     rows = range(1, outer_rows() + 1)
-    functions: dict[str, tuple[int, Callable[..., None], tuple[int, int]]] = {}
+    functions: dict[str, tuple[int, Callable[..., None], tuple[int, ...]]] = {"line": (LINE, write_line, ())}
     for size in itertools.product(rows, range(SHAPES)):
         functions["outer_{}_{}".format(*size)] = (size[0] * SHAPES + size[1], write_outer, size)
     for size in itertools.product(range(1, pick_rows() + 1), (1, 2)):
@@ -185,6 +193,35 @@ def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, r
         table = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
         call = [args[2], pointer(3), pointer(5), pointer(7), pointer(9), pointer(11), *args[13:]]
         _call(builder, table, args[1], pick_arguments(a.dtype), call)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def line_tile(_context: Any, tiles: Any, sites: Any, count: Any, depth: Any, a: Any, ao: Any, b: Any, bo: Any,
+              taps: Any, c: Any, co: Any, start: Any, activate: Any, slope: Any) -> Any:  # fmt: skip
+    """C[s l] = act(start + sum over k < depth of a[ao + k] B[k, s l]) for s < count.
+
+    Three numbers per run s, sites[s]: it starts at b[bo + sites[s, 0]] and c[co + sites[s, 1]] and has
+    sites[s, 2] numbers, up to a vector; with l the place in it, B[k, s l] = b[bo + sites[s, 0] + taps[k] + l]
+    and C[s l] = c[co + sites[s, 1] + l]. b is read in whole vectors. Runs are taken LINE_VECTORS at a time:
+    sites has rows up to a multiple of that, which may repeat others. act and slope as for `outer_tile`;
+    tiles: `tile_table`.
+    """
+    n = types.intp
+    signature = types.void(
+        tiles, sites, n, n, a, n, b, n, taps, c, n, a.dtype, types.boolean, a.dtype
+    )  # fmt: skip
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(position: int, offset: Any) -> Any:
+            return data_pointer(context, builder, signature.args[position], args[position], offset)
+
+        zero = INT64(0)
+        call = [pointer(1, zero), *args[2:4], pointer(4, args[5]), pointer(6, args[7]), pointer(8, zero)]
+        call += [pointer(9, args[10]), *args[11:]]
+        _call(builder, pointer(0, zero), INT64(LINE), line_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen

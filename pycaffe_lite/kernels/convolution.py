@@ -118,6 +118,8 @@ def _is_convolution(g: Geometry, half: int) -> bool:
     pad_w = g.dilation_w * (g.kernel_w - 1) - g.pad_w
     if not (g.stride_h == g.stride_w == 1 and pad_h >= 0 and pad_w >= 0):
         return False
+    if g.group > 1 and g.M == g.group == g.C:
+        return True
     scattered = g.P * -(-g.Q // half) * half
     return g.H * g.W * (100 if g.W % half == 0 else 106) <= scattered * 106
 

@@ -1,0 +1,99 @@
+"""Depthwise convolution: every output channel reads one input channel, so there is no product to block.
+
+It is bound by memory; each line of results is summed over the taps in registers, from lines staged with their
+padding (`_image`).
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
+from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
+from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
+from pycaffe_lite.kernels._tile import LINE_VECTORS, line_tile, tile_table
+from pycaffe_lite.kernels._weights import Weights
+
+STAGED = 6144  # numbers staged at a time: 24 KB, in the L1 cache
+
+
+class Plan(NamedTuple):
+    """How lines are staged, and the tables that go with it."""
+
+    sizes: Array  # Geometry, never bare: staged lines may be read in whole vectors
+    lines: int  # lines of results at a time
+    taps: Array
+    sites: Array  # (runs of vectors in `lines` lines, 3), see `line_tile`
+    weights: Array  # where the taps of each output channel are, (M, taps)
+    workspace: int  # numbers per worker
+
+
+def suits(g: Geometry) -> bool:
+    """Whether a convolution is depthwise."""
+    return g.group > 1 and g.group == g.C
+
+
+@lru_cache(maxsize=1024)
+def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
+    """Stage as many lines at a time as stay in the L1 cache."""
+    if g.bare:
+        reach = (g.kernel_w - 1) * g.dilation_w
+        g = g._replace(bare=0, run=g.Q + reach, line=g.Q + reach)
+    fitting = (STAGED // g.line - staged_lines(g, 1)) // g.stride_h + 1
+    lines = -(-g.P // -(-g.P // max(1, min(g.P, fitting))))
+    step, per_line = g.stride_h * g.line, range(0, g.Q, lanes)
+    runs = [(p * step + q, p * g.Q + q, min(lanes, g.Q - q)) for p in range(lines) for q in per_line]
+    runs += runs[-1:] * (LINE_VECTORS - 1)
+    area, rows = g.kernel_h * g.kernel_w, g.M // g.group
+    places = [
+        weights.at + m // rows * weights.group_stride + m % rows * weights.row_stride + t * weights.tap_stride
+        for m in range(g.M)
+        for t in range(area)
+    ]
+    workspace = staged_lines(g, lines) * g.line + 2 * lanes
+    return Plan(np.array(g), lines, taps(g, 1, 0), np.array(runs), np.array(places), workspace)
+
+
+def depthwise_product(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+) -> None:
+    """Compute `_convolution_forward.product` of a depthwise convolution, without accumulating."""
+    cut = plan(g, weights, target().lanes(y.itemsize))
+    packed = a.reshape(-1)[cut.weights]
+    if scale.size > 0:
+        packed *= np.repeat(scale, g.kernel_h * g.kernel_w)
+    workers = min(get_num_threads(), g.N * g.C)
+    _forward(
+        worker_memory(y.dtype, workers, cut.workspace), tile_table(x.dtype), x.reshape(-1), packed, start,
+        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.lines, cut.taps, cut.sites, np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@worker_kernel
+def _forward(
+    tiles: Array, x: Array, a: Array, start: Array, slope: float, y: Array, sizes: Array, lines: int,
+    taps: Array, sites: Array, counter: Array, memory: Array,
+) -> None:  # fmt: skip
+    """y[n, m; p, q] = act(start[m] + sum over taps t of a[m, t] col[c, t; n, p, q]), c = m * C / M.
+
+    Sums in the arrays' type. A task is one input channel of one image.
+    """
+    g, lanes = geometry_of(sizes), vector_lanes(x)
+    area, rows, per_line = g.kernel_h * g.kernel_w, g.M // g.group, (g.Q + lanes - 1) // lanes
+    staged = (lines - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
+    task = take_task(counter)
+    while task < g.N * g.C:
+        n, c = task // g.C, task % g.C
+        for at in range(0, g.P, lines):
+            p0 = min(
+                at, g.P - lines
+            )  # always as many lines as `sites` lists: the last ones may be done twice
+            stage(x, g, n, n + 1, c, c + 1, p0 * g.stride_h, staged, memory)
+            for m in range(c * rows, (c + 1) * rows):
+                line_tile(
+                    tiles, sites, lines * per_line, area, a, m * area, memory, 0, taps,
+                    y, ((n * g.M + m) * g.P + p0) * g.Q, start[m], slope != 1, slope,
+                )  # fmt: skip
+        task = take_task(counter)
