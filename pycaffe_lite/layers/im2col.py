@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels.im2col import Axes, col2im, im2col
 from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.layers.spatial import spatial_window
 from pycaffe_lite.proto import caffe_pb2
@@ -27,14 +28,15 @@ class Im2colLayer(Layer[caffe_pb2.ConvolutionParameter]):
     after it.
     Top: y, (N, C kernel_h kernel_w, P, Q), P and Q as for Convolution. Of convolution_param only the window
     and `axis` count.
-    Raises LayerError for a bottom without spatial axes, sizes given in a wrong number or way, and a window
-    that yields no output.
+    Raises LayerError for a bottom without spatial axes, sizes given in a wrong number or way, a window that
+    yields no output, and in place.
     Source: BVLC/caffe src/caffe/layers/im2col_layer.cpp
     """
 
     exact_bottoms = exact_tops = 1
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
+        refuse_in_place(self, bottom, top)
         shape = bottom[0].shape
         self.axis = bottom[0].canonical_axis(self.param.axis)
         self.spatial = len(shape) - self.axis - 1

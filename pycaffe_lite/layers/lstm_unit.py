@@ -8,6 +8,7 @@ from typing import Any
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import lstm
 from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.registry import register_layer
 
 
@@ -22,7 +23,7 @@ class LSTMUnitLayer(Layer[Any]):
 
     Bottom: c_prev, (1, N, D); x, (1, N, 4 D); cont, (1, N), 0 where a sequence begins, else 1.
     Top: c and h, (1, N, D).
-    Raises LayerError for bottoms of other shapes, and where cont is to have a gradient.
+    Raises LayerError for bottoms of other shapes, in place, and where cont is to have a gradient.
     Paper: Hochreiter, Schmidhuber, "Long Short-Term Memory", 1997.
     Source: BVLC/caffe src/caffe/layers/lstm_unit_layer.cpp
     """
@@ -35,6 +36,7 @@ class LSTMUnitLayer(Layer[Any]):
         return bottom_index != 2
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
+        refuse_in_place(self, bottom, top)
         self.acts = Blob(dtype=self.dtype)  # i, f, o and g
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -12,6 +12,7 @@ from pycaffe_lite import fillers
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import inner_product
 from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
     Bottom: x, (T, N, ...); cont, (T, N), 0 where a sequence begins, else 1; optionally x_static, (N, ...),
     which every step gets; with `expose_hidden` the first state, (1, N, D) for each of `states`.
     Top: the outputs, (T, N, D), D = num_output; with `expose_hidden` the last state, likewise.
-    Raises LayerError for bottoms of other shapes, for another T than at setup, and where cont is to have a
-    gradient.
+    Raises LayerError for bottoms of other shapes, for another T than at setup, in place, and where cont is to
+    have a gradient.
     Source: BVLC/caffe src/caffe/layers/recurrent_layer.cpp
     """
 
@@ -64,6 +65,7 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
+        refuse_in_place(self, bottom, top)
         if p.num_output < 1:
             raise self.error(f"needs num_output of at least 1, got {p.num_output}")
         self.D = p.num_output

@@ -58,3 +58,10 @@ def test_what_is_refused():
     with pytest.raises(LayerError) as error:
         rig.forward([values(1, 2, 3)])
     assert str(error.value) == "layer 'i' (Im2col): needs 4 axes, got bottom shape (1, 2, 3)"
+    with pytest.raises(LayerError) as error:
+        build_layer(
+            'type: "Im2col" convolution_param { kernel_size: 2 }', [values(1, 2, 3, 3)], in_place=True
+        )
+    assert str(error.value) == (
+        "layer 'layer' (Im2col): does not work in place: give its top a name of its own"
+    )

@@ -71,6 +71,14 @@ def test_what_does_not_fit():
         assert error_of(*shapes) == said.format(*shapes)
 
 
+def test_does_not_work_in_place():
+    with pytest.raises(LayerError) as error:
+        build_layer('type: "LSTMUnit"', [values(1, 2, 3), values(1, 2, 12), np.ones((1, 2))], in_place=True)
+    assert str(error.value) == (
+        "layer 'layer' (LSTMUnit): does not work in place: give its top a name of its own"
+    )
+
+
 def test_no_gradient_for_sequence_indicators():
     rig = build_layer('type: "LSTMUnit"', [values(1, 2, 3), values(1, 2, 12), np.ones((1, 2))])
     rig.forward()

@@ -231,6 +231,15 @@ def test_what_does_not_fit(type):
 
 
 @BOTH
+def test_does_not_work_in_place(type):
+    with pytest.raises(LayerError) as error:
+        build_layer(prototxt(type), [values(2, 3, 3), np.ones((2, 3))], in_place=True)
+    assert str(error.value) == (
+        f"layer 'layer' ({type}): does not work in place: give its top a name of its own"
+    )
+
+
+@BOTH
 def test_sizes_that_change_after_setup(type):
     rig = build_layer(prototxt(type), [values(3, 2, 4), np.ones((3, 2))])
     for shape, said in (
