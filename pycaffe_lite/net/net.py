@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import text_format
 
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.errors import ArgumentError, LayerError, NetError
@@ -25,7 +24,7 @@ from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.prototxt import Document, read_net
+from pycaffe_lite.proto.prototxt import Document, read_net, text_of
 
 log = logging.getLogger(__name__)
 
@@ -468,4 +467,4 @@ def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> st
     for layer, _ in layers:
         shown.layer.add().CopyFrom(layer)
         shown.layer[-1].ClearField("blobs")
-    return str(text_format.MessageToString(shown)).rstrip("\n")
+    return text_of(shown)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from pycaffe_lite.errors import FileLookupError, PrototxtError
@@ -22,7 +24,7 @@ from pycaffe_lite.proto.text_fields import fields_of
 from pycaffe_lite.proto.text_parser import FieldPath, Remark, TextParser, UnknownField
 from pycaffe_lite.proto.text_tokens import Source
 
-__all__ = ["Document", "FieldPath", "UnknownField", "parse", "read_net", "read_solver"]
+__all__ = ["Document", "FieldPath", "UnknownField", "parse", "read_net", "read_solver", "text_of"]
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,12 @@ def parse(text: str, message_class: type[M], *, name: str = "<text>", strict: bo
     parser.parse()
     _say(parser.remarks, source)
     return _document(message, parser, None)
+
+
+def text_of(message: Message) -> str:
+    """A message as text that the readers read: as Caffe's log shows it, whole numbers without a fraction."""
+    text = text_format.MessageToString(message)
+    return re.sub(r"(?m)^( *\w+: -?\d+)\.0$", r"\1", text).removesuffix("\n")
 
 
 def _read(path: StrPath) -> str:

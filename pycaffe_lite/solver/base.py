@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import text_format
 
 from pycaffe_lite import random
 from pycaffe_lite.blob import Array
@@ -21,7 +20,7 @@ from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.evaluate import Score, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.prototxt import Document, read_solver
+from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
 from pycaffe_lite.solver import continuation, divergence, lr_policy, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
 from pycaffe_lite.solver.loss_window import LossWindow
@@ -104,7 +103,7 @@ class Solver:
         self._warned_of_nan = False
         self._before_tests: continuation.Continuation | None = None
         if log.isEnabledFor(logging.INFO):
-            log.info("Initializing solver from parameters: \n%s", text_format.MessageToString(self.param))
+            log.info("Initializing solver from parameters: \n%s", text_of(self.param))
         self.check_settings()
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
