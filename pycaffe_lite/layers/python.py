@@ -150,11 +150,14 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
                 # Not found is the module itself, or something that it imports?
                 if folder is None or error.name not in (name, name.partition(".")[0]):
                     raise
-            sys.path.append(str(folder))
+            # Absolute: Python remembers what is in a folder by its name, and "." may be another one by now.
+            place = str(folder.absolute())
+            sys.path.append(place)
+            importlib.invalidate_caches()
             try:
                 return importlib.import_module(name)
             finally:
-                sys.path.remove(str(folder))
+                sys.path.remove(place)
         except Exception as error:
             tried = f" from sys.path or {folder}" if folder is not None else " from sys.path"
             raise self.error(f"cannot import module '{name}'{tried}: {_one_line(error)}") from error
