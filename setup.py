@@ -18,6 +18,7 @@ def compile_schema() -> None:
         "protoc",
         f"--proto_path={SCHEMA.parent}",
         f"--descriptor_set_out={TARGET / 'caffe.desc'}",
+        "--include_source_info",  # the comments, which `pycaffe-lite layers` shows
         f"--pyi_out={TARGET}",
         SCHEMA.name,
     ]

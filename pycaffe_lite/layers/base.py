@@ -62,6 +62,8 @@ class Layer(Generic[P]):
     min_tops: ClassVar[int | None] = None
     max_tops: ClassVar[int | None] = None
     equal_bottoms_tops: ClassVar[bool] = False
+    # Fields of LayerParameter with parameters that the type reads besides its own: `loss_param`.
+    also_reads: ClassVar[tuple[str, ...]] = ()
     # A loss layer has default weight 1, and gets a top of its own where the prototxt names none.
     is_loss: ClassVar[bool] = False
     auto_tops: ClassVar[bool] = False

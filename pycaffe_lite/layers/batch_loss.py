@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-
 from pycaffe_lite.layers.base import Blobs, P
 from pycaffe_lite.layers.loss import LossLayer
-
-log = logging.getLogger(__name__)
 
 
 class BatchLossLayer(LossLayer[P]):
     """A loss that is a sum over the records of the batch, divided by their number N.
 
-    `loss_param` has no effect on these types, in Caffe either: the log says so where one is given.
+    `loss_param` has no effect on these types, in Caffe either.
     Raises LayerError for a batch without records, and for bottoms of more than 4 axes.
     """
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        super().setup(bottom, top)
-        if self.layer_param.HasField("loss_param"):
-            log.warning("layer '%s' (%s): loss_param has no effect on this type", self.name, self.type)
+    also_reads = ()
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)

@@ -44,6 +44,7 @@ class DataLayer(Layer[caffe_pb2.DataParameter]):
     exact_bottoms = 0
     min_tops = 1
     max_tops = 2
+    also_reads = ("transform_param",)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         N = self.param.batch_size

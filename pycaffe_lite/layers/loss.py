@@ -29,6 +29,7 @@ class LossLayer(Layer[P]):
 
     exact_bottoms: ClassVar[int | None] = 2
     exact_tops: ClassVar[int | None] = 1
+    also_reads: ClassVar[tuple[str, ...]] = ("loss_param",)
     auto_tops = True
     is_loss = True
     # Where loss_param does not say it.

@@ -34,6 +34,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
 
     exact_bottoms = 0
     exact_tops = 2
+    also_reads = ("transform_param",)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param

@@ -7,7 +7,7 @@ from pycaffe_lite.layers.base import Blobs, Layer, P
 
 
 class NeuronLayer(Layer[P]):
-    """y[i] = f(x[i]): one bottom, one top of its shape, which may be the same blob.
+    """y[i] = f(x[i]): one bottom, one top of its shape; in most types it may be the same blob.
 
     Source: BVLC/caffe src/caffe/layers/neuron_layer.cpp
     """

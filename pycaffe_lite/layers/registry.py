@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from pycaffe_lite.errors import LayerError
 from pycaffe_lite.layers.base import Layer, LayerContext
 from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
 
 L = TypeVar("L", bound=type[Layer[Any]])
 
@@ -53,6 +56,8 @@ def layer_types() -> dict[str, LayerType]:
 def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -> Layer[Any]:
     """Makes the layer that `layer_param` describes; nothing is set up yet.
 
+    Parameters of another type have no effect, as in Caffe; the log says so.
+
     Raises:
         LayerError: no such type; the message lists those that there are.
     """
@@ -62,5 +67,10 @@ def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -
             f"{context.where}layer '{layer_param.name}': unknown layer type '{layer_param.type}' "
             f"(known types: {', '.join(layer_type_list())})"
         )
+    for field, _ in layer_param.ListFields():
+        known = field.name in (entry.param, *entry.layer_class.also_reads)
+        if field.name.endswith("_param") and not known:
+            where = f"layer '{layer_param.name}' ({layer_param.type})"
+            log.warning("%s: %s has no effect on this type", where, field.name)
     param = getattr(layer_param, entry.param) if entry.param else None
     return entry.layer_class(layer_param, param, context)

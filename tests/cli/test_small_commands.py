@@ -1,4 +1,4 @@
-"""The commands device-query, layers, dataset and plot."""
+"""The commands device-query, dataset and plot."""
 
 import gzip
 import struct
@@ -8,7 +8,6 @@ import lmdb
 import numba
 import pytest
 
-from pycaffe_lite import layer_type_list
 from pycaffe_lite.cli import device_query
 from pycaffe_lite.proto import caffe_pb2
 
@@ -47,10 +46,6 @@ def test_device_query_of_a_gpu(run):
 def test_vector_unit(run, monkeypatch, features, unit):
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
     assert device_query._vector_unit() == unit
-
-
-def test_layers(run):
-    assert run("layers") == (0, layer_type_list(), [])
 
 
 def write_idx(folder, name, magic, shape, values):

@@ -1,0 +1,86 @@
+"""`pycaffe-lite layers`."""
+
+import pytest
+
+from pycaffe_lite import layer_type_list
+
+RELU = """\
+ReLU
+
+Rectified linear unit: y = max(0, x) + s min(0, x), s = negative_slope; dx = dy for x > 0, else s dy.
+
+Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
+Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
+
+From NeuronLayer, on which it is built:
+
+y[i] = f(x[i]): one bottom, one top of its shape; in most types it may be the same blob.
+
+Number of bottoms: 1. Number of tops: 1.
+
+relu_param:
+  negative_slope: float = 0             Slope for x below 0.
+  engine: DEFAULT|CAFFE|CUDNN = DEFAULT
+                                        DEFAULT lets the program choose; there is one engine here, on the CPU.
+"""
+
+
+def test_list(run):
+    result = run("layers")
+    assert result.code == 0
+    assert [line.split()[0] for line in result.out] == layer_type_list()
+    assert (
+        "AbsVal                   Absolute value: y = |x|; dx = dy sign(x), with sign(0) = 0." in result.out
+    )
+    assert all(len(line.split()) > 3 for line in result.out)
+
+
+def test_one_type(run):
+    assert run("layers", "ReLU") == (0, RELU.splitlines(), [])
+
+
+@pytest.mark.parametrize("name", layer_type_list())
+def test_every_type_says_what_it_takes(run, name):
+    result = run("layers", name)
+    assert result.code == 0
+    assert any("Top:" in line or name in ("Silence", "Python") for line in result.out)
+    assert any(line.startswith("Number of bottoms: ") for line in result.out)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "Convolution",
+            "  group: unsigned int = 1               Number of groups that the channels fall into,",
+        ),
+        (
+            "Convolution",
+            "  pad: unsigned int, ...                Zeros added on both sides; none where absent.",
+        ),
+        ("Convolution", "Number of bottoms: 1 or more. Number of tops: the same."),
+        ("Convolution", "FillerParameter:"),
+        ("Convolution", '  type: string = "constant"             One of constant, uniform, gaussian,'),
+        ("SoftmaxWithLoss", "loss_param:"),
+        ("SoftmaxWithLoss", "Number of bottoms: 2. Number of tops: 1 to 2."),
+        ("Data", "transform_param:"),
+        ("Clip", "  min: float  The lowest value that passes. Required."),
+        ("Eltwise", "  stable_prod_grad: bool = true"),
+        ("BatchNorm", "  moving_average_fraction: float = 0.999"),
+        ("Silence", "Number of bottoms: 1 or more. Number of tops: 0."),
+        ("Python", "Number of bottoms: any. Number of tops: any."),
+    ],
+)
+def test_lines(run, name, line):
+    assert any(shown.startswith(line) for shown in run("layers", name).out)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("relu", "Error: No such layer type 'relu'. Did you mean 'ReLU'?"),
+        ("Permute", "Error: No such layer type 'Permute'. All are listed by: pycaffe-lite layers"),
+    ],
+)
+def test_an_unknown_type(misused, name, message):
+    assert misused("layers", name) == message
