@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import NetError
+from pycaffe_lite.kernels.memory import aligned_zeros
 
 Array = npt.NDArray[np.floating]
 
@@ -30,7 +31,7 @@ class _Memory:
     @property
     def array(self) -> Array:
         if self._array is None:
-            self._array = np.zeros(self.capacity, self.dtype)
+            self._array = aligned_zeros(self.capacity, self.dtype)
         return self._array
 
 

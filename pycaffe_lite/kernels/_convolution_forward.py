@@ -20,6 +20,7 @@ from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
+from pycaffe_lite.kernels.memory import aligned_empty
 
 
 class Blocks(NamedTuple):
@@ -141,7 +142,7 @@ def product(
         pixel_product(x, a, start, scale, slope, y, g, weights)
         return
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    packed = np.empty(a.size, a.dtype)
+    packed = aligned_empty(a.size, a.dtype)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
     pack_all(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
     _forward(

@@ -19,6 +19,7 @@ from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, transpose_exact, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
+from pycaffe_lite.kernels.memory import aligned_empty
 
 SUMS = 76800  # results per task: 300 KB, in the L2 cache
 CHANNELS = 192  # output channels per task
@@ -117,7 +118,7 @@ def pixel_product(
     """Compute `_convolution_forward.product`, without accumulating."""
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    packed = np.empty(cut.packed, a.dtype)
+    packed = aligned_empty(cut.packed, a.dtype)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
     pack_panels(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
     _forward(

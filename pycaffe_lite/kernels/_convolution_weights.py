@@ -24,6 +24,7 @@ from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_ker
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels.memory import aligned_empty
 
 DOT_CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
 DOT_HEIGHT = 64  # rows of dw per task: a chunk of dy, 320 KB, stays in the L2 cache
@@ -163,7 +164,7 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
             cut.rows_of_piece, counter,
         )  # fmt: skip
     else:
-        sums = np.empty(cut.sums, dw.dtype)
+        sums = aligned_empty(cut.sums, dw.dtype)
         _with_pick_tiles(memory, tile_table(x.dtype), *flat, sums, cut.sizes, cut.blocks, cut.taps, counter)
         _add_sums(memory, sums, dw.reshape(-1), cut.sizes, cut.blocks, counter[1:])
 

@@ -69,7 +69,7 @@ def geometry(N: int, C: int, H: int, W: int, M: int, P: int, Q: int, window: Win
     reach_w = (window.kernel_w - 1) * window.dilation_w
     inside = (P - 1) * window.stride_h + reach_h < H and Q + reach_w <= W
     bare = window.pad_h == window.pad_w == 0 and window.stride_w == 1 and inside
-    if bare and window.kernel_h == window.kernel_w == window.stride_h == 1 and (P, Q) == (H, W):
+    if bare and P * Q > 0 and window.kernel_h == window.kernel_w == window.stride_h == 1 and (P, Q) == (H, W):
         H, W = P, Q = _long_lines(P, Q)
     phases = min(window.stride_w, reach_w + 1)
     run = Q + reach_w // window.stride_w

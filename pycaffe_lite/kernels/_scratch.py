@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels.memory import ALIGNMENT, aligned_empty
 
-_ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 _kept = threading.local()
 
 
@@ -16,14 +16,11 @@ def scratch(dtype: Any, count: int) -> Array:
 
     It is the caller's until the next call for the same type in the same thread.
     """
-    held: dict[Any, Array] = _kept.__dict__
+    held: dict[str, Array] = _kept.__dict__
     key = np.dtype(dtype).char
     array = held.get(key)
     if array is None or array.size < count:
-        size = np.dtype(dtype).itemsize
-        raw = np.empty(count * size + _ALIGNMENT, np.uint8)
-        offset = -raw.ctypes.data % _ALIGNMENT
-        array = held[key] = raw[offset : offset + count * size].view(dtype)
+        array = held[key] = aligned_empty(count, dtype)
     return array[:count]
 
 
@@ -32,5 +29,5 @@ def worker_memory(dtype: Any, workers: int, count: int) -> Array:
 
     Rows start at cache lines, so that no two workers write to the same one.
     """
-    count = -(-count // _ALIGNMENT) * _ALIGNMENT
+    count = -(-count // ALIGNMENT) * ALIGNMENT
     return scratch(dtype, workers * count).reshape(workers, count)

@@ -1,0 +1,35 @@
+"""Arrays in the middle of NaNs: they find a kernel that goes beyond its arrays or trusts old memory."""
+
+import numpy as np
+
+from pycaffe_lite.kernels._scratch import scratch
+
+MARGIN = 64
+
+
+def guarded(values):
+    """A contiguous copy of values with NaNs before and after it; its start is not aligned to vectors."""
+    values = np.asarray(values)
+    room = np.full(values.size + 2 * MARGIN + 1, np.nan, values.dtype)
+    inner = room[MARGIN + 1 : MARGIN + 1 + values.size].reshape(values.shape)
+    inner[...] = values
+    return inner
+
+
+def guarded_nans(shape, dtype):
+    """Room for an output: NaNs, and NaNs around it."""
+    return guarded(np.full(shape, np.nan, dtype))
+
+
+def margins_untouched(array):
+    """Whether the NaNs round a guarded array are still there."""
+    room = array
+    while room.base is not None:
+        room = room.base
+    outside = np.concatenate([room[: MARGIN + 1], room[MARGIN + 1 + array.size :]])
+    return bool(np.isnan(outside).all())
+
+
+def spoil_scratch(dtype, count=1 << 20):
+    """Fill the working memory of the kernels with NaNs."""
+    scratch(dtype, count).fill(np.nan)

@@ -1,0 +1,116 @@
+"""Compiled kernels on disk: what names their folder, and what happens where it cannot be used."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pycaffe_lite.kernels import _cache
+
+COMPILE_ONE = """
+import logging, sys
+logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=sys.stdout)
+logging.getLogger("numba").setLevel(logging.WARNING)
+from pycaffe_lite.kernels._tile import tile_count
+print("tiles:", tile_count(50, 12))
+"""
+
+
+def run(folder, script=COMPILE_ONE, **variables):
+    """The lines that a process prints that has its compiled kernels in a folder."""
+    environment = {**os.environ, "PYCAFFE_LITE_CACHE_DIR": str(folder), **variables}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def announcement(folder):
+    return f"pycaffe_lite.kernels: compiling kernels for this machine; done once, kept in {folder}"
+
+
+def test_compiles_once_and_says_so(tmp_path):
+    assert run(tmp_path) == [announcement(tmp_path), "tiles: 5"]
+    assert run(tmp_path) == ["tiles: 5"]
+
+
+def test_other_cpu_has_its_own_code(tmp_path):
+    run(tmp_path)
+    generic = run(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert generic == [announcement(tmp_path), "tiles: 5"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_several_processes_at_once(tmp_path):
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(run, [tmp_path] * 3))
+    assert [lines[-1] for lines in results] == ["tiles: 5"] * 3
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert run(tmp_path) == ["tiles: 5"]
+
+
+def test_damaged_file_is_compiled_anew(tmp_path):
+    run(tmp_path)
+    (file,) = tmp_path.rglob("*.nbc")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    lines = run(tmp_path)
+    assert "compiled _tile.tile_count cannot be used" in lines[0]
+    assert lines[-1] == "tiles: 5"
+    assert file.read_bytes() == whole or run(tmp_path) == ["tiles: 5"]
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    lines = run(blocked)
+    assert lines[0] == announcement(blocked)
+    assert "compiled code is not kept" in lines[1]
+    assert lines[-1] == "tiles: 5"
+
+
+def test_functions_of_users_keep_numbas_cache(tmp_path):
+    (tmp_path / "mine.py").write_text("import numba\n@numba.njit(cache=True)\ndef f(x):\n    return x + 1\n")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + COMPILE_ONE + "\nimport mine; mine.f(1)"
+    run(tmp_path / "kernels", script)
+    assert list((tmp_path / "__pycache__").glob("mine.f-*.nbc"))
+    assert not list((tmp_path / "kernels").rglob("mine*"))
+
+
+def test_source_hash_follows_every_file(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "b.py").write_text("y = 1\n")
+    first = _cache.source_hash(tmp_path)
+    assert _cache.source_hash(tmp_path) == first
+    (tmp_path / "b.py").write_text("y = 2\n")
+    assert _cache.source_hash(tmp_path) != first
+
+
+def test_source_hash_of_an_unreadable_room(tmp_path):
+    assert _cache.source_hash(tmp_path) is None
+
+
+def test_build_hash_follows_sources_and_cpu():
+    target = ("x86_64-unknown-linux-gnu", "znver4", "+avx2")
+    first = _cache.build_hash("sources", target)
+    assert _cache.build_hash("sources", target) == first
+    assert _cache.build_hash("other", target) != first
+    assert _cache.build_hash("sources", (*target[:2], "")) != first
+
+
+@pytest.mark.parametrize(
+    ("variables", "root"),
+    [
+        ({"PYCAFFE_LITE_CACHE_DIR": "/chosen"}, "/chosen"),
+        ({"XDG_CACHE_HOME": "/cache"}, "/cache/pycaffe-lite"),
+        ({"HOME": "/home/me"}, "/home/me/.cache/pycaffe-lite"),
+    ],
+)
+def test_where_it_lies_on_linux(monkeypatch, variables, root):
+    for name in ("PYCAFFE_LITE_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(_cache.cache_root()) == root

@@ -1,0 +1,262 @@
+"""Convolution and its gradients against their definition.
+
+Shapes are drawn so that every way to compute them is taken, and every tile, piece, block and chunk is left
+with a remainder: lines that fill vectors, half vectors or neither; few and many channels; deep and shallow
+sums; groups, strides, paddings, dilations; depthwise.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from pycaffe_lite.kernels import convolution
+from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.convolution import End, Window
+from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
+
+
+def case(images, channels, height, width, outputs, kernel, pad=0, stride=1, dilation=1, group=1, seed=0):
+    """Channels and outputs are per group."""
+    pairs = (
+        value if isinstance(value, tuple) else (value, value) for value in (kernel, pad, stride, dilation)
+    )
+    window = Window(*(number for pair in pairs for number in pair), group)
+    return {
+        "x": (images, channels * group, height, width),
+        "w": (outputs * group, channels, window.kernel_h, window.kernel_w),
+        "window": window,
+        "seed": seed,
+    }
+
+
+def pairs_of(numbers):
+    return st.tuples(st.sampled_from(numbers), st.sampled_from(numbers))
+
+
+cases = st.builds(
+    case,
+    images=st.sampled_from([1, 2, 3, 9]),
+    channels=st.sampled_from([1, 2, 3, 5, 17, 40]),
+    height=st.integers(1, 20),
+    width=st.one_of(st.integers(1, 20), st.sampled_from([28, 33])),
+    outputs=st.sampled_from([1, 2, 5, 10, 13, 16, 31, 32, 48, 100]),
+    kernel=pairs_of([1, 2, 3, 3, 5]),
+    pad=pairs_of([0, 0, 1, 2]),
+    stride=pairs_of([1, 1, 2, 3]),
+    dilation=pairs_of([1, 1, 2]),
+    group=st.sampled_from([1, 1, 2, 3]),
+    seed=st.integers(0, 100),
+)
+depthwise_cases = st.builds(
+    case,
+    images=st.integers(1, 3),
+    channels=st.just(1),
+    height=st.integers(1, 40),
+    width=st.integers(1, 70),
+    outputs=st.integers(1, 2),
+    kernel=pairs_of([1, 2, 3, 5]),
+    pad=pairs_of([0, 1, 2]),
+    stride=pairs_of([1, 2, 3]),
+    dilation=pairs_of([1, 2]),
+    group=st.integers(2, 9),
+    seed=st.integers(0, 100),
+)
+TYPICAL = {
+    "lenet1": case(2, 1, 28, 28, 20, 5),
+    "lenet2": case(9, 20, 12, 12, 50, 5),
+    "cifar": case(3, 32, 16, 16, 32, 5, pad=2),
+    "odd lines": case(5, 40, 13, 13, 64, 3, pad=1, group=2),
+    "deep": case(1, 300, 7, 7, 48, 3, pad=1),
+    "long lines": case(1, 3, 40, 130, 17, 3, pad=1, stride=2),
+    "point": case(2, 200, 14, 14, 40, 1),
+    "point stride": case(2, 70, 15, 15, 33, 1, stride=2),
+    "point, large": case(1, 20, 40, 41, 32, 1),
+    "few positions": case(1, 16, 3, 3, 500, 3),
+    "stride 4": case(1, 3, 51, 51, 24, 11, stride=4),
+}
+DEPTHWISE = case(2, 1, 30, 30, 1, 3, pad=1, group=20)
+
+
+def outputs_of(case):
+    """The result's shape: of Caffe's formula, where windows that do not fit leave nothing."""
+    _, _, *image = case["x"]
+    window = case["window"]
+    sides = [
+        (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+        for size, kernel, pad, stride, dilation in zip(
+            image, window[:2], window[2:4], window[4:6], window[6:8], strict=True
+        )
+    ]
+    return (case["x"][0], case["w"][0], *sides)
+
+
+def columns(x, window, outputs):
+    """col[n, c, i, j, p, q] by its definition, in float64, and where in the image (h, w) each one lies."""
+    i, j = np.arange(window.kernel_h), np.arange(window.kernel_w)
+    p, q = np.arange(outputs[2]), np.arange(outputs[3])
+    h = p * window.stride_h - window.pad_h + i[:, None] * window.dilation_h
+    w = q * window.stride_w - window.pad_w + j[:, None] * window.dilation_w
+    h, w = h[:, None, :, None], w[None, :, None, :]
+    there = (h >= 0) & (h < x.shape[2]) & (w >= 0) & (w < x.shape[3])
+    h, w = (np.where(there, at, 0) for at in (h, w))
+    if x.size == 0:
+        return np.zeros((*x.shape[:2], *there.shape)), there, h, w
+    return np.where(there, x[:, :, h, w].astype(float), 0), there, h, w
+
+
+def grouped(array, axis, group):
+    """Axis split into (group, rest)."""
+    shape = array.shape
+    return array.reshape(*shape[:axis], group, shape[axis] // group, *shape[axis + 1 :]).astype(float)
+
+
+def definition(x, w, dy, window):
+    """y, dx and dw of the definition, each with the sum of the absolute values of its terms."""
+    col, there, h, v = columns(x, window, dy.shape)
+    G = window.group
+    col, wg, dyg = grouped(col, 1, G), grouped(w, 0, G), grouped(dy, 1, G)
+    results = []
+    for c, k, d in ((col, wg, dyg), (abs(col), abs(wg), abs(dyg))):
+        y = np.einsum("ngcijpq,gmcij->ngmpq", c, k, optimize=True).reshape(dy.shape)
+        dcol = np.einsum("gmcij,ngmpq->ngcijpq", k, d, optimize=True)
+        dcol = np.where(there, dcol.reshape(*x.shape[:2], *there.shape), 0)
+        dx = np.zeros(x.shape)
+        if x.size:
+            np.add.at(dx, (slice(None), slice(None), *np.broadcast_arrays(h, v)), dcol)
+        dw = np.einsum("ngmpq,ngcijpq->gmcij", d, c, optimize=True).reshape(w.shape)
+        results.append((y, dx, dw))
+    return zip(*results, strict=True)
+
+
+def arrays(case, dtype):
+    numbers = np.random.default_rng(case["seed"])
+    shapes = case["x"], case["w"], outputs_of(case), case["w"][:1]
+    return [numbers.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def assert_close(got, expected, bound):
+    assert np.all(abs(got - expected) <= 8 * np.finfo(got.dtype).eps * (bound + abs(expected)))
+    assert margins_untouched(got)
+
+
+def check(case, dtype):
+    x, w, dy, bias = arrays(case, dtype)
+    window = case["window"]
+    (y, y_bound), (dx, dx_bound), (dw, dw_bound) = definition(x, w, dy, window)
+    spoil_scratch(dtype)
+    out = guarded_nans(dy.shape, dtype)
+    convolution.forward(guarded(x), guarded(w), bias, out, window)
+    assert_close(out, y + bias[:, None, None], y_bound)
+    out = guarded_nans(x.shape, dtype)
+    convolution.backward_data(guarded(dy), guarded(w), out, window)
+    assert_close(out, dx, dx_bound)
+    out = guarded(w)
+    convolution.backward_weights(guarded(x), guarded(dy), out, window)
+    assert_close(out, w + dw, dw_bound)
+
+
+@settings(deadline=None, max_examples=150)
+@given(cases, st.sampled_from([np.float32, np.float64]))
+@example(case(2, 3, 0, 4, 5, 1, pad=1), np.float32)  # an image without pixels still has a border
+def test_equals_its_definition(case, dtype):
+    shape = outputs_of(case)
+    assume(min(shape) > 0 and np.prod(shape) * np.prod(case["w"][1:]) < 2e7)
+    check(case, dtype)
+
+
+@settings(deadline=None, max_examples=60)
+@given(depthwise_cases, st.sampled_from([np.float32, np.float64]))
+@example(DEPTHWISE, np.float32)
+def test_depthwise_equals_its_definition(case, dtype):
+    assume(min(outputs_of(case)) > 0)
+    check(case, dtype)
+
+
+@pytest.mark.parametrize("name", TYPICAL)
+def test_typical_layers_equal_their_definition(name):
+    check(TYPICAL[name], np.float32)
+
+
+@pytest.mark.parametrize("name", ["lenet2", "odd lines", "point", "depthwise"])
+@pytest.mark.parametrize("slope", [1.0, 0.0, 0.25])
+def test_end_scales_shifts_and_activates(name, slope):
+    case = TYPICAL.get(name, DEPTHWISE)
+    x, w, dy, bias = arrays(case, np.float32)
+    numbers = np.random.default_rng(1)
+    scale, shift = numbers.standard_normal((2, len(bias))).astype(np.float32)
+    plain, out = np.empty_like(dy), guarded_nans(dy.shape, np.float32)
+    convolution.forward(x, w, bias, plain, case["window"])
+    convolution.forward(x, w, bias, out, case["window"], End(scale, shift, slope))
+    expected = scale[:, None, None] * plain.astype(float) + shift[:, None, None]
+    expected = np.where(expected > 0, expected, slope * expected)
+    assert np.allclose(out, expected, rtol=1e-4, atol=1e-4)
+    convolution.forward(x, w, None, out, case["window"], End(np.ones_like(bias), bias, slope))
+    expected = np.where(plain > 0, plain, np.float32(slope) * plain)
+    assert np.array_equal(out, expected), "an end without a scale has the bits of the separate passes"
+
+
+@pytest.mark.parametrize("name", [*TYPICAL, "depthwise"])
+def test_same_bits_for_every_number_of_threads(name):
+    case = TYPICAL.get(name, DEPTHWISE)
+    x, w, dy, bias = arrays(case, np.float32)
+    bits = []
+    before = get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            set_num_threads(threads)
+            y, dx, dw, db = np.empty_like(dy), np.empty_like(x), np.zeros_like(w), np.zeros_like(bias)
+            convolution.forward(x, w, bias, y, case["window"])
+            convolution.backward_data(dy, w, dx, case["window"])
+            convolution.backward_weights(x, dy, dw, case["window"])
+            convolution.backward_bias(dy, db)
+            bits.append([array.tobytes() for array in (y, dx, dw, db)])
+    finally:
+        set_num_threads(before)
+    assert bits[0] == bits[1] == bits[2]
+
+
+def test_bias_gradient_adds_up_images_and_positions():
+    dy = np.random.default_rng(0).standard_normal((3, 5, 4, 7)).astype(np.float32)
+    db = np.ones(5, np.float32)
+    convolution.backward_bias(dy, db)
+    assert np.allclose(db, 1 + dy.astype(float).sum(axis=(0, 2, 3)), rtol=1e-5)
+    lines = np.ones((2, 5, 6), np.float32)  # any number of spatial axes
+    convolution.backward_bias(lines, db)
+    assert np.allclose(db, 13 + dy.astype(float).sum(axis=(0, 2, 3)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 5, 5), (2, 3, 0, 5), (2, 3, 5, 0)])
+def test_nothing_to_do(shape):
+    window = Window(1, 1)
+    x, y = np.ones(shape, np.float32), np.ones((shape[0], 4, *shape[2:]), np.float32)
+    w, dw, db = (np.ones(size, np.float32) for size in ((4, 3, 1, 1), (4, 3, 1, 1), (4,)))
+    convolution.forward(x, w, None, y, window)
+    convolution.backward_data(y, w, x, window)
+    convolution.backward_weights(x, y, dw, window)
+    convolution.backward_bias(y, db)
+    assert np.all(dw == 1)
+    assert np.all(db == 1)
+
+
+def test_gradient_of_an_image_that_nothing_reads_is_zero():
+    dx = np.full((2, 3, 4, 4), np.nan, np.float32)
+    convolution.backward_data(
+        np.ones((2, 5, 0, 2), np.float32), np.ones((5, 3, 9, 3), np.float32), dx, Window(9, 3)
+    )
+    assert np.all(dx == 0)
+
+
+@pytest.mark.parametrize(
+    ("w", "y", "message"),
+    [
+        ((4, 3, 3, 3), (1, 4, 3, 3), "weights (4, 3, 3, 3) do not fit an image (1, 2, 5, 5) and {}"),
+        ((4, 2, 3, 3), (2, 4, 3, 3), "result (2, 4, 3, 3) does not fit an image (1, 2, 5, 5) and weights {}"),
+    ],
+)
+def test_shapes_that_do_not_fit(w, y, message):
+    window, shapes = Window(3, 3), ((1, 2, 5, 5), w, y)
+    x, weights, result = (np.zeros(shape, np.float32) for shape in shapes)
+    with pytest.raises(ValueError, match="convolution") as caught:
+        convolution.forward(x, weights, None, result, window)
+    assert str(caught.value) == "convolution: " + message.format(window if message.startswith("w") else w)

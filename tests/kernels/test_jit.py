@@ -1,0 +1,73 @@
+"""The decorators: what they compile, how it is called, what is kept on disk."""
+
+import numpy as np
+import pytest
+from numba import prange
+
+from pycaffe_lite.kernels import _block, _jit
+from pycaffe_lite.kernels._cache import KernelCache
+from pycaffe_lite.kernels._jit import kernel, parallel_kernel, worker_kernel
+
+
+@kernel
+def halved(x):
+    """x / 2, or infinity."""
+    return x / 2
+
+
+@kernel(inline="always")  # the flag is what is tested
+def doubled(x):
+    """2 x."""
+    return 2 * x
+
+
+@parallel_kernel
+def scaled(x, factor, y):
+    """y[i] = factor * x[i] / 2."""
+    for i in prange(x.size):
+        y[i] = doubled(halved(x[i])) * factor / 2
+
+
+@worker_kernel
+def marked(marks, value, memory):
+    """Every worker leaves a mark of its own."""
+    marks[int(memory[0])] += value
+
+
+def test_kernels_call_each_other():
+    y = np.empty(1000, np.float32)
+    scaled(np.arange(1000, dtype=np.float32), np.float32(4), y)
+    assert np.array_equal(y, 2 * np.arange(1000))
+
+
+def test_python_function_stays_reachable():
+    y = np.empty(3)
+    scaled.py_func(np.ones(3), 4, y)
+    assert np.array_equal(y, [2, 2, 2])
+    assert halved.py_func(3) == 1.5
+    assert scaled.__name__ == "scaled"
+    assert scaled.__doc__ == "y[i] = factor * x[i] / 2."
+
+
+def test_division_by_zero_is_infinite():
+    @kernel
+    def quotient(a, b):
+        return a / b
+
+    assert quotient(1.0, 0.0) == np.inf
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_worker_for_every_row_of_memory(workers, dtype):
+    memory = np.arange(workers, dtype=dtype).reshape(workers, 1)
+    marks = np.zeros(workers, dtype)
+    marked(memory, marks, dtype(3))
+    marked(memory, marks, dtype(4))
+    assert np.array_equal(marks, np.full(workers, 7))
+
+
+def test_only_kernels_of_the_package_are_kept_on_disk():
+    assert isinstance(_block.row_length._cache, KernelCache)
+    assert isinstance(_jit._run_workers.dispatcher._cache, KernelCache)
+    assert not isinstance(halved._cache, KernelCache)
