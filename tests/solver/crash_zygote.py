@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from pycaffe_lite.solver import find_latest_snapshot, get_solver
@@ -41,6 +42,8 @@ def spawn(path, prefix):
         try:
             live(path, prefix, tell)
             status = 0
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(tell)

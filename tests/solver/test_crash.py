@@ -36,7 +36,7 @@ def test_killed_at_thirty_moments(tmp_path):
     get_solver(undisturbed / "solver.prototxt").solve()
     command = [sys.executable, str(ZYGOTE), str(disturbed / "solver.prototxt"), f"{disturbed}/s", "30", "1"]
     environment = {**os.environ, "PYCAFFE_LITE_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["status"], report["killed"]) == (0, 30)
