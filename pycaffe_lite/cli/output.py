@@ -23,9 +23,9 @@ from pycaffe_lite import glog
 
 log = logging.getLogger(__name__)
 
-# The terminal, for progress and notices: all that is written there goes through this one, so that a
-# progress bar stays below it.
-SCREEN = Console(stderr=True, highlight=False, soft_wrap=True)
+# The terminal, for progress and notices; used only where stderr is one. All that is written there goes
+# through it, so that a progress bar stays below.
+SCREEN = Console(stderr=True, force_interactive=True, highlight=False, soft_wrap=True)
 # Loggers whose INFO lines the screen shows too: they say what makes the user wait.
 NOTICES = {"pycaffe_lite.kernels", "pycaffe_lite.data.mnist"}
 # `extra` of a log record that the user gets in another way too.

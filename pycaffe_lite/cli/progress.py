@@ -57,7 +57,7 @@ class _View:
         self._speed = _Speed(_batch_size(solver) * solver.param.iter_size)
         self.progress = Progress(
             MofNCompleteColumn(),
-            BarColumn(bar_width=20 if SCREEN.width >= WIDE else 8),
+            BarColumn(bar_width=20 if SCREEN.width >= WIDE else 5),
             _State(self),
             TimeRemainingColumn(),
             TextColumn("left"),
@@ -79,20 +79,24 @@ class _View:
         if not self._speed.images_per_second:
             return "first iteration"
         loss, rate = self._solver.smoothed_loss, self._solver.rate
-        return f"loss {loss:.4g}  lr {rate:.4g}  {self._speed.images_per_second:.0f} images/s"
+        return f"loss {loss:.4g}  lr {rate:.3g}  {self._speed.images_per_second:.0f} images/s"
 
     def finish(self) -> None:
         """Draws the end of the run."""
         self._testing = ""
         self._finished = True
+        self._update()
+
+    def _update(self) -> None:
+        self._speed.note(self._solver.iter)
         self.progress.update(self._task, completed=self._solver.iter)
 
     def _on_iteration(self) -> None:
         if self._testing:
             self._testing = ""
             self._speed.pause()
-        if self._speed.note(self._solver.iter):
-            self.progress.update(self._task, completed=self._solver.iter)
+        if self._speed.is_due():
+            self._update()
 
     def _on_test_batch(self, index: int, done: int) -> None:
         self._testing = f"testing, batch {done} of {self._solver.param.test_iter[index]}"
@@ -128,18 +132,19 @@ class _Speed:
         self._images = images_per_iteration
         self._marks: deque[tuple[float, int]] = deque()
 
-    def note(self, iteration: int) -> bool:
-        """Takes in that an iteration begins; returns whether the bar should move."""
+    def is_due(self) -> bool:
+        """Whether it is time to note where the run is."""
+        return not self._marks or time.monotonic() - self._marks[-1][0] >= 1 / REFRESH_PER_SECOND
+
+    def note(self, iteration: int) -> None:
+        """Takes in that so many iterations are done."""
         now = time.monotonic()
-        if self._marks and now - self._marks[-1][0] < 1 / REFRESH_PER_SECOND:
-            return False
         self._marks.append((now, iteration))
         while len(self._marks) > 2 and now - self._marks[0][0] > SPEED_SECONDS:
             self._marks.popleft()
         since, first = self._marks[0]
         if iteration > first:
             self.images_per_second = (iteration - first) * self._images / (now - since)
-        return True
 
     def pause(self) -> None:
         """Leaves out the time since the last iteration: it was spent otherwise."""

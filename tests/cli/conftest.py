@@ -1,6 +1,7 @@
 """A folder with a small net and everything to train it, and the command run in it, in this process."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,15 @@ snapshot_prefix: "small"
 """
 
 
+def messages_of(lines):
+    """The messages of a log, without glog's prefix.
+
+    Without those of the reading threads too, which come at any moment.
+    """
+    messages = [line.partition("] ")[2] for line in lines if re.match(r"[IWEF]\d{4} ", line)]
+    return [message for message in messages if message != "Restarting data prefetching from start."]
+
+
 class Result(NamedTuple):
     """What a command left: its exit status and the lines that it wrote."""
 
@@ -51,8 +61,8 @@ class Result(NamedTuple):
 
     @property
     def messages(self):
-        """The log's messages, without glog's prefix."""
-        return [line.partition("] ")[2] for line in self.err if line[:5].rstrip("0123456789") in "IWEF"]
+        """The log's messages; see `messages_of`."""
+        return messages_of(self.err)
 
 
 def write_images(path, count=12, size=6, labels=4):
@@ -144,6 +154,12 @@ def misused(run):
         return line
 
     return run_misused
+
+
+@pytest.fixture
+def log_messages():
+    """log_messages(lines): the messages of a log; see `messages_of`."""
+    return messages_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pycaffe_lite import __version__
 from pycaffe_lite.cli import main
 from pycaffe_lite.cli import test as testing
 
-COMMANDS = ["train", "test", "time", "device-query", "layers", "dataset", "plot"]
+COMMANDS = list(main.commands)
 NO_SUCH_COMMAND = f"Error: No such command 'trian'. Commands: {', '.join(COMMANDS)}."
 MISSING_COMMAND = f"Error: Missing command. Commands: {', '.join(COMMANDS)}."
 

@@ -190,7 +190,7 @@ def start(folder, program, environment):
         process.wait()
 
 
-def test_a_process_that_gets_ctrl_c(start, edit):
+def test_a_process_that_gets_ctrl_c(start, edit, log_messages):
     edit("solver.prototxt", "max_iter: 4", "max_iter: 100000000", "test_iter: 2\ntest_interval: 2\n", "")
     edit("solver.prototxt", "display: 2", "display: 100000")
     process = start()
@@ -204,7 +204,7 @@ def test_a_process_that_gets_ctrl_c(start, edit):
     assert (process.returncode, out) == (0, "")
     assert len(iterations_saved()) == 2
     assert "Traceback" not in err
-    messages = [line.partition("] ")[2] for line in err.splitlines()]
+    messages = log_messages(err.splitlines())
     assert messages[-2:] == ["Optimization stopped early.", "Optimization Done."]
     last = iterations_saved()[-1]
     assert f"Snapshotting solver state to binary proto file small_iter_{last}.solverstate" in messages

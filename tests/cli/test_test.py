@@ -30,7 +30,7 @@ def test_means_of_the_batches(weights, run):
         f"Batch {i}, {name}" for i in range(3) for name in ("accuracy", "loss")
     ]
     accuracy, loss = f"{sum(accuracies) / 3:.4g}", f"{sum(losses) / 3:.4g}"
-    end = [message for message in result.messages[begin:] if message[:5] not in ("Batch", "Resta")]
+    end = [message for message in result.messages[begin:] if not message.startswith("Batch")]
     assert end[0].startswith(f"Loss: {loss}")
     assert end[1:] == result.out
     assert result.out[0].startswith(f"accuracy = {accuracy}")

@@ -124,14 +124,14 @@ def test_level_overrules_the_nets_own(folder, edit, run):
     assert "extra" not in layer_names("small_iter_0.caffemodel")
 
 
-def test_log_file(folder, edit, run):
+def test_log_file(folder, edit, run, log_messages):
     first = run("train", "solver.prototxt", "--log_file", "a.log")
-    assert Path("a.log").read_text().splitlines() == first.err
+    assert log_messages(Path("a.log").read_text().splitlines()) == first.messages
     edit("solver.prototxt", "max_iter: 4", "max_iter: 6")
     second = run("train", "solver.prototxt", "--log_file", "a.log", "-snapshot", "latest")
-    assert Path("a.log").read_text().splitlines() == first.err + second.err
+    assert log_messages(Path("a.log").read_text().splitlines()) == first.messages + second.messages
     third = run("train", "solver.prototxt", "--log_file", "a.log")
-    assert Path("a.log").read_text().splitlines() == third.err
+    assert log_messages(Path("a.log").read_text().splitlines()) == third.messages
 
 
 def test_log_file_says_why_the_run_ended(folder, run):
