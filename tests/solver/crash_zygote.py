@@ -1,11 +1,14 @@
 """Runs a training many times over and kills it: `python crash_zygote.py SOLVER PREFIX KILLS SEED`.
 
-The package is imported once; each life is a fork of this process, which itself never runs a kernel. A life
-resumes from the latest snapshot. Every other life is killed at a random moment, the others within a random
-few milliseconds of the beginning of a snapshot, which they tell through a pipe. Prints how many snapshots
-each life found and in how many cases a file was left half-written.
+The package is imported and its kernels are loaded once; each life is a fork of this process. (So Numba's
+threads must be those that survive a fork: NUMBA_THREADING_LAYER=workqueue.) A life resumes from the latest
+snapshot; where the training came to its end before it was killed often enough, it begins anew. Every other
+life is killed at a random moment, the others within a random few milliseconds of the beginning of a
+snapshot, which they tell through a pipe. Prints how many lives were killed and in how many cases a file was
+left half-written.
 """
 
+import gc
 import json
 import os
 import random
@@ -59,6 +62,8 @@ def wait_for(listen, wanted):
 
 
 def main(path, prefix, kills, seed):
+    get_solver(path).step(1)  # loads the kernels
+    gc.collect()  # a database that is open here could not be opened in a fork
     chance = random.Random(seed)
     killed = half_written = 0
     while killed < kills:
@@ -77,6 +82,9 @@ def main(path, prefix, kills, seed):
             killed += 1
         elif os.WEXITSTATUS(status):
             sys.exit("a life ended with an error")
+        else:
+            for file in Path(prefix).parent.glob(f"{Path(prefix).name}_iter_*"):
+                file.unlink()
         half_written += any(name.endswith(".tmp") for name in os.listdir(Path(prefix).parent))
     child, listen = spawn(path, prefix)
     _, status = os.waitpid(child, 0)

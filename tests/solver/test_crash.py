@@ -35,8 +35,8 @@ def test_killed_at_thirty_moments(tmp_path):
         write_files(folder, max_iter=end, snapshot=3)
     get_solver(undisturbed / "solver.prototxt").solve()
     command = [sys.executable, str(ZYGOTE), str(disturbed / "solver.prototxt"), f"{disturbed}/s", "30", "1"]
-    environment = {**os.environ, "PYCAFFE_LITE_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
+    environment = {**os.environ, "PYCAFFE_LITE_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["status"], report["killed"]) == (0, 30)
