@@ -121,6 +121,9 @@ class _Environment:
 # finalizer may run in the middle of anything, in the same thread too: hence the re-entrant lock.
 _environments: dict[_Identity, _Environment] = {}
 _lock = threading.RLock()
+# A process that is forked while another thread holds the lock would wait for it for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def _acquire(path: Path) -> _Environment:
