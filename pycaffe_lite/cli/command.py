@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import sys
 from typing import Any
 
 import click
@@ -39,6 +41,9 @@ class CaffeCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; what goes wrong becomes one line, Ctrl-C the exit status that shells expect."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Names in a prototxt may have letters that the user's encoding has not.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except PycaffeError as error:

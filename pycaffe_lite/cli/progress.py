@@ -52,6 +52,7 @@ class _View:
     def __init__(self, solver: Solver, requests: SignalRequests) -> None:
         self._solver = solver
         self._requests = requests
+        self._first = solver.iter
         self._testing = ""
         self._finished = False
         self._speed = _Speed(_batch_size(solver) * solver.param.iter_size)
@@ -76,10 +77,12 @@ class _View:
             return "stopping after this iteration, Ctrl-C: at once"
         if self._testing:
             return self._testing
-        if not self._speed.images_per_second:
-            return "first iteration"
-        loss, rate = self._solver.smoothed_loss, self._solver.rate
-        return f"loss {loss:.4g}  lr {rate:.3g}  {self._speed.images_per_second:.0f} images/s"
+        if self._solver.iter == self._first:
+            return "starting"
+        words = f"loss {self._solver.smoothed_loss:.4g}  lr {self._solver.rate:.3g}"
+        if self._speed.images_per_second:
+            words += f"  {self._speed.images_per_second:.0f} images/s"
+        return words
 
     def finish(self) -> None:
         """Draws the end of the run."""
@@ -92,7 +95,8 @@ class _View:
         self.progress.update(self._task, completed=self._solver.iter)
 
     def _on_iteration(self) -> None:
-        if self._testing:
+        # Tests are no training, and the first iteration compiles kernels.
+        if self._testing or self._solver.iter == self._first + 1:
             self._testing = ""
             self._speed.pause()
         if self._speed.is_due():

@@ -114,7 +114,7 @@ def _print_table(net: Net, timings: Timings, iterations: int) -> None:
         table.add_row(
             layer.name,
             layer.type,
-            "×".join(str(n) for n in net.blobs[net.top_names[layer.name][0]].shape),
+            _first_shape(net, layer.name),
             *(_number(ms / iterations) for ms in (ahead, back, ahead + back)),
             f"{(ahead + back) / (forward + backward):.0%}",
         )
@@ -122,6 +122,12 @@ def _print_table(net: Net, timings: Timings, iterations: int) -> None:
     if not console.is_terminal:
         console.width = 1000  # of a file; a table is as wide as it needs
     console.print(table)
+
+
+def _first_shape(net: Net, layer: str) -> str:
+    """The shape of a layer's first top, 64x3x28x28."""
+    tops = net.top_names[layer]
+    return "x".join(str(n) for n in net.blobs[tops[0]].shape) if tops else ""
 
 
 def _number(milliseconds: float) -> str:

@@ -151,7 +151,8 @@ def test_misuse(misused, arguments, line):
 # Versions of click punctuate these differently.
 @pytest.mark.parametrize("arguments", ["-s solver.prototxt", "train -s solver.prototxt"])
 def test_one_letter_options_are_refused(misused, arguments):
-    assert misused(*arguments.split()).replace(":", "").replace("'", "") == "Error No such option -s."
+    line = misused(*arguments.split())
+    assert line.replace(":", "").replace("'", "").rstrip(".") == "Error No such option -s"
 
 
 def test_a_slip_in_an_option_is_answered_by_what_is_meant(misused):

@@ -1,6 +1,8 @@
 """`pycaffe-lite time`: Caffe's lines in the log, a table on stdout."""
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -43,8 +45,8 @@ def test_table(folder, run):
     assert lines[0] == ["Milliseconds,", "mean", "of", "1", "iterations"]
     assert lines[1] == ["layer", "type", "top", "forward", "backward", "both", "share"]
     assert [line[:3] for line in lines[3:6]] == [
-        ["data", "Data", "4×1×6×6"],
-        ["ip", "InnerProduct", "4×4"],
+        ["data", "Data", "4x1x6x6"],
+        ["ip", "InnerProduct", "4x4"],
         ["loss", "SoftmaxWithLoss", lines[5][2]],
     ]
     assert lines[6][0] == "all"
@@ -71,3 +73,14 @@ def test_weights_are_optional(folder, run):
     trained = initial_loss("-weights", "small_iter_4.caffemodel")
     assert initial_loss("--weights=small_iter_4.caffemodel") == trained
     assert initial_loss("-weights=") != trained
+
+
+def test_table_of_layers_without_tops_and_letters_that_the_terminal_lacks(folder, program, environment):
+    text = Path("net.prototxt").read_text().replace('"ip"', '"网络"')
+    Path("net.prototxt").write_text(text + 'layer { name: "quiet" type: "Silence" bottom: "accuracy" }')
+    command = [*program, "time", "net.prototxt", "-phase", "TEST", "-iterations", "1"]
+    environment = {**environment, "PYTHONIOENCODING": "ascii", "GLOG_minloglevel": "2"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u7f51\\u7edc" in done.stdout
+    assert re.search(r"quiet\W+Silence\W+\d", done.stdout)
