@@ -5,7 +5,18 @@ from __future__ import annotations
 import click
 
 from pycaffe_lite import __version__
-from pycaffe_lite.cli import dataset, device_query, layers, plot, test, time, train
+from pycaffe_lite.cli import (
+    dataset,
+    device_query,
+    gradcheck,
+    layers,
+    plot,
+    test,
+    time,
+    train,
+    upgrade_net,
+    upgrade_solver,
+)
 from pycaffe_lite.cli.command import CaffeGroup
 
 
@@ -27,5 +38,16 @@ def main() -> None:
     """Runs Caffe's nets and solvers: prototxt, caffemodel and LMDB in, Caffe's numbers out."""
 
 
-for module in (train, test, time, device_query, layers, dataset, plot):
+for module in (
+    train,
+    test,
+    time,
+    device_query,
+    layers,
+    gradcheck,
+    dataset,
+    plot,
+    upgrade_net,
+    upgrade_solver,
+):
     main.add_command(module.command)

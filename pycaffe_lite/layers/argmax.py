@@ -30,6 +30,10 @@ class ArgMaxLayer(Layer[caffe_pb2.ArgMaxParameter]):
 
     exact_bottoms = exact_tops = 1
 
+    def allow_force_backward(self, bottom_index: int) -> bool:
+        """Never: there is no gradient."""
+        return False
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
 

@@ -20,6 +20,10 @@ class ThresholdLayer(NeuronLayer[caffe_pb2.ThresholdParameter]):
     Source: BVLC/caffe src/caffe/layers/threshold_layer.cpp
     """
 
+    def allow_force_backward(self, bottom_index: int) -> bool:
+        """Never: there is no gradient."""
+        return False
+
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         threshold.forward(bottom[0].data.ravel(), self.param.threshold, top[0].data.ravel())
 

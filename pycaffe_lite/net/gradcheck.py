@@ -16,7 +16,7 @@ Source: BVLC/caffe include/caffe/test/test_gradient_check_util.hpp
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
 
 STEP = 1e-5
@@ -331,6 +332,7 @@ def _check_element(
 def check_net(
     net: Net,
     *,
+    layers: Collection[str] | None = None,
     samples: int | None = 50,
     step: float = STEP,
     threshold: float = THRESHOLD,
@@ -339,11 +341,13 @@ def check_net(
     """Checks the layers of a net one after the other, each on the values that reach it.
 
     The caller has filled the inputs. A layer is checked where it takes part in the net's backward pass, for
-    the gradients that the net asks of it (all that there are with `force_backward`). The net has run forward
-    once when this is through.
+    the gradients that the net asks of it. With `force_backward` these are all that there are, but for bottoms
+    whose `propagate_down` is false and for blobs whose lr_mult is 0, statistics among them. The net has run
+    forward once when this is through.
 
     Args:
         net: of float64.
+        layers: names of the layers to check; None: all.
         samples: how many elements of each blob to check, drawn at random; None: all.
         step: h, times the element's magnitude where that is above 1.
         threshold: the largest error that passes.
@@ -358,15 +362,31 @@ def check_net(
     for node in net._graph.nodes:
         layer, bottom, top = node.layer, node.bottom, node.top
         layer.reshape(bottom, top)
-        if node.need_backward:
+        bottoms, blobs = _wanted(node)
+        if (bottoms or blobs) and (layers is None or layer.name in layers):
             yield from check_layer_gradients(
                 layer,
                 bottom,
                 top,
-                bottoms=[i for i, need in enumerate(node.bottom_need_backward) if need],
+                bottoms=bottoms,
+                blobs=blobs,
                 samples=samples,
                 step=step,
                 threshold=threshold,
                 seed=seed,
             )
         layer.forward(bottom, top)
+
+
+def _wanted(node: Node) -> tuple[list[int], list[int]]:
+    """Indices of the bottoms and of the learnable blobs of a net's layer whose gradients to check."""
+    if not node.need_backward:
+        return [], []
+    layer, param = node.layer, node.layer.layer_param
+    blocked = [not down for down in param.propagate_down] or [False] * len(node.bottom)
+    fixed = [spec.lr_mult == 0 for spec in param.param]
+    fixed += [False] * (len(layer.blobs) - len(fixed))
+    return (
+        [i for i, need in enumerate(node.bottom_need_backward) if need and not blocked[i]],
+        [i for i, want in enumerate(layer.param_propagate_down) if want and not fixed[i]],
+    )

@@ -40,12 +40,14 @@ class Document(Generic[M]):
         message: what was read. path: the file, where it is one.
         unknown: the fields that the schema does not know, in their order.
         lines: the line of each field of the message that stands in the text; the first is 1.
+        complete: whether an upgrade could keep all of it; what could not be kept is in the log.
     """
 
     message: M
     path: Path | None = None
     unknown: tuple[UnknownField, ...] = ()
     lines: Mapping[FieldPath, int] = dataclasses.field(default_factory=dict, repr=False)
+    complete: bool = True
 
     def line_of(self, path: Sequence[str | int]) -> int | None:
         """The line where a field starts; None where the text does not have it.
@@ -76,14 +78,29 @@ def read_net(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.NetPa
     parser.parse()
     _say(parser.remarks, source)
     try:
-        origins = upgrade.upgrade_net_traced(net, source.name).origins
+        upgraded = upgrade.upgrade_net_traced(net, source.name)
     except upgrade.UpgradeError as error:
         raise source.error(parser.offsets[error.path], error.what) from None
-    return _moved(_document(net, parser, Path(path)), origins)
+    document = _moved(_document(net, parser, Path(path)), upgraded.origins)
+    return dataclasses.replace(document, complete=upgraded.complete)
 
 
 def read_solver(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.SolverParameter]:
     """Reads a solver, upgrades what is of an older format and completes its snapshot_prefix.
+
+    Args:
+        path: the file. strict: refuse what Caffe's own reader refuses: every unknown field.
+
+    Raises:
+        FileLookupError: there is no such file. PrototxtError: it cannot be read.
+    """
+    document = read_written_solver(path, strict=strict)
+    upgrade.complete_snapshot_prefix(document.message, path)
+    return document
+
+
+def read_written_solver(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.SolverParameter]:
+    """As `read_solver`, with the snapshot_prefix that is written in the file, or none.
 
     Args:
         path: the file. strict: refuse what Caffe's own reader refuses: every unknown field.
@@ -101,7 +118,6 @@ def read_solver(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.So
         upgrade.upgrade_solver(solver, source.name)
     except upgrade.UpgradeError as error:
         raise source.error(parser.offsets[error.path], error.what) from None
-    upgrade.complete_snapshot_prefix(solver, path)
     return _document(solver, parser, Path(path))
 
 

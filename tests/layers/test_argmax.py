@@ -95,5 +95,5 @@ def test_gradient_is_refused():
     rig = build_layer('type: "ArgMax"', [np.ones((2, 3))])
     rig.forward()
     with pytest.raises(LayerError) as error:
-        rig.backward([np.ones((2, 1, 1))])
+        rig.backward([np.ones((2, 1, 1))], wanted=[0])
     assert str(error.value) == "layer 'layer' (ArgMax): has no gradient to propagate down to its bottom"

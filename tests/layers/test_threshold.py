@@ -22,5 +22,5 @@ def test_gradient_is_refused():
     rig = build_layer('type: "Threshold"', [np.ones(3)])
     rig.backward([np.ones(3)], wanted=[])
     with pytest.raises(LayerError) as error:
-        rig.backward([np.ones(3)])
+        rig.backward([np.ones(3)], wanted=[0])
     assert str(error.value) == "layer 'layer' (Threshold): has no gradient to propagate down to its bottom"

@@ -1,0 +1,68 @@
+"""Random values for a net's inputs and weights, where a check needs some that hide nothing."""
+
+from __future__ import annotations
+
+import math
+
+from pycaffe_lite import random
+from pycaffe_lite.blob import Blob
+from pycaffe_lite.net.graph import Node
+from pycaffe_lite.net.net import Net
+
+# Types that hand values on as they are: what reads their tops reads their bottoms.
+_PASSING = ("Concat", "Flatten", "Reshape", "Silence", "Slice", "Split", "Tile")
+
+
+def fill_inputs(net: Net) -> None:
+    """Gives each input values drawn from the main random stream: normal ones where a gradient may flow back.
+
+    Other inputs are labels, sequence flags or indices: they get zeros and ones, which serve as any of these.
+    """
+    for blob_id in net._graph.inputs:
+        blob = net._graph.blobs[blob_id]
+        if not blob.count:
+            continue
+        if _may_have_gradient(net, blob_id):
+            blob.data[...] = random.stream().normal(blob.count, 0, 1).reshape(blob.shape)
+        else:
+            blob.data[...] = random.stream().bernoulli(blob.count, 0.5).reshape(blob.shape)
+
+
+def fill_zero_blobs(net: Net) -> None:
+    """Gives learnable blobs that are all zero small normal values: behind zeros, mistakes do not show.
+
+    BatchNorm layers that have seen no batch get these means and a variance of 1.
+    """
+    for layer in net.layers:
+        for i, blob in enumerate(layer.blobs):
+            if not blob.count or blob.data.any():
+                continue
+            if layer.type == "BatchNorm" and i > 0:  # the variance, and by what both are divided
+                blob.data.fill(1)
+            else:
+                values = random.stream().normal(blob.count, 0, _deviation(blob))
+                blob.data[...] = values.reshape(blob.shape)
+
+
+def _deviation(blob: Blob) -> float:
+    """Keeps what the blob transforms at its size; for vectors, added as they are, a tenth."""
+    return 0.1 if len(blob.shape) < 2 else math.sqrt(blob.shape[0] / blob.count)
+
+
+def _may_have_gradient(net: Net, blob_id: int) -> bool:
+    """Whether any layer that reads a blob, directly or handed on, could give it a gradient."""
+    for node in net._graph.nodes:
+        for i, bottom_id in enumerate(node.bottom_ids):
+            if bottom_id != blob_id:
+                continue
+            if node.layer.type not in _PASSING:
+                if _allows_gradient(node, i):
+                    return True
+            elif any(_may_have_gradient(net, top) for top in node.top_ids if top != blob_id):
+                return True
+    return False
+
+
+def _allows_gradient(node: Node, index: int) -> bool:
+    propagate_down = node.layer.layer_param.propagate_down
+    return node.layer.allow_force_backward(index) and (not propagate_down or propagate_down[index])
