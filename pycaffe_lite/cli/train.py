@@ -19,7 +19,7 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import interactive, results_wanted, say, say_mode, start_log
+from pycaffe_lite.cli.output import interactive, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
@@ -122,9 +122,8 @@ def command(
     with _named(file), requests.handled(), watch(runner, requests):
         runner.solve()
     log.info("Optimization Done.")
-    if results_wanted():
-        for score in results.at_end():
-            click.echo(str(score))
+    for score in results.at_end():
+        click.echo(str(score))
 
 
 @contextmanager
