@@ -65,7 +65,7 @@ def test_a_wrong_gradient_of_a_users_layer(net, run):
     assert result.code == 1
     assert ("own", "WRONG") in checked(result)
     line = next(line for line in result.out if "'own'" in line)
-    assert line.startswith("layer 'own' (Python), bottom 0: WRONG, 7 elements, worst error 0.33 at (")
+    assert line.startswith("layer 'own' (Python), bottom 0: WRONG, 7 elements, worst error 0.")
     assert result.out[-1] == "7 layers, 1 gradients are wrong"
 
 
