@@ -22,6 +22,11 @@ from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
 from pycaffe_lite.kernels.memory import aligned_empty
 
+# A product that is bound by writing its result (a gradient of weights of an inner product: the batch is the
+# depth) is cut into few rows, whole: memory is quickest when it is written in long runs.
+SHALLOW = 64
+LARGE = 1 << 21
+
 
 class Blocks(NamedTuple):
     """How a product is cut: the sizes of a task and of a piece of its depth."""
@@ -74,6 +79,8 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
             images = -(-g.N // min(g.N, parts))
         else:
             lines = -(-g.P // min(g.P, parts))
+    if g.bare and g.N == area == 1 and g.C <= SHALLOW and rows * plane >= LARGE:
+        height, lines = 12, g.P
     direct = g.Q % (lanes // 2) == 0
     per_group = g.C // g.group
     most = 2 * _block.DEPTH if direct else _block.DEPTH
