@@ -206,6 +206,13 @@ def test_prototxt_that_says_nothing(folder, fails, text, line):
     assert fails("time", "net.prototxt") == line
 
 
+def test_empty_net_of_a_solver(folder, fails):
+    Path("net.prototxt").write_text("")
+    assert fails("train", "solver.prototxt") == (
+        "Error: solver.prototxt: the net has no layers in phase TRAIN"
+    )
+
+
 def test_missing_net(folder, edit, fails):
     assert fails("time", "nte.prototxt") == "Error: no such file: 'nte.prototxt'"
     edit("solver.prototxt", "net.prototxt", "nte.prototxt")
@@ -383,6 +390,15 @@ def test_no_latest_snapshot(folder, fails):
     assert fails("train", "solver.prototxt", "-snapshot", "latest") == (
         "Error: there is no complete snapshot 'small_iter_*.solverstate' to resume from"
     )
+
+
+def test_snapshot_that_cannot_be_written_later(folder, edit, fails):
+    edit("solver.prototxt", "display", "snapshot: 2 display")
+    Path("small_iter_4.caffemodel").mkdir()
+    assert fails("train", "solver.prototxt") == (
+        "Error: solver.prototxt: cannot write 'small_iter_4.caffemodel': Is a directory"
+    )
+    assert Path("small_iter_2.solverstate").exists()
 
 
 # --------------------------------------------------------------------------------- around the command

@@ -195,7 +195,16 @@ def test_ctrl_c_anywhere(run, monkeypatch):
     assert (result.code, result.out, result.err) == (130, [], ["Interrupted."])
 
 
-def test_a_reader_that_has_gone_ends_the_command(program, environment, folder):
+def test_results_that_nobody_reads_end_the_command(program, environment):
+    with subprocess.Popen(
+        [*program, "layers"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=120) == 1
+
+
+def test_a_log_that_nobody_reads_ends_the_command(program, environment, folder):
     with subprocess.Popen(
         [*program, "train", "-solver", "solver.prototxt"],
         stdout=subprocess.PIPE,

@@ -262,7 +262,7 @@ def test_a_run_on_a_terminal(folder, edit, screen_of):
     assert re.search(r"iteration 0, test:  accuracy = \S+  loss = \S+\r\n", screen.text)
     saved = re.search(r"iteration (\d+), saved small_iter_(\d+)\.solverstate *\r\n", screen.text)
     assert saved[1] == saved[2]
-    assert f"Stopped after iteration {saved[1]}.\r\n" in screen.text
+    assert re.search(rf"images/s \S+ left\s+Stopped after iteration {saved[1]}\.\r\n", screen.text)
     assert not LOG_LINE.search(screen.text)
     assert "Creating Layer" not in screen.text
     assert "Traceback" not in screen.text
