@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pycaffe_lite import __version__
+import pycaffe_lite
 from pycaffe_lite.cli import (
     dataset,
     device_query,
@@ -33,7 +33,7 @@ from pycaffe_lite.cli.command import CaffeGroup
     Caffe's own command lines work too: train -solver=solver.prototxt -gpu 0
     """,
 )
-@click.version_option(__version__, prog_name="pycaffe-lite")
+@click.version_option(pycaffe_lite.__version__, prog_name="pycaffe-lite")
 def main() -> None:
     """Runs Caffe's nets and solvers: prototxt, caffemodel and LMDB in, Caffe's numbers out."""
 
