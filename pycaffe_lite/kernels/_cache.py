@@ -172,4 +172,8 @@ def _announce_compilation() -> None:
     with _announce_lock:
         if not _announced:
             _announced = True
-            logger.info("compiling kernels for this machine; done once, kept in %s", cache_root())
+            try:
+                kept = f"done once, kept in {cache_root()}"
+            except RuntimeError:  # no home folder
+                kept = "nowhere to keep them, there is no home folder"
+            logger.info("compiling kernels for this machine; %s", kept)
