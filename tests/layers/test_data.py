@@ -91,7 +91,7 @@ def test_shapes_are_known_before_the_first_pass(db, caplog):
         rig = Rig(db, mnist(64, "crop_size: 20"))
     assert rig.top[0].shape == (64, 1, 20, 20)
     assert rig.top[1].shape == (64,)
-    assert caplog.messages == ["output data size: 64,1,20,20"]
+    assert caplog.messages == [f"Opened lmdb {db / 'mnist_200_lmdb'}", "output data size: 64,1,20,20"]
     assert rig.layer._prefetcher is None  # no thread, no memory for a net that is only looked at
 
 
