@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -13,12 +14,16 @@ from pycaffe_lite.errors import NetError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.random import Floats, RandomStream
 
+log = logging.getLogger(__name__)
+
 Shape = tuple[int, ...]
 Filler = Callable[[Shape, caffe_pb2.FillerParameter, RandomStream], Floats]
 
 
 def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | None = None) -> None:
     """Fills `blob.data`. The values are float32; a float64 blob holds the same numbers.
+
+    Settings of another type have no effect, as in Caffe; the log says so.
 
     Args:
         blob: of at least one value.
@@ -37,6 +42,9 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
         raise NetError(f"filler '{filler.type}' needs a blob with values, got shape {blob.shape}")
     if filler.sparse != -1 and filler.type != "gaussian":
         raise NetError(f"filler '{filler.type}' cannot be sparse: only 'gaussian' takes the field 'sparse'")
+    for field, _ in filler.ListFields():
+        if field.name not in ("type", *_READ.get(filler.type, ())):
+            log.info("filler '%s' has no use for '%s'", filler.type, field.name)
     values = function(blob.shape, filler, stream or random.stream())
     blob.data[...] = values.reshape(blob.shape)
 
@@ -113,6 +121,14 @@ _FILLERS: dict[str, Filler] = {
     "positive_unitball": _positive_unitball,
     "uniform": _uniform,
     "xavier": _xavier,
+}
+# The settings that a type reads.
+_READ = {
+    "constant": ("value",),
+    "gaussian": ("mean", "std", "sparse"),
+    "msra": ("variance_norm",),
+    "uniform": ("min", "max"),
+    "xavier": ("variance_norm",),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -12,6 +13,11 @@ from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.layers.spatial import spatial_window
 from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
+
+# Fields of convolution_param that are about a convolution's values, not its window.
+_UNREAD = ("num_output", "bias_term", "group", "weight_filler", "bias_filler", "engine", "force_nd_im2col")
 
 
 @register_layer("Im2col", param="convolution_param")
@@ -27,7 +33,7 @@ class Im2colLayer(Layer[caffe_pb2.ConvolutionParameter]):
     Bottom: x, (N, C, H, W): channels on `axis`, any number of axes before it and one or more spatial ones
     after it.
     Top: y, (N, C kernel_h kernel_w, P, Q), P and Q as for Convolution. Of convolution_param only the window
-    and `axis` count.
+    and `axis` count; the log names what else is given.
     Raises LayerError for a bottom without spatial axes, sizes given in a wrong number or way, a window that
     yields no output, and in place.
     Source: BVLC/caffe src/caffe/layers/im2col_layer.cpp
@@ -37,6 +43,9 @@ class Im2colLayer(Layer[caffe_pb2.ConvolutionParameter]):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
+        for field in _UNREAD:
+            if self.param.HasField(field):
+                log.warning("layer '%s' (Im2col): convolution_param.%s has no effect", self.name, field)
         shape = bottom[0].shape
         self.axis = bottom[0].canonical_axis(self.param.axis)
         self.spatial = len(shape) - self.axis - 1
