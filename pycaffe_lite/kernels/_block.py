@@ -35,6 +35,7 @@ from pycaffe_lite.kernels._tile import (
 DEPTH = 256  # steps of k per piece
 ROWS = 240  # rows of C per block: the A piece is 240 KB
 COLUMNS = 512  # columns of C per block: the B piece is 512 KB
+SHALLOW = 64  # steps of k up to which writing C takes longer than multiplying
 OUTER_TILE_SIZE = 12 * 2 * 16  # numbers in the largest outer tile
 SITES_SIZE = 2 * MOST_SITES
 
@@ -248,30 +249,34 @@ def multiply_lines(
     run = lanes // 2 if halves else lanes
     most = MOST_SITES if halves else 2
     count = tile_count(rows, max_outer_rows())
-    left = images * lines * (width // run)
-    n, p, q = 0, 0, 0
-    while left > 0:
-        runs = min(most, left)
-        left -= runs
-        for s in range(runs):
-            sites[s] = n * b_image + p * b_line + q
-            sites[MOST_SITES + s] = n * c_image + p * c_line + q
-            q += run
-            if q == width:
-                q, p = 0, p + 1
-                if p == lines:
-                    p, n = 0, n + 1
-        shape = TWO_VECTORS if runs == 2 else ONE_VECTOR
-        if halves:
-            shape = FOUR_HALVES
-            for s in range(runs, most):  # too few: the last one is done again, with the same result
-                sites[s], sites[MOST_SITES + s] = sites[runs - 1], sites[MOST_SITES + runs - 1]
-        for t in range(count):
-            first, last = t * rows // count, (t + 1) * rows // count
-            outer_tile(
-                tiles, last - first, shape, depth, a, ao + first * depth, b, bo, taps, to,
-                c, co + first * ldc, ldc, sites, start, so + first, accumulate, activate, slope,
-            )  # fmt: skip
+    # A shallow product is bound by writing C, and memory takes long runs best: so all columns pass the first
+    # tile's rows, then the next's. A deep one keeps the columns of a tile in the L1 cache for all the rows.
+    rounds = count if depth <= SHALLOW else 1
+    for t0 in range(rounds):
+        left = images * lines * (width // run)
+        n, p, q = 0, 0, 0
+        while left > 0:
+            runs = min(most, left)
+            left -= runs
+            for s in range(runs):
+                sites[s] = n * b_image + p * b_line + q
+                sites[MOST_SITES + s] = n * c_image + p * c_line + q
+                q += run
+                if q == width:
+                    q, p = 0, p + 1
+                    if p == lines:
+                        p, n = 0, n + 1
+            shape = TWO_VECTORS if runs == 2 else ONE_VECTOR
+            if halves:
+                shape = FOUR_HALVES
+                for s in range(runs, most):  # too few: the last one is done again, with the same result
+                    sites[s], sites[MOST_SITES + s] = sites[runs - 1], sites[MOST_SITES + runs - 1]
+            for t in range(t0, t0 + count // rounds):
+                first, last = t * rows // count, (t + 1) * rows // count
+                outer_tile(
+                    tiles, last - first, shape, depth, a, ao + first * depth, b, bo, taps, to,
+                    c, co + first * ldc, ldc, sites, start, so + first, accumulate, activate, slope,
+                )  # fmt: skip
 
 
 @kernel

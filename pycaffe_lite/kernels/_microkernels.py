@@ -90,6 +90,11 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     b_vectors = [
         w.load_runs([w.at(run, tap) for run in b_runs[j * runs : (j + 1) * runs]]) for j in range(vectors)
     ]
+    if shape != FOUR_HALVES:
+        # The columns of the next tile are the next ones in memory; each row lies in a page of its own, so
+        # that the CPU does not foresee this by itself.
+        for run in b_runs:
+            w.prefetch(w.at(w.at(run, tap), vectors * w.lanes))
     new = {}
     for i in range(rows):
         a_i = w.splat(builder.load(w.at(a_k, i)))
@@ -132,6 +137,12 @@ def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> No
         column = builder.select(builder.icmp_signed("<", INT64(j), columns), INT64(j), INT64(0))
         b_rows.append(w.at(b, builder.load(builder.gep(taps, [column]))))
 
+    # To the columns of the next tile, which are brought near while these are multiplied: memory and
+    # multipliers work at the same time. (Halves of vectors come from a staged image: near already.)
+    ahead = builder.sub(
+        builder.load(builder.gep(taps, [INT64(DOT_COLUMNS)])), builder.load(builder.gep(taps, [INT64(0)]))
+    )
+
     def step(t: Any, load: Callable[[list[Any]], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
         """The sums after the vectors number t of a_steps and b_steps."""
         numbers = [builder.add(builder.mul(t, INT64(runs)), INT64(run)) for run in range(runs)]
@@ -141,6 +152,8 @@ def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> No
         new = {}
         for j in range(DOT_COLUMNS):
             b_vector = load([w.at(b_rows[j], place) for place in b_places])
+            if not halves:
+                w.prefetch(w.at(b_rows[j], builder.add(b_places[0], ahead)))
             for i in range(rows):
                 new[i, j] = w.multiply_add(a_vectors[i], b_vector, sums[i, j])
         return new

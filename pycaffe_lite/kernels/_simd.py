@@ -160,6 +160,14 @@ class VectorWriter:
         """Store a vector at a pointer of any alignment."""
         self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer())).align = self._align
 
+    def prefetch(self, pointer: Any) -> None:
+        """Bring a cache line to the L1 cache, from anywhere: a pointer outside all arrays does no harm."""
+        byte = ir.IntType(8).as_pointer()
+        signature = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
+        to_read, keep, data = INT32(0), INT32(3), INT32(1)
+        prefetch = self._function("llvm.prefetch.p0", signature)
+        self.builder.call(prefetch, [self.builder.bitcast(pointer, byte), to_read, keep, data])
+
     def splat(self, scalar: Any) -> Any:
         """One number in all lanes."""
         undefined = ir.Constant(self.vector, ir.Undefined)

@@ -14,8 +14,8 @@ from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
 from pycaffe_lite.kernels._weights import Weights
 
 DOT_LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
-DOT_DEPTH = 2048  # steps of k per piece: 4 rows of b, 32 KB, stay in the L1 cache
-DOT_ROWS = 64  # rows of C per block: that piece of a, 512 KB, stays in the L2 cache
+DOT_DEPTH = 1024  # steps of k per piece: 4 rows of b, and the 4 that follow, 32 KB, stay in the L1 cache
+DOT_ROWS = 64  # rows of C per block: that piece of a, 256 KB, stays in the L2 cache
 DOT_MOST_COLUMNS = 64
 
 
