@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels import _block, _depthwise
+from pycaffe_lite.kernels import _block, _convolution_few, _depthwise
 from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_all, row_length
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
@@ -144,6 +144,9 @@ def product(
     threads = get_num_threads()
     if not accumulate and _depthwise.suits(g):
         _depthwise.depthwise_product(x, a, start, scale, slope, y, g, weights)
+        return
+    if not accumulate and _convolution_few.suits(g, weights):
+        _convolution_few.product_at_few(x, a, start, scale, slope, y, g, weights)
         return
     if not accumulate and suits(g, target().lanes(y.itemsize)):
         pixel_product(x, a, start, scale, slope, y, g, weights)

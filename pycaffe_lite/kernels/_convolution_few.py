@@ -1,0 +1,186 @@
+"""Forward convolution for few positions: the weights are read once, where they stand.
+
+Late in a net, and at batch 1, there are more weights than anything else, and rearranging them would take
+longer than multiplying. So here the columns are rearranged instead (`_image` has the equations), into panels
+of two vectors of positions, and a tile is ten output channels, picked from the array of weights, by a panel:
+the pick tile of `_convolution_pixels` with its factors exchanged.
+
+The panels are made by all threads together, then a task is some output channels at all positions.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pycaffe_lite.kernels._block import DEPTH
+from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
+from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._simd import copy_exact, take_task, target, vector_lanes
+from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._weights import Weights, weights_in_order
+from pycaffe_lite.kernels.memory import aligned_empty
+
+MOST_POSITIONS = 400  # of all images: a piece of their columns, 400 KB, stays in the L2 cache
+STAGED = 16  # channels staged at a time
+SUMS = 32768  # results per task: 128 KB, in the L2 cache
+
+
+class Blocks(NamedTuple):
+    """How the columns and the product are cut."""
+
+    channels: int  # per task that makes panels
+    parts: int  # such tasks per group
+    rows: int  # staged lines per image and channel
+    positions: int
+    length: int  # positions, filled up to whole vectors
+    height: int  # output channels per task
+    tasks: int
+
+
+FIELDS = len(Blocks._fields)
+
+
+@kernel
+def blocks_of(sizes: Array) -> Blocks:
+    """The blocks that an int64 array holds."""
+    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+
+
+class Plan(NamedTuple):
+    """Blocks, and the tables that go with them."""
+
+    sizes: Array  # Geometry
+    blocks: Array  # Blocks
+    taps: Array  # of the staged channels
+    rows_at: Array  # where the rows of weights start
+    depth_at: Array  # where the k-th weight of a row is, from its start
+    columns: int  # numbers of all panels
+    workspace: int  # numbers per worker
+
+
+def suits(g: Geometry, weights: Weights) -> bool:
+    """Whether this way is the better one: few positions, and rows of weights that are runs."""
+    return g.N * g.P * g.Q <= MOST_POSITIONS and weights == weights_in_order(g)
+
+
+@lru_cache(maxsize=1024)
+def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+    """Cut the columns into parts and the output channels into tasks, two per thread at least."""
+    area, rows, per_group = g.kernel_h * g.kernel_w, g.M // g.group, g.C // g.group
+    K, positions = per_group * area, g.N * g.P * g.Q
+    length = -(-positions // lanes) * lanes
+    parts = -(-2 * threads // g.group)
+    channels = -(-per_group // parts)
+    height = max(1, min(SUMS // length, -(-rows // parts)))
+    staged = staged_lines(g, g.P)
+    channel_stride = g.H * g.W if g.bare else staged * g.line
+    workspace = height * length
+    if not g.bare:
+        workspace = max(workspace, g.N * STAGED * channel_stride + 2 * lanes)
+    blocks = Blocks(
+        channels, -(-per_group // channels), staged, positions, length, height, g.group * -(-rows // height)
+    )
+    return Plan(
+        np.array(g),
+        np.array(blocks),
+        taps(g, STAGED, channel_stride),
+        weights.at + np.arange(g.M) * K,
+        np.arange(K),
+        g.group * K * length,
+        workspace,
+    )
+
+
+def product_at_few(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+) -> None:
+    """Compute `_convolution_forward.product`, without accumulating."""
+    threads = get_num_threads()
+    cut = plan(g, weights, threads, target().lanes(y.itemsize))
+    columns = aligned_empty(cut.columns, y.dtype)
+    memory = worker_memory(y.dtype, threads, cut.workspace)
+    _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, np.zeros(1, np.int64))
+    _multiply(
+        memory, tile_table(x.dtype), a.reshape(-1), cut.rows_at, cut.depth_at, columns, start, scale,
+        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks, np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@worker_kernel
+def _make_panels(
+    x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, counter: Array, memory: Array
+) -> None:
+    """Fill the panels. A panel holds `width` positions from j on, two vectors or, the last, one:
+
+    columns[(group * length + j) * K + k * width + i] = col[k; j + i], 0 beyond the last position.
+    """  # noqa: D205
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    area, per_group, panel = g.kernel_h * g.kernel_w, g.C // g.group, 2 * vector_lanes(x)
+    K, b_line = per_group * area, g.stride_h * g.line
+    task = take_task(counter)
+    while task < g.group * cut.parts:
+        group, first = task // cut.parts, task % cut.parts * cut.channels
+        last = min(first + cut.channels, per_group)
+        for c0 in range(first, last, STAGED):
+            c1 = min(c0 + STAGED, last)
+            if g.bare:
+                b, bo, b_image = x, (group * per_group + c0) * g.H * g.W, g.C * g.H * g.W
+            else:
+                stage(x, g, 0, g.N, group * per_group + c0, group * per_group + c1, 0, cut.rows, memory)
+                b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
+            for k in range((c1 - c0) * area):
+                j, to = 0, group * cut.length * K + (c0 * area + k) * min(panel, cut.length)
+                for n in range(g.N):
+                    for p in range(g.P):
+                        at = bo + n * b_image + p * b_line + taps[k]
+                        q = 0
+                        while q < g.Q:
+                            i = j % panel
+                            count = min(g.Q - q, panel - i)
+                            copy_exact(b, at + q, columns, to + i, count)
+                            q, j = q + count, j + count
+                            if j % panel == 0:
+                                to = group * cut.length * K + j * K
+                                to += (c0 * area + k) * min(panel, cut.length - j)
+                for i in range(j, cut.length):
+                    columns[to + i % panel] = 0
+        task = take_task(counter)
+
+
+@worker_kernel
+def _multiply(
+    tiles: Array, a: Array, rows_at: Array, depth_at: Array, columns: Array, start: Array, scale: Array,
+    slope: float, y: Array, sizes: Array, blocks: Array, counter: Array, sums: Array,
+) -> None:  # fmt: skip
+    """Do tasks of `product_at_few`, with panels, until none is left; sums in the arrays' type."""
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    rows, panel, plane = g.M // g.group, 2 * vector_lanes(a), g.P * g.Q
+    K = g.C // g.group * g.kernel_h * g.kernel_w
+    parts = (rows + cut.height - 1) // cut.height
+    task = take_task(counter)
+    while task < cut.tasks:
+        group, i0 = task // parts, task % parts * cut.height
+        m, height = group * rows + i0, min(cut.height, rows - i0)
+        count = tile_count(height, max_pick_rows())
+        for k in range(0, K, DEPTH):
+            depth = min(DEPTH, K - k)
+            for t in range(count):
+                i, last = t * height // count, (t + 1) * height // count
+                for j in range(0, cut.length, panel):
+                    width = min(panel, cut.length - j)
+                    pick_tile(
+                        tiles, last - i, width * 2 // panel, depth, a, 0, rows_at, m + i, depth_at, k,
+                        columns, (group * cut.length + j) * K + k * width, sums, i * cut.length + j,
+                        cut.length, k > 0,
+                    )  # fmt: skip
+        for i in range(height):
+            factor = scale[m + i] if scale.size > 0 else a.dtype.type(1)
+            for n in range(g.N):
+                at, to = i * cut.length + n * plane, (n * g.M + m + i) * plane
+                for j in range(plane):
+                    value = factor * sums[at + j] + start[m + i]
+                    y[to + j] = value if value > 0 else slope * value
+        task = take_task(counter)
