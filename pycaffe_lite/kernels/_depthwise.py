@@ -1,7 +1,7 @@
 """Depthwise convolution: every output channel reads one input channel, so there is no product to block.
 
-It is bound by memory; each line of results is summed over the taps in registers, from lines staged with their
-padding (`_image`).
+Each line of results is summed over the taps in registers, from lines staged with their padding (`_image`).
+The common small kernels have a quicker way (`_depthwise_small`).
 """
 
 from functools import lru_cache
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pycaffe_lite.kernels import _depthwise_small
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
@@ -26,7 +27,6 @@ class Plan(NamedTuple):
     lines: int  # lines of results at a time
     taps: Array
     sites: Array  # (runs of vectors in `lines` lines, 3), see `line_tile`
-    weights: Array  # where the taps of each output channel are, (M, taps)
     workspace: int  # numbers per worker
 
 
@@ -36,7 +36,7 @@ def suits(g: Geometry) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
+def plan(g: Geometry, lanes: int) -> Plan:
     """Stage as many lines at a time as stay in the L1 cache."""
     if g.bare:
         reach = (g.kernel_w - 1) * g.dilation_w
@@ -46,24 +46,30 @@ def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
     step, per_line = g.stride_h * g.line, range(0, g.Q, lanes)
     runs = [(p * step + q, p * g.Q + q, min(lanes, g.Q - q)) for p in range(lines) for q in per_line]
     runs += runs[-1:] * (LINE_VECTORS - 1)
-    area, rows = g.kernel_h * g.kernel_w, g.M // g.group
-    places = [
-        weights.at + m // rows * weights.group_stride + m % rows * weights.row_stride + t * weights.tap_stride
-        for m in range(g.M)
-        for t in range(area)
-    ]
     workspace = staged_lines(g, lines) * g.line + 2 * lanes
-    return Plan(np.array(g), lines, taps(g, 1, 0), np.array(runs), np.array(places), workspace)
+    return Plan(np.array(g), lines, taps(g, 1, 0), np.array(runs), workspace)
+
+
+def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: Weights) -> Array:
+    """The taps of each output channel in a row, times its scale; where they stand, if that can be."""
+    shape = g.group, g.M // g.group, g.kernel_h * g.kernel_w
+    steps = weights.group_stride, weights.row_stride, weights.tap_stride
+    strides = tuple(step * a.itemsize for step in steps)
+    found: Array = np.ndarray(shape, a.dtype, a, weights.at * a.itemsize, strides)
+    if scale.size > 0:
+        found = found * scale.reshape(g.group, -1, 1)
+    return found.reshape(-1)
 
 
 def depthwise_product(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
     """Compute `_convolution_forward.product` of a depthwise convolution, without accumulating."""
-    cut = plan(g, weights, target().lanes(y.itemsize))
-    packed = a.reshape(-1)[cut.weights]
-    if scale.size > 0:
-        packed *= np.repeat(scale, g.kernel_h * g.kernel_w)
+    packed = _weights_by_channel(a, scale, g, weights)
+    if _depthwise_small.suits(g):
+        _depthwise_small.small_product(x, packed, start, slope, y, g)
+        return
+    cut = plan(g, target().lanes(y.itemsize))
     workers = min(get_num_threads(), g.N * g.C)
     _forward(
         worker_memory(y.dtype, workers, cut.workspace), tile_table(x.dtype), x.reshape(-1), packed, start,

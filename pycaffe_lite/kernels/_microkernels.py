@@ -12,6 +12,8 @@ SHAPES = 3
 MOST_SITES = 4  # runs of columns in an outer tile
 DOT_COLUMNS = 4
 LINE_VECTORS = 4
+SLIDE_SIZES = (3, 5)  # kernels of slide tiles: 3x3, 5x5
+SLIDE_STRIDES = (1, 2)  # along either axis
 
 INT64_POINTER = INT64.as_pointer()
 FLAG = ir.IntType(1)
@@ -312,3 +314,145 @@ def write_line(module: Any, name: str, dtype: Any) -> None:
     builder.cbranch(builder.icmp_signed("<", next_first, count), group, done)
     builder.position_at_end(done)
     builder.ret_void()
+
+
+def slide_arguments(dtype: Any) -> list[Any]:
+    """lines, a, b, line, taps, c, ldc, count, start, slope."""
+    scalar = llvm_float(dtype)
+    pointer = scalar.as_pointer()
+    return [INT64, pointer, pointer, INT64, INT64_POINTER, pointer, INT64, INT64, scalar, scalar]
+
+
+def write_slide(module: Any, name: str, dtype: Any, size: int, stride: int) -> None:
+    """Add the function of `slide_tile` for one size of kernel and one stride of its lines.
+
+    A line of b that has been loaded is added at once to all lines of results that read it. Each step of the
+    loop takes `stride` lines, the last ones that its line of results lacks.
+    """
+    function, builder = _new_function(module, name, slide_arguments(dtype))
+    lines, a, b, line, taps, c, ldc, count, start, slope = function.args
+    w = _writer(builder, dtype)
+    places = [builder.load(builder.gep(taps, [INT64(j)])) for j in range(size)]
+    factors = [w.splat(builder.load(w.at(a, k))) for k in range(size * size)]
+    starts, slopes, mask = w.splat(start), w.splat(slope), w.first_lanes(count)
+
+    def add_line(u: int, at: Any, sums: dict[int, Any]) -> None:
+        """Add line u below the first one of the results 0 to all results that read it."""
+        vectors = [w.load(w.at(at, place)) for place in places]
+        for p in range(u // stride + 1):
+            i = u - p * stride
+            if i >= size:
+                continue
+            for j in range(size):
+                sums[p] = w.multiply_add(factors[i * size + j], vectors[j], sums.get(p, starts))
+
+    entry = builder.basic_block
+    sums: dict[int, Any] = {}
+    at = b
+    for u in range(size - stride):
+        add_line(u, at, sums)
+        at = w.at(at, line)
+    loop, whole, part, following, done = (
+        builder.append_basic_block(name) for name in ("line", "whole", "part", "following", "done")
+    )
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    left, b_at, c_at = builder.phi(INT64), builder.phi(b.type), builder.phi(c.type)
+    running = {p: builder.phi(w.vector) for p in sums}
+    new, b_next = dict(running), b_at
+    for u in range(size - stride, size):
+        add_line(u, b_next, new)
+        b_next = w.at(b_next, line)
+    positive = builder.fcmp_ordered(">", new[0], w.zero())
+    value = builder.select(positive, new[0], builder.fmul(slopes, new[0]))
+    builder.cbranch(builder.icmp_signed("==", count, INT64(w.lanes)), whole, part)
+    builder.position_at_end(whole)
+    w.store(value, c_at)
+    builder.branch(following)
+    builder.position_at_end(part)
+    w.store_first(value, c_at, mask)
+    builder.branch(following)
+
+    builder.position_at_end(following)
+    fewer = builder.sub(left, INT64(1))
+    join_phi(left, (lines, entry), (fewer, following))
+    join_phi(b_at, (at, entry), (b_next, following))
+    join_phi(c_at, (c, entry), (w.at(c_at, ldc), following))
+    for p, total in running.items():
+        join_phi(total, (sums[p], entry), (new[p + 1], following))
+    builder.cbranch(builder.icmp_signed(">", fewer, INT64(0)), loop, done)
+    builder.position_at_end(done)
+    builder.ret_void()
+
+
+def spread_arguments(dtype: Any) -> list[Any]:
+    """lines, x, width, out, line, run, first."""
+    pointer = llvm_float(dtype).as_pointer()
+    return [INT64, pointer, INT64, pointer, INT64, INT64, INT64]
+
+
+def write_spread(module: Any, name: str, dtype: Any, stride: int) -> None:
+    """Add the function of `spread_tile` for one number of runs per line."""
+    function, builder = _new_function(module, name, spread_arguments(dtype))
+    lines, x, width, out, line, run, first = function.args
+    w = _writer(builder, dtype)
+    piece = INT64(stride * w.lanes)
+    last = builder.sub(width, piece)
+
+    def put(vectors: list[Any], to: Any, i: Any) -> None:
+        """Store the piece of a line that starts at its pixel i."""
+        u = builder.add(first, i)
+        if stride == 1:
+            w.store(vectors[0], w.at(to, u))
+            return
+        for parity in (0, 1):
+            place = builder.add(u, INT64(parity))
+            of_run = builder.mul(builder.and_(place, INT64(1)), run)
+            at = w.at(to, builder.add(of_run, builder.ashr(place, INT64(1))))
+            w.store(w.every_second(vectors[0], vectors[1], parity), at)
+
+    def each_line(body: Callable[[Any, Any], None]) -> None:
+        """Write a loop that runs body(its place in x, its place in out) for each line, and return."""
+        entry, loop = builder.basic_block, builder.append_basic_block("line")
+        done = builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        left, at, to = (builder.phi(value.type) for value in (lines, x, out))
+        body(at, to)
+        fewer = builder.sub(left, INT64(1))
+        following = builder.basic_block
+        steps = ((left, lines, fewer), (at, x, w.at(at, width)), (to, out, w.at(to, line)))
+        for phi, start, later in steps:
+            join_phi(phi, (start, entry), (later, following))
+        builder.cbranch(builder.icmp_signed(">", fewer, INT64(0)), loop, done)
+        builder.position_at_end(done)
+        builder.ret_void()
+
+    def copy_long(at: Any, to: Any) -> None:
+        def copy(number: Any) -> None:
+            i = builder.mul(number, INT64(stride))
+            i = builder.select(builder.icmp_signed("<", i, last), i, last)
+            put([w.load(w.at(w.at(at, i), v * w.lanes)) for v in range(stride)], to, i)
+
+        w.each_vector(builder.sdiv(builder.add(width, INT64(stride - 1)), INT64(stride)), copy)
+
+    def copy_short(there: int) -> None:
+        """Write the loop over lines of up to `there` vectors."""
+        mask = w.first_lanes(builder.sub(width, INT64((there - 1) * w.lanes)))
+        zeros = [w.zero()] * (stride - there)
+
+        def copy(at: Any, to: Any) -> None:
+            whole = [w.load(w.at(at, v * w.lanes)) for v in range(there - 1)]
+            rest = w.load_first(w.at(at, (there - 1) * w.lanes), mask)
+            put([*whole, rest, *zeros], to, INT64(0))
+
+        each_line(copy)
+
+    for there in range(1, stride + 1):
+        short, longer = builder.append_basic_block("short"), builder.append_basic_block("longer")
+        builder.cbranch(builder.icmp_signed("<=", width, INT64(there * w.lanes)), short, longer)
+        builder.position_at_end(short)
+        copy_short(there)
+        builder.position_at_end(longer)
+    each_line(copy_long)

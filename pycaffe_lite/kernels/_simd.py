@@ -220,9 +220,9 @@ class VectorWriter:
             sums = self.builder.fadd(low, high)
         return sums
 
-    def every_second(self, a: Any, b: Any) -> Any:
-        """The lanes 0, 2, 4, .. of two vectors, one after the other."""
-        return self._shuffle(a, b, list(range(0, 2 * self.lanes, 2)))
+    def every_second(self, a: Any, b: Any, first: int = 0) -> Any:
+        """The lanes first, first + 2, .. of two vectors, one after the other."""
+        return self._shuffle(a, b, list(range(first, 2 * self.lanes, 2)))
 
     def transpose(self, rows: list[Any]) -> list[Any]:
         """The columns of a square of `lanes` rows: out[i] lane j is rows[j] lane i.

@@ -18,7 +18,13 @@ pick tile (C = A B, vectors along the columns of C)
 
 line tile (one row of an outer product)
 
-    For depthwise convolutions: a channel's few weights times shifted lines, four vectors at a time.
+    For depthwise convolutions of any kind: a channel's weights times shifted lines, four vectors at a time.
+
+slide tile (a depthwise convolution with a small square kernel)
+
+    One vector wide, it slides down the lines: the kernel's weights and the sums of the lines of results that
+    are under way stay in registers, and every line of the image is loaded once for all of them. Its lines
+    are staged by a spread tile.
 
 dot tile (C = A Bᵀ, vectors along k)
 
@@ -54,6 +60,8 @@ from pycaffe_lite.kernels._microkernels import (
     MOST_SITES,
     ONE_VECTOR,
     SHAPES,
+    SLIDE_SIZES,
+    SLIDE_STRIDES,
     TWO_VECTORS,
     dot_arguments,
     dot_rows,
@@ -62,24 +70,31 @@ from pycaffe_lite.kernels._microkernels import (
     outer_rows,
     pick_arguments,
     pick_rows,
+    slide_arguments,
+    spread_arguments,
     write_dot,
     write_line,
     write_outer,
     write_pick,
+    write_slide,
+    write_spread,
 )
 from pycaffe_lite.kernels._simd import INT64, compiled_module, data_pointer
 
 __all__ = [
-    "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "TWO_VECTORS",
-    "dot_tile", "line_tile", "max_dot_rows", "max_outer_rows", "max_pick_rows", "outer_tile", "pick_tile",
-    "tile_count", "tile_table",
+    "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "SLIDE_SIZES",
+    "SLIDE_STRIDES", "TWO_VECTORS", "dot_tile", "line_tile", "max_dot_rows", "max_outer_rows",
+    "max_pick_rows", "outer_tile", "pick_tile", "slide_number", "slide_tile", "spread_tile", "tile_count",
+    "tile_table",
 ]  # fmt: skip
 
 # Places in the table, of tiles of up to 12 rows.
 FIRST_PICK = 13 * SHAPES
 FIRST_DOT = FIRST_PICK + 13 * 2
 LINE = FIRST_DOT + 6 * 2
-TABLE_SIZE = LINE + 1
+FIRST_SLIDE = LINE + 1
+FIRST_SPREAD = FIRST_SLIDE + len(SLIDE_SIZES) * len(SLIDE_STRIDES)
+TABLE_SIZE = FIRST_SPREAD + len(SLIDE_STRIDES)
 
 _engines: dict[str, Any] = {}  # they own the code that the tables point to
 
@@ -96,6 +111,10 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
         functions["pick_{}_{}".format(*size)] = (FIRST_PICK + size[0] * 2 + size[1] - 1, write_pick, size)
     for size in itertools.product(range(1, dot_rows() + 1), (0, 1)):
         functions["dot_{}_{}".format(*size)] = (FIRST_DOT + size[0] * 2 + size[1], write_dot, size)
+    for size in itertools.product(SLIDE_SIZES, SLIDE_STRIDES):
+        functions["slide_{}_{}".format(*size)] = (slide_number(*size), write_slide, size)
+    for number, stride in enumerate(SLIDE_STRIDES):
+        functions[f"spread_{stride}"] = (FIRST_SPREAD + number, write_spread, (stride,))
 
     def write() -> Any:
         module = ir.Module()
@@ -108,6 +127,11 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
     for name, (number, _, _) in functions.items():
         table[number] = engine.get_function_address(name)
     return table
+
+
+def slide_number(size: int, stride: int) -> int:
+    """Place in the table of the slide tile for size x size kernels whose lines step by `stride`."""
+    return FIRST_SLIDE + SLIDE_SIZES.index(size) * len(SLIDE_STRIDES) + SLIDE_STRIDES.index(stride)
 
 
 def _call(builder: Any, table: Any, number: Any, argument_types: list[Any], args: list[Any]) -> None:
@@ -227,6 +251,50 @@ def line_tile(_context: Any, tiles: Any, sites: Any, count: Any, depth: Any, a: 
     return signature, codegen
 
 
+@intrinsic
+def slide_tile(_context: Any, tiles: Any, number: Any, lines: Any, a: Any, ao: Any, b: Any, bo: Any,
+               line: Any, taps: Any, c: Any, co: Any, ldc: Any, count: Any, start: Any,
+               slope: Any) -> Any:  # fmt: skip
+    """C[p, l] = act(start + sum over i, j < size of a[ao + i * size + j] B[p * stride + i, j, l]), p < lines.
+
+    size and stride: of the tile's `number`, see `slide_number`. B[u, j, l] = b[bo + u * line + taps[j] + l],
+    read in whole vectors; C[p, l] = c[co + p * ldc + l], l < count, which is at most a vector. lines: 1 and
+    more; act(v) = v if v > 0 else slope * v; tiles: `tile_table`.
+    """
+    n = types.intp
+    signature = types.void(tiles, n, n, a, n, b, n, n, taps, c, n, n, n, a.dtype, a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(position: int, offset: Any) -> Any:
+            return data_pointer(context, builder, signature.args[position], args[position], offset)
+
+        zero = INT64(0)
+        call = [args[2], pointer(3, args[4]), pointer(5, args[6]), args[7], pointer(8, zero)]
+        call += [pointer(9, args[10]), *args[11:]]
+        _call(builder, pointer(0, zero), args[1], slide_arguments(a.dtype), call)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def _spread(_context: Any, tiles: Any, number: Any, lines: Any, x: Any, xo: Any, width: Any, out: Any,
+            oo: Any, line: Any, run: Any, first: Any) -> Any:  # fmt: skip
+    """Call a spread tile's function: arrays with the offsets of their first elements to pointers."""
+    n = types.intp
+    signature = types.void(tiles, n, n, x, n, n, out, n, n, n, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(position: int, offset: Any) -> Any:
+            return data_pointer(context, builder, signature.args[position], args[position], offset)
+
+        call = [args[2], pointer(3, args[4]), args[5], pointer(6, args[7]), *args[8:]]
+        _call(builder, pointer(0, INT64(0)), args[1], spread_arguments(x.dtype), call)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
 @kernel(inline="always")  # it only numbers the variant: a call of its own would cost more than it does
 def outer_tile(
     tiles: Array, rows: int, shape: int, depth: int, a: Array, ao: int, b: Array, bo: int,
@@ -299,6 +367,19 @@ def pick_tile(
     """
     number = FIRST_PICK + rows * 2 + vectors - 1
     _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, c, co, ldc, accumulate)
+
+
+@kernel(inline="always")  # as `outer_tile`
+def spread_tile(
+    tiles: Array, stride: int, lines: int, x: Array, xo: int, width: int, out: Array, oo: int, line: int,
+    run: int, first: int,
+) -> None:  # fmt: skip
+    """out[oo + h * line + u % stride * run + u // stride] = x[xo + h * width + w], u = first + w, w < width.
+
+    For h < lines (1 and more), stride 1 or 2. Reads nothing else. Writes at least a vector to each run, with
+    zeros behind what a shorter line has. tiles: `tile_table`.
+    """
+    _spread(tiles, FIRST_SPREAD + stride - 1, lines, x, xo, width, out, oo, line, run, first)
 
 
 @intrinsic

@@ -62,6 +62,20 @@ depthwise_cases = st.builds(
     group=st.integers(2, 9),
     seed=st.integers(0, 100),
 )
+sizes = st.one_of(st.integers(1, 9), st.integers(1, 70))
+small_depthwise_cases = st.builds(
+    case,
+    images=st.integers(1, 3),
+    channels=st.just(1),
+    height=sizes,
+    width=sizes,
+    outputs=st.integers(1, 2),
+    kernel=st.sampled_from([3, 5]),
+    pad=pairs_of([0, 1, 2, 3, 6]),
+    stride=pairs_of([1, 2]),
+    group=st.sampled_from([2, 3, 20, 90]),
+    seed=st.integers(0, 100),
+)
 TYPICAL = {
     "lenet1": case(2, 1, 28, 28, 20, 5),
     "lenet2": case(9, 20, 12, 12, 50, 5),
@@ -169,6 +183,17 @@ def test_equals_its_definition(case, dtype):
 @given(depthwise_cases, st.sampled_from([np.float32, np.float64]))
 @example(DEPTHWISE, np.float32)
 def test_depthwise_equals_its_definition(case, dtype):
+    assume(min(outputs_of(case)) > 0)
+    check(case, dtype)
+
+
+@settings(deadline=None, max_examples=80)
+@given(small_depthwise_cases, st.sampled_from([np.float32, np.float64]))
+@example(case(1, 1, 7, 7, 1, 3, pad=1, group=120), np.float32)  # several tasks of several planes
+@example(case(2, 1, 500, 7, 2, 3, pad=1, group=2), np.float32)  # short lines, staged in parts
+@example(case(1, 1, 1, 1, 1, 3, pad=6, stride=2, group=3), np.float32)  # a pixel and its wide border
+@example(case(1, 1, 150, 90, 1, 5, pad=2, stride=2, group=2), np.float32)  # long lines, staged in parts
+def test_small_depthwise_equals_its_definition(case, dtype):
     assume(min(outputs_of(case)) > 0)
     check(case, dtype)
 
