@@ -202,33 +202,35 @@ def multiply_packed(
     """
     lanes = vector_lanes(a)
     count = tile_count(rows, max_outer_rows())
-    j = j0
-    while j < j1:
-        width = min(2 * lanes, j1 - j)
-        vectors = (width + lanes - 1) // lanes
-        shape = TWO_VECTORS if vectors == 2 else ONE_VECTOR
-        whole = width == vectors * lanes and j % plane + width <= plane
-        held = vectors * lanes
-        at = j // plane * plane_stride + j % plane if whole else 0
-        for v in range(vectors):
-            sites[v], sites[MOST_SITES + v] = j - j0 + v * lanes, at + v * lanes
-        for t in range(count):
-            first, last = t * rows // count, (t + 1) * rows // count
-            height, packed = last - first, ao + first * depth
-            if whole:
+    rounds = count if depth <= SHALLOW else 1  # as in `multiply_lines`
+    for t0 in range(rounds):
+        j = j0
+        while j < j1:
+            width = min(2 * lanes, j1 - j)
+            vectors = (width + lanes - 1) // lanes
+            shape = TWO_VECTORS if vectors == 2 else ONE_VECTOR
+            whole = width == vectors * lanes and j % plane + width <= plane
+            held = vectors * lanes
+            at = j // plane * plane_stride + j % plane if whole else 0
+            for v in range(vectors):
+                sites[v], sites[MOST_SITES + v] = j - j0 + v * lanes, at + v * lanes
+            for t in range(t0, t0 + count // rounds):
+                first, last = t * rows // count, (t + 1) * rows // count
+                height, packed, row = last - first, ao + first * depth, co + first * ldc
+                if whole:
+                    outer_tile(
+                        tiles, height, shape, depth, a, packed, b, 0, taps, 0, c, row, ldc, sites,
+                        start, so + first, accumulate, activate, slope,
+                    )  # fmt: skip
+                    continue
+                if accumulate:
+                    copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, True)
                 outer_tile(
-                    tiles, height, shape, depth, a, packed, b, 0, taps, 0, c, co + first * ldc, ldc, sites,
+                    tiles, height, shape, depth, a, packed, b, 0, taps, 0, tile, 0, held, sites,
                     start, so + first, accumulate, activate, slope,
                 )  # fmt: skip
-                continue
-            if accumulate:
-                copy_tile(c, co + first * ldc, ldc, j, width, height, plane, plane_stride, tile, held, True)
-            outer_tile(
-                tiles, height, shape, depth, a, packed, b, 0, taps, 0, tile, 0, held, sites,
-                start, so + first, accumulate, activate, slope,
-            )  # fmt: skip
-            copy_tile(c, co + first * ldc, ldc, j, width, height, plane, plane_stride, tile, held, False)
-        j += width
+                copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, False)
+            j += width
 
 
 @kernel
