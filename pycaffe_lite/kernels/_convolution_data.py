@@ -16,10 +16,9 @@ from pycaffe_lite.kernels import _block
 from pycaffe_lite.kernels._block import Packing, multiply_lines, pack_all
 from pycaffe_lite.kernels._image import Geometry, geometry_of, staged_lines, taps, unstage
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import copy_run, take_task, target, vector_lanes, zero_run
 from pycaffe_lite.kernels._tile import tile_table
-from pycaffe_lite.kernels.memory import aligned_empty
 
 
 class Blocks(NamedTuple):
@@ -115,7 +114,7 @@ def scatter(dy: Array, w: Array, dx: Array, g: Geometry) -> None:
     threads = get_num_threads()
     cut = plan(g, threads, target().lanes(dx.itemsize))
     memory = worker_memory(dx.dtype, min(threads, cut.tasks), cut.workspace)
-    packed = aligned_empty(w.size, w.dtype)
+    packed = scratch("packed", w.dtype, w.size)
     pack_all(memory, w.reshape(-1), cut.jobs, packed[:0], packed, np.zeros(1, np.int64))
     _scatter(
         memory, tile_table(dy.dtype), dy.reshape(-1), packed, dx.reshape(-1), cut.sizes, cut.blocks, cut.taps,

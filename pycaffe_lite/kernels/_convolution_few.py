@@ -17,11 +17,10 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels._block import DEPTH
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
-from pycaffe_lite.kernels.memory import aligned_empty
 
 MOST_POSITIONS = 400  # of all images: a piece of their columns, 400 KB, stays in the L2 cache
 STAGED = 16  # channels staged at a time
@@ -100,7 +99,7 @@ def product_at_few(
     """Compute `_convolution_forward.product`, without accumulating."""
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    columns = aligned_empty(cut.columns, y.dtype)
+    columns = scratch("packed", y.dtype, cut.columns)
     memory = worker_memory(y.dtype, threads, cut.workspace)
     _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, np.zeros(1, np.int64))
     _multiply(
@@ -113,10 +112,10 @@ def product_at_few(
 def _make_panels(
     x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, counter: Array, memory: Array
 ) -> None:
-    """Fill the panels. A panel holds `width` positions from j on, two vectors or, the last, one:
+    """columns[(group * length + j) * K + k * width + i] = col[k; j + i], 0 beyond the last position.
 
-    columns[(group * length + j) * K + k * width + i] = col[k; j + i], 0 beyond the last position.
-    """  # noqa: D205
+    j: a panel's first position; i < width: its positions, two vectors or, in the last panel, one.
+    """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, per_group, panel = g.kernel_h * g.kernel_w, g.C // g.group, 2 * vector_lanes(x)
     K, b_line = per_group * area, g.stride_h * g.line

@@ -16,11 +16,10 @@ from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_al
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import take_task, target
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
-from pycaffe_lite.kernels.memory import aligned_empty
 
 # A product that is bound by writing its result (a gradient of weights of an inner product: the batch is the
 # depth) is cut into few rows, whole: memory is quickest when it is written in long runs.
@@ -152,7 +151,7 @@ def product(
         pixel_product(x, a, start, scale, slope, y, g, weights)
         return
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    packed = aligned_empty(a.size, a.dtype)
+    packed = scratch("packed", a.dtype, a.size)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
     pack_all(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
     _forward(

@@ -15,11 +15,10 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels._block import DEPTH, pack_panels
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, transpose_exact, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
-from pycaffe_lite.kernels.memory import aligned_empty
 
 SUMS = 76800  # results per task: 300 KB, in the L2 cache
 CHANNELS = 192  # output channels per task
@@ -118,7 +117,7 @@ def pixel_product(
     """Compute `_convolution_forward.product`, without accumulating."""
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    packed = aligned_empty(cut.packed, a.dtype)
+    packed = scratch("packed", a.dtype, cut.packed)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
     pack_panels(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
     _forward(

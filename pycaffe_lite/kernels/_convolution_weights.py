@@ -21,10 +21,9 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels._block import dot_block, row_length, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, max_pick_rows, pick_tile, tile_count, tile_table
-from pycaffe_lite.kernels.memory import aligned_empty
 
 DOT_CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
 DOT_HEIGHT = 64  # rows of dw per task: a chunk of dy, 320 KB, stays in the L2 cache
@@ -164,7 +163,7 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
             cut.rows_of_piece, counter,
         )  # fmt: skip
     else:
-        sums = aligned_empty(cut.sums, dw.dtype)
+        sums = scratch("sums", dw.dtype, cut.sums)
         _with_pick_tiles(memory, tile_table(x.dtype), *flat, sums, cut.sizes, cut.blocks, cut.taps, counter)
         _add_sums(memory, sums, dw.reshape(-1), cut.sizes, cut.blocks, counter[1:])
 

@@ -1,4 +1,7 @@
-"""Working memory of the kernels: kept between calls, one set per calling thread."""
+"""Working memory of the kernels: kept between calls, one set per calling thread.
+
+Memory that is asked for anew would come as pages of zeros, which take longer to make than to fill.
+"""
 
 import threading
 from typing import Any
@@ -8,16 +11,19 @@ import numpy as np
 from pycaffe_lite.kernels._jit import Array
 from pycaffe_lite.kernels.memory import ALIGNMENT, aligned_empty
 
+MOST_KEPT = 1 << 24  # numbers: 64 MB
 _kept = threading.local()
 
 
-def scratch(dtype: Any, count: int) -> Array:
+def scratch(purpose: str, dtype: Any, count: int) -> Array:
     """An array of `count` numbers with any content, aligned to a cache line.
 
-    It is the caller's until the next call for the same type in the same thread.
+    It is the caller's until the next call for the same purpose and type in the same thread.
     """
+    if count > MOST_KEPT:
+        return aligned_empty(count, dtype)
     held: dict[str, Array] = _kept.__dict__
-    key = np.dtype(dtype).char
+    key = f"{purpose} {np.dtype(dtype).char}"
     array = held.get(key)
     if array is None or array.size < count:
         array = held[key] = aligned_empty(count, dtype)
@@ -30,4 +36,4 @@ def worker_memory(dtype: Any, workers: int, count: int) -> Array:
     Rows start at cache lines, so that no two workers write to the same one.
     """
     count = -(-count // ALIGNMENT) * ALIGNMENT
-    return scratch(dtype, workers * count).reshape(workers, count)
+    return scratch("workers", dtype, workers * count).reshape(workers, count)

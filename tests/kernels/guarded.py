@@ -32,4 +32,5 @@ def margins_untouched(array):
 
 def spoil_scratch(dtype, count=1 << 20):
     """Fill the working memory of the kernels with NaNs."""
-    scratch(dtype, count).fill(np.nan)
+    for purpose in ("workers", "packed", "sums"):
+        scratch(purpose, dtype, count).fill(np.nan)

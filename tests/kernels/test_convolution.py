@@ -5,12 +5,14 @@ with a remainder: lines that fill vectors, half vectors or neither; few and many
 sums; groups, strides, paddings, dilations; depthwise.
 """
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from pycaffe_lite.kernels import convolution
+from pycaffe_lite.kernels import _convolution_few, convolution
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.convolution import End, Window
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
@@ -159,9 +161,12 @@ def check(case, dtype):
     window = case["window"]
     (y, y_bound), (dx, dx_bound), (dw, dw_bound) = definition(x, w, dy, window)
     spoil_scratch(dtype)
-    out = guarded_nans(dy.shape, dtype)
-    convolution.forward(guarded(x), guarded(w), bias, out, window)
-    assert_close(out, y + bias[:, None, None], y_bound)
+    for most_positions in (_convolution_few.MOST_POSITIONS, 0):
+        # Few positions have a way of their own, which would leave the others to large cases alone.
+        with mock.patch.object(_convolution_few, "MOST_POSITIONS", most_positions):
+            out = guarded_nans(dy.shape, dtype)
+            convolution.forward(guarded(x), guarded(w), bias, out, window)
+        assert_close(out, y + bias[:, None, None], y_bound)
     out = guarded_nans(x.shape, dtype)
     convolution.backward_data(guarded(dy), guarded(w), out, window)
     assert_close(out, dx, dx_bound)
@@ -221,8 +226,10 @@ def test_end_scales_shifts_and_activates(name, slope):
     assert np.array_equal(out, expected), "an end without a scale has the bits of the separate passes"
 
 
+@pytest.mark.parametrize("most_positions", [_convolution_few.MOST_POSITIONS, 0])
 @pytest.mark.parametrize("name", [*TYPICAL, "depthwise"])
-def test_same_bits_for_every_number_of_threads(name):
+def test_same_bits_for_every_number_of_threads(name, most_positions, monkeypatch):
+    monkeypatch.setattr(_convolution_few, "MOST_POSITIONS", most_positions)
     case = TYPICAL.get(name, DEPTHWISE)
     x, w, dy, bias = arrays(case, np.float32)
     bits = []

@@ -72,9 +72,11 @@ def test_nothing_stays(net_file, no_collection):
     tracemalloc.start()
     try:
         run_once(net_file)
+        wait_for_threads(threads)  # one that still ends holds its batches
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(ROUNDS):
             assert not any(reference() for reference in run_once(net_file))
+        wait_for_threads(threads)
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
