@@ -6,6 +6,8 @@ is 1, the channels are next to each other and loops run over them. Sums are kept
 and added in the order of the blocks.
 """
 
+import math
+
 import numpy as np
 from numba import prange
 
@@ -27,6 +29,19 @@ def _block(task: int, C: int, inner: int) -> tuple[int, int, int, int]:
     blocks = (inner + BLOCK - 1) // BLOCK
     start = task % blocks * BLOCK
     return task // blocks // C, task // blocks % C, start, min(inner, start + BLOCK)
+
+
+@kernel
+def standardizing_affine(mean: Array, variance: Array, factor: float, eps: float) -> tuple[Array, Array]:
+    """Scale and shift that standardize, from sums of means and variances, and the factor that turns them
+    into averages: 1 / sqrt(factor variance + eps), -factor mean scale. Computed in double precision.
+    """  # noqa: D205
+    scale, shift = np.empty_like(mean), np.empty_like(mean)
+    for c in range(mean.size):
+        exact = 1.0 / math.sqrt(factor * np.float64(variance[c]) + eps)
+        scale[c] = exact
+        shift[c] = -(factor * np.float64(mean[c])) * exact
+    return scale, shift
 
 
 @kernel

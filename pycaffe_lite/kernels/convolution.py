@@ -25,12 +25,30 @@ __all__ = ["End", "Window", "backward_bias", "backward_data", "backward_weights"
 class End(NamedTuple):
     """What follows a convolution in one go: y = act(scale[m] * conv + shift[m]).
 
-    scale, shift: (M,), the type of the arrays. act(v) is v if v > 0 else slope * v; slope 1 is none.
+    scale, shift: (M,), the type of the arrays, or None for 1 and 0. act(v) is v if v > 0 else slope * v;
+    slope 1 is none.
     """
 
-    scale: Array
-    shift: Array
+    scale: Array | None = None
+    shift: Array | None = None
     slope: float = 1.0
+
+    def then(self, after: "End") -> "End":
+        """This end, which has no slope, and another after it."""
+        shift = self._scaled(self.shift, after.scale)
+        if after.shift is not None:
+            shift = after.shift if shift is None else shift + after.shift
+        return End(
+            after.scale if self.scale is None else self._scaled(self.scale, after.scale), shift, after.slope
+        )
+
+    def behind(self, bias: Array | None) -> "End":
+        """This end after a bias, one number per output, has been added."""
+        return self if bias is None else End(shift=bias).then(self)
+
+    @staticmethod
+    def _scaled(values: Array | None, scale: Array | None) -> Array | None:
+        return values if values is None or scale is None else values * scale
 
 
 @lru_cache(maxsize=1024)
@@ -59,12 +77,10 @@ def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, en
         end: what to do with each result before it is stored, or None.
     """
     g = _geometry(x.shape, w.shape, y.shape, window)
-    start = np.zeros(g.M, y.dtype) if bias is None else bias
-    scale, slope = np.empty(0, y.dtype), 1.0
-    if end is not None:
-        scale, slope = end.scale, end.slope
-        start = end.shift if bias is None else end.scale * bias + end.shift
     if y.size > 0:
+        scale, shift, slope = (end or End()).behind(bias)
+        start = np.zeros(g.M, y.dtype) if shift is None else shift
+        scale = np.empty(0, y.dtype) if scale is None else scale
         _convolution_forward.product(x, w, start, scale, slope, y, g, weights_in_order(g))
 
 

@@ -28,11 +28,14 @@ def forward(
         end: what to do with each result, one scale and shift per output n, or None.
     """
     gemm(x, w, y, trans_b=not transpose)
-    if end is not None:
-        shift = end.shift if bias is None else end.scale * bias + end.shift
-        _finish(y, end.scale, shift, y.dtype.type(end.slope))
-    elif bias is not None:
-        _finish(y, np.empty(0, y.dtype), bias, y.dtype.type(1))
+    scale, shift, slope = (end or End()).behind(bias)
+    if scale is not None or shift is not None or slope != 1:
+        _finish(
+            y,
+            np.empty(0, y.dtype) if scale is None else scale,
+            np.zeros(y.shape[1], y.dtype) if shift is None else shift,
+            y.dtype.type(slope),
+        )
 
 
 def backward_data(dy: Array, w: Array, dx: Array, transpose: bool = False) -> None:
@@ -40,12 +43,12 @@ def backward_data(dy: Array, w: Array, dx: Array, transpose: bool = False) -> No
     gemm(dy, w, dx, trans_b=transpose)
 
 
-def backward_weights(x: Array, dy: Array, dw: Array, transpose: bool = False) -> None:
-    """Add dyᵀ x to dw. x: (M, K); dy: (M, N); dw: the shape of w in `forward`."""
-    if transpose:
-        gemm(x, dy, dw, trans_a=True, beta=1)
-    else:
-        gemm(dy, x, dw, trans_a=True, beta=1)
+def backward_weights(
+    x: Array, dy: Array, dw: Array, transpose: bool = False, accumulate: bool = True
+) -> None:
+    """Add dyᵀ x to dw, or overwrite it. x: (M, K); dy: (M, N); dw: the shape of w in `forward`."""
+    left, right = (x, dy) if transpose else (dy, x)
+    gemm(left, right, dw, trans_a=True, beta=float(accumulate))
 
 
 def backward_bias(dy: Array, db: Array) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array
+from pycaffe_lite.kernels import channels
 from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs
 from pycaffe_lite.layers.neuron import NeuronLayer
@@ -67,9 +68,13 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         return array.reshape(self.shape)
 
     def _stored_statistics(self) -> tuple[Moments, Moments]:
-        factor = float(self.factor.data[0])
-        scale = 1 / factor if factor else 0.0
+        scale = self._averaging()
         return scale * self.mean.data.astype(np.float64), scale * self.variance.data.astype(np.float64)
+
+    def _averaging(self) -> float:
+        """What turns the stored sums into averages; 0 as long as there are none."""
+        factor = float(self.factor.data[0])
+        return 1 / factor if factor else 0.0
 
     def _batch_statistics(self, x: Array) -> tuple[Moments, Moments]:
         """Mean and variance of x, which enter the stored sums."""
@@ -85,9 +90,8 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         return self.use_global_stats
 
     def as_end(self, top: Blobs) -> End:
-        mean, variance = self._stored_statistics()
-        scale = self._inverse_root(variance)
-        return End(scale.astype(self.dtype), (-mean * scale).astype(self.dtype))
+        mean, variance = self.mean.data, self.variance.data
+        return End(*channels.standardizing_affine(mean, variance, self._averaging(), self.param.eps))
 
     def _inverse_root(self, variance: Moments) -> Moments:
         with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN

@@ -29,6 +29,7 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter]):
     min_bottoms = 1
     max_bottoms = 2
     exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -43,8 +44,7 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter]):
         return lies_over_channels(self, top[0], self.param.axis)
 
     def as_end(self, top: Blobs) -> End:
-        shift = self.blobs[0].data
-        return End(np.ones_like(shift), shift)
+        return End(shift=self.blobs[0].data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         bias = (*bottom, *self.blobs)[1].data

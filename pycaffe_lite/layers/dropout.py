@@ -35,8 +35,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         return not self.training and len(top[0].shape) > 1
 
     def as_end(self, top: Blobs) -> End:
-        channels = top[0].shape[1]
-        return End(np.ones(channels, self.dtype), np.zeros(channels, self.dtype))
+        return End()
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         ratio = self.param.dropout_ratio

@@ -42,6 +42,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
 
     min_bottoms = 2
     exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         coeffs = list(self.param.coeff)

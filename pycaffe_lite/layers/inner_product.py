@@ -26,6 +26,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
     """
 
     exact_bottoms = exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -67,7 +68,8 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
         dy = self._rows(top[0].diff, self.param.num_output)
         if self.param_propagate_down[0]:
             x = self._rows(bottom[0].data, self.K)
-            inner_product.backward_weights(x, dy, self.weight.diff, transpose)
+            dw, holds_some = self.weight.diff_to_add()
+            inner_product.backward_weights(x, dy, dw, transpose, accumulate=holds_some)
         if self.bias is not None and self.param_propagate_down[1]:
             inner_product.backward_bias(dy, self.bias.diff)
         if propagate_down[0]:

@@ -13,6 +13,7 @@ class NeuronLayer(Layer[P]):
     """
 
     exact_bottoms = exact_tops = 1
+    reshape_follows_shapes = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape_like(bottom[0])

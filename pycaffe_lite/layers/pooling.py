@@ -45,6 +45,7 @@ class PoolingLayer(Layer[PoolingParameter]):
     exact_bottoms = 1
     min_tops = 1
     max_tops = 2
+    reshape_follows_shapes = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
         """Of y only, not of the indices."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from pycaffe_lite.kernels import relu
 from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs
@@ -30,9 +28,7 @@ class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter]):
         return len(top[0].shape) > 1
 
     def as_end(self, top: Blobs) -> End:
-        channels = top[0].shape[1]
-        scale, shift = np.ones(channels, self.dtype), np.zeros(channels, self.dtype)
-        return End(scale, shift, self.param.negative_slope)
+        return End(slope=self.param.negative_slope)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)

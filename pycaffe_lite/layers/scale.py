@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs, Layer
@@ -35,6 +33,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
     min_bottoms = 1
     max_bottoms = 2
     exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -59,8 +58,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
         return lies_over_channels(self, top[0], self.param.axis)
 
     def as_end(self, top: Blobs) -> End:
-        scale = self.blobs[0].data
-        return End(scale, np.zeros_like(scale) if self.bias is None else self.bias.data)
+        return End(self.blobs[0].data, None if self.bias is None else self.bias.data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.net.graph import Node
@@ -42,8 +43,4 @@ def _continues(first: Node, follower: Node) -> bool:
 
 def end_of(followers: Sequence[Node]) -> End:
     """What the followers do to each channel, from their blobs as they are now."""
-    end = followers[0].layer.as_end(followers[0].top)
-    for node in followers[1:]:
-        then = node.layer.as_end(node.top)
-        end = End(end.scale * then.scale, end.shift * then.scale + then.shift, then.slope)
-    return end
+    return reduce(End.then, (node.layer.as_end(node.top) for node in followers))

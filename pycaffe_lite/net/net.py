@@ -116,6 +116,8 @@ class Net:
             force_backward=param.force_backward,
         )
         self._fused_runs = fused_runs(self._graph.nodes)
+        # What each layer was last reshaped to: of its bottoms, tops and learnable blobs.
+        self._shapes: list[list[tuple[int, ...]]] = [[] for _ in self._graph.nodes]
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -208,12 +210,18 @@ class Net:
 
     def _reshape_layer(self, index: int) -> None:
         node = self._graph.nodes[index]
+        if node.layer.reshape_follows_shapes:
+            blobs = (*node.bottom, *node.top, *node.layer.blobs)
+            if [blob.shape for blob in blobs] == self._shapes[index]:
+                return
         try:
             node.layer.reshape(node.bottom, node.top)
         except LayerError:
             raise
         except NetError as error:
             raise node.layer.error(str(error)) from None
+        if node.layer.reshape_follows_shapes:
+            self._shapes[index] = [blob.shape for blob in blobs]
 
     def _forward(self, start: int, end: int) -> float:
         """Runs layers `start` to `end`, both included; returns their part of the loss."""
@@ -394,7 +402,7 @@ class Net:
     def clear_param_diffs(self) -> None:
         """Sets the gradients of all learnable params to zero."""
         for blob in self.learnable_params:
-            blob.diff.fill(0)
+            blob.clear_diff()
 
     def before_forward(self, callback: LayerCallback) -> None:
         """Calls `callback(layer_index)` before each layer's forward."""

@@ -1,9 +1,12 @@
 """Fused runs give the same blobs, and are off for whoever looks between layers."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from pycaffe_lite import random
+from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
@@ -59,6 +62,20 @@ def test_same_values_as_layer_by_layer(followers, bias):
     net.blobs["y"].data.fill(np.nan)
     net.forward()
     np.testing.assert_allclose(net.blobs["y"].data, expected, rtol=2e-6, atol=2e-6)
+
+
+def test_ends_in_a_row_do_one_after_the_other():
+    a, b = (np.array(values, np.float32) for values in ([2, 3], [5, 7]))
+    x = np.array([-1.0, 4.0], np.float32)
+    for first, then in itertools.product((End(), End(a), End(shift=b), End(a, b)), repeat=2):
+        whole = first.then(then._replace(slope=0.5)).behind(b)
+        expected = x + b
+        for end in (first, then):
+            expected = expected * (1 if end.scale is None else end.scale)
+            expected = expected + (0 if end.shift is None else end.shift)
+        got = x * (1 if whole.scale is None else whole.scale) + (0 if whole.shift is None else whole.shift)
+        assert np.array_equal(got, expected)
+        assert whole.slope == 0.5
 
 
 def test_inner_product():

@@ -212,3 +212,23 @@ def test_inputs_without_shape_wait_for_the_caller():
     assert net.blobs["x"].count == 0
     net.blobs["x"].reshape(2, 2)
     assert net.forward(x=np.eye(2))["x"].tolist() == [[1, 0], [0, 1]]
+
+
+def test_layers_follow_shapes_that_change_and_rest_while_none_does(net, monkeypatch):
+    net.forward_loss()
+    shaped = []
+    for layer in net.layers:
+        reshape = layer.reshape
+        monkeypatch.setattr(
+            layer,
+            "reshape",
+            lambda bottom, top, layer=layer, reshape=reshape: (shaped.append(layer), reshape(bottom, top)),
+        )
+    follow = [layer for layer in net.layers if layer.reshape_follows_shapes]
+    assert follow
+    net.forward_loss()
+    assert not set(shaped) & set(follow)
+    net.blobs["x"].reshape(4, 3)
+    net.forward_loss()
+    assert set(shaped) >= set(follow)
+    assert all(net.blobs[name].shape[0] == 4 for layer in follow for name in net.top_names[layer.name])

@@ -1,0 +1,55 @@
+"""A blob's gradient: cleared without being written, and added to."""
+
+import numpy as np
+import pytest
+
+from pycaffe_lite.blob import Blob
+
+
+def test_a_cleared_diff_is_zero():
+    blob = Blob((2, 3))
+    blob.diff[...] = 5
+    blob.clear_diff()
+    assert not blob.diff.any()
+    blob.diff[...] = 1
+    assert blob.diff.all(), "it is cleared once"
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_a_gradient_is_added_to_what_is_there(clear):
+    blob = Blob((2, 3))
+    blob.diff[...] = 5
+    if clear:
+        blob.clear_diff()
+    diff, holds_some = blob.diff_to_add()
+    assert holds_some != clear
+    np.add(diff, 2, out=diff) if holds_some else np.copyto(diff, 2)
+    assert np.all(blob.diff == (2 if clear else 7))
+    assert blob.diff_to_add()[1], "what was written counts"
+
+
+def test_nothing_is_in_a_new_diff():
+    diff, holds_some = Blob((2, 3)).diff_to_add()
+    assert not holds_some
+    assert diff.shape == (2, 3)
+
+
+def test_blobs_that_share_a_diff_are_cleared_together():
+    one, other = Blob((2, 3)), Blob((3, 2))
+    other.share_diff(one)
+    one.diff[...] = 5
+    other.clear_diff()
+    assert not one.diff.any()
+    one.diff[...] = 4
+    assert np.all(other.diff == 4)
+
+
+def test_clearing_a_shrunken_blob_leaves_the_rest_alone():
+    blob, rest = Blob((2, 3)), Blob((6,))
+    rest.share_diff(blob)
+    rest.diff[...] = 5
+    blob.reshape(2)
+    blob.clear_diff()
+    assert not blob.diff.any()
+    assert blob.diff_to_add()[1]
+    assert np.array_equal(rest.diff, [0, 0, 5, 5, 5, 5])
