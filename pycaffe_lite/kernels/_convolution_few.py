@@ -61,8 +61,12 @@ class Plan(NamedTuple):
 
 
 def suits(g: Geometry, weights: Weights) -> bool:
-    """Whether this way is the better one: few positions, and rows of weights that are runs."""
-    return g.N * g.P * g.Q <= MOST_POSITIONS and weights == weights_in_order(g)
+    """Whether this way is the better one: few positions, and rows of weights that are runs.
+
+    The columns of a 1x1 kernel are made so quickly that only those of one image need be few.
+    """
+    images = 1 if g.kernel_h == g.kernel_w == 1 else g.N
+    return images * g.P * g.Q <= MOST_POSITIONS and weights == weights_in_order(g)
 
 
 @lru_cache(maxsize=1024)
@@ -96,7 +100,19 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
 def product_at_few(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
-    """Compute `_convolution_forward.product`, without accumulating."""
+    """Compute `_convolution_forward.product`, without accumulating, for as many images at once as suit."""
+    images = MOST_POSITIONS // max(1, g.P * g.Q)
+    if g.N <= images:
+        _product(x, a, start, scale, slope, y, g, weights)
+        return
+    for n in range(0, g.N, images):
+        part = g._replace(N=min(images, g.N - n))
+        _product(x[n : n + part.N], a, start, scale, slope, y[n : n + part.N], part, weights)
+
+
+def _product(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+) -> None:
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     columns = scratch("packed", y.dtype, cut.columns)
@@ -176,10 +192,11 @@ def _multiply(
                         cut.length, k > 0,
                     )  # fmt: skip
         for i in range(height):
-            factor = scale[m + i] if scale.size > 0 else a.dtype.type(1)
+            factor, shift = scale[m + i] if scale.size > 0 else a.dtype.type(1), start[m + i]
             for n in range(g.N):
                 at, to = i * cut.length + n * plane, (n * g.M + m + i) * plane
+                row, out = sums[at : at + plane], y[to : to + plane]
                 for j in range(plane):
-                    value = factor * sums[at + j] + start[m + i]
-                    y[to + j] = value if value > 0 else slope * value
+                    value = factor * row[j] + shift
+                    out[j] = value if value > 0 else slope * value
         task = take_task(counter)

@@ -181,10 +181,11 @@ def _forward(
 @kernel
 def finish(sums: Array, ld: int, positions: int, height: int, start: Array, m: int, slope: float) -> None:
     """sums[j, i] = act(sums[j, i] + start[m + i]) for j < positions, i < height."""
+    shift = start[m : m + height]
     for j in range(positions):
         row = sums[j * ld : j * ld + height]
         for i in range(height):
-            value = row[i] + start[m + i]
+            value = row[i] + shift[i]
             row[i] = value if value > 0 else slope * value
 
 
