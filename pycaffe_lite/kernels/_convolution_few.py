@@ -22,7 +22,7 @@ from pycaffe_lite.kernels._simd import copy_exact, take_task, target, vector_lan
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
-MOST_POSITIONS = 400  # of all images: a piece of their columns, 400 KB, stays in the L2 cache
+MOST_POSITIONS = 400  # at once: a piece of their columns, 400 KB, stays in the L2 cache
 STAGED = 16  # channels staged at a time
 SUMS = 32768  # results per task: 128 KB, in the L2 cache
 
@@ -60,13 +60,22 @@ class Plan(NamedTuple):
     workspace: int  # numbers per worker
 
 
+def most_positions(g: Geometry) -> int:
+    """How many positions are few: twice as many where the image is not bare.
+
+    Any other way would stage its lines again for each block of output channels, which costs more than a piece
+    of columns that leaves the L2 cache in part.
+    """
+    return MOST_POSITIONS if g.bare else 2 * MOST_POSITIONS
+
+
 def suits(g: Geometry, weights: Weights) -> bool:
     """Whether this way is the better one: few positions, and rows of weights that are runs.
 
     The columns of a 1x1 kernel are made so quickly that only those of one image need be few.
     """
     images = 1 if g.kernel_h == g.kernel_w == 1 else g.N
-    return images * g.P * g.Q <= MOST_POSITIONS and weights == weights_in_order(g)
+    return images * g.P * g.Q <= most_positions(g) and weights == weights_in_order(g)
 
 
 @lru_cache(maxsize=1024)
@@ -101,8 +110,8 @@ def product_at_few(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
     """Compute `_convolution_forward.product`, without accumulating, for as many images at once as suit."""
-    images = MOST_POSITIONS // max(1, g.P * g.Q)
-    if g.N <= images:
+    images = most_positions(g) // max(1, g.P * g.Q)
+    if images >= g.N:
         _product(x, a, start, scale, slope, y, g, weights)
         return
     for n in range(0, g.N, images):
