@@ -13,6 +13,7 @@ import pytest
 
 from pycaffe_lite import TEST, Net
 from pycaffe_lite.data.lmdb_writer import write_lmdb
+from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import get_solver
 
@@ -101,6 +102,20 @@ def test_a_hundred_iterations(folder):
             for blob in layer.blobs:
                 blob.ClearField("data")
     assert ours == theirs
+
+
+def test_the_weights_are_the_same_bits_for_every_number_of_threads(folder):
+    weights = []
+    before = get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            set_num_threads(threads)
+            made = get_solver("lenet.solver.prototxt")
+            made.step(10)
+            weights.append([blob.data.tobytes() for blob in made.net.learnable_params])
+    finally:
+        set_num_threads(before)
+    assert weights[0] == weights[1] == weights[2]
 
 
 @pytest.mark.parametrize("ending", ["", ".h5"])
