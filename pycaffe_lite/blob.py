@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ Array = npt.NDArray[np.floating]
 
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
+_numbers = itertools.count(1)
 LEGACY_AXES = ("num", "channels", "height", "width")
 
 
@@ -59,8 +62,13 @@ class Blob:
         shape: lengths of the axes; `()` is a scalar with one value.
         dtype: float32, or float64 for gradient checks.
 
+    Attributes:
+        reshapes: a number that is another one whenever any blob has changed its shape.
+
     Source: BVLC/caffe src/caffe/blob.cpp
     """
+
+    reshapes: ClassVar[int] = 0
 
     def __init__(self, shape: Sequence[int] = (0,), dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -155,6 +163,7 @@ class Blob:
         if count > MAX_COUNT:
             raise NetError(f"a blob of shape {shape} would hold {count} values, more than {MAX_COUNT}")
         self._shape, self._count = shape, count
+        Blob.reshapes = next(_numbers)
         if count > self._data.capacity:
             self._data, self._diff = _Memory(count, self.dtype), _Memory(count, self.dtype)
         self._data_view = self._diff_view = None

@@ -116,8 +116,7 @@ class Net:
             force_backward=param.force_backward,
         )
         self._fused_runs = fused_runs(self._graph.nodes)
-        # What each layer was last reshaped to: of its bottoms, tops and learnable blobs.
-        self._shapes: list[list[tuple[int, ...]]] = [[] for _ in self._graph.nodes]
+        self._settled_at = -1  # the number of reshapes at which the last pass over all layers left the blobs
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -210,18 +209,12 @@ class Net:
 
     def _reshape_layer(self, index: int) -> None:
         node = self._graph.nodes[index]
-        if node.layer.reshape_follows_shapes:
-            blobs = (*node.bottom, *node.top, *node.layer.blobs)
-            if [blob.shape for blob in blobs] == self._shapes[index]:
-                return
         try:
             node.layer.reshape(node.bottom, node.top)
         except LayerError:
             raise
         except NetError as error:
             raise node.layer.error(str(error)) from None
-        if node.layer.reshape_follows_shapes:
-            self._shapes[index] = [blob.shape for blob in blobs]
 
     def _forward(self, start: int, end: int) -> float:
         """Runs layers `start` to `end`, both included; returns their part of the loss."""
@@ -248,13 +241,15 @@ class Net:
         while i < len(nodes):
             node, end = nodes[i], self._fused_runs.get(i, i + 1)
             for k in range(i, end):
-                self._reshape_layer(k)
+                if self._settled_at != Blob.reshapes or not nodes[k].layer.reshape_follows_shapes:
+                    self._reshape_layer(k)
             if end > i + 1:
                 node.layer.forward_with_end(node.bottom, node.top, end_of(nodes[i + 1 : end]))
             else:
                 node.layer.forward(node.bottom, node.top)
                 loss += node.layer.loss(node.top)
             i = end
+        self._settled_at = Blob.reshapes
         return loss
 
     def _backward(self, start: int, end: int) -> None:
