@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: lenet test lint wheel clean
+.PHONY: lenet test test-cpus lint wheel clean
 
 lenet: $(VENV)/installed
 	$(BIN)/pycaffe-lite dataset mnist --out models/lenet
@@ -11,6 +11,15 @@ lenet: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+# The kernels, and all that is checked against numbers, as compiled for other CPUs: one with SSE2 and no more,
+# which every x86-64 has, and one with AVX2 and FMA. The CPU that runs this must have these.
+CPU_TESTS := kernels layers net solver datasets/test_transformer.py test_fillers.py test_random.py
+CPU_TESTS += $(if $(PYCAFFE_LITE_SHARED),test_real.py)
+
+test-cpus: $(VENV)/installed-dev
+	NUMBA_CPU_NAME=x86-64 NUMBA_CPU_FEATURES= $(BIN)/python -m pytest $(CPU_TESTS:%=tests/%)
+	NUMBA_CPU_NAME=x86-64-v3 NUMBA_CPU_FEATURES= $(BIN)/python -m pytest $(CPU_TESTS:%=tests/%)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -1,0 +1,52 @@
+"""The vectors of the CPU that Numba compiles for, and what LLVM makes of code that is written with them."""
+
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from numba.core.registry import cpu_target
+
+from pycaffe_lite.kernels import _tile
+
+TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
+
+
+@pytest.mark.skipif(not TRIPLE.startswith("x86_64"), reason="CPUs of the x86-64 family")
+@pytest.mark.parametrize(
+    ("cpu", "features", "vectors"),
+    [
+        ("x86-64", "", (16, 16, False)),
+        ("x86-64-v3", "", (32, 16, True)),
+        ("x86-64-v4", "-prefer-256-bit", (64, 32, True)),
+    ],
+)
+def test_target_follows_the_cpu_that_numba_is_told(cpu, features, vectors):
+    code = "from pycaffe_lite.kernels._simd import target; print(tuple(target()))"
+    environment = {**os.environ, "NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(vectors)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tiles_call_nothing(dtype, monkeypatch):
+    """A multiply-add that the CPU does not have would be a library call per lane."""
+    modules = []
+
+    def keep_module(_name, write):
+        modules.append(str(write()))
+        return SimpleNamespace(get_function_address=lambda name: 1)
+
+    monkeypatch.setattr(_tile, "compiled_module", keep_module)
+    monkeypatch.setattr(_tile, "_engines", {})
+    assert _tile.tile_table.__wrapped__(np.dtype(dtype)).any()
+    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=CPU, features=FEATURES, opt=3)
+    assembly = machine.emit_assembly(llvm.parse_assembly(modules[0]))
+    assert len(re.findall(r"\sret", assembly)) > 10
+    calls = re.findall(r"\s(?:callq?|bl)\s", assembly)
+    assert not calls, f"{len(calls)} calls"
