@@ -286,12 +286,13 @@ def dot_block(
     tiles: Array, a: Array, ao: int, lda: int, a_steps: Array, rows: int,
     b: Array, bo: int, taps: Array, to: int,
     b_steps: Array, columns: int, halves: bool, whole: int, rest: int, c: Array, co: int, ldc: int,
-    accumulate: bool, a_stays: bool,
+    accumulate: bool, a_stays: bool, ahead: int,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k of A[i, k] B[j, k], for rows x columns.
 
     A, B and C as `dot_tile` reads them. With a_stays the rows of a tile stay in the L1 cache while all of
-    B passes, without it the columns of a tile while all of A passes.
+    B passes, without it the columns of a tile while all of A passes. ahead: from the columns of one tile to
+    those of the next, or 0; see `dot_tile`.
     """
     count, across = tile_count(rows, max_dot_rows()), tile_count(columns, DOT_COLUMNS)
     for number in range(count * across):
@@ -300,5 +301,5 @@ def dot_block(
         dot_tile(
             tiles, last - first, min(DOT_COLUMNS, columns - j), halves, whole, rest,
             a, ao + first * lda, lda, a_steps, b, bo, taps, to + j, b_steps,
-            c, co + first * ldc + j, ldc, accumulate,
+            c, co + first * ldc + j, ldc, accumulate, ahead,
         )  # fmt: skip

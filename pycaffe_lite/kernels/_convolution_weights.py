@@ -289,7 +289,7 @@ def _with_dot_tiles(
                 list_columns(images, lines, g.Q, run, b_image, b_line, b_steps)
                 dot_block(
                     tiles, dy, ao, plane, a_steps, height, b, bo, taps, first_tap, b_steps, width, halves,
-                    count, 0, dw, to, K, True, True,
+                    count, 0, dw, to, K, True, True, 0,
                 )  # fmt: skip
             else:
                 columns = images * lines * g.Q
@@ -298,6 +298,6 @@ def _with_dot_tiles(
                 gather(b, bo, taps, first_tap, last, images, lines, g.Q, b_image, b_line, piece, ld)
                 dot_block(
                     tiles, gradient, 0, ld, gathered_steps, height, piece, 0, rows_of_piece, 0,
-                    gathered_steps, width, False, columns // lanes, columns % lanes, dw, to, K, True, True,
+                    gathered_steps, width, False, columns // lanes, columns % lanes, dw, to, K, True, True, 0,
                 )  # fmt: skip
         task = take_task(counter)

@@ -27,10 +27,10 @@ def outer_arguments(dtype: Any) -> list[Any]:
 
 
 def dot_arguments(dtype: Any) -> list[Any]:
-    """columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate."""
+    """columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate, ahead."""
     pointer = llvm_float(dtype).as_pointer()
     types_of = [INT64, INT64, INT64, pointer, INT64, INT64_POINTER, pointer, INT64_POINTER, INT64_POINTER]
-    return [*types_of, pointer, INT64, FLAG]
+    return [*types_of, pointer, INT64, FLAG, INT64]
 
 
 def outer_rows() -> int:
@@ -128,7 +128,7 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
 def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> None:
     """Add the function of `dot_tile` for one number of rows."""
     function, builder = _new_function(module, name, dot_arguments(dtype))
-    columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate = function.args
+    columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate, ahead = function.args
     w = _writer(builder, dtype)
     runs = 2 if halves else 1  # per vector of B
     tile = [(i, j) for i in range(rows) for j in range(DOT_COLUMNS)]
@@ -139,23 +139,20 @@ def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> No
         column = builder.select(builder.icmp_signed("<", INT64(j), columns), INT64(j), INT64(0))
         b_rows.append(w.at(b, builder.load(builder.gep(taps, [column]))))
 
-    # To the columns of the next tile, which are brought near while these are multiplied: memory and
-    # multipliers work at the same time. (Halves of vectors come from a staged image: near already.)
-    ahead = builder.sub(
-        builder.load(builder.gep(taps, [INT64(DOT_COLUMNS)])), builder.load(builder.gep(taps, [INT64(0)]))
-    )
-
     def step(t: Any, load: Callable[[list[Any]], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
         """The sums after the vectors number t of a_steps and b_steps."""
         numbers = [builder.add(builder.mul(t, INT64(runs)), INT64(run)) for run in range(runs)]
         a_place = builder.load(builder.gep(a_steps, [t]))
         b_places = [builder.load(builder.gep(b_steps, [number])) for number in numbers]
+        with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
+            # The columns of the next tile come near while these are multiplied: memory and multipliers work
+            # at the same time.
+            for row in b_rows:
+                w.prefetch(w.at(row, builder.add(b_places[0], ahead)))
         a_vectors = [load([w.at(row, a_place)]) for row in a_rows]
         new = {}
         for j in range(DOT_COLUMNS):
             b_vector = load([w.at(b_rows[j], place) for place in b_places])
-            if not halves:
-                w.prefetch(w.at(b_rows[j], builder.add(b_places[0], ahead)))
             for i in range(rows):
                 new[i, j] = w.multiply_add(a_vectors[i], b_vector, sums[i, j])
         return new
@@ -168,18 +165,20 @@ def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> No
     t = builder.phi(INT64)
     sums = {at: builder.phi(w.vector) for at in tile}
     new = step(t, w.load_runs, sums)
+    stepped = builder.basic_block
     following = builder.add(t, INT64(1))
-    join_phi(t, (INT64(0), entry), (following, loop))
+    join_phi(t, (INT64(0), entry), (following, stepped))
     for at in tile:
-        join_phi(sums[at], (w.zero(), entry), (new[at], loop))
+        join_phi(sums[at], (w.zero(), entry), (new[at], stepped))
     builder.cbranch(builder.icmp_signed("<", following, whole), loop, after)
 
     builder.position_at_end(after)
-    summed = {at: join_phi(builder.phi(w.vector), (w.zero(), entry), (new[at], loop)) for at in tile}
+    summed = {at: join_phi(builder.phi(w.vector), (w.zero(), entry), (new[at], stepped)) for at in tile}
     builder.cbranch(builder.icmp_signed(">", rest, INT64(0)), tail, done)
     builder.position_at_end(tail)
     mask = w.first_lanes(rest)
     last = step(whole, lambda places: w.load_first(places[0], mask), summed)
+    tail = builder.basic_block
     builder.branch(done)
 
     builder.position_at_end(done)

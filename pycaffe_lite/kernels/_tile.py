@@ -172,11 +172,11 @@ def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, 
 @intrinsic
 def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest: Any, a: Any, ao: Any,
          lda: Any, a_steps: Any, b: Any, bo: Any, taps: Any, to: Any, b_steps: Any, c: Any, co: Any, ldc: Any,
-         accumulate: Any) -> Any:  # fmt: skip
+         accumulate: Any, ahead: Any) -> Any:  # fmt: skip
     """Call a dot tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(
-        tiles, n, n, n, n, a, n, n, a_steps, b, n, taps, n, b_steps, c, n, n, types.boolean
+        tiles, n, n, n, n, a, n, n, a_steps, b, n, taps, n, b_steps, c, n, n, types.boolean, n
     )  # fmt: skip
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -322,7 +322,7 @@ def outer_tile(
 def dot_tile(
     tiles: Array, rows: int, columns: int, halves: bool, whole: int, rest: int, a: Array, ao: int, lda: int,
     a_steps: Array, b: Array, bo: int, taps: Array, to: int, b_steps: Array, c: Array, co: int, ldc: int,
-    accumulate: bool,
+    accumulate: bool, ahead: int,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over steps and lanes of A[i, ..] B[j, ..].
 
@@ -330,6 +330,7 @@ def dot_tile(
     b[bo + taps[to + j] + b_steps[t]]; with `halves` B's two halves, at entries 2 t and 2 t + 1 of b_steps.
     A last step takes the first `rest` lanes (0: none; only without halves) of vector number `whole`.
     C[i, j] = c[co + i * ldc + j]; i < rows (1 to max_dot_rows()), j < columns (1 to 4). tiles: `tile_table`.
+    ahead: from B's numbers to those that will be asked for next, 0 if they are near already.
     """
     number = FIRST_DOT + rows * 2 + halves
     _dot(
@@ -351,6 +352,7 @@ def dot_tile(
         co,
         ldc,
         accumulate,
+        ahead,
     )
 
 

@@ -17,6 +17,7 @@ DOT_LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
 DOT_DEPTH = 1024  # steps of k per piece: 4 rows of b, and the 4 that follow, 32 KB, stay in the L1 cache
 DOT_ROWS = 64  # rows of C per block: that piece of a, 256 KB, stays in the L2 cache
 DOT_MOST_COLUMNS = 64
+FEW_ROWS = 32  # of a: so few multiplications for each number of b that memory takes as long as they do
 
 
 def gemm(
@@ -103,5 +104,6 @@ def _dot_blocks(
             dot_block(
                 tiles, a, i0 * K + k0, K, steps, height, b, k0, taps, j0, steps, width, False,
                 depth // lanes, depth % lanes, c, i0 * N + j0, N, accumulate or k0 > 0, False,
+                DOT_COLUMNS * K if M <= FEW_ROWS else 0,
             )  # fmt: skip
         task = take_task(counter)
