@@ -10,12 +10,16 @@ from pycaffe_lite.kernels._jit import Array, parallel_kernel
 
 
 @parallel_kernel
-def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array) -> None:
-    """y[i] = a_coeff a[i] + b_coeff b[i].  All arrays: (count,); y may be a or b."""
+def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array, slope: float = 1.0) -> None:
+    """y[i] = act(a_coeff a[i] + b_coeff b[i]), act(v) = v if v > 0 else slope v.
+
+    All arrays: (count,); y may be a or b.
+    """
     T = a.dtype.type
-    p, q = T(a_coeff), T(b_coeff)
+    p, q, below = T(a_coeff), T(b_coeff), T(slope)
     for i in prange(y.size):
-        y[i] = p * a[i] + q * b[i]
+        value = p * a[i] + q * b[i]
+        y[i] = value if value > 0 else below * value
 
 
 @parallel_kernel

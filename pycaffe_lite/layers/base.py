@@ -70,9 +70,11 @@ class Layer(Generic[P]):
     # Whether reshape does nothing new while no blob has changed its shape: it is left out then. Not so where
     # it reads values, shares memory or runs a user's code.
     reshape_follows_shapes: ClassVar[bool] = False
-    # Fusion (net/fusion.py): whether `forward_with_end` is there; whether the layer ends a run of fused
-    # layers, being no affine map; whether backward needs nothing that only an own forward would keep.
+    # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
+    # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
+    # nothing that only an own forward would keep.
     takes_end: bool = False
+    takes_slope: bool = False
     is_activation: ClassVar[bool] = False
     end_serves_backward: ClassVar[bool] = False
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.kernels import eltwise
+from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -55,6 +56,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if coeffs and self.param.operation == MAX:
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
+        self.takes_slope = self.param.operation == SUM
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for i, blob in enumerate(bottom):
@@ -68,13 +70,12 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             self.winner = np.empty(bottom[0].count, np.int32)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if self.param.operation == SUM:
+            self._sum(bottom, top, slope=1.0)
+            return
         y = top[0].data.ravel()
         first, second, *others = (blob.data.ravel() for blob in bottom)
-        if self.param.operation == SUM:
-            eltwise.scaled_sum(first, self.coeffs[0], second, self.coeffs[1], y)
-            for x, coeff in zip(others, self.coeffs[2:], strict=True):
-                eltwise.scaled_sum(y, 1.0, x, coeff, y)
-        elif self.param.operation == PROD:
+        if self.param.operation == PROD:
             eltwise.product(first, second, y)
             for x in others:
                 eltwise.product(y, x, y)
@@ -82,6 +83,19 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             eltwise.maximum(first, second, y, self.winner)
             for k, x in enumerate(others, start=2):
                 eltwise.maximum_with(x, k, y, self.winner)
+
+    def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
+        self._sum(bottom, top, end.slope)
+
+    def _sum(self, bottom: Blobs, top: Blobs, slope: float) -> None:
+        """The sum, its values below 0 times `slope`."""
+        y = top[0].data.ravel()
+        first, *others, last = (blob.data.ravel() for blob in bottom)
+        total, coeff = first, self.coeffs[0]
+        for x, x_coeff in zip(others, self.coeffs[1:-1], strict=True):
+            eltwise.scaled_sum(total, coeff, x, x_coeff, y)
+            total, coeff = y, 1.0
+        eltwise.scaled_sum(total, coeff, last, self.coeffs[-1], y, slope)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         y, dy = top[0].data.ravel(), top[0].diff.ravel()

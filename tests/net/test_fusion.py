@@ -86,6 +86,24 @@ def test_inner_product():
     np.testing.assert_allclose(net.blobs["z"].data, expected, rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("bottoms", [2, 3])
+def test_a_sum_takes_a_slope_and_nothing_else(bottoms):
+    names = " ".join(f"bottom: '{name}'" for name in ("x", "z", "x")[:bottoms])
+    ends = RELU.replace("'y'", "'s'"), SCALE.replace("'y'", "'s'")
+    half = "layer { name: 'half' type: 'Power' bottom: 'x' top: 'z' power_param { scale: -0.5 power: 2 } }"
+    total = "layer { name: 'sum' type: 'Eltwise' %s top: 's' eltwise_param { operation: %s } }"
+    net = build(HEAD % BIAS + half + total % (names, "SUM") + ends[0])
+    run_watched(net)
+    expected = net.blobs["s"].data.copy()
+    assert (expected < 0).any()
+    net.blobs["s"].data.fill(np.nan)
+    assert net._fused_runs
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["s"].data, expected)
+    assert not build(HEAD % BIAS + half + total % (names, "SUM") + ends[1])._fused_runs
+    assert not build(HEAD % BIAS + half + total % (names, "MAX") + ends[0])._fused_runs
+
+
 def test_weights_may_change_between_calls():
     net = build(HEAD % BIAS + NORM + SCALE + RELU)
     net.forward()
