@@ -6,10 +6,12 @@ ends where the run ends, over values that are already there: nothing is read or 
 value is left over for a slower loop. Runs shorter than a vector take a narrower one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.ir.values import MDValue
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -45,6 +47,11 @@ class _Writer(VectorWriter):
         values.add_incoming(every_other, from_sparse)
         return values
 
+    def interleaved(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """a[0], b[0], a[1], b[1], .. as two vectors."""
+        pairs = [lane for i in range(self.lanes) for lane in (i, self.lanes + i)]
+        return self._shuffle(a, b, pairs[: self.lanes]), self._shuffle(a, b, pairs[self.lanes :])
+
     def splat_index(self, value: Any) -> Any:
         """One int32 in all lanes."""
         undefined = ir.Constant(self.indices, ir.Undefined)
@@ -57,6 +64,22 @@ class _Writer(VectorWriter):
         count = ir.Constant(self.indices, list(range(self.lanes)))
         steps = builder.mul(count, self.splat_index(builder.trunc(self.stride, INT32)))
         return builder.add(steps, self.splat_index(builder.trunc(start, INT32)))
+
+
+@contextmanager
+def _few_times(builder: Any, count: Any) -> Iterator[Any]:
+    """Write a loop over the yielded index < count that LLVM leaves as it is.
+
+    Windows are small: unrolled, as LLVM would have it, a loop takes longer to enter than to run.
+    """
+    with cgutils.for_range(builder, count) as loop:
+        yield loop.index
+        last = builder.basic_block
+    module = builder.module
+    as_it_is = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    marks = MDValue(module, [], str(len(module.metadata)))
+    marks.operands = (marks, as_it_is)  # LLVM knows a loop's marks by their pointing at themselves
+    last.terminator.set_metadata("llvm.loop", marks)
 
 
 Body = Callable[[_Writer, Any, Any], None]
@@ -114,15 +137,15 @@ def max_run(
             if indexed:
                 where = cgutils.alloca_once_value(builder, writer.splat_index(INT32(-1)))
                 first = writer.first_indices(builder.add(args[11], builder.mul(o, stride)))
-            with cgutils.for_range(builder, high) as rows:
-                line, index_line = builder.mul(rows.index, row), builder.mul(rows.index, args[12])
-                with cgutils.for_range(builder, wide) as columns:
-                    values = writer.load_column(writer.at(start, builder.add(line, columns.index)))
+            with _few_times(builder, high) as i:
+                line, index_line = builder.mul(i, row), builder.mul(i, args[12])
+                with _few_times(builder, wide) as j:
+                    values = writer.load_column(writer.at(start, builder.add(line, j)))
                     before = builder.load(best)
                     above = builder.fcmp_ordered(">", values, before)
                     builder.store(builder.select(above, values, before), best)
                     if indexed:
-                        offset = builder.trunc(builder.add(index_line, columns.index), INT32)
+                        offset = builder.trunc(builder.add(index_line, j), INT32)
                         here = builder.add(first, writer.splat_index(offset))
                         builder.store(builder.select(above, here, builder.load(where)), where)
             writer.store(builder.load(best), writer.at(out, o))
@@ -136,33 +159,98 @@ def max_run(
 
 
 @intrinsic
-def sum_run(
-    _context: Any, x: Any, at: Any, row: Any, high: Any, wide: Any, stride: Any, count: Any, y: Any, to: Any
-) -> Any:
-    """y[to + o] = sum over i < high, j < wide of x[at + i * row + o * stride + j], o < count, in that order.
+def add_lines(_context: Any, x: Any, at: Any, line: Any, lines: Any, count: Any, y: Any, to: Any) -> Any:
+    """y[to + o] = sum over i < lines of x[at + i * line + o], o < count, which is LEAST_RUN or more."""
+    size = types.intp
+    signature = types.void(x, size, size, size, size, y, size)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        line, lines, count = args[2:5]
+        source = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        out = data_pointer(context, builder, signature.args[5], args[5], args[6])
+
+        def body(writer: _Writer, o: Any, _lanes: int) -> None:
+            total = cgutils.alloca_once_value(builder, writer.zero())
+            start = writer.at(source, o)
+            with _few_times(builder, lines) as i:
+                values = writer.load(writer.at(start, builder.mul(i, line)))
+                builder.store(builder.fadd(builder.load(total), values), total)
+            writer.store(builder.load(total), writer.at(out, o))
+
+        _each_run(builder, x.dtype, INT64(1), count, body)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def mean_run(
+    _context: Any, x: Any, at: Any, wide: Any, stride: Any, count: Any, high: Any, widths: Any,
+    y: Any, to: Any,
+) -> Any:  # fmt: skip
+    """y[to + o] = (sum over j < wide of x[at + o * stride + j]) / (high * widths[o]), o < count.
 
     stride: 1 or 2; count: LEAST_RUN or more.
     """
-    dtype = x.dtype
     size = types.intp
-    signature = types.void(x, size, size, size, size, size, size, y, size)
+    signature = types.void(x, size, size, size, size, x.dtype, widths, y, size)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at, row, high, wide, stride, count = args[1:7]
+        at, wide, stride, count, high = args[1:6]
         source = data_pointer(context, builder, signature.args[0], args[0], at)
+        areas = data_pointer(context, builder, signature.args[6], args[6], INT64(0))
         out = data_pointer(context, builder, signature.args[7], args[7], args[8])
 
         def body(writer: _Writer, o: Any, _lanes: int) -> None:
             total = cgutils.alloca_once_value(builder, writer.zero())
             start = writer.at(source, builder.mul(o, stride))
-            with cgutils.for_range(builder, high) as rows:
-                line = builder.mul(rows.index, row)
-                with cgutils.for_range(builder, wide) as columns:
-                    values = writer.load_column(writer.at(start, builder.add(line, columns.index)))
-                    builder.store(builder.fadd(builder.load(total), values), total)
-            writer.store(builder.load(total), writer.at(out, o))
+            with _few_times(builder, wide) as j:
+                values = writer.load_column(writer.at(start, j))
+                builder.store(builder.fadd(builder.load(total), values), total)
+            area = builder.fmul(writer.splat(high), writer.load(writer.at(areas, o)))
+            writer.store(builder.fdiv(builder.load(total), area), writer.at(out, o))
 
-        _each_run(builder, dtype, stride, count, body)
+        _each_run(builder, x.dtype, stride, count, body)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def spread_run(
+    _context: Any, x: Any, at: Any, first: Any, second: Any, stride: Any, count: Any, y: Any, to: Any
+) -> Any:
+    """y[to + o * stride] = sum over i < first of x[at + o - i], o < count, which is LEAST_RUN or more.
+
+    With stride 2, y[to + 2 o + 1] is the sum over i < second; stride 1 has no use for `second`.
+    """
+    size = types.intp
+    signature = types.void(x, size, size, size, size, size, y, size)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at, first, second, stride, count = args[1:6]
+        source = data_pointer(context, builder, signature.args[0], args[0], at)
+        out = data_pointer(context, builder, signature.args[6], args[6], args[7])
+
+        def body(writer: _Writer, o: Any, _lanes: int) -> None:
+            def sum_back(terms: Any) -> Any:
+                total = cgutils.alloca_once_value(builder, writer.zero())
+                with _few_times(builder, terms) as i:
+                    values = writer.load(writer.at(source, builder.sub(o, i)))
+                    builder.store(builder.fadd(builder.load(total), values), total)
+                return builder.load(total)
+
+            even = sum_back(first)
+            with builder.if_else(builder.icmp_signed("==", stride, INT64(1))) as (dense, sparse):
+                with dense:
+                    writer.store(even, writer.at(out, o))
+                with sparse:
+                    low, high = writer.interleaved(even, sum_back(second))
+                    place = writer.at(out, builder.mul(o, stride))
+                    writer.store(low, place)
+                    writer.store(high, writer.at(place, writer.lanes))
+
+        _each_run(builder, x.dtype, stride, count, body)
         return context.get_dummy_value()
 
     return signature, codegen

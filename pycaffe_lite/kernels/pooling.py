@@ -4,7 +4,7 @@ A window covers the rows p * stride_h - pad_h, .. of a plane (and the columns al
 inside the plane; it may be empty. x: (planes, H, W); y: (planes, P, Q); indices: of y's shape, int32, h * W +
 w within the plane, -1 for none. Each plane is one task's alone.
 
-Rows of outputs go through `_runs`, where need be over a padded copy of the plane.
+Rows of outputs go through `_runs`, those of maxima where need be over a padded copy of the plane.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 
 from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
-from pycaffe_lite.kernels._runs import LEAST_RUN, max_run, sum_run
+from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_run, mean_run, spread_run
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
 PARTS = 64  # tasks at most: working rows are allocated once for each
@@ -172,9 +172,31 @@ def _area_widths(window: Window, W: int, widths: Array) -> Array:
     return widths
 
 
+@kernel
+def _covering(h: int, kernel: int, pad: int, stride: int, outputs: int) -> tuple[int, int]:
+    """First and last + 1 of the windows along one axis that hold place h; empty as for `_span`."""
+    return max((h + pad - kernel) // stride + 1, 0), min((h + pad) // stride + 1, outputs)
+
+
+@kernel
+def _add_any_lines(x: Array, at: int, line: int, lines: int, count: int, y: Array, to: int) -> None:
+    """As `add_lines`, for any count."""
+    if count >= LEAST_RUN:
+        add_lines(x, at, line, lines, count, y, to)
+        return
+    for o in range(count):
+        total = x.dtype.type(0)
+        for i in range(lines):
+            total += x[at + i * line + o]
+        y[to + o] = total
+
+
 @parallel_kernel
 def mean_forward(x: Array, window: Window, y: Array) -> None:
-    """Compute y = the sum of each window over its area, 0 where it is empty; for the area see `_area`."""
+    """Compute y = the sum of each window over its area, 0 where it is empty; for the area see `_area`.
+
+    Columns are added first, in lines as wide as the plane, then neighbours in these sums.
+    """
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
     _, P, Q = y.shape
@@ -185,59 +207,74 @@ def mean_forward(x: Array, window: Window, y: Array) -> None:
     parts = min(planes, PARTS)
     for part in prange(parts):
         start, stop = _part(part, parts, planes)
-        space = np.zeros(H * width if width > W else 0, x.dtype)
+        # The sums of one plane's columns, with zeros for padding and overhang.
+        sums = np.zeros(P * width, x.dtype)
         for n in range(start, stop):
-            plane = _padded(source[n * H * W : (n + 1) * H * W], W, pad_w, width, space)
+            for p in range(P if width > 0 else 0):
+                h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+                _add_any_lines(source, (n * H + h0) * W, W, max(h1 - h0, 0), W, sums, p * width + pad_w)
             for p in range(P):
-                row = out[(n * P + p) * Q : (n * P + p + 1) * Q]
+                to = (n * P + p) * Q
                 h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
                 if h1 <= h0:
-                    row[:] = 0
+                    out[to : to + Q] = 0
                     continue
-                if width > 0:
-                    sum_run(plane, h0 * width, width, h1 - h0, kernel_w, stride_w, Q, row, 0)
-                else:
-                    for q in range(Q):
-                        w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
-                        row[q] = _sum_at(plane, 0, W, h0, h1, w0, w1)
                 high = T(_area(p, kernel_h, pad_h, stride_h, H))
+                if width > 0:
+                    mean_run(sums, p * width, kernel_w, stride_w, Q, high, widths, out, to)
+                    continue
                 for q in range(Q):
-                    row[q] /= high * widths[q]
+                    w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                    out[to + q] = _sum_at(source, n * H * W, W, h0, h1, w0, w1) / (high * widths[q])
 
 
 @parallel_kernel
 def mean_backward(dy: Array, window: Window, dx: Array) -> None:
-    """Compute dx = the sum of dy / area over the windows that hold the value."""
+    """Compute dx = the sum of dy / area over the windows that hold the value.
+
+    Each row of outputs is spread over a line as wide as the plane, padding included; then the lines of the
+    windows that hold a row are added.
+    """
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = dx.shape
     _, P, Q = dy.shape
     T = dx.dtype.type
     source, out = dy.reshape(-1), dx.reshape(-1)
     widths = _area_widths(window, W, np.empty(Q, dx.dtype))
+    # Shares are kept between zeros, for windows that begin before or behind all windows that there are.
+    reach = (kernel_w - 1) // stride_w
+    blocks = max(Q + reach, (W + pad_w + stride_w - 1) // stride_w, LEAST_RUN)
+    room, width = reach + blocks, blocks * stride_w
+    covering = np.empty((H, 2), np.int64)
+    for h in range(H):
+        covering[h] = _covering(h, kernel_h, pad_h, stride_h, P)
     parts = min(planes, PARTS)
     for part in prange(parts):
         start, stop = _part(part, parts, planes)
-        out[start * H * W : stop * H * W] = 0
-        share = np.empty(Q, dx.dtype)
-        # What the windows of one row of outputs give to each row under them, padding included.
-        line = np.empty(max((Q - 1) * stride_w + kernel_w, W + 2 * pad_w), dx.dtype)
-        for row in range(start * P, stop * P):
-            at, to, p = row // P * H * W, row * Q, row % P
-            h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
-            if h1 <= h0:
-                continue
-            high = T(_area(p, kernel_h, pad_h, stride_h, H))
-            line[:] = 0
-            for q in range(Q):
-                share[q] = source[unsigned(to + q)] / (high * widths[q])
-            for j in range(kernel_w):
+        shares, lines = np.zeros(P * room, dx.dtype), np.zeros(P * width, dx.dtype)
+        # Each step runs over a whole plane: vectors that were just stored in pieces are slow to load.
+        for n in range(start, stop):
+            for p in range(P):
+                to, at = (n * P + p) * Q, p * room + reach
+                high = T(_area(p, kernel_h, pad_h, stride_h, H))
+                if Q >= LEAST_RUN:
+                    mean_run(source, to, 1, 1, Q, high, widths, shares, at)
+                    continue
                 for q in range(Q):
-                    line[unsigned(q * stride_w + j)] += share[q]
-            inside = line[pad_w : pad_w + W]
-            for h in range(h0, h1):
-                piece = out[at + h * W : at + (h + 1) * W]
-                for w in range(W):
-                    piece[w] += inside[w]
+                    shares[at + q] = source[to + q] / (high * widths[q])
+            for p in range(P):
+                at = p * room + reach
+                if stride_w <= 2:
+                    spread_run(shares, at, reach + 1, kernel_w // 2, stride_w, blocks, lines, p * width)
+                    continue
+                line = lines[p * width : (p + 1) * width]
+                line[:] = 0
+                for j in range(kernel_w):
+                    for q in range(Q):
+                        line[unsigned(q * stride_w + j)] += shares[at + q]
+            for h in range(H):
+                p0, p1 = covering[h]
+                _add_any_lines(lines, p0 * width + pad_w, width, max(p1 - p0, 0), W, out, (n * H + h) * W)
 
 
 # --------------------------------------------------------------------------------------------- stochastic
