@@ -14,6 +14,7 @@ from numba import prange
 
 from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
 from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_run, mean_run, spread_run
+from pycaffe_lite.kernels._simd import copy_exact
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
 PARTS = 64  # tasks at most: working rows are allocated once for each
@@ -68,9 +69,7 @@ def _padded(plane: Array, W: int, pad: int, width: int, space: Array) -> Array:
     if width <= W:
         return plane
     for h in range(plane.size // W):
-        row, to = plane[h * W : (h + 1) * W], space[h * width + pad : h * width + pad + W]
-        for w in range(W):
-            to[w] = row[w]
+        copy_exact(plane, h * W, space, h * width + pad, W)
     return space
 
 
