@@ -10,7 +10,7 @@ from pycaffe_lite.kernels._jit import Array, parallel_kernel
 
 
 @parallel_kernel
-def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array, slope: float = 1.0) -> None:
+def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array, slope: float) -> None:
     """y[i] = act(a_coeff a[i] + b_coeff b[i]), act(v) = v if v > 0 else slope v.
 
     All arrays: (count,); y may be a or b.

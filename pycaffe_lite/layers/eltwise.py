@@ -93,7 +93,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         first, *others, last = (blob.data.ravel() for blob in bottom)
         total, coeff = first, self.coeffs[0]
         for x, x_coeff in zip(others, self.coeffs[1:-1], strict=True):
-            eltwise.scaled_sum(total, coeff, x, x_coeff, y)
+            eltwise.scaled_sum(total, coeff, x, x_coeff, y, 1.0)
             total, coeff = y, 1.0
         eltwise.scaled_sum(total, coeff, last, self.coeffs[-1], y, slope)
 

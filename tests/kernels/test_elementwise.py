@@ -44,6 +44,7 @@ OPTIONS = {
     "b_coeff": -2.0,
     "coeff": 0.5,
     "index": 1,
+    "slope": 0.25,
 }
 
 
