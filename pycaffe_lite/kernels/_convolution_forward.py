@@ -78,6 +78,10 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
             images = -(-g.N // min(g.N, parts))
         else:
             lines = -(-g.P // min(g.P, parts))
+    tasks = _tasks(g, height, images, lines)
+    while images == 1 and lines > 1 and tasks % threads and tasks < 8 * threads:
+        lines -= 1  # few tasks had better be as many for each thread
+        tasks = _tasks(g, height, images, lines)
     if g.bare and g.N == area == 1 and g.C <= SHALLOW and rows * plane >= LARGE:
         height, lines = 12, g.P
     direct = g.Q % (lanes // 2) == 0

@@ -86,11 +86,15 @@ def geometry_of(sizes: Array) -> Geometry:
 
 
 def _long_lines(P: int, Q: int) -> tuple[int, int]:
-    """An image of P x Q pixels as few lines of up to 512 pixels, whole vectors each if that can be."""
+    """An image of P x Q pixels as few lines of up to 512 pixels, whole vectors each if that can be.
+
+    An even number of lines is shared out evenly among threads more often.
+    """
     for whole in (32, 16, 8):
-        for lines in range(-(-P * Q // 512), P * Q // whole + 1):
-            if P * Q % lines == 0 and P * Q // lines % whole == 0:
-                return lines, P * Q // lines
+        fitting = [n for n in range(-(-P * Q // 512), P * Q // whole + 1) if P * Q % (n * whole) == 0]
+        if fitting:
+            lines = min(fitting, key=lambda n: (n % 2, n))
+            return lines, P * Q // lines
     if P * Q <= 512:
         return 1, P * Q
     if Q <= 512:
