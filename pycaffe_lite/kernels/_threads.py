@@ -21,8 +21,8 @@ from pycaffe_lite.errors import KernelError
 
 THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
 # How often an OpenMP thread looks for the others before it sleeps. GNU's default, about a millisecond, is a
-# disaster where cores are shared: a training step of LeNet took 320 ms beside a load of five, 23 ms with 2000.
-# This bridges the 50 us between two kernels in which Python is at work; waking up would cost 25 us.
+# disaster where cores are shared: a training step of LeNet took 320 ms beside a load of five, 23 ms with
+# 2000. This bridges the 50 us between two kernels in which Python is at work; waking up would cost 25 us.
 SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "20000"
 LAYERS_BY_SPEED = ["omp", "tbb", "workqueue"]
 
