@@ -17,8 +17,9 @@ Array = npt.NDArray[np.floating]
 
 MAX_AXES = 32
 MAX_COUNT = 2**31 - 1
-_numbers = itertools.count(1)
 LEGACY_AXES = ("num", "channels", "height", "width")
+
+_numbers = itertools.count(1)
 
 
 class _Memory:

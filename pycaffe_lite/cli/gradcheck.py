@@ -11,7 +11,13 @@ import numpy as np
 from pycaffe_lite import random
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.nets import check_layers
-from pycaffe_lite.cli.options import net_state_options, split_names, strict_option, threads_option
+from pycaffe_lite.cli.options import (
+    net_state_options,
+    phase_option,
+    split_names,
+    strict_option,
+    threads_option,
+)
 from pycaffe_lite.cli.output import start_log
 from pycaffe_lite.errors import NetError
 from pycaffe_lite.net.gradcheck import GradientReport, check_net
@@ -23,13 +29,7 @@ from pycaffe_lite.proto.prototxt import Document, read_net
 
 @click.command("gradcheck", cls=CaffeCommand)
 @click.argument("model", metavar="NET")
-@click.option(
-    "--phase",
-    type=click.Choice(["TRAIN", "TEST"]),
-    default="TRAIN",
-    show_default=True,
-    help="Phase of the net.",
-)
+@phase_option
 @net_state_options
 @click.option("--weights", metavar="FILES", help="Weights to check at, comma-separated.")
 @click.option(

@@ -53,6 +53,17 @@ def iterations_option(what: str) -> Callable[[F], F]:
     )
 
 
+def phase_option(function: F) -> F:
+    """`--phase TRAIN` or `--phase TEST`."""
+    return click.option(
+        "--phase",
+        type=click.Choice(["TRAIN", "TEST"]),
+        default="TRAIN",
+        show_default=True,
+        help="Phase of the net.",
+    )(function)
+
+
 def net_state_options(function: F) -> F:
     """`--level` and `--stage`: the net's state, for include and exclude rules."""
     function = click.option(

@@ -17,6 +17,7 @@ from pycaffe_lite.cli.options import (
     iterations_option,
     net_state_options,
     one_of,
+    phase_option,
     strict_option,
     threads_option,
 )
@@ -33,13 +34,7 @@ log = logging.getLogger(__name__)
 @click.option("--model", metavar="FILE", help="The net's prototxt; the same as the argument.")
 @click.option("--weights", metavar="FILES", help="Weights to load first, comma-separated.")
 @iterations_option("Number of forward and backward passes.")
-@click.option(
-    "--phase",
-    type=click.Choice(["TRAIN", "TEST"]),
-    default="TRAIN",
-    show_default=True,
-    help="Phase of the net.",
-)
+@phase_option
 @net_state_options
 @gpu_option
 @threads_option

@@ -23,6 +23,7 @@ from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, til
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 MOST_POSITIONS = 400  # at once: a piece of their columns, 400 KB, stays in the L2 cache
+MOST_COLUMNS = 1 << 22  # numbers of all panels, 16 MB, unless the weights are more
 STAGED = 16  # channels staged at a time
 SUMS = 32768  # results per task: 128 KB, in the L2 cache
 
@@ -74,8 +75,10 @@ def suits(g: Geometry, weights: Weights) -> bool:
 
     The columns of a 1x1 kernel are made so quickly that only those of one image need be few.
     """
-    images = 1 if g.kernel_h == g.kernel_w == 1 else g.N
-    return images * g.P * g.Q <= most_positions(g) and weights == weights_in_order(g)
+    positions = (1 if g.kernel_h == g.kernel_w == 1 else g.N) * g.P * g.Q
+    columns = positions * g.C * g.kernel_h * g.kernel_w
+    small = columns <= max(MOST_COLUMNS, g.M * g.C // g.group * g.kernel_h * g.kernel_w)
+    return positions <= most_positions(g) and small and weights == weights_in_order(g)
 
 
 @lru_cache(maxsize=1024)
@@ -91,7 +94,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     channel_stride = g.H * g.W if g.bare else staged * g.line
     workspace = height * length
     if not g.bare:
-        workspace = max(workspace, g.N * STAGED * channel_stride + 2 * lanes)
+        workspace = max(workspace, g.N * min(STAGED, channels) * channel_stride + 2 * lanes)
     blocks = Blocks(
         channels, -(-per_group // channels), staged, positions, length, height, g.group * -(-rows // height)
     )

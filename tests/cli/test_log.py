@@ -13,7 +13,6 @@ Its glog was a new one, which writes the year.
 """
 
 import datetime
-import gzip
 import math
 import re
 import shutil
@@ -22,11 +21,10 @@ from pathlib import Path
 import pytest
 
 from pycaffe_lite.data.lmdb_writer import write_lmdb
-from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver.curves import read_curves
+from tests.mnist_records import first_records
 
 ROOT = Path(__file__).parents[2]
-MNIST = ROOT / "models" / "lenet" / "mnist"
 DATA = ROOT / "tests" / "data"
 COMMANDS = {
     "train": "train -solver lenet.solver.prototxt",
@@ -36,15 +34,6 @@ COMMANDS = {
     "time": "time -model lenet.net.prototxt -iterations 5",
 }
 PREFIX = re.compile(r"([IWEF])(?:\d{4})?(\d{4}) (\d\d:\d\d:\d\d\.\d{6}) +(\d+) (\S+:\d+)\] (.*)")
-
-
-def first_records(kind, count):
-    pixels = gzip.decompress((MNIST / f"{kind}-images-idx3-ubyte.gz").read_bytes())[16:]
-    labels = gzip.decompress((MNIST / f"{kind}-labels-idx1-ubyte.gz").read_bytes())[8:]
-    for i in range(count):
-        image = pixels[784 * i : 784 * (i + 1)]
-        datum = caffe_pb2.Datum(channels=1, height=28, width=28, data=image, label=labels[i])
-        yield b"%08d" % i, datum.SerializeToString()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ The recordings (data/lenet) are of the real Caffe 1.0, which differs from itself
 after 100 iterations when its BLAS changes: ties of max pooling over the black background amplify rounding.
 """
 
-import gzip
 import shutil
 from pathlib import Path
 
@@ -16,22 +15,12 @@ from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import get_solver
+from tests.mnist_records import first_records
 
 ROOT = Path(__file__).parents[2]
 LENET = ROOT / "tests" / "data" / "lenet"
-MNIST = ROOT / "models" / "lenet" / "mnist"
 GOLDEN = np.load(LENET / "lenet.npz")
 RESUMED = np.load(LENET / "lenet_resume.npz")
-
-
-def first_records(kind, count):
-    """The keys and Datums of the first images of MNIST."""
-    pixels = gzip.decompress((MNIST / f"{kind}-images-idx3-ubyte.gz").read_bytes())[16:]
-    labels = gzip.decompress((MNIST / f"{kind}-labels-idx1-ubyte.gz").read_bytes())[8:]
-    for i in range(count):
-        image = pixels[784 * i : 784 * (i + 1)]
-        datum = caffe_pb2.Datum(channels=1, height=28, width=28, data=image, label=labels[i])
-        yield b"%08d" % i, datum.SerializeToString()
 
 
 @pytest.fixture(scope="module")
