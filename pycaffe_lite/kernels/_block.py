@@ -220,14 +220,14 @@ def multiply_packed(
                 if whole:
                     outer_tile(
                         tiles, height, shape, depth, a, packed, b, 0, taps, 0, c, row, ldc, sites,
-                        start, so + first, accumulate, activate, slope,
+                        start, so + first, accumulate, activate, slope, False,
                     )  # fmt: skip
                     continue
                 if accumulate:
                     copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, True)
                 outer_tile(
                     tiles, height, shape, depth, a, packed, b, 0, taps, 0, tile, 0, held, sites,
-                    start, so + first, accumulate, activate, slope,
+                    start, so + first, accumulate, activate, slope, False,
                 )  # fmt: skip
                 copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, False)
             j += width
@@ -238,13 +238,14 @@ def multiply_lines(
     tiles: Array, a: Array, ao: int, rows: int, depth: int, b: Array, bo: int, taps: Array, to: int,
     c: Array, co: int, ldc: int, images: int, lines: int, width: int,
     b_image: int, b_line: int, c_image: int, c_line: int,
-    start: Array, so: int, accumulate: bool, activate: bool, slope: float, sites: Array,
+    start: Array, so: int, accumulate: bool, activate: bool, slope: float, bypass: bool, sites: Array,
 ) -> None:  # fmt: skip
     """C = act(first + A B) for columns that are lines of `width` neighbours; first, act as in `outer_tile`.
 
     Column (n, p, q), q < width, of step k is b[bo + n * b_image + p * b_line + q + taps[to + k]], and
     C[r; n, p, q] = c[co + r * ldc + n * c_image + p * c_line + q]. width is a multiple of half a vector, so
-    that every tile is made of whole runs and B is read where it stands, whatever its taps are.
+    that every tile is made of whole runs and B is read where it stands, whatever its taps are. bypass: as for
+    `outer_tile`.
     """
     lanes = vector_lanes(a)
     halves = width % lanes != 0
@@ -277,7 +278,7 @@ def multiply_lines(
                 first, last = t * rows // count, (t + 1) * rows // count
                 outer_tile(
                     tiles, last - first, shape, depth, a, ao + first * depth, b, bo, taps, to,
-                    c, co + first * ldc, ldc, sites, start, so + first, accumulate, activate, slope,
+                    c, co + first * ldc, ldc, sites, start, so + first, accumulate, activate, slope, bypass,
                 )  # fmt: skip
 
 

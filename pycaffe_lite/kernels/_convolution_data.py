@@ -173,7 +173,7 @@ def _scatter(
                         tiles, packed, packed_at(c, count, area, tap, rows, m0), count, depth,
                         b, bo, steps, 0, into, first + p0 * line + taps[tap], channel_stride,
                         1, lines, cut.width,
-                        0, cut.width, 0, line, packed, 0, True, False, dy.dtype.type(1), sites,
+                        0, cut.width, 0, line, packed, 0, True, False, dy.dtype.type(1), False, sites,
                     )  # fmt: skip
         if not g.bare:
             unstage(into, g, n, c, c + count, cut.rows, dx)

@@ -6,6 +6,8 @@ of two vectors of positions, and a tile is ten output channels, picked from the 
 the pick tile of `_convolution_pixels` with its factors exchanged.
 
 The panels are made by all threads together, then a task is some output channels at all positions.
+
+An inner product of a batch is the extreme case: one position per image, and weights that come from memory.
 """
 
 from functools import lru_cache
@@ -14,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import DEPTH
+from pycaffe_lite.kernels._block import DEPTH, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
@@ -26,6 +28,9 @@ MOST_POSITIONS = 400  # at once: a piece of their columns, 400 KB, stays in the 
 MOST_COLUMNS = 1 << 22  # numbers of all panels, 16 MB, unless the weights are more
 STAGED = 16  # channels staged at a time
 SUMS = 32768  # results per task: 128 KB, in the L2 cache
+SUM_DEPTH = 1024  # steps of k whose sum is added up by itself
+LINES_AHEAD = 16  # vectors of each row of weights that are on their way from memory
+STREAMS = 8  # rows at a time then: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
 
 
 class Blocks(NamedTuple):
@@ -37,6 +42,8 @@ class Blocks(NamedTuple):
     positions: int
     length: int  # positions, filled up to whole vectors
     height: int  # output channels per task
+    depth: int  # steps of k per piece
+    ahead: int  # from the weights of a tile to those that are worth looking ahead for
     tasks: int
 
 
@@ -95,8 +102,12 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     workspace = height * length
     if not g.bare:
         workspace = max(workspace, g.N * min(STAGED, channels) * channel_stride + 2 * lanes)
+    # One panel passes along whole rows of weights at once. With more, a piece of their rows is read again
+    # from the L1 cache for each.
+    depth, ahead = (K, LINES_AHEAD * lanes) if length <= 2 * lanes else (DEPTH, 0)
+    tasks = g.group * -(-rows // height)
     blocks = Blocks(
-        channels, -(-per_group // channels), staged, positions, length, height, g.group * -(-rows // height)
+        channels, -(-per_group // channels), staged, positions, length, height, depth, ahead, tasks
     )
     return Plan(
         np.array(g),
@@ -140,41 +151,74 @@ def _product(
 def _make_panels(
     x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, counter: Array, memory: Array
 ) -> None:
-    """columns[(group * length + j) * K + k * width + i] = col[k; j + i], 0 beyond the last position.
+    """columns[(group * length + j) * K + k * width + i] = col[k; j + i], any value beyond the last position.
 
     j: a panel's first position; i < width: its positions, two vectors or, in the last panel, one.
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
-    area, per_group, panel = g.kernel_h * g.kernel_w, g.C // g.group, 2 * vector_lanes(x)
-    K, b_line = per_group * area, g.stride_h * g.line
+    area, per_group = g.kernel_h * g.kernel_w, g.C // g.group
+    K = per_group * area
     task = take_task(counter)
     while task < g.group * cut.parts:
         group, first = task // cut.parts, task % cut.parts * cut.channels
-        last = min(first + cut.channels, per_group)
-        for c0 in range(first, last, STAGED):
-            c1 = min(c0 + STAGED, last)
-            if g.bare:
-                b, bo, b_image = x, (group * per_group + c0) * g.H * g.W, g.C * g.H * g.W
-            else:
-                stage(x, g, 0, g.N, group * per_group + c0, group * per_group + c1, 0, cut.rows, memory)
-                b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
-            for k in range((c1 - c0) * area):
-                j, to = 0, group * cut.length * K + (c0 * area + k) * min(panel, cut.length)
-                for n in range(g.N):
-                    for p in range(g.P):
-                        at = bo + n * b_image + p * b_line + taps[k]
-                        q = 0
-                        while q < g.Q:
-                            i = j % panel
-                            count = min(g.Q - q, panel - i)
-                            copy_exact(b, at + q, columns, to + i, count)
-                            q, j = q + count, j + count
-                            if j % panel == 0:
-                                to = group * cut.length * K + j * K
-                                to += (c0 * area + k) * min(panel, cut.length - j)
-                for i in range(j, cut.length):
-                    columns[to + i % panel] = 0
+        last, to = min(first + cut.channels, per_group), group * cut.length * K
+        if g.bare and g.P * g.Q == 1 and area == g.H * g.W:
+            transpose_images(x, g, group, K, first * area, last * area, columns, to)
+        else:
+            for c in range(first, last, STAGED):
+                gather_lines(x, g, cut, group, c, min(c + STAGED, last), taps, columns, to, memory)
         task = take_task(counter)
+
+
+@kernel
+def gather_lines(
+    x: Array, g: Geometry, cut: Blocks, group: int, c0: int, c1: int, taps: Array, columns: Array, first: int,
+    memory: Array,
+) -> None:  # fmt: skip
+    """Make the rows of channels c0..c1 of a group's panels, line by line; the first panel is at `first`."""
+    area, per_group, panel = g.kernel_h * g.kernel_w, g.C // g.group, 2 * vector_lanes(x)
+    K, b_line = per_group * area, g.stride_h * g.line
+    if g.bare:
+        b, bo, b_image = x, (group * per_group + c0) * g.H * g.W, g.C * g.H * g.W
+    else:
+        stage(x, g, 0, g.N, group * per_group + c0, group * per_group + c1, 0, cut.rows, memory)
+        b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
+    for k in range((c1 - c0) * area):
+        j, to = 0, first + (c0 * area + k) * min(panel, cut.length)
+        for n in range(g.N):
+            for p in range(g.P):
+                at = bo + n * b_image + p * b_line + taps[k]
+                q = 0
+                while q < g.Q:
+                    i = j % panel
+                    count = min(g.Q - q, panel - i)
+                    copy_exact(b, at + q, columns, to + i, count)
+                    q, j = q + count, j + count
+                    if j % panel == 0:
+                        to = first + j * K + (c0 * area + k) * min(panel, cut.length - j)
+        for i in range(j, cut.length):
+            columns[to + i % panel] = 0
+
+
+@kernel
+def transpose_images(
+    x: Array, g: Geometry, group: int, K: int, k0: int, k1: int, columns: Array, to: int
+) -> None:
+    """Make the rows k0..k1 of a group's panels from images that are one column each, as they stand.
+
+    The first panel is at columns[to]. Where a panel is not full, the rest of it gets any value.
+    """
+    lanes = vector_lanes(x)
+    for j in range(0, g.N, 2 * lanes):
+        images = min(2 * lanes, g.N - j)
+        width = lanes if images <= lanes else 2 * lanes
+        at, out = (j * g.group + group) * K + k0, to + j * K + k0 * width
+        # whole vectors may write beyond their numbers: the last of them go one by one
+        whole = max(0, k1 - k0 - 2 * lanes)
+        transpose_panel(x, at, g.group * K, images, whole, width, columns, out)
+        for k in range(whole, k1 - k0):
+            for i in range(images):
+                columns[out + k * width + i] = x[at + i * g.group * K + k]
 
 
 @worker_kernel
@@ -187,28 +231,57 @@ def _multiply(
     rows, panel, plane = g.M // g.group, 2 * vector_lanes(a), g.P * g.Q
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
+    most = STREAMS if cut.ahead > 0 else max_pick_rows()
     task = take_task(counter)
     while task < cut.tasks:
         group, i0 = task // parts, task % parts * cut.height
         m, height = group * rows + i0, min(cut.height, rows - i0)
-        count = tile_count(height, max_pick_rows())
-        for k in range(0, K, DEPTH):
-            depth = min(DEPTH, K - k)
+        count = tile_count(height, min(most, max_pick_rows()))
+        for k0 in range(0, K, cut.depth):
             for t in range(count):
                 i, last = t * height // count, (t + 1) * height // count
-                for j in range(0, cut.length, panel):
-                    width = min(panel, cut.length - j)
-                    pick_tile(
-                        tiles, last - i, width * 2 // panel, depth, a, 0, rows_at, m + i, depth_at, k,
-                        columns, (group * cut.length + j) * K + k * width, sums, i * cut.length + j,
-                        cut.length, k > 0,
-                    )  # fmt: skip
-        for i in range(height):
-            factor, shift = scale[m + i] if scale.size > 0 else a.dtype.type(1), start[m + i]
-            for n in range(g.N):
-                at, to = i * cut.length + n * plane, (n * g.M + m + i) * plane
-                row, out = sums[at : at + plane], y[to : to + plane]
-                for j in range(plane):
-                    value = factor * row[j] + shift
-                    out[j] = value if value > 0 else slope * value
+                for k in range(k0, min(k0 + cut.depth, K), SUM_DEPTH):
+                    depth = min(SUM_DEPTH, cut.depth, K - k)
+                    for j in range(0, cut.length, panel):
+                        width = min(panel, cut.length - j)
+                        pick_tile(
+                            tiles, last - i, width * 2 // panel, depth, a, 0, rows_at, m + i, depth_at, k,
+                            columns, (group * cut.length + j) * K + k * width, sums, i * cut.length + j,
+                            cut.length, k > 0, cut.ahead,
+                        )  # fmt: skip
+        if plane == 1:
+            finish_pixels(sums, cut.length, g, m, height, start, scale, slope, y)
+        else:
+            finish_planes(sums, cut.length, g, m, height, start, scale, slope, y)
         task = take_task(counter)
+
+
+@kernel
+def finish_planes(
+    sums: Array, length: int, g: Geometry, m: int, height: int, start: Array, scale: Array, slope: float,
+    y: Array,
+) -> None:  # fmt: skip
+    """y[n, m + i, position] = act(scale[m + i] * sums[i, (n, position)] + start[m + i]) for i < height."""
+    plane = g.P * g.Q
+    for i in range(height):
+        factor, shift = scale[m + i] if scale.size > 0 else sums.dtype.type(1), start[m + i]
+        for n in range(g.N):
+            at, to = i * length + n * plane, (n * g.M + m + i) * plane
+            row, out = sums[at : at + plane], y[to : to + plane]
+            for j in range(plane):
+                value = factor * row[j] + shift
+                out[j] = value if value > 0 else slope * value
+
+
+@kernel
+def finish_pixels(
+    sums: Array, length: int, g: Geometry, m: int, height: int, start: Array, scale: Array, slope: float,
+    y: Array,
+) -> None:  # fmt: skip
+    """As `finish_planes` for images of one pixel, whose channels lie side by side."""
+    for n in range(g.N):
+        out = y[n * g.M + m : n * g.M + m + height]
+        for i in range(height):
+            factor = scale[m + i] if scale.size > 0 else sums.dtype.type(1)
+            value = factor * sums[i * length + n] + start[m + i]
+            out[i] = value if value > 0 else slope * value

@@ -14,12 +14,13 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels import _block, _convolution_few, _depthwise
 from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_all, row_length
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
+from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import take_task, target
 from pycaffe_lite.kernels._tile import tile_table
-from pycaffe_lite.kernels._weights import Weights, packing
+from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 
 # A product that is bound by writing its result (a gradient of weights of an inner product: the batch is the
 # depth) is cut into few rows, whole: memory is quickest when it is written in long runs.
@@ -36,6 +37,7 @@ class Blocks(NamedTuple):
     channels: int  # input channels per piece of the depth
     rows: int  # staged lines per image and channel
     direct: int  # 1: read lines where they stand, without gathering
+    bypass: int  # 1: results go past the caches, for which they are too many
     tasks: int
 
 
@@ -82,7 +84,8 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     while images == 1 and lines > 1 and tasks % threads and tasks < 8 * threads:
         lines -= 1  # few tasks had better be as many for each thread
         tasks = _tasks(g, height, images, lines)
-    if g.bare and g.N == area == 1 and g.C <= SHALLOW and rows * plane >= LARGE:
+    bypass = g.bare and g.N == area == 1 and g.C <= SHALLOW and rows * plane >= LARGE
+    if bypass:
         height, lines = 12, g.P
     direct = g.Q % (lanes // 2) == 0
     per_group = g.C // g.group
@@ -98,7 +101,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     if not direct:
         workspace += channels * area * ld + 2 * lanes
     tasks = _tasks(g, height, images, lines)
-    blocks = Blocks(height, images, lines, channels, staged_rows, int(direct), tasks)
+    blocks = Blocks(height, images, lines, channels, staged_rows, int(direct), int(bypass), tasks)
     return Plan(
         tasks,
         np.array(g),
@@ -148,6 +151,10 @@ def product(
     if not accumulate and _depthwise.suits(g):
         _depthwise.depthwise_product(x, a, start, scale, slope, y, g, weights)
         return
+    if not accumulate and _is_inner_product(g, weights, target().lanes(y.itemsize)):
+        a, x, y = a.reshape(g.M, -1), x.reshape(g.N, -1), y.reshape(g.N, -1)
+        dot_product(x, a, y, False, scale, start, slope)
+        return
     if not accumulate and _convolution_few.suits(g, weights):
         _convolution_few.product_at_few(x, a, start, scale, slope, y, g, weights)
         return
@@ -162,6 +169,17 @@ def product(
         memory, tile_table(x.dtype), x.reshape(-1), packed, start, accumulate, y.dtype.type(slope),
         y.reshape(-1), cut.sizes, cut.blocks, cut.taps, cut.rows_of_piece, np.zeros(1, np.int64),
     )  # fmt: skip
+
+
+def _is_inner_product(g: Geometry, weights: Weights, lanes: int) -> bool:
+    """Whether kernels cover whole images, and dot tiles serve best for that.
+
+    They do unless the images fill a vector or two: then the weights are picked, see `_convolution_few`.
+    """
+    K = g.C * g.kernel_h * g.kernel_w
+    covers = g.bare and g.P * g.Q == g.group == 1 and g.kernel_h * g.kernel_w == g.H * g.W
+    picked = lanes // 2 < g.N <= 2 * lanes
+    return bool(covers) and weights == weights_in_order(g) and K >= LEAST_DEPTH and not picked
 
 
 @worker_kernel
@@ -202,7 +220,8 @@ def _forward(
                 multiply_lines(
                     tiles, packed, at, height, steps, b, bo, taps, 0,
                     y, (n0 * g.M + m) * plane + p0 * g.Q, plane, images, lines, g.Q,
-                    b_image, b_line, g.M * plane, g.Q, start, m, accumulate, activate, slope, sites,
+                    b_image, b_line, g.M * plane, g.Q, start, m, accumulate, activate, slope,
+                    cut.bypass != 0 and not accumulate, sites,
                 )  # fmt: skip
             else:
                 gather(b, bo, taps, 0, steps, images, lines, g.Q, b_image, b_line, piece, ld)

@@ -219,7 +219,7 @@ def _with_pick_tiles(
                     k, last = t * width // tall, (t + 1) * width // tall
                     pick_tile(
                         tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, transposed, 0,
-                        sums, to + k * cut.height + m, cut.height, chunk > begin,
+                        sums, to + k * cut.height + m, cut.height, chunk > begin, 0,
                     )  # fmt: skip
         task = take_task(counter)
 

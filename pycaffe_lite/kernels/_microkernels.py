@@ -5,13 +5,22 @@ from typing import Any
 
 from llvmlite import ir
 
-from pycaffe_lite.kernels._simd import INT64, VectorWriter, item_bytes, join_phi, llvm_float, target
+from pycaffe_lite.kernels._simd import (
+    CACHE_LINE,
+    INT64,
+    VectorWriter,
+    item_bytes,
+    join_phi,
+    llvm_float,
+    target,
+)
 
 ONE_VECTOR, TWO_VECTORS, FOUR_HALVES = range(3)  # the columns of an outer tile
 SHAPES = 3
 MOST_SITES = 4  # runs of columns in an outer tile
 DOT_COLUMNS = 4
 LINE_VECTORS = 4
+STREAM_ROWS = 8  # of B at a time: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
 SLIDE_SIZES = (3, 5)  # kernels of slide tiles: 3x3, 5x5
 SLIDE_STRIDES = (1, 2)  # along either axis
 
@@ -20,10 +29,10 @@ FLAG = ir.IntType(1)
 
 
 def outer_arguments(dtype: Any) -> list[Any]:
-    """depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope."""
+    """depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope, bypass."""
     pointer = llvm_float(dtype).as_pointer()
     types_of = [INT64, pointer, pointer, INT64_POINTER, pointer, INT64, INT64_POINTER, pointer]
-    return [*types_of, FLAG, FLAG, llvm_float(dtype)]
+    return [*types_of, FLAG, FLAG, llvm_float(dtype), FLAG]
 
 
 def dot_arguments(dtype: Any) -> list[Any]:
@@ -62,7 +71,7 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     """Add the function of `outer_tile` for one tile size."""
     pointer = llvm_float(dtype).as_pointer()
     function, builder = _new_function(module, name, outer_arguments(dtype))
-    depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope = function.args
+    depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope, bypass = function.args
     w = _writer(builder, dtype)
     vectors = 1 if shape == ONE_VECTOR else 2
     tile = [(i, j) for i in range(rows) for j in range(vectors)]
@@ -120,6 +129,11 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     builder.branch(done)
     builder.position_at_end(done)
     results = {t: join_phi(builder.phi(w.vector), (new[t], end), (leaky[t], activated)) for t in tile}
+    if shape == TWO_VECTORS and 2 * target().vector_bytes >= CACHE_LINE:
+        with builder.if_then(builder.and_(bypass, w.are_aligned(c_runs, ldc))):
+            for t in tile:
+                w.store_past_caches(results[t], c_at[t][0])
+            builder.ret_void()
     for t in tile:
         w.store_runs(results[t], c_at[t])
     builder.ret_void()
@@ -214,28 +228,39 @@ def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any,
 
 
 def pick_arguments(dtype: Any) -> list[Any]:
-    """depth, a, rows_at, depth_at, b, c, ldc, accumulate."""
+    """depth, a, rows_at, depth_at, b, c, ldc, accumulate, ahead."""
     pointer = llvm_float(dtype).as_pointer()
-    return [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, pointer, INT64, FLAG]
+    return [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, pointer, INT64, FLAG, INT64]
 
 
 def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> None:
     """Add the function of `pick_tile` for one tile size."""
     pointer = llvm_float(dtype).as_pointer()
     function, builder = _new_function(module, name, pick_arguments(dtype))
-    depth, a, rows_at, depth_at, b, c, ldc, accumulate = function.args
+    depth, a, rows_at, depth_at, b, c, ldc, accumulate, ahead = function.args
     w = _writer(builder, dtype)
     tile = [(i, j) for i in range(rows) for j in range(vectors)]
     a_rows = [w.at(a, builder.load(builder.gep(rows_at, [INT64(i)]))) for i in range(rows)]
     c_at = {(i, j): w.at(w.at(c, builder.mul(ldc, INT64(i))), j * w.lanes) for i, j in tile}
     entry = builder.basic_block
-    from_c, loop, done = (builder.append_basic_block(name) for name in ("from_c", "k", "done"))
-    builder.cbranch(accumulate, from_c, loop)
-    builder.position_at_end(from_c)
-    loaded = {t: w.load(c_at[t]) for t in tile}
-    builder.branch(loop)
+    line, step, line_done, done = (
+        builder.append_basic_block(name) for name in ("line", "k", "line_done", "done")
+    )
+    builder.branch(line)
 
-    builder.position_at_end(loop)
+    builder.position_at_end(line)  # a vector's worth of steps: a cache line of each row, or part of one
+    first, b_first = builder.phi(INT64), builder.phi(pointer)
+    before = {t: builder.phi(w.vector) for t in tile}
+    with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
+        place = builder.add(builder.load(builder.gep(depth_at, [first])), ahead)
+        for row in a_rows:
+            w.prefetch(w.at(row, place))
+    beyond = builder.add(first, INT64(w.lanes))
+    beyond = builder.select(builder.icmp_signed("<", beyond, depth), beyond, depth)
+    looked_ahead = builder.basic_block
+    builder.branch(step)
+
+    builder.position_at_end(step)
     k, b_k = builder.phi(INT64), builder.phi(pointer)
     sums = {t: builder.phi(w.vector) for t in tile}
     place = builder.load(builder.gep(depth_at, [k]))
@@ -245,16 +270,80 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
         a_i = w.splat(builder.load(w.at(a_rows[i], place)))
         for j in range(vectors):
             new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
-    following = builder.add(k, INT64(1))
-    for phi, first, later in ((k, INT64(0), following), (b_k, b, w.at(b_k, vectors * w.lanes))):
-        join_phi(phi, (first, entry), (first, from_c), (later, loop))
+    following, b_next = builder.add(k, INT64(1)), w.at(b_k, vectors * w.lanes)
+    for phi, start, later in ((k, first, following), (b_k, b_first, b_next)):
+        join_phi(phi, (start, looked_ahead), (later, step))
     for t in tile:
-        join_phi(sums[t], (w.zero(), entry), (loaded[t], from_c), (new[t], loop))
-    builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+        join_phi(sums[t], (before[t], looked_ahead), (new[t], step))
+    builder.cbranch(builder.icmp_signed("<", following, beyond), step, line_done)
+
+    builder.position_at_end(line_done)
+    for phi, start, later in ((first, INT64(0), following), (b_first, b, b_next)):
+        join_phi(phi, (start, entry), (later, line_done))
+    for t in tile:
+        join_phi(before[t], (w.zero(), entry), (new[t], line_done))
+    builder.cbranch(builder.icmp_signed("<", following, depth), line, done)
 
     builder.position_at_end(done)
-    for t in tile:
-        w.store(new[t], c_at[t])
+    # Added at the end, not begun with: the sum of a deep product's pieces is the more exact one.
+    with builder.if_else(accumulate) as (then, otherwise):
+        with then:
+            for t in tile:
+                w.store(builder.fadd(w.load(c_at[t]), new[t]), c_at[t])
+        with otherwise:
+            for t in tile:
+                w.store(new[t], c_at[t])
+    builder.ret_void()
+
+
+def stream_arguments(dtype: Any) -> list[Any]:
+    """columns, rows, a, b, ldb, c."""
+    pointer = llvm_float(dtype).as_pointer()
+    return [INT64, INT64, pointer, pointer, INT64, pointer]
+
+
+def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
+    """Add the function of `stream_tile` for one number of B's rows."""
+    function, builder = _new_function(module, name, stream_arguments(dtype))
+    columns, rows, a, b, ldb, c = function.args
+    w = _writer(builder, dtype)
+    b_rows = [w.at(b, builder.mul(ldb, INT64(k))) for k in range(depth)]
+    next_rows = builder.mul(ldb, INT64(depth))
+    panel = 2 * w.lanes
+
+    def add_panel(first: Any, load: Callable[[Any, int], Any]) -> None:
+        """Two vectors of columns, for all rows; load(place, v) gives vector v of the two at a place."""
+        places = [[w.at(w.at(row, first), v * w.lanes) for v in range(2)] for row in b_rows]
+        b_vectors = [[load(place, v) for v, place in enumerate(pair)] for pair in places]
+        for pair in places:
+            for place in pair:
+                w.prefetch(w.at(place, next_rows))
+        c_first = w.at(c, builder.mul(first, rows))
+        entry, loop = builder.basic_block, builder.append_basic_block("row")
+        done = builder.append_basic_block("rows_done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        i, a_i, c_i = builder.phi(INT64), builder.phi(a.type), builder.phi(c.type)
+        c_at = [w.at(c_i, v * w.lanes) for v in range(2)]
+        totals = [w.load(at) for at in c_at]
+        for k in range(depth):
+            factor = w.splat(builder.load(w.at(a_i, k)))
+            totals = [w.multiply_add(factor, b_vectors[k][v], totals[v]) for v in range(2)]
+        for total, at in zip(totals, c_at, strict=True):
+            w.store(total, at)
+        following = builder.add(i, INT64(1))
+        steps = (i, INT64(0), following), (a_i, a, w.at(a_i, depth)), (c_i, c_first, w.at(c_i, panel))
+        for phi, start, later in steps:
+            join_phi(phi, (start, entry), (later, loop))
+        builder.cbranch(builder.icmp_signed("<", following, rows), loop, done)
+        builder.position_at_end(done)
+
+    whole = builder.and_(columns, INT64(-panel))
+    w.each_vector(whole, lambda first: add_panel(first, lambda place, _: w.load(place)), vectors=2)
+    with builder.if_then(builder.icmp_signed("<", whole, columns)):
+        left = builder.sub(columns, whole)
+        masks = [w.first_lanes(builder.sub(left, INT64(v * w.lanes))) for v in range(2)]
+        add_panel(whole, lambda place, v: w.load_first(place, masks[v]))
     builder.ret_void()
 
 

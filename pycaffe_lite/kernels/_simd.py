@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 from pycaffe_lite.kernels._cache import load_file, save_file
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
+CACHE_LINE = 64  # bytes
 
 
 class Target(NamedTuple):
@@ -160,6 +161,23 @@ class VectorWriter:
         """Store a vector at a pointer of any alignment."""
         self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer())).align = self._align
 
+    def are_aligned(self, pointers: list[Any], row: Any) -> Any:
+        """Whether vectors at these pointers, and any number of rows after them, are aligned to their size."""
+        bits = self.builder.mul(row, INT64(self._align))
+        for pointer in pointers:
+            bits = self.builder.or_(bits, self.builder.ptrtoint(pointer, INT64))
+        beyond = self.builder.and_(bits, INT64(self.lanes * self._align - 1))
+        return self.builder.icmp_signed("==", beyond, INT64(0))
+
+    def store_past_caches(self, value: Any, pointer: Any) -> None:
+        """Store a vector at a pointer aligned to its size, past the caches: its cache line is not read first.
+
+        Such stores may be seen late by other threads. `take_task` makes them visible.
+        """
+        store = self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer()))
+        store.align = self.lanes * self._align
+        store.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
+
     def prefetch(self, pointer: Any) -> None:
         """Bring a cache line to the L1 cache, from anywhere: a pointer outside all arrays does no harm."""
         byte = ir.IntType(8).as_pointer()
@@ -190,16 +208,16 @@ class VectorWriter:
     def _function(self, name: str, signature: Any) -> Any:
         return cgutils.get_or_insert_function(self.builder.module, signature, name)
 
-    def each_vector(self, count: Any, body: Callable[[Any], None]) -> None:
-        """Write a loop that runs body(i) for i = 0, lanes, 2 lanes, .. below count."""
+    def each_vector(self, count: Any, body: Callable[[Any], None], vectors: int = 1) -> None:
+        """Write a loop that runs body(i) for i = 0, `vectors` * lanes, .. below count."""
         builder, entry = self.builder, self.builder.basic_block
         loop, done = builder.append_basic_block("vectors"), builder.append_basic_block("done")
         builder.cbranch(builder.icmp_signed(">", count, INT64(0)), loop, done)
         builder.position_at_end(loop)
         i = builder.phi(INT64)
         body(i)
-        following = builder.add(i, INT64(self.lanes))
-        join_phi(i, (INT64(0), entry), (following, loop))
+        following = builder.add(i, INT64(vectors * self.lanes))
+        join_phi(i, (INT64(0), entry), (following, builder.basic_block))
         builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
         builder.position_at_end(done)
 
@@ -389,11 +407,14 @@ def transpose_exact(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, 
 
 @intrinsic
 def take_task(_context: Any, counter: Any) -> Any:
-    """counter[0], which is raised by one in the same step: threads that share it get different numbers."""
+    """counter[0], which is raised by one in the same step: threads that share it get different numbers.
+
+    A locked step: what the thread stored before, also past the caches, is there for all threads afterwards.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
-        return builder.atomic_rmw("add", pointer, INT64(1), "monotonic")
+        return builder.atomic_rmw("add", pointer, INT64(1), "seq_cst")
 
     return types.int64(counter), codegen
 

@@ -31,6 +31,11 @@ dot tile (C = A Bᵀ, vectors along k)
     per vector of k:  C[i, j] += A[i, k..] * B[j, k..]   lane by lane; the lanes are added up at the end.
     Neither matrix needs rearranging; used where k is long: inner products, gradients of weights.
 
+stream tile (C += A B for a few rows of B)
+
+    A wide strip of few rows: C stays in the caches, two vectors of each row of B in registers, while B passes
+    by once, from memory.
+
 What makes them fit convolutions without copying the image: vectors are found through small tables. An outer
 tile finds row k of B at `taps[k]` from wherever its columns start, and its columns may be 2 vectors or 4 half
 vectors that start anywhere (`sites`): pieces of different rows of an image. A dot tile walks the vectors of A
@@ -62,6 +67,7 @@ from pycaffe_lite.kernels._microkernels import (
     SHAPES,
     SLIDE_SIZES,
     SLIDE_STRIDES,
+    STREAM_ROWS,
     TWO_VECTORS,
     dot_arguments,
     dot_rows,
@@ -72,20 +78,22 @@ from pycaffe_lite.kernels._microkernels import (
     pick_rows,
     slide_arguments,
     spread_arguments,
+    stream_arguments,
     write_dot,
     write_line,
     write_outer,
     write_pick,
     write_slide,
     write_spread,
+    write_stream,
 )
 from pycaffe_lite.kernels._simd import INT64, compiled_module, data_pointer
 
 __all__ = [
     "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "SLIDE_SIZES",
-    "SLIDE_STRIDES", "TWO_VECTORS", "dot_tile", "line_tile", "max_dot_rows", "max_outer_rows",
-    "max_pick_rows", "outer_tile", "pick_tile", "slide_number", "slide_tile", "spread_tile", "tile_count",
-    "tile_table",
+    "SLIDE_STRIDES", "STREAM_ROWS", "TWO_VECTORS", "dot_tile", "line_tile", "max_dot_rows", "max_outer_rows",
+    "max_pick_rows", "outer_tile", "pick_tile", "slide_number", "slide_tile", "spread_tile", "stream_tile",
+    "tile_count", "tile_table",
 ]  # fmt: skip
 
 # Places in the table, of tiles of up to 12 rows.
@@ -94,7 +102,8 @@ FIRST_DOT = FIRST_PICK + 13 * 2
 LINE = FIRST_DOT + 6 * 2
 FIRST_SLIDE = LINE + 1
 FIRST_SPREAD = FIRST_SLIDE + len(SLIDE_SIZES) * len(SLIDE_STRIDES)
-TABLE_SIZE = FIRST_SPREAD + len(SLIDE_STRIDES)
+FIRST_STREAM = FIRST_SPREAD + len(SLIDE_STRIDES) - 1
+TABLE_SIZE = FIRST_STREAM + STREAM_ROWS + 1
 
 _engines: dict[str, Any] = {}  # they own the code that the tables point to
 
@@ -113,6 +122,8 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
         functions["dot_{}_{}".format(*size)] = (FIRST_DOT + size[0] * 2 + size[1], write_dot, size)
     for size in itertools.product(SLIDE_SIZES, SLIDE_STRIDES):
         functions["slide_{}_{}".format(*size)] = (slide_number(*size), write_slide, size)
+    for depth in range(1, STREAM_ROWS + 1):
+        functions[f"stream_{depth}"] = (FIRST_STREAM + depth, write_stream, (depth,))
     for number, stride in enumerate(SLIDE_STRIDES):
         functions[f"spread_{stride}"] = (FIRST_SPREAD + number, write_spread, (stride,))
 
@@ -144,10 +155,12 @@ def _call(builder: Any, table: Any, number: Any, argument_types: list[Any], args
 @intrinsic
 def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, b: Any, bo: Any,
            taps: Any, to: Any, c: Any, co: Any, ldc: Any, sites: Any, start: Any, so: Any,
-           accumulate: Any, activate: Any, slope: Any) -> Any:  # fmt: skip
+           accumulate: Any, activate: Any, slope: Any, bypass: Any) -> Any:  # fmt: skip
     """Call an outer tile's function: arrays with the offsets of their first elements to pointers."""
     n, flag = types.intp, types.boolean
-    signature = types.void(tiles, n, n, a, n, b, n, taps, n, c, n, n, sites, start, n, flag, flag, a.dtype)
+    signature = types.void(
+        tiles, n, n, a, n, b, n, taps, n, c, n, n, sites, start, n, flag, flag, a.dtype, flag
+    )  # fmt: skip
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def pointer(position: int, offset: Any) -> Any:
@@ -202,11 +215,11 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
 @intrinsic
 def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, rows_at: Any, ro: Any,
           depth_at: Any, do: Any, b: Any, bo: Any, c: Any, co: Any, ldc: Any,
-          accumulate: Any) -> Any:  # fmt: skip
+          accumulate: Any, ahead: Any) -> Any:  # fmt: skip
     """Call a pick tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(
-        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, c, n, n, types.boolean
+        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, c, n, n, types.boolean, n
     )  # fmt: skip
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -217,6 +230,24 @@ def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, r
         table = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
         call = [args[2], pointer(3), pointer(5), pointer(7), pointer(9), pointer(11), *args[13:]]
         _call(builder, table, args[1], pick_arguments(a.dtype), call)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def _stream(_context: Any, tiles: Any, number: Any, columns: Any, rows: Any, a: Any, ao: Any, b: Any,
+            bo: Any, ldb: Any, c: Any, co: Any) -> Any:  # fmt: skip
+    """Call a stream tile's function: arrays with the offsets of their first elements to pointers."""
+    n = types.intp
+    signature = types.void(tiles, n, n, n, a, n, b, n, n, c, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def pointer(position: int, offset: Any) -> Any:
+            return data_pointer(context, builder, signature.args[position], args[position], offset)
+
+        call = [*args[2:4], pointer(4, args[5]), pointer(6, args[7]), args[8], pointer(9, args[10])]
+        _call(builder, pointer(0, INT64(0)), args[1], stream_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -299,7 +330,7 @@ def _spread(_context: Any, tiles: Any, number: Any, lines: Any, x: Any, xo: Any,
 def outer_tile(
     tiles: Array, rows: int, shape: int, depth: int, a: Array, ao: int, b: Array, bo: int,
     taps: Array, to: int, c: Array, co: int, ldc: int, sites: Array, start: Array, so: int,
-    accumulate: bool, activate: bool, slope: float,
+    accumulate: bool, activate: bool, slope: float, bypass: bool,
 ) -> None:  # fmt: skip
     """C[i, j] = act(first[i, j] + sum over k < depth of A[i, k] B[k, j]), i < rows.
 
@@ -310,11 +341,12 @@ def outer_tile(
     C[i, s l] = c[co + sites[MOST_SITES + s] + i * ldc + l].
     first[i, j] is C[i, j] if `accumulate`, else start[so + i]. act(v) is v unless `activate`, else
     v if v > 0 else slope * v. tiles: `tile_table`; rows: 1 to max_outer_rows(); depth: 1 and more.
+    bypass: C is too large for the caches, so whole cache lines of it go past them.
     """
     number = rows * SHAPES + shape
     _outer(
         tiles, number, depth, a, ao, b, bo, taps, to, c, co, ldc, sites, start, so,
-        accumulate, activate, slope,
+        accumulate, activate, slope, bypass,
     )  # fmt: skip
 
 
@@ -359,16 +391,31 @@ def dot_tile(
 @kernel(inline="always")  # as `outer_tile`
 def pick_tile(
     tiles: Array, rows: int, vectors: int, depth: int, a: Array, ao: int, rows_at: Array, ro: int,
-    depth_at: Array, do: int, b: Array, bo: int, c: Array, co: int, ldc: int, accumulate: bool,
+    depth_at: Array, do: int, b: Array, bo: int, c: Array, co: int, ldc: int, accumulate: bool, ahead: int,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k < depth of A[i, k] B[k, j].
 
     A[i, k] = a[ao + rows_at[ro + i] + depth_at[do + k]], B[k, j] = b[bo + k * width + j],
     C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows()), j < width: 1 or 2 `vectors`.
-    tiles: `tile_table`; depth: 1 and more.
+    tiles: `tile_table`; depth: 1 and more. ahead: from A's numbers, which then lie side by side along k, to
+    those that will be asked for next; 0 if they are near already.
     """
     number = FIRST_PICK + rows * 2 + vectors - 1
-    _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, c, co, ldc, accumulate)
+    _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, c, co, ldc, accumulate, ahead)
+
+
+@kernel(inline="always")  # as `outer_tile`
+def stream_tile(
+    tiles: Array, depth: int, columns: int, rows: int, a: Array, ao: int, b: Array, bo: int, ldb: int,
+    c: Array, co: int,
+) -> None:  # fmt: skip
+    """C[i, j] += sum over k < depth of A[i, k] B[k, j] for i < rows, j < columns.
+
+    A[i, k] = a[ao + i * depth + k], B[k, j] = b[bo + k * ldb + j]. C is kept by panels of two vectors
+    of columns, with room for whole ones: C[i, p * panel + l] = c[co + (p * rows + i) * panel + l].
+    tiles: `tile_table`; depth: 1 to STREAM_ROWS.
+    """
+    _stream(tiles, FIRST_STREAM + depth, columns, rows, a, ao, b, bo, ldb, c, co)
 
 
 @kernel(inline="always")  # as `outer_tile`

@@ -1,10 +1,12 @@
-"""Inner product y = x wᵀ + b and its gradients, on `gemm`.
+"""Inner product y = x wᵀ + b, a convolution of images of one pixel, and its gradients, on `gemm`.
 
 With `transpose` the weights are stored the other way round: w is (K, N) and y = x w + b.
 """
 
 import numpy as np
 
+from pycaffe_lite.kernels import convolution
+from pycaffe_lite.kernels._dot_product import finish
 from pycaffe_lite.kernels._jit import Array, kernel
 from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.kernels.gemm import gemm
@@ -27,15 +29,20 @@ def forward(
         transpose: how w is stored.
         end: what to do with each result, one scale and shift per output n, or None.
     """
+    if y.size == 0:
+        return
+    if not transpose and x.shape[1] > 0:
+        # Each row of x is an image of one pixel, each row of w a kernel for it.
+        image, kernels, result = (array[..., None, None] for array in (x, w, y))
+        convolution.forward(image, kernels, bias, result, convolution.Window(1, 1), end)
+        return
     gemm(x, w, y, trans_b=not transpose)
     scale, shift, slope = (end or End()).behind(bias)
     if scale is not None or shift is not None or slope != 1:
-        _finish(
-            y,
-            np.empty(0, y.dtype) if scale is None else scale,
-            np.zeros(y.shape[1], y.dtype) if shift is None else shift,
-            y.dtype.type(slope),
-        )
+        start = np.zeros(y.shape[1], y.dtype) if shift is None else shift
+        scale = np.empty(0, y.dtype) if scale is None else scale
+        M, N = y.shape
+        finish(y.reshape(-1), 0, N, M, N, scale, start, 0, y.dtype.type(slope))
 
 
 def backward_data(dy: Array, w: Array, dx: Array, transpose: bool = False) -> None:
@@ -54,19 +61,6 @@ def backward_weights(
 def backward_bias(dy: Array, db: Array) -> None:
     """Add to db[n] the sum over m of dy[m, n]. dy: (M, N); db: (N,)."""
     _add_rows(dy, db)
-
-
-@kernel
-def _finish(y: Array, scale: Array, shift: Array, slope: float) -> None:
-    """y[m, n] = act(scale[n] * y[m, n] + shift[n]), scale 1 if empty; act(v) = v if v > 0 else slope * v."""
-    for m in range(y.shape[0]):
-        row = y[m]
-        if scale.size > 0:
-            for n in range(row.size):
-                row[n] = scale[n] * row[n]
-        for n in range(row.size):
-            value = row[n] + shift[n]
-            row[n] = value if value > 0 else slope * value
 
 
 @kernel

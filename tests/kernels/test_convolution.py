@@ -89,7 +89,12 @@ TYPICAL = {
     "point stride": case(2, 70, 15, 15, 33, 1, stride=2),
     "point, large": case(1, 20, 40, 41, 32, 1),
     "few positions": case(1, 16, 3, 3, 500, 3),
+    "very few positions": case(1, 130, 5, 5, 40, 3, pad=1),
     "stride 4": case(1, 3, 51, 51, 24, 11, stride=4),
+    "whole image": case(1, 20, 6, 6, 33, 6),
+    "whole images": case(12, 20, 6, 5, 33, (6, 5)),
+    "many whole images": case(40, 20, 6, 5, 33, (6, 5)),
+    "whole images, groups": case(12, 40, 6, 6, 10, 6, group=2),
 }
 DEPTHWISE = case(2, 1, 30, 30, 1, 3, pad=1, group=20)
 

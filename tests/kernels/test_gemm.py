@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.gemm import gemm
+from pycaffe_lite.kernels.memory import aligned_zeros
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
 
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([64, 97, 128, 250, 300, 513]))
@@ -94,18 +95,48 @@ def test_equals_its_definition(case):
     assert margins_untouched(out)
 
 
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("M", "N", "K"), [(1, 1041, 300), (16, 513, 611), (31, 1100, 259), (32, 96, 3001)])
+def test_few_rows_times_a_matrix_larger_than_the_caches(M, N, K, dtype, beta):
+    case = {"M": M, "N": N, "K": K, "trans_a": False, "trans_b": False, "dtype": dtype, "seed": M}
+    a, b, c = operands(case)
+    expected = a.astype(float) @ b + beta * c
+    bound = abs(a.astype(float)) @ abs(b) + abs(c)
+    out = guarded(c) if beta else guarded_nans(c.shape, dtype)
+    spoil_scratch(dtype)
+    gemm(guarded(a), guarded(b), out, beta=beta)
+    assert np.all(abs(out - expected) <= 16 * np.finfo(dtype).eps * bound)
+    assert margins_untouched(out)
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+@pytest.mark.parametrize(("M", "N", "K"), [(1400, 1536, 16), (2100, 1013, 5)])
+def test_shallow_product_larger_than_the_caches(M, N, K, beta, offset):
+    """As the gradient of an inner product's weights; with an offset C is not aligned to vectors."""
+    numbers = np.random.default_rng(K)
+    a, b = (numbers.standard_normal((K, size)).astype(np.float32) for size in (M, N))
+    out = aligned_zeros(M * N + offset, np.float32)[offset:].reshape(M, N)
+    out[...] = numbers.standard_normal((M, N))
+    expected = a.T.astype(float) @ b + beta * out
+    gemm(a, b, out, trans_a=True, beta=beta)
+    assert np.allclose(out, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("M", [7, 130])
 @pytest.mark.parametrize("trans_a", [False, True])
 @pytest.mark.parametrize("trans_b", [False, True])
-def test_same_bits_for_every_number_of_threads(trans_a, trans_b):
+def test_same_bits_for_every_number_of_threads(trans_a, trans_b, M):
     a, b, _ = operands(
-        {"M": 130, "N": 530, "K": 700, "trans_a": trans_a, "trans_b": trans_b, "dtype": np.float32, "seed": 1}
+        {"M": M, "N": 530, "K": 700, "trans_a": trans_a, "trans_b": trans_b, "dtype": np.float32, "seed": 1}
     )
     results = []
     before = get_num_threads()
     try:
         for threads in (1, 2, 3):
             set_num_threads(threads)
-            results.append(np.ones((130, 530), np.float32))
+            results.append(np.ones((M, 530), np.float32))
             gemm(a, b, results[-1], trans_a, trans_b, 1.0)
     finally:
         set_num_threads(before)

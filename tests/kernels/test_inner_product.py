@@ -7,7 +7,11 @@ from pycaffe_lite.kernels import inner_product
 from pycaffe_lite.kernels.inner_product import End
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
-SHAPES = [(1, 1, 1), (5, 3, 7), (64, 130, 10), (13, 70, 33), (3, 2100, 5)]
+# rows, depth, columns: few rows fill part of a vector, one or two vectors; a deep sum comes in pieces
+SHAPES = [
+    (1, 1, 1), (5, 3, 7), (64, 130, 10), (13, 70, 33), (3, 2100, 5), (9, 40, 12), (16, 2100, 35),
+    (17, 1200, 31), (32, 64, 100), (33, 99, 50),
+]  # fmt: skip
 
 
 def arrays(M, K, N, dtype):
@@ -37,8 +41,9 @@ def test_equals_its_definition(shape, transpose, dtype):
 
 
 @pytest.mark.parametrize("transpose", [False, True])
-def test_end_scales_shifts_and_activates(transpose):
-    x, w, b, y = arrays(9, 80, 21, np.float32)
+@pytest.mark.parametrize("rows", [3, 9, 40])
+def test_end_scales_shifts_and_activates(transpose, rows):
+    x, w, b, y = arrays(rows, 80, 21, np.float32)
     stored = np.ascontiguousarray(w.T) if transpose else w
     scale, shift = np.random.default_rng(0).standard_normal((2, 21)).astype(np.float32)
     inner_product.forward(x, stored, b, y, transpose, End(scale, shift, 0.5))

@@ -1,0 +1,90 @@
+"""Products of two matrices whose rows run along the depth: C = A Bᵀ on dot tiles, without packing."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from pycaffe_lite.kernels._block import dot_block
+from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
+from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
+
+LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
+DEPTH = 1024  # steps of k per piece: 4 rows of b, and the 4 that follow, 32 KB, stay in the L1 cache
+ROWS = 64  # rows of C per block: that piece of a, 256 KB, stays in the L2 cache
+MOST_COLUMNS = 64
+FEW_ROWS = 32  # of a: so few multiplications for each number of b that memory takes as long as they do
+
+
+@lru_cache(maxsize=256)
+def _tables(N: int, K: int, lanes: int) -> tuple[Array, Array]:
+    """Where the vectors of a piece of the depth start, and where the rows of b do."""
+    return np.arange(0, min(K, DEPTH), lanes), np.arange(N + DOT_COLUMNS) * K
+
+
+def dot_product(
+    a: Array, b: Array, c: Array, accumulate: bool, scale: Array, shift: Array, slope: float
+) -> None:
+    """Compute c = act(scale * (a bᵀ) + shift), or that of c + a bᵀ; nothing is packed.
+
+    a: (M, K), b: (N, K), c: (M, N); act(v) = v if v > 0 else slope * v. shift: (N,), or empty for no
+    end at all; scale: (N,), or empty for 1.
+    """
+    (M, N), threads = c.shape, get_num_threads()
+    rows = min(ROWS, M)
+    columns = max(DOT_COLUMNS, min(MOST_COLUMNS, -(-N // (4 * threads)) // DOT_COLUMNS * DOT_COLUMNS))
+    workers = min(threads, -(-M // rows) * -(-N // columns))
+    steps, taps = _tables(N, a.shape[1], target().lanes(c.itemsize))
+    _blocks(
+        worker_memory(c.dtype, workers, 1), tile_table(c.dtype), a.reshape(-1), b.reshape(-1), c.reshape(-1),
+        M, N, a.shape[1], accumulate, scale, shift, c.dtype.type(slope), rows, columns, steps, taps,
+        np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@kernel
+def finish(
+    c: Array, at: int, ld: int, rows: int, columns: int, scale: Array, shift: Array, n: int, slope: float
+) -> None:
+    """C[i, j] = act(scale[n + j] * C[i, j] + shift[n + j]) with C[i, j] = c[at + i * ld + j].
+
+    i < rows, j < columns; scale is 1 if empty; act as for `dot_product`.
+    """
+    shifts = shift[n : n + columns]
+    for i in range(rows):
+        row = c[at + i * ld : at + i * ld + columns]
+        if scale.size > 0:
+            for j in range(columns):
+                row[j] = scale[n + j] * row[j]
+        for j in range(columns):
+            value = row[j] + shifts[j]
+            row[j] = value if value > 0 else slope * value
+
+
+@worker_kernel
+def _blocks(
+    tiles: Array, a: Array, b: Array, c: Array, M: int, N: int, K: int, accumulate: bool, scale: Array,
+    shift: Array, slope: float, rows: int, columns: int, steps: Array, taps: Array, counter: Array,
+    _memory: Array,
+) -> None:  # fmt: skip
+    """Do blocks of `dot_product` until none is left; sums in the arrays' type.
+
+    A task is one block of rows x columns of C.
+    """
+    row_blocks, column_blocks = (M + rows - 1) // rows, (N + columns - 1) // columns
+    lanes = vector_lanes(a)
+    task = take_task(counter)
+    while task < row_blocks * column_blocks:
+        i0, j0 = task // column_blocks * rows, task % column_blocks * columns
+        height, width = min(rows, M - i0), min(columns, N - j0)
+        for k0 in range(0, K, DEPTH):
+            depth = min(DEPTH, K - k0)
+            dot_block(
+                tiles, a, i0 * K + k0, K, steps, height, b, k0, taps, j0, steps, width, False,
+                depth // lanes, depth % lanes, c, i0 * N + j0, N, accumulate or k0 > 0, False,
+                DOT_COLUMNS * K if M <= FEW_ROWS else 0,
+            )  # fmt: skip
+        if shift.size > 0:
+            finish(c, i0 * N + j0, N, height, width, scale, shift, j0, slope)
+        task = take_task(counter)

@@ -1,0 +1,64 @@
+"""Products of few rows, C = A B, where B is large: it passes by once, from memory.
+
+A task is a block of columns of C, whose sums stay in the caches while B's rows are added to them, a few at a
+time, in long runs: memory is quickest that way.
+"""
+
+import numpy as np
+
+from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
+from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._simd import copy_exact, take_task, target, vector_lanes
+from pycaffe_lite.kernels._tile import STREAM_ROWS, stream_tile, tile_table
+
+FEW_ROWS = 32  # of A: so few multiplications for each number of B that memory takes as long as they do
+LARGE = 1 << 18  # numbers of B, 1 MB, that do not stay in the L2 cache
+COLUMNS = 1024  # per task: with 16 rows, 32 KB of sums
+
+
+def suits(M: int, N: int, K: int) -> bool:
+    """Whether this way is the better one for the product of (M, K) and (K, N)."""
+    return M <= FEW_ROWS and N * K >= LARGE
+
+
+def stream_product(a: Array, b: Array, c: Array, accumulate: bool) -> None:
+    """Compute c = a b or c += a b. a: (M, K), b: (K, N), c: (M, N)."""
+    (M, N), threads = c.shape, get_num_threads()
+    lanes = target().lanes(c.itemsize)
+    blocks = -(-N // (COLUMNS * threads)) * threads
+    columns = -(-N // (blocks * 2 * lanes)) * 2 * lanes
+    memory = worker_memory(c.dtype, threads, (columns + STREAM_ROWS) * M)
+    _columns(
+        memory, tile_table(c.dtype), a.reshape(-1), b.reshape(-1), c.reshape(-1), M, N, a.shape[1], columns,
+        accumulate, np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@worker_kernel
+def _columns(
+    tiles: Array, a: Array, b: Array, c: Array, M: int, N: int, K: int, columns: int, accumulate: bool,
+    counter: Array, memory: Array,
+) -> None:  # fmt: skip
+    """Do blocks of `stream_product` until none is left; sums in the arrays' type."""
+    panel = 2 * vector_lanes(c)
+    sums, factors = memory[: columns * M], memory[columns * M :]
+    task = take_task(counter)
+    while task * columns < N:
+        j0 = task * columns
+        width = min(columns, N - j0)
+        sums[:] = 0
+        for k in range(0, K, STREAM_ROWS):
+            depth = min(STREAM_ROWS, K - k)
+            for i in range(M):
+                for r in range(depth):
+                    factors[i * depth + r] = a[i * K + k + r]
+            stream_tile(tiles, depth, width, M, factors, 0, b, k * N + j0, N, sums, 0)
+        for j in range(0, width, panel):
+            for i in range(M):
+                at, to, count = j * M + i * panel, i * N + j0 + j, min(panel, width - j)
+                if accumulate:
+                    for lane in range(count):
+                        c[to + lane] += sums[at + lane]
+                else:
+                    copy_exact(sums, at, c, to, count)
+        task = take_task(counter)
