@@ -18,7 +18,7 @@ from typing import NamedTuple
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._jit import Array, kernel, worker_kernel
-from pycaffe_lite.kernels._simd import copy_exact, copy_run, take_task, transpose_runs, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, copy_run, take_task, transpose_exact, transpose_runs, vector_lanes
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
     FOUR_HALVES,
@@ -127,18 +127,39 @@ def transpose_panel(
 
 
 @kernel
+def store_transposed(
+    a: Array, at: int, ld: int, rows: int, columns: int, out: Array, to: int, out_ld: int
+) -> None:
+    """out[to + j * out_ld + i] = a[at + i * ld + j] for i < rows, j < columns; reads whole vectors of a."""
+    lanes = vector_lanes(a)
+    for j in range(0, columns, lanes):
+        for i in range(0, rows, lanes):
+            transpose_exact(
+                a, at + i * ld + j, ld, min(lanes, rows - i), out, to + j * out_ld + i, out_ld,
+                min(lanes, columns - j),
+            )  # fmt: skip
+
+
+@kernel
 def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> None:
     """Pack rows of A, times scale[p.first + r] unless scale is empty, as columns of a panel for `pick_tile`.
 
     A[r, k] goes to out[p.to + k * width + r]; width is one or two vectors. As for `transpose_panel`, what
     lies between p.rows and width gets any value.
     """
+    lanes = vector_lanes(a)
     for i in range(p.outer):
         at, to = p.at + i * p.outer_stride, p.to + i * p.inner * width
         if p.inner_stride == 1 and i + 1 == p.outer:
             # whole vectors may write beyond the panel: its last numbers go one by one
             whole = max(0, p.inner - 2 * vector_lanes(a))
             transpose_panel(a, at, p.row_stride, p.rows, whole, width, out, to)
+        elif p.inner_stride == -1 and at + (p.rows - 1) * p.row_stride + lanes <= a.size:
+            # runs that are read backwards, of a few taps each: the last tap of each comes first
+            whole = p.inner
+            store_transposed(
+                a, at - p.inner + 1, p.row_stride, p.rows, p.inner, out, to + (p.inner - 1) * width, -width
+            )
         else:
             whole = 0
         for j in range(whole, p.inner):

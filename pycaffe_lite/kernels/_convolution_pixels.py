@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import DEPTH, pack_panels
+from pycaffe_lite.kernels._block import DEPTH, pack_panels, store_transposed
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import take_task, target, transpose_exact, vector_lanes
+from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
 
@@ -82,7 +82,8 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     height = -(-rows // (blocks * panel)) * panel
     # A tap of a 1x1 kernel touches cache lines that no other tap does: a shorter piece leaves room for them.
     depth = DEPTH if area > 1 else DEPTH // 2
-    channels = per_group if per_group * area <= depth else max(1, depth // area)
+    pieces = max(1, round(per_group * area / depth))
+    channels = -(-per_group // pieces)
     staged = staged_lines(g, lines)
     workspace = images * lines * g.Q * (height + lanes) + lanes
     if not g.bare:
@@ -187,17 +188,3 @@ def finish(sums: Array, ld: int, positions: int, height: int, start: Array, m: i
         for i in range(height):
             value = row[i] + shift[i]
             row[i] = value if value > 0 else slope * value
-
-
-@kernel
-def store_transposed(
-    sums: Array, at: int, ld: int, positions: int, height: int, y: Array, to: int, plane: int
-) -> None:
-    """y[to + i * plane + j] = sums[at + j * ld + i] for j < positions, i < height."""
-    lanes = vector_lanes(y)
-    for i in range(0, height, lanes):
-        for j in range(0, positions, lanes):
-            transpose_exact(
-                sums, at + j * ld + i, ld, min(lanes, positions - j), y, to + i * plane + j, plane,
-                min(lanes, height - i),
-            )  # fmt: skip

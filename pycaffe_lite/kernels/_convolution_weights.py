@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import dot_block, row_length, transpose_panel
+from pycaffe_lite.kernels._block import dot_block, row_length, store_transposed, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
@@ -28,8 +28,9 @@ from pycaffe_lite.kernels._tile import DOT_COLUMNS, max_pick_rows, pick_tile, ti
 DOT_CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
 DOT_HEIGHT = 64  # rows of dw per task: a chunk of dy, 320 KB, stays in the L2 cache
 DOT_WIDTH = 128  # columns of dw per task: as much of col
-PICK_CHUNK = 256  # columns per chunk: two vectors of each, 32 KB, stay in the L1 cache
+PICK_CHUNK = 340  # columns per chunk: two vectors of each, 43 KB, stay in the L1 cache or near it
 PICK_BLOCK = 98304  # numbers of dw per task: 384 KB, in the L2 cache
+ADDED = 32  # columns of dw per task that adds sums to it
 PARTS = 8  # of the images, if dw has fewer than PICK_BLOCK / 2 numbers
 
 
@@ -98,9 +99,9 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
     width = -(-K // -(-K // width))
     tasks = g.group * parts * -(-K // width)
     channels = min(g.C // g.group, (width + area - 2) // area + 1)
-    staged = staged_lines(g, lines)
+    staged, rows = staged_lines(g, lines), g.M // g.group
     columns = images * lines * g.Q
-    workspace = (columns + lanes) * filled
+    workspace = max((columns + lanes) * filled, 2 * rows * ADDED)
     if not g.bare:
         workspace += images * channels * staged * g.line + 2 * lanes
     channel_stride = g.H * g.W if g.bare else staged * g.line
@@ -225,23 +226,31 @@ def _with_pick_tiles(
 
 
 @worker_kernel
-def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, counter: Array, _memory: Array) -> None:
+def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, counter: Array, memory: Array) -> None:
     """dw[m, k] += sum over the parts, in ascending order, of sums[part, group of m, k, m].
 
-    A task is 16 columns k of a group.
+    A task is ADDED columns k of a group.
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
-    k_blocks = (K + 15) // 16
+    k_blocks = (K + ADDED - 1) // ADDED
+    total, part = memory[: rows * ADDED], memory[rows * ADDED : 2 * rows * ADDED]
     task = take_task(counter)
     while task < g.group * k_blocks:
-        group, k0 = task // k_blocks, task % k_blocks * 16
+        group, k0 = task // k_blocks, task % k_blocks * ADDED
+        count = min(ADDED, K - k0)
+        for number in range(cut.parts):
+            at = ((number * g.group + group) * K + k0) * cut.height
+            into = total if number == 0 else part
+            store_transposed(sums, at, cut.height, count, rows, into, 0, ADDED)
+            if number > 0:
+                for i in range(total.size):
+                    total[i] += part[i]
         for m in range(rows):
-            for k in range(k0, min(K, k0 + 16)):
-                total = sums[(group * K + k) * cut.height + m]
-                for part in range(1, cut.parts):
-                    total += sums[((part * g.group + group) * K + k) * cut.height + m]
-                dw[(group * rows + m) * K + k] += total
+            to = (group * rows + m) * K + k0
+            row, added = dw[to : to + count], total[m * ADDED : m * ADDED + count]
+            for k in range(count):
+                row[k] += added[k]
         task = take_task(counter)
 
 

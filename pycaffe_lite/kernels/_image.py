@@ -21,7 +21,7 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._jit import Array, kernel
-from pycaffe_lite.kernels._simd import copy_every_second, copy_run, vector_lanes, zero_run
+from pycaffe_lite.kernels._simd import copy_every_fourth, copy_every_second, copy_run, vector_lanes, zero_run
 
 
 class Window(NamedTuple):
@@ -173,6 +173,8 @@ def stage(
                         copy_run(x, row + low, out, to + low, high - low)
                     elif g.stride_w == 2 and row + 2 * (high + lanes) <= x.size:
                         copy_every_second(x, row + 2 * low, out, to + low, high - low)
+                    elif g.stride_w == 4 and row + 4 * (high + lanes) <= x.size:
+                        copy_every_fourth(x, row + 4 * low, out, to + low, high - low)
                     else:
                         for t in range(low, high):
                             out[to + t] = x[row + t * g.stride_w]

@@ -292,11 +292,9 @@ def vector_lanes(_context: Any, array: Any) -> Any:
     return types.intp(array), codegen
 
 
-@intrinsic
-def copy_every_second(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
-    """out[to + i] = source[at + 2 i] for i < count; reads and writes whole vectors, as `copy_run`."""
+def _copying_every(stride: int, source: Any, out: Any) -> tuple[Any, Any]:
+    """What makes the intrinsics below, for a stride that is a power of two: signature and code generator."""
     n = types.intp
-    signature = types.void(source, n, out, n, n)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         writer = VectorWriter(builder, source.dtype, target().lanes(item_bytes(source.dtype)))
@@ -304,14 +302,29 @@ def copy_every_second(_context: Any, source: Any, at: Any, out: Any, to: Any, co
         write = data_pointer(context, builder, signature.args[2], args[2], args[3])
 
         def copy(i: Any) -> None:
-            low = writer.at(read, builder.mul(i, INT64(2)))
-            pair = writer.load(low), writer.load(writer.at(low, writer.lanes))
-            writer.store(writer.every_second(*pair), writer.at(write, i))
+            first = writer.at(read, builder.mul(i, INT64(stride)))
+            vectors = [writer.load(writer.at(first, v * writer.lanes)) for v in range(stride)]
+            while len(vectors) > 1:  # leave out every second number, until one in `stride` is left
+                pairs = zip(vectors[::2], vectors[1::2], strict=True)
+                vectors = [writer.every_second(*pair) for pair in pairs]
+            writer.store(vectors[0], writer.at(write, i))
 
         writer.each_vector(args[4], copy)
         return context.get_dummy_value()
 
-    return signature, codegen
+    return types.void(source, n, out, n, n), codegen
+
+
+@intrinsic
+def copy_every_second(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to + i] = source[at + 2 i] for i < count; reads and writes whole vectors, as `copy_run`."""
+    return _copying_every(2, source, out)
+
+
+@intrinsic
+def copy_every_fourth(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to + i] = source[at + 4 i] for i < count; reads and writes whole vectors, as `copy_run`."""
+    return _copying_every(4, source, out)
 
 
 @intrinsic

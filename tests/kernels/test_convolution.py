@@ -91,6 +91,7 @@ TYPICAL = {
     "few positions": case(1, 16, 3, 3, 500, 3),
     "very few positions": case(1, 130, 5, 5, 40, 3, pad=1),
     "stride 4": case(1, 3, 51, 51, 24, 11, stride=4),
+    "stride 4, padded": case(3, 2, 60, 90, 10, 5, pad=3, stride=4),
     "whole image": case(1, 20, 6, 6, 33, 6),
     "whole images": case(12, 20, 6, 5, 33, (6, 5)),
     "many whole images": case(40, 20, 6, 5, 33, (6, 5)),
