@@ -64,12 +64,12 @@ class Blob:
         dtype: float32, or float64 for gradient checks.
 
     Attributes:
-        reshapes: a number that is another one whenever any blob has changed its shape.
+        layouts: a number that is another one whenever any blob has taken another shape or other memory.
 
     Source: BVLC/caffe src/caffe/blob.cpp
     """
 
-    reshapes: ClassVar[int] = 0
+    layouts: ClassVar[int] = 0
 
     def __init__(self, shape: Sequence[int] = (0,), dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -164,7 +164,7 @@ class Blob:
         if count > MAX_COUNT:
             raise NetError(f"a blob of shape {shape} would hold {count} values, more than {MAX_COUNT}")
         self._shape, self._count = shape, count
-        Blob.reshapes = next(_numbers)
+        Blob.layouts = next(_numbers)
         if count > self._data.capacity:
             self._data, self._diff = _Memory(count, self.dtype), _Memory(count, self.dtype)
         self._data_view = self._diff_view = None
@@ -190,11 +190,15 @@ class Blob:
     def diff(self) -> Array:
         """The gradient of the loss with respect to `data`, of the same shape."""
         if self._diff_view is None or self._diff.is_clear:
-            if self._diff.capacity < self._count:  # shared data larger than this blob's own gradient
-                self._diff = _Memory(self._count, self.dtype)
+            self._make_room_for_diff()
             self._diff_view = self._view(self._diff)
         view: Array = self._diff_view.view()
         return view
+
+    def _make_room_for_diff(self) -> None:
+        """Gives the gradient more memory where the data, being shared, has room for more values."""
+        if self._diff.capacity < self._count:
+            self._diff = _Memory(self._count, self.dtype)
 
     def clear_diff(self) -> None:
         """Makes the diff zero. The zeros may be written as late as at the next use of `diff`.
@@ -220,12 +224,17 @@ class Blob:
     def share_data(self, other: Blob) -> None:
         """Uses the memory of `other`'s data (equal counts) from now on, until reshaped past its size."""
         self._check_sharing(other)
-        self._data, self._data_view = other._data, None
+        if self._data is not other._data:
+            self._data, self._data_view = other._data, None
+            Blob.layouts = next(_numbers)
 
     def share_diff(self, other: Blob) -> None:
         """Uses the memory of `other`'s diff (equal counts) from now on, until reshaped past its size."""
         self._check_sharing(other)
-        self._diff, self._diff_view = other._diff, None
+        other._make_room_for_diff()
+        if self._diff is not other._diff:
+            self._diff, self._diff_view = other._diff, None
+            Blob.layouts = next(_numbers)
 
     def _check_sharing(self, other: Blob) -> None:
         if self._count != other._count:

@@ -53,3 +53,30 @@ def test_clearing_a_shrunken_blob_leaves_the_rest_alone():
     assert not blob.diff.any()
     assert blob.diff_to_add()[1]
     assert np.array_equal(rest.diff, [0, 0, 5, 5, 5, 5])
+
+
+def test_layouts_tell_shapes_and_memory_that_have_changed():
+    one, other = Blob((2, 3)), Blob((6,))
+    changes = []
+    for change in (
+        lambda: other.share_data(one),
+        lambda: other.share_data(one),
+        lambda: other.share_diff(one),
+        lambda: other.share_diff(one),
+        lambda: other.reshape(2, 3),
+        lambda: other.reshape((2, 3)),
+    ):
+        before = Blob.layouts
+        change()
+        changes.append(Blob.layouts != before)
+    assert changes == [True, False] * 3
+
+
+def test_a_diff_is_shared_with_a_blob_that_has_more_data_than_diff():
+    large, small, last = Blob((6,)), Blob((2,)), Blob((6,))
+    large.reshape(2)
+    small.share_data(large)  # which has room for 6
+    small.reshape(6)
+    last.share_diff(small)
+    small.diff[...] = 5
+    assert np.all(last.diff == 5)

@@ -67,8 +67,8 @@ class Layer(Generic[P]):
     # A loss layer has default weight 1, and gets a top of its own where the prototxt names none.
     is_loss: ClassVar[bool] = False
     auto_tops: ClassVar[bool] = False
-    # Whether reshape does nothing new while no blob has changed its shape: it is left out then. Not so where
-    # it reads values, shares memory or runs a user's code.
+    # Whether reshape does nothing new while no blob has changed its shape or its memory: it is left out then.
+    # Not so where it reads values or runs a user's code.
     reshape_follows_shapes: ClassVar[bool] = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs

@@ -26,6 +26,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
 
     min_bottoms = 1
     exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if self.param.HasField("axis") and self.param.HasField("concat_dim"):

@@ -22,6 +22,7 @@ class FlattenLayer(Layer[caffe_pb2.FlattenParameter]):
     """
 
     exact_bottoms = exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)

@@ -25,6 +25,7 @@ class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
     """
 
     exact_bottoms = exact_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)

@@ -28,6 +28,7 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
 
     exact_bottoms = 1
     min_tops = 1
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param

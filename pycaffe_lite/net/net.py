@@ -116,7 +116,7 @@ class Net:
             force_backward=param.force_backward,
         )
         self._fused_runs = fused_runs(self._graph.nodes)
-        self._settled_at = -1  # the number of reshapes at which the last pass over all layers left the blobs
+        self._settled_at = -1  # the number of layouts at which the last pass over all layers left the blobs
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -241,7 +241,7 @@ class Net:
         while i < len(nodes):
             node, end = nodes[i], self._fused_runs.get(i, i + 1)
             for k in range(i, end):
-                if self._settled_at != Blob.reshapes or not nodes[k].layer.reshape_follows_shapes:
+                if self._settled_at != Blob.layouts or not nodes[k].layer.reshape_follows_shapes:
                     self._reshape_layer(k)
             if end > i + 1:
                 node.layer.forward_with_end(node.bottom, node.top, end_of(nodes[i + 1 : end]))
@@ -249,7 +249,7 @@ class Net:
                 node.layer.forward(node.bottom, node.top)
                 loss += node.layer.loss(node.top)
             i = end
-        self._settled_at = Blob.reshapes
+        self._settled_at = Blob.layouts
         return loss
 
     def _backward(self, start: int, end: int) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import ArgumentError, FileLookupError
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
@@ -232,3 +233,41 @@ def test_layers_follow_shapes_that_change_and_rest_while_none_does(net, monkeypa
     net.forward_loss()
     assert set(shaped) >= set(follow)
     assert all(net.blobs[name].shape[0] == 4 for layer in follow for name in net.top_names[layer.name])
+
+
+SHARING = """
+    layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 } } }
+    layer { name: 'flat' type: 'Flatten' bottom: 'x' top: 'flat' }
+    layer { name: 'one' type: 'Concat' bottom: 'x' top: 'one' }
+    layer { name: 'whole' type: 'Slice' bottom: 'x' top: 'whole' }
+    layer { name: 'again' type: 'Reshape' bottom: 'x' top: 'again' reshape_param { shape { dim: -1 } } }
+    layer { name: 'power' type: 'Power' bottom: 'x' top: 'power' power_param { scale: 2 } }"""
+
+
+@pytest.mark.parametrize("change", ["shared", "grown", "shrunken", "parted"])
+def test_layers_that_share_memory_follow_it(change):
+    net = Net.from_document(parse(SHARING, caffe_pb2.NetParameter))
+    x = net.blobs["x"]
+    net.forward()
+    if change == "shared":
+        x.share_data(Blob((2, 3)))
+    elif change == "grown":
+        x.reshape(4, 3)
+    elif change == "shrunken":
+        x.reshape(1, 3)
+    else:  # a top, which must come back to its bottom
+        for top in ("flat", "one", "whole", "again"):
+            net.blobs[top].share_data(Blob((2, 3)))
+    values = np.arange(x.count, dtype=np.float32).reshape(x.shape)
+    net.forward(x=values)
+    for top in ("flat", "one", "whole", "again"):
+        assert np.array_equal(net.blobs[top].data.ravel(), values.ravel())
+    assert np.array_equal(net.blobs["power"].data, 2 * values)
+    assert net.layers[1].type == "Split"
+
+
+def test_nothing_is_reshaped_while_layers_only_share_memory(monkeypatch):
+    net = Net.from_document(parse(SHARING, caffe_pb2.NetParameter))
+    net.forward()
+    monkeypatch.setattr(net, "_reshape_layer", lambda index: pytest.fail(net.layer_names[index]))
+    net.forward()
