@@ -32,15 +32,26 @@ def _block(task: int, C: int, inner: int) -> tuple[int, int, int, int]:
 
 
 @kernel
-def standardizing_affine(mean: Array, variance: Array, factor: float, eps: float) -> tuple[Array, Array]:
-    """Scale and shift that standardize, from sums of means and variances, and the factor that turns them
-    into averages: 1 / sqrt(factor variance + eps), -factor mean scale. Computed in double precision.
-    """  # noqa: D205
+def standardizing_affine(
+    mean: Array, variance: Array, factor: float, eps: float, gain: Array | None, offset: Array | None
+) -> tuple[Array, Array]:
+    """Scale and shift that standardize, and then multiply by `gain` and add `offset`, if there are any.
+
+    From sums of means and variances, and the factor that turns them into averages: 1 / sqrt(factor variance +
+    eps) and -factor mean scale, computed in double precision; the rest in the arrays' type.
+    """
     scale, shift = np.empty_like(mean), np.empty_like(mean)
     for c in range(mean.size):
         exact = 1.0 / math.sqrt(factor * np.float64(variance[c]) + eps)
         scale[c] = exact
         shift[c] = -(factor * np.float64(mean[c])) * exact
+    if gain is not None:
+        for c in range(mean.size):
+            scale[c] *= gain[c]
+            shift[c] *= gain[c]
+    if offset is not None:
+        for c in range(mean.size):
+            shift[c] += offset[c]
     return scale, shift
 
 

@@ -19,7 +19,7 @@ from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
 from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
-__all__ = ["End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
+__all__ = ["NO_END", "End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
 
 
 class End(NamedTuple):
@@ -33,22 +33,17 @@ class End(NamedTuple):
     shift: Array | None = None
     slope: float = 1.0
 
-    def then(self, after: "End") -> "End":
-        """This end, which has no slope, and another after it."""
-        shift = self._scaled(self.shift, after.scale)
-        if after.shift is not None:
-            shift = after.shift if shift is None else shift + after.shift
-        return End(
-            after.scale if self.scale is None else self._scaled(self.scale, after.scale), shift, after.slope
-        )
+    def behind(self, scale: Array | None, shift: Array | None) -> "End":
+        """This end, after another scale and shift."""
+        if self.scale is not None:
+            scale = self.scale if scale is None else scale * self.scale
+            shift = None if shift is None else shift * self.scale
+        if self.shift is not None:
+            shift = self.shift if shift is None else shift + self.shift
+        return End(scale, shift, self.slope)
 
-    def behind(self, bias: Array | None) -> "End":
-        """This end after a bias, one number per output, has been added."""
-        return self if bias is None else End(shift=bias).then(self)
 
-    @staticmethod
-    def _scaled(values: Array | None, scale: Array | None) -> Array | None:
-        return values if values is None or scale is None else values * scale
+NO_END = End()
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +73,7 @@ def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, en
     """
     g = _geometry(x.shape, w.shape, y.shape, window)
     if y.size > 0:
-        scale, shift, slope = (end or End()).behind(bias)
+        scale, shift, slope = (end or NO_END).behind(None, bias)
         start = np.zeros(g.M, y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale
         _convolution_forward.product(x, w, start, scale, slope, y, g, weights_in_order(g))

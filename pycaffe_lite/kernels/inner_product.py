@@ -8,7 +8,7 @@ import numpy as np
 from pycaffe_lite.kernels import convolution
 from pycaffe_lite.kernels._dot_product import finish
 from pycaffe_lite.kernels._jit import Array, kernel
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import NO_END, End
 from pycaffe_lite.kernels.gemm import gemm
 
 __all__ = ["End", "backward_bias", "backward_data", "backward_weights", "forward"]
@@ -37,7 +37,7 @@ def forward(
         convolution.forward(image, kernels, bias, result, convolution.Window(1, 1), end)
         return
     gemm(x, w, y, trans_b=not transpose)
-    scale, shift, slope = (end or End()).behind(bias)
+    scale, shift, slope = (end or NO_END).behind(None, bias)
     if scale is not None or shift is not None or slope != 1:
         start = np.zeros(y.shape[1], y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale

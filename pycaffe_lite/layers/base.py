@@ -134,11 +134,11 @@ class Layer(Generic[P]):
         raise NotImplementedError
 
     def can_be_end(self, top: Blobs) -> bool:
-        """Whether `as_end` says all that forward does, for a layer that works in place on this top."""
+        """Whether `before_end` says all that forward does, for a layer that works in place on this top."""
         return False
 
-    def as_end(self, top: Blobs) -> End:
-        """What forward does to each channel (axis 1), from the learnable blobs as they are now."""
+    def before_end(self, end: End) -> End:
+        """What forward does to each channel (axis 1), its learnable blobs as they are now, and then `end`."""
         raise NotImplementedError
 
     # ------------------------------------------------------- for the types' use

@@ -89,9 +89,11 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return self.use_global_stats
 
-    def as_end(self, top: Blobs) -> End:
-        mean, variance = self.mean.data, self.variance.data
-        return End(*channels.standardizing_affine(mean, variance, self._averaging(), self.param.eps))
+    def before_end(self, end: End) -> End:
+        scale, shift = channels.standardizing_affine(
+            self.mean.data, self.variance.data, self._averaging(), self.param.eps, end.scale, end.shift
+        )
+        return End(scale, shift, end.slope)
 
     def _inverse_root(self, variance: Moments) -> Moments:
         with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN

@@ -43,8 +43,8 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return lies_over_channels(self, top[0], self.param.axis)
 
-    def as_end(self, top: Blobs) -> End:
-        return End(shift=self.blobs[0].data)
+    def before_end(self, end: End) -> End:
+        return end.behind(None, self.blobs[0].data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         bias = (*bottom, *self.blobs)[1].data

@@ -34,8 +34,8 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return not self.training and len(top[0].shape) > 1
 
-    def as_end(self, top: Blobs) -> End:
-        return End()
+    def before_end(self, end: End) -> End:
+        return end
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         ratio = self.param.dropout_ratio

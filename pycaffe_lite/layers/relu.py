@@ -27,8 +27,8 @@ class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return len(top[0].shape) > 1
 
-    def as_end(self, top: Blobs) -> End:
-        return End(slope=self.param.negative_slope)
+    def before_end(self, end: End) -> End:
+        return End(slope=self.param.negative_slope)  # it is always the last
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)

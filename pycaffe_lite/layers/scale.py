@@ -57,8 +57,8 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return lies_over_channels(self, top[0], self.param.axis)
 
-    def as_end(self, top: Blobs) -> End:
-        return End(self.blobs[0].data, None if self.bias is None else self.bias.data)
+    def before_end(self, end: End) -> End:
+        return end.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data

@@ -3,34 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import NO_END
 from pycaffe_lite.net.graph import Node
 
 
-def fused_runs(nodes: Sequence[Node]) -> dict[int, int]:
-    """The runs of layers that one kernel can do: index of the first → index behind the last.
+class Run:
+    """Layers that run in one go: a layer, and those that run in its end.
 
-    A run begins with a layer that takes an end (Convolution, InnerProduct) and goes on with the layers
-    that follow it at once, work in place on its only top, and are a scale, a shift and a leaky ReLU per
-    channel (ReLU; BatchNorm, Scale, Bias and Dropout in tests); or it is a sum (Eltwise) and a leaky ReLU.
+    Attributes:
+        nodes: all of them, in order. moving: those whose reshape comes before every pass.
+        weighed: whether the layer counts in the loss.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.moving = [node for node in nodes if not node.layer.reshape_follows_shapes]
+        self.weighed = any(nodes[0].layer.loss_weights)
+        self._followers = nodes[:0:-1]  # the last one first
+
+    def forward(self) -> None:
+        """Runs them, with their learnable blobs as they are now."""
+        first = self.nodes[0]
+        if not self._followers:
+            first.layer.forward(first.bottom, first.top)
+            return
+        end = NO_END
+        for node in self._followers:
+            end = node.layer.before_end(end)
+        first.layer.forward_with_end(first.bottom, first.top, end)
+
+
+def runs(nodes: Sequence[Node]) -> list[Run]:
+    """All layers, put together as far as one kernel can do them.
+
+    A run of several begins with a layer that takes an end (Convolution, InnerProduct) and goes on with
+    the layers that follow it at once, work in place on its only top, and are a scale, a shift and a leaky
+    ReLU per channel (ReLU; BatchNorm, Scale, Bias and Dropout in tests); or it is a sum (Eltwise) and a
+    leaky ReLU.
     The blob holds the same values afterwards.
     A layer whose backward pass needs what it saw in the forward pass is left out where that pass exists,
     and so is one whose values count in the loss.
     """
-    runs = {}
-    for i, node in enumerate(nodes):
-        takes_any = node.layer.takes_end or node.layer.takes_slope
-        if not takes_any or len(node.top_ids) != 1 or any(node.layer.loss_weights):
-            continue
-        end, slope_set = i + 1, False
-        while end < len(nodes) and _continues(node, nodes[end]) and not slope_set:
-            slope_set = nodes[end].layer.is_activation
-            end += 1
-        if end > i + 1:
-            runs[i] = end
-    return runs
+    found, start = [], 0
+    while start < len(nodes):
+        end = _end_of_run(nodes, start)
+        found.append(Run(nodes[start:end]))
+        start = end
+    return found
+
+
+def _end_of_run(nodes: Sequence[Node], start: int) -> int:
+    """The index behind the last layer that can run together with the one at `start`."""
+    first, end = nodes[start], start + 1
+    takes_any = first.layer.takes_end or first.layer.takes_slope
+    if not takes_any or len(first.top_ids) != 1 or any(first.layer.loss_weights):
+        return end
+    while end < len(nodes) and _continues(first, nodes[end]):
+        end += 1
+        if nodes[end - 1].layer.is_activation:
+            break
+    return end
 
 
 def _continues(first: Node, follower: Node) -> bool:
@@ -42,8 +75,3 @@ def _continues(first: Node, follower: Node) -> bool:
         and layer.can_be_end(follower.top)
         and (layer.end_serves_backward or not follower.need_backward)
     )
-
-
-def end_of(followers: Sequence[Node]) -> End:
-    """What the followers do to each channel, from their blobs as they are now."""
-    return reduce(End.then, (node.layer.as_end(node.top) for node in followers))

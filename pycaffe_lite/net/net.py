@@ -18,8 +18,8 @@ from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.layers.memory_data import MemoryDataLayer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
-from pycaffe_lite.net.fusion import end_of, fused_runs
-from pycaffe_lite.net.graph import Graph
+from pycaffe_lite.net.fusion import runs
+from pycaffe_lite.net.graph import Graph, Node
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -115,7 +115,7 @@ class Net:
             folder=folder,
             force_backward=param.force_backward,
         )
-        self._fused_runs = fused_runs(self._graph.nodes)
+        self._runs = runs(self._graph.nodes)
         self._settled_at = -1  # the number of layouts at which the last pass over all layers left the blobs
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
@@ -207,8 +207,8 @@ class Net:
 
     # ----------------------------------------------------------------- running
 
-    def _reshape_layer(self, index: int) -> None:
-        node = self._graph.nodes[index]
+    @staticmethod
+    def _reshape_layer(node: Node) -> None:
         try:
             node.layer.reshape(node.bottom, node.top)
         except LayerError:
@@ -226,7 +226,7 @@ class Net:
             for callback in self._before_forward:
                 callback(i)
             node = self._graph.nodes[i]
-            self._reshape_layer(i)
+            self._reshape_layer(node)
             node.layer.forward(node.bottom, node.top)
             loss += node.layer.loss(node.top)
             if self.debug_info:
@@ -236,19 +236,14 @@ class Net:
         return loss
 
     def _forward_unwatched(self) -> float:
-        """Runs all layers, those in fused runs by one kernel: nobody looks between them."""
-        loss, i, nodes = 0.0, 0, self._graph.nodes
-        while i < len(nodes):
-            node, end = nodes[i], self._fused_runs.get(i, i + 1)
-            for k in range(i, end):
-                if self._settled_at != Blob.layouts or not nodes[k].layer.reshape_follows_shapes:
-                    self._reshape_layer(k)
-            if end > i + 1:
-                node.layer.forward_with_end(node.bottom, node.top, end_of(nodes[i + 1 : end]))
-            else:
-                node.layer.forward(node.bottom, node.top)
-                loss += node.layer.loss(node.top)
-            i = end
+        """Runs all layers, those in a run by one kernel: nobody looks between them."""
+        loss = 0.0
+        for run in self._runs:
+            for node in run.moving if self._settled_at == Blob.layouts else run.nodes:
+                self._reshape_layer(node)
+            run.forward()
+            if run.weighed:
+                loss += run.nodes[0].layer.loss(run.nodes[0].top)
         self._settled_at = Blob.layouts
         return loss
 
@@ -373,8 +368,8 @@ class Net:
 
     def reshape(self) -> None:
         """Passes the shapes of the inputs on through all layers."""
-        for i in range(len(self._graph.nodes)):
-            self._reshape_layer(i)
+        for node in self._graph.nodes:
+            self._reshape_layer(node)
 
     def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
         """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.

@@ -269,5 +269,5 @@ def test_layers_that_share_memory_follow_it(change):
 def test_nothing_is_reshaped_while_layers_only_share_memory(monkeypatch):
     net = Net.from_document(parse(SHARING, caffe_pb2.NetParameter))
     net.forward()
-    monkeypatch.setattr(net, "_reshape_layer", lambda index: pytest.fail(net.layer_names[index]))
+    monkeypatch.setattr(net, "_reshape_layer", lambda node: pytest.fail(node.layer.name))
     net.forward()
