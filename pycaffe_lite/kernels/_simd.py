@@ -351,6 +351,20 @@ def copy_exact(_context: Any, source: Any, at: Any, out: Any, to: Any, count: An
 
 
 @intrinsic
+def copy_memory(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
+    """out[to:to+count] = source[at:at+count] by C's memcpy, which knows best how to copy long runs."""
+    signature = types.void(source, types.intp, out, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[2], args[2], args[3])
+        cgutils.raw_memcpy(builder, write, read, args[4], item_bytes(source.dtype))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def zero_run(_context: Any, out: Any, to: Any, count: Any) -> Any:
     """out[to:to+count] = 0, in whole vectors; writes beyond the run as `copy_run` does."""
     signature = types.void(out, types.intp, types.intp)

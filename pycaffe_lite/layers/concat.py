@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 
-from pycaffe_lite.blob import Array
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.in_place import refuse_in_place
+from pycaffe_lite.layers.parts import Parts
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -48,8 +49,9 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
                     f"needs bottoms that are equal in all axes but {self.axis}, "
                     f"got {first} for bottom 0 and {blob.shape} for bottom {i}"
                 )
-        length = sum(blob.shape[self.axis] for blob in bottom)
-        top[0].reshape((*first[: self.axis], length, *first[self.axis + 1 :]))
+        edges = [0, *itertools.accumulate(blob.shape[self.axis] for blob in bottom)]
+        top[0].reshape((*first[: self.axis], edges[-1], *first[self.axis + 1 :]))
+        self.parts = Parts(top[0].shape, self.axis, edges)
         if len(bottom) == 1:
             top[0].share_data(bottom[0])
             top[0].share_diff(bottom[0])
@@ -57,22 +59,11 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
     def _without_axis(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape[: self.axis] + shape[self.axis + 1 :]
 
-    def _parts(self, bottom: Blobs, joined: Array) -> Iterator[Array]:
-        """The bottoms' parts of the top's data or diff."""
-        start = 0
-        for blob in bottom:
-            stop = start + blob.shape[self.axis]
-            yield joined[(slice(None),) * self.axis + (slice(start, stop),)]
-            start = stop
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if len(bottom) > 1:
-            for blob, part in zip(bottom, self._parts(bottom, top[0].data), strict=True):
-                part[...] = blob.data
+            self.parts.join((blob.data for blob in bottom), top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if len(bottom) > 1:
-            parts = self._parts(bottom, top[0].diff)
-            for blob, part, wanted in zip(bottom, parts, propagate_down, strict=True):
-                if wanted:
-                    blob.diff[...] = part
+            wanted = zip(bottom, propagate_down, strict=True)
+            self.parts.split(top[0].diff, (blob.diff if wants else None for blob, wants in wanted))

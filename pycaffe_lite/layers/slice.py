@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from pycaffe_lite.blob import Array
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.in_place import refuse_in_place
+from pycaffe_lite.layers.parts import Parts
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -49,9 +49,10 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
                 raise self.error(f"slice_dim {self.axis} is out of range for a bottom of shape {shape}")
         else:
             self.axis = bottom[0].canonical_axis(self.param.axis)
-        self.edges = self._edges(shape, len(top))
-        for blob, start, stop in zip(top, self.edges, self.edges[1:], strict=False):
+        edges = self._edges(shape, len(top))
+        for blob, start, stop in zip(top, edges, edges[1:], strict=False):
             blob.reshape((*shape[: self.axis], stop - start, *shape[self.axis + 1 :]))
+        self.parts = Parts(shape, self.axis, edges)
         if len(top) == 1:
             top[0].share_data(bottom[0])
             top[0].share_diff(bottom[0])
@@ -76,17 +77,10 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
             )
         return edges
 
-    def _parts(self, whole: Array) -> Iterator[Array]:
-        """The tops' parts of the bottom's data or diff."""
-        for start, stop in zip(self.edges, self.edges[1:], strict=False):
-            yield whole[(slice(None),) * self.axis + (slice(start, stop),)]
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if len(top) > 1:
-            for blob, part in zip(top, self._parts(bottom[0].data), strict=True):
-                blob.data[...] = part
+            self.parts.split(bottom[0].data, (blob.data for blob in top))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if len(top) > 1 and propagate_down[0]:
-            for blob, part in zip(top, self._parts(bottom[0].diff), strict=True):
-                part[...] = blob.diff
+            self.parts.join((blob.diff for blob in top), bottom[0].diff)
