@@ -5,6 +5,7 @@ It walks the depth in pieces of whole channels; lines of whole half vectors are 
 image or in the staged piece), others are put side by side first.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -147,20 +148,30 @@ def product(
     first is y[m; j] if accumulate, else start[m]; A is a as `weights` reads it; scale: (M,), or empty for
     none; act(v) = v if v > 0 else slope * v.
     """
+    if accumulate:
+        _product_by_blocks(x, a, start, scale, slope, y, g, weights, accumulate)
+    else:
+        best_way(g, weights, target().lanes(y.itemsize))(x, a, start, scale, slope, y, g, weights)
+
+
+@lru_cache(maxsize=1024)
+def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
+    """The quickest way to compute `product` without accumulating."""
+    if _depthwise.suits(g):
+        return _depthwise.depthwise_product
+    if _is_inner_product(g, weights, lanes):
+        return _dot_of_images
+    if _convolution_few.suits(g, weights):
+        return _convolution_few.product_at_few
+    return pixel_product if suits(g, lanes) else _product_by_blocks
+
+
+def _product_by_blocks(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights,
+    accumulate: bool = False,
+) -> None:  # fmt: skip
+    """Compute `product` as the module says."""
     threads = get_num_threads()
-    if not accumulate and _depthwise.suits(g):
-        _depthwise.depthwise_product(x, a, start, scale, slope, y, g, weights)
-        return
-    if not accumulate and _is_inner_product(g, weights, target().lanes(y.itemsize)):
-        a, x, y = a.reshape(g.M, -1), x.reshape(g.N, -1), y.reshape(g.N, -1)
-        dot_product(x, a, y, False, scale, start, slope)
-        return
-    if not accumulate and _convolution_few.suits(g, weights):
-        _convolution_few.product_at_few(x, a, start, scale, slope, y, g, weights)
-        return
-    if not accumulate and suits(g, target().lanes(y.itemsize)):
-        pixel_product(x, a, start, scale, slope, y, g, weights)
-        return
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     packed = scratch("packed", a.dtype, a.size)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
@@ -180,6 +191,13 @@ def _is_inner_product(g: Geometry, weights: Weights, lanes: int) -> bool:
     covers = g.bare and g.P * g.Q == g.group == 1 and g.kernel_h * g.kernel_w == g.H * g.W
     picked = lanes // 2 < g.N <= 2 * lanes
     return bool(covers) and weights == weights_in_order(g) and K >= LEAST_DEPTH and not picked
+
+
+def _dot_of_images(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, _weights: Weights
+) -> None:
+    """Compute `product` where kernels cover whole images: an inner product of images."""
+    dot_product(x.reshape(g.N, -1), a.reshape(g.M, -1), y.reshape(g.N, -1), False, scale, start, slope)
 
 
 @worker_kernel

@@ -15,7 +15,7 @@ from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
 from pycaffe_lite.kernels._tile import LINE_VECTORS, line_tile, tile_table
-from pycaffe_lite.kernels._weights import Weights
+from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 STAGED = 6144  # numbers staged at a time: 24 KB, in the L1 cache
 
@@ -52,6 +52,8 @@ def plan(g: Geometry, lanes: int) -> Plan:
 
 def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: Weights) -> Array:
     """The taps of each output channel in a row, times its scale; where they stand, if that can be."""
+    if weights == weights_in_order(g):
+        return a.reshape(-1) if scale.size == 0 else (a.reshape(g.M, -1) * scale[:, None]).reshape(-1)
     shape = g.group, g.M // g.group, g.kernel_h * g.kernel_w
     steps = weights.group_stride, weights.row_stride, weights.tap_stride
     strides = tuple(step * a.itemsize for step in steps)

@@ -15,7 +15,7 @@ MOST_KEPT = 1 << 24  # numbers: 64 MB
 _kept = threading.local()
 
 
-def scratch(purpose: str, dtype: Any, count: int) -> Array:
+def scratch(purpose: str, dtype: np.dtype[Any], count: int) -> Array:
     """An array of `count` numbers with any content, aligned to a cache line.
 
     It is the caller's until the next call for the same purpose and type in the same thread.
@@ -23,14 +23,14 @@ def scratch(purpose: str, dtype: Any, count: int) -> Array:
     if count > MOST_KEPT:
         return aligned_empty(count, dtype)
     held: dict[str, Array] = _kept.__dict__
-    key = f"{purpose} {np.dtype(dtype).char}"
+    key = purpose + dtype.char
     array = held.get(key)
     if array is None or array.size < count:
         array = held[key] = aligned_empty(count, dtype)
     return array[:count]
 
 
-def worker_memory(dtype: Any, workers: int, count: int) -> Array:
+def worker_memory(dtype: np.dtype[Any], workers: int, count: int) -> Array:
     """Working memory, at least `count` numbers for each worker: (workers, count or more).
 
     Rows start at cache lines, so that no two workers write to the same one.

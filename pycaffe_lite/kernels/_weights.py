@@ -1,5 +1,6 @@
 """Where a product finds its weights: convolutions and their data gradients read them differently."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from pycaffe_lite.kernels._block import Packing
@@ -16,6 +17,7 @@ class Weights(NamedTuple):
     at: int = 0  # of A[0, (0, 0)]
 
 
+@lru_cache(maxsize=1024)
 def weights_in_order(g: Geometry) -> Weights:
     """Of weights (M, C / group, kernel_h, kernel_w)."""
     area = g.kernel_h * g.kernel_w

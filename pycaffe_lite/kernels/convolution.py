@@ -58,8 +58,8 @@ def _geometry(x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...], window
     return geometry(N, C, H, W, M, y[2], y[3], window)
 
 
-def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, end: End | None = None) -> None:
-    """Compute y = act(scale * (w * x + bias) + shift), see `End`; without an end y = w * x + bias.
+def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, end: End = NO_END) -> None:
+    """Compute y = act(scale * (w * x + bias) + shift), see `End`.
 
     The arrays are contiguous, all float32 or all float64; sums are kept in that type.
 
@@ -69,11 +69,11 @@ def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, en
         bias: (M,), or None.
         y: (N, M, P, Q), overwritten.
         window: kernel, padding, stride, dilation and groups.
-        end: what to do with each result before it is stored, or None.
+        end: what to do with each result before it is stored.
     """
     g = _geometry(x.shape, w.shape, y.shape, window)
     if y.size > 0:
-        scale, shift, slope = (end or NO_END).behind(None, bias)
+        scale, shift, slope = end if bias is None else end.behind(None, bias)
         start = np.zeros(g.M, y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale
         _convolution_forward.product(x, w, start, scale, slope, y, g, weights_in_order(g))

@@ -11,13 +11,13 @@ from pycaffe_lite.kernels._jit import Array, kernel
 from pycaffe_lite.kernels.convolution import NO_END, End
 from pycaffe_lite.kernels.gemm import gemm
 
-__all__ = ["End", "backward_bias", "backward_data", "backward_weights", "forward"]
+__all__ = ["NO_END", "End", "backward_bias", "backward_data", "backward_weights", "forward"]
 
 
 def forward(
-    x: Array, w: Array, bias: Array | None, y: Array, transpose: bool = False, end: End | None = None
+    x: Array, w: Array, bias: Array | None, y: Array, transpose: bool = False, end: End = NO_END
 ) -> None:
-    """Compute y = act(scale * (x wᵀ + bias) + shift), see `End`; without an end y = x wᵀ + bias.
+    """Compute y = act(scale * (x wᵀ + bias) + shift), see `End`.
 
     The arrays are contiguous, all float32 or all float64; sums are kept in that type.
 
@@ -27,7 +27,7 @@ def forward(
         bias: (N,), or None.
         y: (M, N), overwritten.
         transpose: how w is stored.
-        end: what to do with each result, one scale and shift per output n, or None.
+        end: what to do with each result, one scale and shift per output n.
     """
     if y.size == 0:
         return
@@ -37,7 +37,7 @@ def forward(
         convolution.forward(image, kernels, bias, result, convolution.Window(1, 1), end)
         return
     gemm(x, w, y, trans_b=not transpose)
-    scale, shift, slope = (end or NO_END).behind(None, bias)
+    scale, shift, slope = end if bias is None else end.behind(None, bias)
     if scale is not None or shift is not None or slope != 1:
         start = np.zeros(y.shape[1], y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale

@@ -6,7 +6,7 @@ import math
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import convolution, convolution_nd
-from pycaffe_lite.kernels.convolution import End, Window
+from pycaffe_lite.kernels.convolution import NO_END, End, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.engine import note_engine
@@ -93,7 +93,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
     # ------------------------------- the three operations, from the convolution's image to its result
 
     def convolve(
-        self, image: Array, weight: Array, bias: Array | None, result: Array, end: End | None = None
+        self, image: Array, weight: Array, bias: Array | None, result: Array, end: End = NO_END
     ) -> None:
         """Computes result = weight * image + bias, and what `end` says (2-D kernels only)."""
         image, result = self._stack(image), self._stack(result)
@@ -129,9 +129,13 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
 
     def _stack(self, array: Array) -> Array:
         """A bottom's or top's values as (N, channels, *spatial), for the 2-D kernels (N, C, H, W)."""
+        if self.axis == 1 and not self._filling:
+            return array
         shape = array.shape
         return array.reshape(self.N, shape[self.axis], *self._filling, *shape[self.axis + 1 :])
 
     def _kernels(self, weight: Array) -> Array:
         """The weights with two spatial axes."""
+        if not self._filling:
+            return weight
         return weight.reshape(*weight.shape[:2], *self._filling, *weight.shape[2:])

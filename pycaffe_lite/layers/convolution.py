@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import NO_END, End
 from pycaffe_lite.layers.base import Blobs
 from pycaffe_lite.layers.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layers.registry import register_layer
@@ -42,12 +42,9 @@ class ConvolutionLayer(BaseConvolutionLayer):
         self.takes_end = self.axis == 1 and self.plane is not None
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self._forward(bottom, top, None)
+        self.forward_with_end(bottom, top, NO_END)
 
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
-        self._forward(bottom, top, end)
-
-    def _forward(self, bottom: Blobs, top: Blobs, end: End | None) -> None:
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
             self.convolve(x.data, self.weight.data, bias, y.data, end)

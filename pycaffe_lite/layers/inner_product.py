@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import inner_product
-from pycaffe_lite.kernels.inner_product import End
+from pycaffe_lite.kernels.inner_product import NO_END, End
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -53,12 +53,9 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
         return array.reshape(self.M, columns)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self._forward(bottom, top, None)
+        self.forward_with_end(bottom, top, NO_END)
 
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
-        self._forward(bottom, top, end)
-
-    def _forward(self, bottom: Blobs, top: Blobs, end: End | None) -> None:
         x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
         bias = None if self.bias is None else self.bias.data
         inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, end)

@@ -33,4 +33,4 @@ def margins_untouched(array):
 def spoil_scratch(dtype, count=1 << 20):
     """Fill the working memory of the kernels with NaNs."""
     for purpose in ("workers", "packed", "sums"):
-        scratch(purpose, dtype, count).fill(np.nan)
+        scratch(purpose, np.dtype(dtype), count).fill(np.nan)

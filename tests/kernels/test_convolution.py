@@ -5,6 +5,7 @@ with a remainder: lines that fill vectors, half vectors or neither; few and many
 sums; groups, strides, paddings, dilations; depthwise.
 """
 
+from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -12,10 +13,21 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from pycaffe_lite.kernels import _convolution_few, convolution
+from pycaffe_lite.kernels import _convolution_few, _convolution_forward, convolution
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.convolution import End, Window
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
+
+
+@contextmanager
+def few_up_to(positions):
+    """Changes how many positions are few, for which ways to compute are chosen anew."""
+    with mock.patch.object(_convolution_few, "MOST_POSITIONS", positions):
+        _convolution_forward.best_way.cache_clear()
+        try:
+            yield
+        finally:
+            _convolution_forward.best_way.cache_clear()
 
 
 def case(images, channels, height, width, outputs, kernel, pad=0, stride=1, dilation=1, group=1, seed=0):
@@ -169,7 +181,7 @@ def check(case, dtype):
     spoil_scratch(dtype)
     for most_positions in (_convolution_few.MOST_POSITIONS, 0):
         # Few positions have a way of their own, which would leave the others to large cases alone.
-        with mock.patch.object(_convolution_few, "MOST_POSITIONS", most_positions):
+        with few_up_to(most_positions):
             out = guarded_nans(dy.shape, dtype)
             convolution.forward(guarded(x), guarded(w), bias, out, window)
         assert_close(out, y + bias[:, None, None], y_bound)
@@ -234,8 +246,7 @@ def test_end_scales_shifts_and_activates(name, slope):
 
 @pytest.mark.parametrize("most_positions", [_convolution_few.MOST_POSITIONS, 0])
 @pytest.mark.parametrize("name", [*TYPICAL, "depthwise"])
-def test_same_bits_for_every_number_of_threads(name, most_positions, monkeypatch):
-    monkeypatch.setattr(_convolution_few, "MOST_POSITIONS", most_positions)
+def test_same_bits_for_every_number_of_threads(name, most_positions):
     case = TYPICAL.get(name, DEPTHWISE)
     x, w, dy, bias = arrays(case, np.float32)
     bits = []
@@ -244,8 +255,9 @@ def test_same_bits_for_every_number_of_threads(name, most_positions, monkeypatch
         for threads in (1, 2, 3):
             set_num_threads(threads)
             y, dx, dw, db = np.empty_like(dy), np.empty_like(x), np.zeros_like(w), np.zeros_like(bias)
-            convolution.forward(x, w, bias, y, case["window"])
-            convolution.backward_data(dy, w, dx, case["window"])
+            with few_up_to(most_positions):
+                convolution.forward(x, w, bias, y, case["window"])
+                convolution.backward_data(dy, w, dx, case["window"])
             convolution.backward_weights(x, dy, dw, case["window"])
             convolution.backward_bias(dy, db)
             bits.append([array.tobytes() for array in (y, dx, dw, db)])
