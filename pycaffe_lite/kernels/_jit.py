@@ -115,7 +115,11 @@ class WorkerKernel:
         address = self._addresses.get(memory.dtype.char)
         if address is None:
             address = self._addresses[memory.dtype.char] = self._compiled_address(memory, args)
-        _run_workers(address, memory, *args)
+        if len(memory) > 1:
+            _run_workers(address, memory, *args)
+        else:  # a parallel loop would take as long as all the rest of a call
+            enter_parallel()  # what is refused does not depend on how many workers there are
+            _run_alone(address, memory, *args)
 
     def _compiled_address(self, memory: Array, args: tuple[Any, ...]) -> int:
         signature = tuple(numba.typeof(arg) for arg in (*args, memory[0]))
@@ -155,3 +159,9 @@ def _run_workers(address: int, memory: Array, *args: Any) -> None:
     """Run the worker kernel at an address once per row of memory."""
     for worker in numba.prange(memory.shape[0]):
         _call_at(address, args, memory[worker])
+
+
+@kernel
+def _run_alone(address: int, memory: Array, *args: Any) -> None:
+    """Run the worker kernel at an address for the only row of memory."""
+    _call_at(address, args, memory[0])
