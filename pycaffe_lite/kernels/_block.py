@@ -18,7 +18,14 @@ from typing import NamedTuple
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._jit import Array, kernel, worker_kernel
-from pycaffe_lite.kernels._simd import copy_exact, copy_run, take_task, transpose_exact, transpose_runs, vector_lanes
+from pycaffe_lite.kernels._simd import (
+    copy_exact,
+    copy_run,
+    take_task,
+    transpose_exact,
+    transpose_runs,
+    vector_lanes,
+)
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
     FOUR_HALVES,
