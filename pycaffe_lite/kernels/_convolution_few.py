@@ -242,12 +242,16 @@ def _multiply(
                 i, last = t * height // count, (t + 1) * height // count
                 for k in range(k0, min(k0 + cut.depth, K), SUM_DEPTH):
                     depth = min(SUM_DEPTH, cut.depth, K - k)
+                    # more panels than one: the first looks ahead for the next tile's rows
+                    ahead = cut.ahead
+                    if ahead == 0:
+                        ahead = (last - i) * K if t + 1 < count else depth - i * K
                     for j in range(0, cut.length, panel):
                         width = min(panel, cut.length - j)
                         pick_tile(
                             tiles, last - i, width * 2 // panel, depth, a, 0, rows_at, m + i, depth_at, k,
                             columns, (group * cut.length + j) * K + k * width, sums, i * cut.length + j,
-                            cut.length, k > 0, cut.ahead,
+                            cut.length, k > 0, ahead if j == 0 else 0,
                         )  # fmt: skip
         if plane == 1:
             finish_pixels(sums, cut.length, g, m, height, start, scale, slope, y)

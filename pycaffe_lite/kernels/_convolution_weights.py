@@ -30,6 +30,7 @@ DOT_HEIGHT = 64  # rows of dw per task: a chunk of dy, 320 KB, stays in the L2 c
 DOT_WIDTH = 128  # columns of dw per task: as much of col
 PICK_CHUNK = 340  # columns per chunk: two vectors of each, 43 KB, stay in the L1 cache or near it
 PICK_BLOCK = 98304  # numbers of dw per task: 384 KB, in the L2 cache
+MOST_TURNED = 1 << 23  # numbers of dy, 32 MB, that are turned round beforehand
 ADDED = 32  # columns of dw per task that adds sums to it
 PARTS = 8  # of the images, if dw has fewer than PICK_BLOCK / 2 numbers
 
@@ -45,6 +46,7 @@ class Blocks(NamedTuple):
     rows: int  # staged lines per image and channel
     direct: int  # 1: dot tiles read lines where they stand
     parts: int  # of the chunks, each with its own sum
+    panel: int  # numbers of one panel of dy, turned round beforehand; 0: each task turns its own chunks
     tasks: int
 
 
@@ -63,6 +65,7 @@ class Plan(NamedTuple):
     tasks: int
     sizes: Array  # Geometry
     blocks: Array  # Blocks
+    panels: int  # numbers of all panels of dy, 0 if they are not made beforehand
     taps: Array  # of `channels` channels and more, so that a tile may look beyond the last
     rows_of_piece: Array  # where the k-th gathered row starts
     sums: int  # numbers of all parts' sums, 0 for dot tiles
@@ -105,10 +108,16 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
     if not g.bare:
         workspace += images * channels * staged * g.line + 2 * lanes
     channel_stride = g.H * g.W if g.bare else staged * g.line
+    # Several tasks that read the same chunk had better find it turned; a vector of room behind each panel.
+    panel, per_group = (g.N * g.P * g.Q + lanes) * 2 * lanes, -(-filled // (2 * lanes))
+    panels = g.group * per_group * panel
+    if width == K or panels > MOST_TURNED:
+        panel = panels = 0
     return Plan(
         tasks,
         np.array(g),
-        np.array(Blocks(filled, width, images, lines, channels, staged, 0, parts, tasks)),
+        np.array(Blocks(filled, width, images, lines, channels, staged, 0, parts, panel, tasks)),
+        panels,
         taps(g, channels, channel_stride),
         np.zeros(1, np.int64),
         parts * g.group * K * filled,
@@ -144,7 +153,8 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
     return Plan(
         tasks,
         np.array(g),
-        np.array(Blocks(height, width, images, lines, channels, staged, int(direct), 1, tasks)),
+        np.array(Blocks(height, width, images, lines, channels, staged, int(direct), 1, 0, tasks)),
+        0,
         taps(g, channels + DOT_COLUMNS, channel_stride),
         np.arange(max(height, width) + DOT_COLUMNS) * ld,
         0,
@@ -157,22 +167,45 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
     threads = get_num_threads()
     cut = plan(g, threads, target().lanes(dw.itemsize))
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), cut.workspace)
-    flat, counter = (x.reshape(-1), dy.reshape(-1)), np.zeros(2, np.int64)
+    flat, counter = (x.reshape(-1), dy.reshape(-1)), np.zeros(3, np.int64)
     if cut.sums == 0:
         _with_dot_tiles(
             memory, tile_table(x.dtype), *flat, dw.reshape(-1), cut.sizes, cut.blocks, cut.taps,
             cut.rows_of_piece, counter,
         )  # fmt: skip
     else:
-        sums = scratch("sums", dw.dtype, cut.sums)
-        _with_pick_tiles(memory, tile_table(x.dtype), *flat, sums, cut.sizes, cut.blocks, cut.taps, counter)
+        sums, panels = scratch("sums", dw.dtype, cut.sums), scratch("packed", dw.dtype, cut.panels)
+        if cut.panels > 0:
+            _turn(memory, flat[1], panels, cut.sizes, cut.blocks, counter[2:])
+        _with_pick_tiles(
+            memory, tile_table(x.dtype), *flat, panels, sums, cut.sizes, cut.blocks, cut.taps, counter
+        )
         _add_sums(memory, sums, dw.reshape(-1), cut.sizes, cut.blocks, counter[1:])
 
 
 @worker_kernel
+def _turn(dy: Array, panels: Array, sizes: Array, blocks: Array, counter: Array, _memory: Array) -> None:
+    """panels[p * panel + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
+
+    A task is panel p: two vectors of the channels of a group or, if these end with it, one.
+    """
+    g, cut = geometry_of(sizes), blocks_of(blocks)
+    rows, plane, panel = g.M // g.group, g.P * g.Q, 2 * vector_lanes(dy)
+    per_group = (cut.height + panel - 1) // panel
+    task = take_task(counter)
+    while task < g.group * per_group:
+        group, m = task // per_group, task % per_group * panel
+        width, many = min(panel, cut.height - m), min(panel, rows - m)
+        for n in range(g.N):
+            at = (n * g.M + group * rows + m) * plane
+            transpose_panel(dy, at, plane, many, plane, width, panels, task * cut.panel + n * plane * width)
+        task = take_task(counter)
+
+
+@worker_kernel
 def _with_pick_tiles(
-    tiles: Array, x: Array, dy: Array, sums: Array, sizes: Array, blocks: Array, taps: Array, counter: Array,
-    memory: Array,
+    tiles: Array, x: Array, dy: Array, panels: Array, sums: Array, sizes: Array, blocks: Array, taps: Array,
+    counter: Array, memory: Array,
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = sum over the columns j of a part of dy[m; j] col[k; j], chunk by chunk.
 
@@ -181,6 +214,7 @@ def _with_pick_tiles(
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, panel, most = channels * area, 2 * vector_lanes(x), max_pick_rows()
+    per_group = (cut.height + panel - 1) // panel
     k_blocks = (K + cut.width - 1) // cut.width
     image_chunks, line_chunks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     chunks, b_line = image_chunks * line_chunks, g.stride_h * g.line
@@ -210,16 +244,21 @@ def _with_pick_tiles(
             for m in range(0, cut.height, panel):
                 vectors = min(panel, cut.height - m) * 2 // panel
                 line, many = vectors * panel // 2, min(panel, rows - m)
-                for n in range(images):
-                    at = ((n0 + n) * g.M + group * rows + m) * plane + p0 * g.Q
-                    transpose_panel(
-                        dy, at, plane, many, lines * g.Q, line, transposed, n * lines * g.Q * line
-                    )
+                if cut.panel > 0:
+                    factor, first = panels, (group * per_group + m // panel) * cut.panel
+                    first += (n0 * plane + p0 * g.Q) * line
+                else:
+                    factor, first = transposed, 0
+                    for n in range(images):
+                        at = ((n0 + n) * g.M + group * rows + m) * plane + p0 * g.Q
+                        transpose_panel(
+                            dy, at, plane, many, lines * g.Q, line, transposed, n * lines * g.Q * line
+                        )
                 tall = tile_count(width, most)
                 for t in range(tall):
                     k, last = t * width // tall, (t + 1) * width // tall
                     pick_tile(
-                        tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, transposed, 0,
+                        tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, factor, first,
                         sums, to + k * cut.height + m, cut.height, chunk > begin, 0,
                     )  # fmt: skip
         task = take_task(counter)
