@@ -17,11 +17,10 @@ from typing import NamedTuple
 
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._jit import Array, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._simd import (
     copy_exact,
     copy_run,
-    take_task,
     transpose_exact,
     transpose_runs,
     vector_lanes,
@@ -179,21 +178,21 @@ def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> No
 
 
 @worker_kernel
-def pack_panels(a: Array, jobs: Array, scale: Array, out: Array, counter: Array, _memory: Array) -> None:
+def pack_panels(a: Array, jobs: Array, scale: Array, out: Array, tasks: Tasks, _memory: Array) -> None:
     """Do `pack_panel` for every row of jobs: fields of Packing, then width."""
-    number = take_task(counter)
+    number = take_task(tasks, jobs.shape[0])
     while number < jobs.shape[0]:
         pack_panel(a, Packing(*to_fixed_tuple(jobs[number], 9)), scale, jobs[number, 9], out)
-        number = take_task(counter)
+        number = take_task(tasks, jobs.shape[0])
 
 
 @worker_kernel
-def pack_all(a: Array, jobs: Array, scale: Array, out: Array, counter: Array, _memory: Array) -> None:
+def pack_all(a: Array, jobs: Array, scale: Array, out: Array, tasks: Tasks, _memory: Array) -> None:
     """Do `pack_rows` for every row of jobs: (jobs, fields of Packing)."""
-    number = take_task(counter)
+    number = take_task(tasks, jobs.shape[0])
     while number < jobs.shape[0]:
         pack_rows(a, Packing(*to_fixed_tuple(jobs[number], 9)), scale, out)
-        number = take_task(counter)
+        number = take_task(tasks, jobs.shape[0])
 
 
 @kernel

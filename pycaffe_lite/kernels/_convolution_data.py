@@ -15,9 +15,9 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels import _block
 from pycaffe_lite.kernels._block import Packing, multiply_lines, pack_all
 from pycaffe_lite.kernels._image import Geometry, geometry_of, staged_lines, taps, unstage
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import copy_run, take_task, target, vector_lanes, zero_run
+from pycaffe_lite.kernels._simd import copy_run, target, vector_lanes, zero_run
 from pycaffe_lite.kernels._tile import tile_table
 
 
@@ -115,10 +115,10 @@ def scatter(dy: Array, w: Array, dx: Array, g: Geometry) -> None:
     cut = plan(g, threads, target().lanes(dx.itemsize))
     memory = worker_memory(dx.dtype, min(threads, cut.tasks), cut.workspace)
     packed = scratch("packed", w.dtype, w.size)
-    pack_all(memory, w.reshape(-1), cut.jobs, packed[:0], packed, np.zeros(1, np.int64))
+    pack_all(memory, w.reshape(-1), cut.jobs, packed[:0], packed)
     _scatter(
         memory, tile_table(dy.dtype), dy.reshape(-1), packed, dx.reshape(-1), cut.sizes, cut.blocks, cut.taps,
-        cut.steps, np.zeros(1, np.int64),
+        cut.steps,
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def widen(
 @worker_kernel
 def _scatter(
     tiles: Array, dy: Array, packed: Array, dx: Array, sizes: Array, blocks: Array, taps: Array, steps: Array,
-    counter: Array, memory: Array,
+    tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `scatter` until none is left; sums in the arrays' type, in the order of m, then of taps."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -153,7 +153,7 @@ def _scatter(
     # memory after the staged lines, if there are any, holds widened lines of dy
     wide = memory if g.bare else memory[cut.channels * channel_stride :]
     sites = np.empty(_block.SITES_SIZE, np.int64)
-    task = take_task(counter)
+    task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         n, group, c0 = task // (g.group * parts), task // parts % g.group, task % parts * cut.channels
         count, c = min(cut.channels, channels - c0), group * channels + c0
@@ -177,4 +177,4 @@ def _scatter(
                     )  # fmt: skip
         if not g.bare:
             unstage(into, g, n, c, c + count, cut.rows, dx)
-        task = take_task(counter)
+        task = take_task(tasks, cut.tasks)

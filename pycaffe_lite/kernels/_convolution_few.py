@@ -18,9 +18,9 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._block import DEPTH, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, take_task, target, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
@@ -140,16 +140,16 @@ def _product(
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     columns = scratch("packed", y.dtype, cut.columns)
     memory = worker_memory(y.dtype, threads, cut.workspace)
-    _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, np.zeros(1, np.int64))
+    _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps)
     _multiply(
         memory, tile_table(x.dtype), a.reshape(-1), cut.rows_at, cut.depth_at, columns, start, scale,
-        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks, np.zeros(1, np.int64),
+        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks,
     )  # fmt: skip
 
 
 @worker_kernel
 def _make_panels(
-    x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, counter: Array, memory: Array
+    x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, tasks: Tasks, memory: Array
 ) -> None:
     """columns[(group * length + j) * K + k * width + i] = col[k; j + i], any value beyond the last position.
 
@@ -158,8 +158,9 @@ def _make_panels(
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, per_group = g.kernel_h * g.kernel_w, g.C // g.group
     K = per_group * area
-    task = take_task(counter)
-    while task < g.group * cut.parts:
+    task_count = g.group * cut.parts
+    task = take_task(tasks, task_count)
+    while task < task_count:
         group, first = task // cut.parts, task % cut.parts * cut.channels
         last, to = min(first + cut.channels, per_group), group * cut.length * K
         if g.bare and g.P * g.Q == 1 and area == g.H * g.W:
@@ -167,7 +168,7 @@ def _make_panels(
         else:
             for c in range(first, last, STAGED):
                 gather_lines(x, g, cut, group, c, min(c + STAGED, last), taps, columns, to, memory)
-        task = take_task(counter)
+        task = take_task(tasks, task_count)
 
 
 @kernel
@@ -224,7 +225,7 @@ def transpose_images(
 @worker_kernel
 def _multiply(
     tiles: Array, a: Array, rows_at: Array, depth_at: Array, columns: Array, start: Array, scale: Array,
-    slope: float, y: Array, sizes: Array, blocks: Array, counter: Array, sums: Array,
+    slope: float, y: Array, sizes: Array, blocks: Array, tasks: Tasks, sums: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `product_at_few`, with panels, until none is left; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -232,7 +233,7 @@ def _multiply(
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
     most = STREAMS if cut.ahead > 0 else max_pick_rows()
-    task = take_task(counter)
+    task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         group, i0 = task // parts, task % parts * cut.height
         m, height = group * rows + i0, min(cut.height, rows - i0)
@@ -257,7 +258,7 @@ def _multiply(
             finish_pixels(sums, cut.length, g, m, height, start, scale, slope, y)
         else:
             finish_planes(sums, cut.length, g, m, height, start, scale, slope, y)
-        task = take_task(counter)
+        task = take_task(tasks, cut.tasks)
 
 
 @kernel

@@ -17,9 +17,9 @@ from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_al
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import take_task, target
+from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 
@@ -175,10 +175,10 @@ def _product_by_blocks(
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     packed = scratch("packed", a.dtype, a.size)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
-    pack_all(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
+    pack_all(memory, a.reshape(-1), cut.jobs, scale, packed)
     _forward(
         memory, tile_table(x.dtype), x.reshape(-1), packed, start, accumulate, y.dtype.type(slope),
-        y.reshape(-1), cut.sizes, cut.blocks, cut.taps, cut.rows_of_piece, np.zeros(1, np.int64),
+        y.reshape(-1), cut.sizes, cut.blocks, cut.taps, cut.rows_of_piece,
     )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def _dot_of_images(
 @worker_kernel
 def _forward(
     tiles: Array, x: Array, packed: Array, start: Array, add: bool, slope: float, y: Array, sizes: Array,
-    blocks: Array, taps: Array, rows_of_piece: Array, counter: Array, memory: Array,
+    blocks: Array, taps: Array, rows_of_piece: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `product`, with packed weights, until none is left; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -217,7 +217,7 @@ def _forward(
     piece = space if g.bare else space[cut.images * cut.channels * cut.rows * g.line :]
     ld = row_length(cut.images * cut.lines * g.Q, x)
     sites = np.empty(_block.SITES_SIZE, np.int64)
-    task = take_task(counter)
+    task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         i0, rest = task % row_blocks * cut.height, task // row_blocks
         p0, rest = rest % line_blocks * cut.lines, rest // line_blocks
@@ -249,4 +249,4 @@ def _forward(
                     j0, j0 + images * lines * g.Q, plane, g.M * plane,
                     start, m, accumulate, activate, slope, tile, sites,
                 )  # fmt: skip
-        task = take_task(counter)
+        task = take_task(tasks, cut.tasks)

@@ -14,9 +14,9 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._block import DEPTH, pack_panels, store_transposed
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, stage, staged_lines, taps
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
+from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
 
@@ -120,17 +120,17 @@ def pixel_product(
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     packed = scratch("packed", a.dtype, cut.packed)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
-    pack_panels(memory, a.reshape(-1), cut.jobs, scale, packed, np.zeros(1, np.int64))
+    pack_panels(memory, a.reshape(-1), cut.jobs, scale, packed)
     _forward(
         memory, tile_table(x.dtype), x.reshape(-1), packed, start, y.dtype.type(slope), y.reshape(-1),
-        cut.sizes, cut.blocks, cut.taps, np.zeros(1, np.int64),
+        cut.sizes, cut.blocks, cut.taps,
     )  # fmt: skip
 
 
 @worker_kernel
 def _forward(
     tiles: Array, x: Array, packed: Array, start: Array, slope: float, y: Array, sizes: Array, blocks: Array,
-    taps: Array, counter: Array, memory: Array,
+    taps: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `pixel_product`, with packed weights, until none is left; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -142,7 +142,7 @@ def _forward(
     ld = cut.height + panel // 2  # an odd number of vectors: the sums spread over the sets of the cache
     staged = memory[cut.images * cut.lines * g.Q * ld + panel // 2 :]
     places = np.empty(cut.images * cut.lines * g.Q, np.int64)
-    task = take_task(counter)
+    task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         i0, rest = task % row_blocks * cut.height, task // row_blocks
         p0, rest = rest % line_blocks * cut.lines, rest // line_blocks
@@ -176,7 +176,7 @@ def _forward(
                 memory, n * lines * g.Q * ld, ld, lines * g.Q, min(height, rows - i0), y,
                 at + n * g.M * g.P * g.Q, g.P * g.Q,
             )  # fmt: skip
-        task = take_task(counter)
+        task = take_task(tasks, cut.tasks)
 
 
 @kernel

@@ -20,9 +20,9 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._block import dot_block, row_length, store_transposed, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_columns, stage, staged_lines, taps
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
+from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, max_pick_rows, pick_tile, tile_count, tile_table
 
 DOT_CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
@@ -167,24 +167,22 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
     threads = get_num_threads()
     cut = plan(g, threads, target().lanes(dw.itemsize))
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), cut.workspace)
-    flat, counter = (x.reshape(-1), dy.reshape(-1)), np.zeros(3, np.int64)
+    flat = x.reshape(-1), dy.reshape(-1)
     if cut.sums == 0:
         _with_dot_tiles(
             memory, tile_table(x.dtype), *flat, dw.reshape(-1), cut.sizes, cut.blocks, cut.taps,
-            cut.rows_of_piece, counter,
+            cut.rows_of_piece,
         )  # fmt: skip
     else:
         sums, panels = scratch("sums", dw.dtype, cut.sums), scratch("packed", dw.dtype, cut.panels)
         if cut.panels > 0:
-            _turn(memory, flat[1], panels, cut.sizes, cut.blocks, counter[2:])
-        _with_pick_tiles(
-            memory, tile_table(x.dtype), *flat, panels, sums, cut.sizes, cut.blocks, cut.taps, counter
-        )
-        _add_sums(memory, sums, dw.reshape(-1), cut.sizes, cut.blocks, counter[1:])
+            _turn(memory, flat[1], panels, cut.sizes, cut.blocks)
+        _with_pick_tiles(memory, tile_table(x.dtype), *flat, panels, sums, cut.sizes, cut.blocks, cut.taps)
+        _add_sums(memory, sums, dw.reshape(-1), cut.sizes, cut.blocks)
 
 
 @worker_kernel
-def _turn(dy: Array, panels: Array, sizes: Array, blocks: Array, counter: Array, _memory: Array) -> None:
+def _turn(dy: Array, panels: Array, sizes: Array, blocks: Array, tasks: Tasks, _memory: Array) -> None:
     """panels[p * panel + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
 
     A task is panel p: two vectors of the channels of a group or, if these end with it, one.
@@ -192,20 +190,21 @@ def _turn(dy: Array, panels: Array, sizes: Array, blocks: Array, counter: Array,
     g, cut = geometry_of(sizes), blocks_of(blocks)
     rows, plane, panel = g.M // g.group, g.P * g.Q, 2 * vector_lanes(dy)
     per_group = (cut.height + panel - 1) // panel
-    task = take_task(counter)
-    while task < g.group * per_group:
+    task_count = g.group * per_group
+    task = take_task(tasks, task_count)
+    while task < task_count:
         group, m = task // per_group, task % per_group * panel
         width, many = min(panel, cut.height - m), min(panel, rows - m)
         for n in range(g.N):
             at = (n * g.M + group * rows + m) * plane
             transpose_panel(dy, at, plane, many, plane, width, panels, task * cut.panel + n * plane * width)
-        task = take_task(counter)
+        task = take_task(tasks, task_count)
 
 
 @worker_kernel
 def _with_pick_tiles(
     tiles: Array, x: Array, dy: Array, panels: Array, sums: Array, sizes: Array, blocks: Array, taps: Array,
-    counter: Array, memory: Array,
+    tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = sum over the columns j of a part of dy[m; j] col[k; j], chunk by chunk.
 
@@ -220,7 +219,7 @@ def _with_pick_tiles(
     chunks, b_line = image_chunks * line_chunks, g.stride_h * g.line
     transposed = memory if g.bare else memory[cut.images * cut.channels * cut.rows * g.line :]
     places = np.empty(cut.images * cut.lines * g.Q, np.int64)
-    task = take_task(counter)
+    task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         part, group, k0 = (
             task // (k_blocks * g.group),
@@ -261,11 +260,11 @@ def _with_pick_tiles(
                         tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, factor, first,
                         sums, to + k * cut.height + m, cut.height, chunk > begin, 0,
                     )  # fmt: skip
-        task = take_task(counter)
+        task = take_task(tasks, cut.tasks)
 
 
 @worker_kernel
-def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, counter: Array, memory: Array) -> None:
+def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array) -> None:
     """dw[m, k] += sum over the parts, in ascending order, of sums[part, group of m, k, m].
 
     A task is ADDED columns k of a group.
@@ -274,8 +273,9 @@ def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, counter: Arra
     rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
     k_blocks = (K + ADDED - 1) // ADDED
     total, part = memory[: rows * ADDED], memory[rows * ADDED : 2 * rows * ADDED]
-    task = take_task(counter)
-    while task < g.group * k_blocks:
+    task_count = g.group * k_blocks
+    task = take_task(tasks, task_count)
+    while task < task_count:
         group, k0 = task // k_blocks, task % k_blocks * ADDED
         count = min(ADDED, K - k0)
         for number in range(cut.parts):
@@ -290,13 +290,13 @@ def _add_sums(sums: Array, dw: Array, sizes: Array, blocks: Array, counter: Arra
             row, added = dw[to : to + count], total[m * ADDED : m * ADDED + count]
             for k in range(count):
                 row[k] += added[k]
-        task = take_task(counter)
+        task = take_task(tasks, task_count)
 
 
 @worker_kernel
 def _with_dot_tiles(
     tiles: Array, x: Array, dy: Array, dw: Array, sizes: Array, blocks: Array, taps: Array,
-    rows_of_piece: Array, counter: Array, memory: Array,
+    rows_of_piece: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Add the gradient to dw, block by block, chunk by chunk; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -314,7 +314,7 @@ def _with_dot_tiles(
     b_steps = np.empty(a_steps.size, np.int64)
     gathered_steps, planes = np.arange(0, ld, lanes), np.arange(cut.height) * plane
     b_line = g.stride_h * g.line
-    task = take_task(counter)
+    task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         group, i0 = task // (row_blocks * k_blocks), task // k_blocks % row_blocks * cut.height
         k0 = task % k_blocks * cut.width
@@ -348,4 +348,4 @@ def _with_dot_tiles(
                     tiles, gradient, 0, ld, gathered_steps, height, piece, 0, rows_of_piece, 0,
                     gathered_steps, width, False, columns // lanes, columns % lanes, dw, to, K, True, True, 0,
                 )  # fmt: skip
-        task = take_task(counter)
+        task = take_task(tasks, cut.tasks)

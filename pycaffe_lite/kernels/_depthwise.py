@@ -11,9 +11,9 @@ import numpy as np
 
 from pycaffe_lite.kernels import _depthwise_small
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
-from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
+from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import LINE_VECTORS, line_tile, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
@@ -87,14 +87,14 @@ def depthwise_product(
     workers = min(get_num_threads(), g.N * g.C)
     _forward(
         worker_memory(y.dtype, workers, cut.workspace), tile_table(x.dtype), x.reshape(-1), packed, start,
-        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.lines, cut.taps, cut.sites, np.zeros(1, np.int64),
+        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.lines, cut.taps, cut.sites,
     )  # fmt: skip
 
 
 @worker_kernel
 def _forward(
     tiles: Array, x: Array, a: Array, start: Array, slope: float, y: Array, sizes: Array, lines: int,
-    taps: Array, sites: Array, counter: Array, memory: Array,
+    taps: Array, sites: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """y[n, m; p, q] = act(start[m] + sum over taps t of a[m, t] col[c, t; n, p, q]), c = m * C / M.
 
@@ -103,8 +103,9 @@ def _forward(
     g, lanes = geometry_of(sizes), vector_lanes(x)
     area, rows, per_line = g.kernel_h * g.kernel_w, g.M // g.group, (g.Q + lanes - 1) // lanes
     staged = (lines - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1
-    task = take_task(counter)
-    while task < g.N * g.C:
+    task_count = g.N * g.C
+    task = take_task(tasks, task_count)
+    while task < task_count:
         n, c = task // g.C, task % g.C
         for at in range(0, g.P, lines):
             p0 = min(
@@ -116,4 +117,4 @@ def _forward(
                     tiles, sites, lines * per_line, area, a, m * area, memory, 0, taps,
                     y, ((n * g.M + m) * g.P + p0) * g.Q, start[m], slope != 1, slope,
                 )  # fmt: skip
-        task = take_task(counter)
+        task = take_task(tasks, task_count)

@@ -16,9 +16,9 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._image import Geometry, inside, staged_lines
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
-from pycaffe_lite.kernels._simd import take_task, target, vector_lanes, zero_run
+from pycaffe_lite.kernels._simd import target, vector_lanes, zero_run
 from pycaffe_lite.kernels._tile import (
     SLIDE_SIZES,
     SLIDE_STRIDES,
@@ -105,14 +105,13 @@ def small_product(x: Array, a: Array, start: Array, slope: float, y: Array, g: G
     _slide(
         worker_memory(y.dtype, min(get_num_threads(), cut.tasks), cut.workspace), tile_table(x.dtype),
         x.reshape(-1), a, start, y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.taps,
-        np.zeros(1, np.int64),
     )  # fmt: skip
 
 
 @worker_kernel
 def _slide(
     tiles: Array, x: Array, a: Array, start: Array, slope: float, y: Array, sizes: Array, taps: Array,
-    counter: Array, memory: Array,
+    tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """y[n, m; p, q] = act(start[m] + sum over taps t of a[m, t] col[c, t; n, p, q]), c = m * C / M.
 
@@ -121,8 +120,9 @@ def _slide(
     """
     s, lanes = planes_of(sizes), vector_lanes(x)
     zero_run(memory, 0, s.together * s.staged * s.line)
-    task = take_task(counter)
-    while task * s.together < s.planes:
+    task_count = (s.planes + s.together - 1) // s.together
+    task = take_task(tasks, task_count)
+    while task < task_count:
         first, end = task * s.together, min((task + 1) * s.together, s.planes)
         stop = end * s.rows * s.P * s.Q
         p = 0
@@ -147,7 +147,7 @@ def _slide(
                         )  # fmt: skip
                 c = c + 1 if c + 1 < s.channels else 0
             p += s.lines
-        task = take_task(counter)
+        task = take_task(tasks, task_count)
 
 
 @kernel

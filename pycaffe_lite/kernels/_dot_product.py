@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 
 from pycaffe_lite.kernels._block import dot_block
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
-from pycaffe_lite.kernels._simd import take_task, target, vector_lanes
+from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
 
 LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
@@ -39,7 +39,6 @@ def dot_product(
     _blocks(
         worker_memory(c.dtype, workers, 1), tile_table(c.dtype), a.reshape(-1), b.reshape(-1), c.reshape(-1),
         M, N, a.shape[1], accumulate, scale, shift, c.dtype.type(slope), rows, columns, steps, taps,
-        np.zeros(1, np.int64),
     )  # fmt: skip
 
 
@@ -65,7 +64,7 @@ def finish(
 @worker_kernel
 def _blocks(
     tiles: Array, a: Array, b: Array, c: Array, M: int, N: int, K: int, accumulate: bool, scale: Array,
-    shift: Array, slope: float, rows: int, columns: int, steps: Array, taps: Array, counter: Array,
+    shift: Array, slope: float, rows: int, columns: int, steps: Array, taps: Array, tasks: Tasks,
     _memory: Array,
 ) -> None:  # fmt: skip
     """Do blocks of `dot_product` until none is left; sums in the arrays' type.
@@ -74,8 +73,9 @@ def _blocks(
     """
     row_blocks, column_blocks = (M + rows - 1) // rows, (N + columns - 1) // columns
     lanes = vector_lanes(a)
-    task = take_task(counter)
-    while task < row_blocks * column_blocks:
+    task_count = row_blocks * column_blocks
+    task = take_task(tasks, task_count)
+    while task < task_count:
         i0, j0 = task // column_blocks * rows, task % column_blocks * columns
         height, width = min(rows, M - i0), min(columns, N - j0)
         for k0 in range(0, K, DEPTH):
@@ -87,4 +87,4 @@ def _blocks(
             )  # fmt: skip
         if shift.size > 0:
             finish(c, i0 * N + j0, N, height, width, scale, shift, j0, slope)
-        task = take_task(counter)
+        task = take_task(tasks, task_count)

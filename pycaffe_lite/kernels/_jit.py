@@ -13,7 +13,7 @@ iteration, sums over iterations are kept per part in a fixed number of parts and
 
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar, overload
 
 import numba
 import numpy as np
@@ -25,11 +25,13 @@ from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_th
 
 __all__ = [
     "Array",
+    "Tasks",
     "check_fork",
     "get_num_threads",
     "kernel",
     "parallel_kernel",
     "set_num_threads",
+    "take_task",
     "worker_kernel",
 ]
 
@@ -122,7 +124,8 @@ class WorkerKernel:
             _run_alone(address, memory, *args)
 
     def _compiled_address(self, memory: Array, args: tuple[Any, ...]) -> int:
-        signature = tuple(numba.typeof(arg) for arg in (*args, memory[0]))
+        some_tasks = Tasks(np.zeros(1, np.int64), 0)
+        signature = tuple(numba.typeof(arg) for arg in (*args, some_tasks, memory[0]))
         self.dispatcher.compile(signature)
         compiled = self.dispatcher.overloads[signature]
         return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
@@ -131,37 +134,83 @@ class WorkerKernel:
 def worker_kernel(function: Callable[..., None], /) -> Callable[..., None]:
     """Compile a serial kernel for several workers at once.
 
-    Called from Python as kernel(memory, *args), it runs function(*args, memory[i]) for every row of memory,
-    on as many threads as there may be. The workers share out the work themselves (`_simd.take_task`).
+    Called from Python as kernel(memory, *args), it runs function(*args, tasks, memory[i]) for every row of
+    memory, on as many threads as there may be. The workers share out the work themselves (`take_task`).
     memory is float32 or float64, float arrays among the args have its type; all are contiguous.
     """
     return WorkerKernel(function)
 
 
+class Tasks(NamedTuple):
+    """What the workers of one call share out among them."""
+
+    taken: Array  # (workers,), int64: how many tasks of each worker's share
+    worker: int  # which one this is
+
+
 @intrinsic
-def _call_at(_context: Any, address: Any, args: Any, last: Any) -> Any:
-    """Call the compiled kernel at an address with (*args, last): linked in, it would be compiled anew."""
-    argument_types = (*args.types, last)
+def _count_up(_context: Any, counts: Any, index: Any) -> Any:
+    """counts[index], which is raised by one in the same step: threads get different numbers.
+
+    A locked step: what the thread stored before, also past the caches, is there for all threads afterwards.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        one = context.get_constant(types.int64, 1)
+        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), one, "seq_cst")
+
+    return types.int64(counts, types.intp), codegen
+
+
+@kernel
+def take_task(tasks: Tasks, count: int) -> int:
+    """The number of a task, of `count` in all, that nobody has taken yet; `count` where there is none left.
+
+    Each worker begins with a share of neighbours, the same in every kernel: what it reads is then likely to
+    be in the caches of its core still, from the kernel before. Who has done his share helps the others.
+    """
+    workers = tasks.taken.size
+    for i in range(workers):
+        owner = (tasks.worker + i) % workers
+        first, end = owner * count // workers, (owner + 1) * count // workers
+        if tasks.taken[owner] < end - first:
+            task: int = first + _count_up(tasks.taken, owner)
+            if task < end:
+                return task
+    return count
+
+
+@intrinsic
+def _call_at(_context: Any, address: Any, args: Any, tasks: Any, memory: Any) -> Any:
+    """Call the compiled kernel at an address with (*args, tasks, memory).
+
+    Linked in, it would be compiled anew.
+    """
+    argument_types = (*args.types, tasks, memory)
 
     def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         convention = context.call_conv
         function_type = convention.get_function_type(types.none, argument_types)
         function = builder.inttoptr(values[0], function_type.as_pointer())
         unpacked = [builder.extract_value(values[1], i) for i in range(len(args.types))]
-        convention.call_function(builder, function, types.none, argument_types, [*unpacked, values[2]])
+        convention.call_function(
+            builder, function, types.none, argument_types, [*unpacked, values[2], values[3]]
+        )
         return context.get_dummy_value()
 
-    return types.void(types.intp, args, last), codegen
+    return types.void(types.intp, args, tasks, memory), codegen
 
 
 @parallel_kernel
 def _run_workers(address: int, memory: Array, *args: Any) -> None:
     """Run the worker kernel at an address once per row of memory."""
+    taken = np.zeros(memory.shape[0], np.int64)
     for worker in numba.prange(memory.shape[0]):
-        _call_at(address, args, memory[worker])
+        _call_at(address, args, Tasks(taken, worker), memory[worker])
 
 
 @kernel
 def _run_alone(address: int, memory: Array, *args: Any) -> None:
     """Run the worker kernel at an address for the only row of memory."""
-    _call_at(address, args, memory[0])
+    _call_at(address, args, Tasks(np.zeros(1, np.int64), 0), memory[0])

@@ -172,7 +172,7 @@ class VectorWriter:
     def store_past_caches(self, value: Any, pointer: Any) -> None:
         """Store a vector at a pointer aligned to its size, past the caches: its cache line is not read first.
 
-        Such stores may be seen late by other threads. `take_task` makes them visible.
+        Such stores may be seen late by other threads. `_jit.take_task` makes them visible.
         """
         store = self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer()))
         store.align = self.lanes * self._align
@@ -430,20 +430,6 @@ def transpose_exact(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, 
         return context.get_dummy_value()
 
     return signature, codegen
-
-
-@intrinsic
-def take_task(_context: Any, counter: Any) -> Any:
-    """counter[0], which is raised by one in the same step: threads that share it get different numbers.
-
-    A locked step: what the thread stored before, also past the caches, is there for all threads afterwards.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
-        return builder.atomic_rmw("add", pointer, INT64(1), "seq_cst")
-
-    return types.int64(counter), codegen
 
 
 @intrinsic

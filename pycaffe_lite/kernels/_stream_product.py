@@ -4,11 +4,9 @@ A task is a block of columns of C, whose sums stay in the caches while B's rows 
 time, in long runs: memory is quickest that way.
 """
 
-import numpy as np
-
-from pycaffe_lite.kernels._jit import Array, get_num_threads, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, take_task, target, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
 from pycaffe_lite.kernels._tile import STREAM_ROWS, stream_tile, tile_table
 
 FEW_ROWS = 32  # of A: so few multiplications for each number of B that memory takes as long as they do
@@ -30,20 +28,21 @@ def stream_product(a: Array, b: Array, c: Array, accumulate: bool) -> None:
     memory = worker_memory(c.dtype, threads, (columns + STREAM_ROWS) * M)
     _columns(
         memory, tile_table(c.dtype), a.reshape(-1), b.reshape(-1), c.reshape(-1), M, N, a.shape[1], columns,
-        accumulate, np.zeros(1, np.int64),
+        accumulate,
     )  # fmt: skip
 
 
 @worker_kernel
 def _columns(
     tiles: Array, a: Array, b: Array, c: Array, M: int, N: int, K: int, columns: int, accumulate: bool,
-    counter: Array, memory: Array,
+    tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do blocks of `stream_product` until none is left; sums in the arrays' type."""
     panel = 2 * vector_lanes(c)
     sums, factors = memory[: columns * M], memory[columns * M :]
-    task = take_task(counter)
-    while task * columns < N:
+    task_count = (N + columns - 1) // columns
+    task = take_task(tasks, task_count)
+    while task < task_count:
         j0 = task * columns
         width = min(columns, N - j0)
         sums[:] = 0
@@ -61,4 +60,4 @@ def _columns(
                         c[to + lane] += sums[at + lane]
                 else:
                     copy_exact(sums, at, c, to, count)
-        task = take_task(counter)
+        task = take_task(tasks, task_count)

@@ -6,7 +6,7 @@ from numba import prange
 
 from pycaffe_lite.kernels import _block, _jit
 from pycaffe_lite.kernels._cache import KernelCache
-from pycaffe_lite.kernels._jit import kernel, parallel_kernel, worker_kernel
+from pycaffe_lite.kernels._jit import kernel, parallel_kernel, take_task, worker_kernel
 
 
 @kernel
@@ -29,7 +29,7 @@ def scaled(x, factor, y):
 
 
 @worker_kernel
-def marked(marks, value, memory):
+def marked(marks, value, _tasks, memory):
     """Every worker leaves a mark of its own."""
     marks[int(memory[0])] += value
 
@@ -65,6 +65,32 @@ def test_a_worker_for_every_row_of_memory(workers, dtype):
     marked(memory, marks, dtype(3))
     marked(memory, marks, dtype(4))
     assert np.array_equal(marks, np.full(workers, 7))
+
+
+@worker_kernel
+def listed(count, owners, order, tasks, memory):
+    """Each task that a worker takes: which worker it was, and how many it had taken before."""
+    done = 0
+    task = take_task(tasks, count)
+    while task < count:
+        owners[task], order[task] = memory[0], done
+        done += 1
+        task = take_task(tasks, count)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 1000])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_workers_take_every_task_once_and_their_own_share_first(workers, count):
+    memory = np.arange(workers, dtype=np.float32).reshape(workers, 1)
+    owners, order = np.full(count, -1), np.full(count, -1)
+    listed(memory, count, owners, order)
+    assert np.all(owners >= 0)
+    for worker in range(workers):
+        taken = order[owners == worker]
+        assert np.array_equal(np.sort(taken), np.arange(taken.size))
+        share = range(worker * count // workers, (worker + 1) * count // workers)
+        own = [order[task] for task in share if owners[task] == worker]
+        assert own == list(range(len(own)))
 
 
 def test_only_kernels_of_the_package_are_kept_on_disk():
