@@ -232,12 +232,12 @@ def _multiply(
     rows, panel, plane = g.M // g.group, 2 * vector_lanes(a), g.P * g.Q
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
-    most = STREAMS if cut.ahead > 0 else max_pick_rows()
+    most = min(STREAMS, max_pick_rows(2)) if cut.ahead > 0 else max_pick_rows(2)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         group, i0 = task // parts, task % parts * cut.height
         m, height = group * rows + i0, min(cut.height, rows - i0)
-        count = tile_count(height, min(most, max_pick_rows()))
+        count = tile_count(height, most)
         for k0 in range(0, K, cut.depth):
             for t in range(count):
                 i, last = t * height // count, (t + 1) * height // count

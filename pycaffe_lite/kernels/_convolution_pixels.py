@@ -1,9 +1,10 @@
 """Forward convolution the other way round: positions as rows, output channels as columns of the product.
 
 The lines of a small image do not fill vectors; its output channels usually do. So here the weights are packed
-in panels of two vectors of channels, the numbers of col are picked from the (staged) image where they stand,
-and a tile is ten positions by two vectors of channels. The result comes out transposed: it is kept per task,
-[position, channel], until the depth is done, and then written to y with its bias and activation.
+in panels of two vectors of channels (the last of one or three, if need be), the numbers of col are picked
+from the (staged) image where they stand, and a tile is ten positions by two vectors of channels. The result
+comes out transposed: it is kept per task, [position, channel], until the depth is done, and then written to y
+with its bias and activation.
 """
 
 from functools import lru_cache
@@ -17,7 +18,7 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, sta
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
-from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import WIDE_PICK, max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
 
 SUMS = 76800  # results per task: 300 KB, in the L2 cache
@@ -94,22 +95,32 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
         tasks,
         np.array(g),
         np.array(Blocks(height, filled, images, lines, channels, staged, tasks)),
-        _pack_jobs(g, weights, filled, panel),
+        _pack_jobs(g, weights, filled, height, lanes),
         g.group * per_group * area * filled + panel,
         taps(g, channels, channel_stride),
         workspace,
     )
 
 
-def _pack_jobs(g: Geometry, weights: Weights, filled: int, panel: int) -> Array:
+def _pack_jobs(g: Geometry, weights: Weights, filled: int, height: int, lanes: int) -> Array:
     """How the weights are packed: panel by panel; panel m of a group starts at (group * filled + m) * K."""
     rows, per_group, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
     jobs = []
     for group in range(g.group):
-        for m in range(0, rows, panel):
-            to, width = (group * filled + m) * per_group * area, min(panel, filled - m)
-            jobs.append((*packing(g, weights, group, m, min(panel, rows - m), 0, per_group, to), width))
+        m = 0
+        while m < filled:
+            left = min(height - m % height, filled - m)  # of its task
+            width = panel_width.py_func(left, lanes)  # type: ignore[attr-defined]
+            to, many = (group * filled + m) * per_group * area, min(width, rows - m)
+            jobs.append((*packing(g, weights, group, m, many, 0, per_group, to), width))
+            m += width
     return np.array(jobs)
+
+
+@kernel
+def panel_width(left: int, lanes: int) -> int:
+    """Channels in the next panel where so many are left: two vectors, or all of them, up to three."""
+    return left if left <= WIDE_PICK * lanes else 2 * lanes
 
 
 def pixel_product(
@@ -135,12 +146,12 @@ def _forward(
     """Do tasks of `pixel_product`, with packed weights, until none is left; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group
-    K, depth, panel, most = channels * area, cut.channels * area, 2 * vector_lanes(x), max_pick_rows()
+    K, depth, lanes = channels * area, cut.channels * area, vector_lanes(x)
     row_blocks = (rows + cut.height - 1) // cut.height
     image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     b_line = g.stride_h * g.line
-    ld = cut.height + panel // 2  # an odd number of vectors: the sums spread over the sets of the cache
-    staged = memory[cut.images * cut.lines * g.Q * ld + panel // 2 :]
+    ld = cut.height + lanes  # an odd number of vectors: the sums spread over the sets of the cache
+    staged = memory[cut.images * cut.lines * g.Q * ld + lanes :]
     places = np.empty(cut.images * cut.lines * g.Q, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
@@ -158,16 +169,18 @@ def _forward(
                 stage(x, g, n0, n0 + images, c0, c1, p0 * g.stride_h, cut.rows, staged)
                 b, bo, b_image = staged, 0, (c1 - c0) * cut.rows * g.line
             count = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
-            tall = tile_count(count, most)
-            for m in range(0, height, panel):
-                vectors = min(panel, height - m) * 2 // panel
-                at = (group * cut.filled + i0 + m) * K + k0 * vectors * panel // 2
+            m = 0
+            while m < height:
+                width = panel_width(height - m, lanes)
+                vectors, at = width // lanes, (group * cut.filled + i0 + m) * K + k0 * width
+                tall = tile_count(count, max_pick_rows(vectors))
                 for t in range(tall):
                     j, last = t * count // tall, (t + 1) * count // tall
                     pick_tile(
                         tiles, last - j, vectors, (c1 - c0) * area, b, bo, places, j, taps, 0, packed, at,
                         memory, j * ld + m, ld, k0 > 0, 0,
                     )  # fmt: skip
+                m += width
         m = group * rows + i0
         finish(memory, ld, images * lines * g.Q, min(height, rows - i0), start, m, slope)
         at = ((n0 * g.M + m) * g.P + p0) * g.Q

@@ -212,7 +212,7 @@ def _with_pick_tiles(
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
-    K, panel, most = channels * area, 2 * vector_lanes(x), max_pick_rows()
+    K, panel, most = channels * area, 2 * vector_lanes(x), max_pick_rows(2)
     per_group = (cut.height + panel - 1) // panel
     k_blocks = (K + cut.width - 1) // cut.width
     image_chunks, line_chunks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines

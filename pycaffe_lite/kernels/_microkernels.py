@@ -20,6 +20,7 @@ SHAPES = 3
 MOST_SITES = 4  # runs of columns in an outer tile
 DOT_COLUMNS = 4
 LINE_VECTORS = 4
+WIDE_PICK = 3  # vectors of columns, at most, in a pick tile
 STREAM_ROWS = 8  # of B at a time: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
 SLIDE_SIZES = (3, 5)  # kernels of slide tiles: 3x3, 5x5
 SLIDE_STRIDES = (1, 2)  # along either axis
@@ -47,8 +48,10 @@ def outer_rows() -> int:
     return 12 if target().registers >= 32 else 6
 
 
-def pick_rows() -> int:
+def pick_rows(vectors: int) -> int:
     """Most rows of a pick tile: it needs a pointer per row, and x86 has 16 registers for them."""
+    if vectors == WIDE_PICK:
+        return 8 if target().registers >= 32 else 4 if target().fma else 3
     return 10 if target().registers >= 32 else 6
 
 

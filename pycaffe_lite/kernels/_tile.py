@@ -14,7 +14,8 @@ outer tile (C = A B, vectors along the columns of C)
 
 pick tile (C = A B, vectors along the columns of C)
 
-    As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed.
+    As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed. Where three
+    vectors of columns are left, 8 rows x 3 vectors do them at once: two and one would take longer.
 
 line tile (one row of an outer product)
 
@@ -69,6 +70,7 @@ from pycaffe_lite.kernels._microkernels import (
     SLIDE_STRIDES,
     STREAM_ROWS,
     TWO_VECTORS,
+    WIDE_PICK,
     dot_arguments,
     dot_rows,
     line_arguments,
@@ -91,14 +93,14 @@ from pycaffe_lite.kernels._simd import INT64, compiled_module, data_pointer
 
 __all__ = [
     "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "SLIDE_SIZES",
-    "SLIDE_STRIDES", "STREAM_ROWS", "TWO_VECTORS", "dot_tile", "line_tile", "max_dot_rows", "max_outer_rows",
-    "max_pick_rows", "outer_tile", "pick_tile", "slide_number", "slide_tile", "spread_tile", "stream_tile",
-    "tile_count", "tile_table",
+    "SLIDE_STRIDES", "STREAM_ROWS", "TWO_VECTORS", "WIDE_PICK", "dot_tile", "line_tile", "max_dot_rows",
+    "max_outer_rows", "max_pick_rows", "outer_tile", "pick_tile", "slide_number", "slide_tile", "spread_tile",
+    "stream_tile", "tile_count", "tile_table",
 ]  # fmt: skip
 
 # Places in the table, of tiles of up to 12 rows.
 FIRST_PICK = 13 * SHAPES
-FIRST_DOT = FIRST_PICK + 13 * 2
+FIRST_DOT = FIRST_PICK + 13 * WIDE_PICK
 LINE = FIRST_DOT + 6 * 2
 FIRST_SLIDE = LINE + 1
 FIRST_SPREAD = FIRST_SLIDE + len(SLIDE_SIZES) * len(SLIDE_STRIDES)
@@ -116,8 +118,10 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
     functions: dict[str, tuple[int, Callable[..., None], tuple[int, ...]]] = {"line": (LINE, write_line, ())}
     for size in itertools.product(rows, range(SHAPES)):
         functions["outer_{}_{}".format(*size)] = (size[0] * SHAPES + size[1], write_outer, size)
-    for size in itertools.product(range(1, pick_rows() + 1), (1, 2)):
-        functions["pick_{}_{}".format(*size)] = (FIRST_PICK + size[0] * 2 + size[1] - 1, write_pick, size)
+    for vectors in range(1, WIDE_PICK + 1):
+        for count in range(1, pick_rows(vectors) + 1):
+            number = FIRST_PICK + count * WIDE_PICK + vectors - 1
+            functions[f"pick_{count}_{vectors}"] = (number, write_pick, (count, vectors))
     for size in itertools.product(range(1, dot_rows() + 1), (0, 1)):
         functions["dot_{}_{}".format(*size)] = (FIRST_DOT + size[0] * 2 + size[1], write_dot, size)
     for size in itertools.product(SLIDE_SIZES, SLIDE_STRIDES):
@@ -396,11 +400,12 @@ def pick_tile(
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k < depth of A[i, k] B[k, j].
 
     A[i, k] = a[ao + rows_at[ro + i] + depth_at[do + k]], B[k, j] = b[bo + k * width + j],
-    C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows()), j < width: 1 or 2 `vectors`.
+    C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows(vectors)), j < width: 1 to 3
+    `vectors`.
     tiles: `tile_table`; depth: 1 and more. ahead: from A's numbers, which then lie side by side along k, to
     those that will be asked for next; 0 if they are near already.
     """
-    number = FIRST_PICK + rows * 2 + vectors - 1
+    number = FIRST_PICK + rows * WIDE_PICK + vectors - 1
     _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, c, co, ldc, accumulate, ahead)
 
 
@@ -438,9 +443,14 @@ def max_outer_rows(_context: Any) -> Any:
 
 
 @intrinsic
-def max_pick_rows(_context: Any) -> Any:
-    """Most rows of a pick tile: a constant of the compiled code."""
-    return types.intp(), lambda *_: INT64(pick_rows())
+def max_pick_rows(_context: Any, vectors: Any) -> Any:
+    """Most rows of a pick tile with so many vectors of columns: constants of the compiled code."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        wide = builder.icmp_signed("==", args[0], INT64(WIDE_PICK))
+        return builder.select(wide, INT64(pick_rows(WIDE_PICK)), INT64(pick_rows(1)))
+
+    return types.intp(types.intp), codegen
 
 
 @intrinsic

@@ -95,6 +95,7 @@ TYPICAL = {
     "lenet2": case(9, 20, 12, 12, 50, 5),
     "cifar": case(3, 32, 16, 16, 32, 5, pad=2),
     "odd lines": case(5, 40, 13, 13, 64, 3, pad=1, group=2),
+    "three vectors of outputs": case(2, 40, 13, 13, 48, 3, pad=1),
     "deep": case(1, 300, 7, 7, 48, 3, pad=1),
     "long lines": case(1, 3, 40, 130, 17, 3, pad=1, stride=2),
     "point": case(2, 200, 14, 14, 40, 1),
