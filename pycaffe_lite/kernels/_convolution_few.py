@@ -20,7 +20,7 @@ from pycaffe_lite.kernels._block import DEPTH, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, copy_run, target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
@@ -62,6 +62,7 @@ class Plan(NamedTuple):
     sizes: Array  # Geometry
     blocks: Array  # Blocks
     taps: Array  # of the staged channels
+    pieces: Array  # of the lines of columns, see `_pieces`
     rows_at: Array  # where the rows of weights start
     depth_at: Array  # where the k-th weight of a row is, from its start
     columns: int  # numbers of all panels
@@ -113,11 +114,31 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
         np.array(g),
         np.array(blocks),
         taps(g, STAGED, channel_stride),
+        _pieces(g, length, K, 2 * lanes),
         weights.at + np.arange(g.M) * K,
         np.arange(K),
         g.group * K * length,
         workspace,
     )
+
+
+def _pieces(g: Geometry, length: int, K: int, panel: int) -> Array:
+    """The lines of columns, cut where panels end: (pieces, 5).
+
+    For each piece: its image, where it starts in a channel of that image, where its row 0 starts in a group's
+    panels, its length, and the width of its panel.
+    """
+    pieces, j = [], 0
+    for n in range(g.N):
+        for p in range(g.P):
+            q = 0
+            while q < g.Q:
+                i = j % panel
+                count = min(g.Q - q, panel - i)
+                at = p * g.stride_h * g.line + q
+                pieces.append((n, at, (j - i) * K + i, count, min(panel, length - j + i)))
+                q, j = q + count, j + count
+    return np.array(pieces)
 
 
 def product_at_few(
@@ -140,7 +161,7 @@ def _product(
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     columns = scratch("packed", y.dtype, cut.columns)
     memory = worker_memory(y.dtype, threads, cut.workspace)
-    _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps)
+    _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, cut.pieces)
     _multiply(
         memory, tile_table(x.dtype), a.reshape(-1), cut.rows_at, cut.depth_at, columns, start, scale,
         y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks,
@@ -149,8 +170,9 @@ def _product(
 
 @worker_kernel
 def _make_panels(
-    x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, tasks: Tasks, memory: Array
-) -> None:
+    x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, pieces: Array, tasks: Tasks,
+    memory: Array,
+) -> None:  # fmt: skip
     """columns[(group * length + j) * K + k * width + i] = col[k; j + i], any value beyond the last position.
 
     j: a panel's first position; i < width: its positions, two vectors or, in the last panel, one.
@@ -167,38 +189,38 @@ def _make_panels(
             transpose_images(x, g, group, K, first * area, last * area, columns, to)
         else:
             for c in range(first, last, STAGED):
-                gather_lines(x, g, cut, group, c, min(c + STAGED, last), taps, columns, to, memory)
+                end = min(c + STAGED, last)
+                gather_lines(x, g, cut, group, c, end, end == last, taps, pieces, columns, to, memory)
         task = take_task(tasks, task_count)
 
 
 @kernel
 def gather_lines(
-    x: Array, g: Geometry, cut: Blocks, group: int, c0: int, c1: int, taps: Array, columns: Array, first: int,
-    memory: Array,
+    x: Array, g: Geometry, cut: Blocks, group: int, c0: int, c1: int, ends: bool, taps: Array, pieces: Array,
+    columns: Array, first: int, memory: Array,
 ) -> None:  # fmt: skip
-    """Make the rows of channels c0..c1 of a group's panels, line by line; the first panel is at `first`."""
-    area, per_group, panel = g.kernel_h * g.kernel_w, g.C // g.group, 2 * vector_lanes(x)
-    K, b_line = per_group * area, g.stride_h * g.line
+    """Make the rows of channels c0..c1 of a group's panels, piece by piece; the first panel is at `first`.
+
+    Whole vectors write beyond a piece what the next one or the next row overwrites, but for the last row of a
+    task, which `ends` with these channels: what follows there is another one's.
+    """
+    area, per_group, lanes = g.kernel_h * g.kernel_w, g.C // g.group, vector_lanes(x)
     if g.bare:
         b, bo, b_image = x, (group * per_group + c0) * g.H * g.W, g.C * g.H * g.W
     else:
         stage(x, g, 0, g.N, group * per_group + c0, group * per_group + c1, 0, cut.rows, memory)
         b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
-    for k in range((c1 - c0) * area):
-        j, to = 0, first + (c0 * area + k) * min(panel, cut.length)
-        for n in range(g.N):
-            for p in range(g.P):
-                at = bo + n * b_image + p * b_line + taps[k]
-                q = 0
-                while q < g.Q:
-                    i = j % panel
-                    count = min(g.Q - q, panel - i)
-                    copy_exact(b, at + q, columns, to + i, count)
-                    q, j = q + count, j + count
-                    if j % panel == 0:
-                        to = first + j * K + (c0 * area + k) * min(panel, cut.length - j)
-        for i in range(j, cut.length):
-            columns[to + i % panel] = 0
+    rows = (c1 - c0) * area
+    for k in range(rows):
+        last = ends and k + 1 == rows
+        for s in range(pieces.shape[0]):
+            count, width = pieces[s, 3], pieces[s, 4]
+            at = bo + pieces[s, 0] * b_image + pieces[s, 1] + taps[k]
+            to = first + pieces[s, 2] + (c0 * area + k) * width
+            if last or at + count + lanes > b.size:
+                copy_exact(b, at, columns, to, count)
+            else:
+                copy_run(b, at, columns, to, count)
 
 
 @kernel
