@@ -43,7 +43,7 @@ class Blocks(NamedTuple):
     length: int  # positions, filled up to whole vectors
     height: int  # output channels per task
     depth: int  # steps of k per piece
-    ahead: int  # from the weights of a tile to those that are worth looking ahead for
+    ahead: int  # how far to look ahead along the rows of weights; 0: to the next tile's rows instead
     tasks: int
 
 

@@ -156,6 +156,28 @@ def _call(builder: Any, table: Any, number: Any, argument_types: list[Any], args
     builder.call(builder.inttoptr(address, signature.as_pointer()), args)
 
 
+def _passing_on(argument_types: list[Any]) -> Callable[..., Any]:
+    """Code that calls the function of a tile: (table, number in it, what the function gets).
+
+    Each array is followed by the offset of its first element: both together become a pointer.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        call, i = [], 2
+        while i < len(args):
+            if isinstance(signature.args[i], types.Array):
+                call.append(data_pointer(context, builder, signature.args[i], args[i], args[i + 1]))
+                i += 2
+            else:
+                call.append(args[i])
+                i += 1
+        table = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
+        _call(builder, table, args[1], argument_types, call)
+        return context.get_dummy_value()
+
+    return codegen
+
+
 @intrinsic
 def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, b: Any, bo: Any,
            taps: Any, to: Any, c: Any, co: Any, ldc: Any, sites: Any, start: Any, so: Any,
@@ -225,18 +247,7 @@ def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, r
     signature = types.void(
         tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, c, n, n, types.boolean, n
     )  # fmt: skip
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def pointer(position: int) -> Any:
-            array_type, array, offset = signature.args[position], args[position], args[position + 1]
-            return data_pointer(context, builder, array_type, array, offset)
-
-        table = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
-        call = [args[2], pointer(3), pointer(5), pointer(7), pointer(9), pointer(11), *args[13:]]
-        _call(builder, table, args[1], pick_arguments(a.dtype), call)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return signature, _passing_on(pick_arguments(a.dtype))
 
 
 @intrinsic
@@ -245,16 +256,7 @@ def _stream(_context: Any, tiles: Any, number: Any, columns: Any, rows: Any, a: 
     """Call a stream tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(tiles, n, n, n, a, n, b, n, n, c, n)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def pointer(position: int, offset: Any) -> Any:
-            return data_pointer(context, builder, signature.args[position], args[position], offset)
-
-        call = [*args[2:4], pointer(4, args[5]), pointer(6, args[7]), args[8], pointer(9, args[10])]
-        _call(builder, pointer(0, INT64(0)), args[1], stream_arguments(a.dtype), call)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return signature, _passing_on(stream_arguments(a.dtype))
 
 
 @intrinsic
@@ -318,16 +320,7 @@ def _spread(_context: Any, tiles: Any, number: Any, lines: Any, x: Any, xo: Any,
     """Call a spread tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(tiles, n, n, x, n, n, out, n, n, n, n)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def pointer(position: int, offset: Any) -> Any:
-            return data_pointer(context, builder, signature.args[position], args[position], offset)
-
-        call = [args[2], pointer(3, args[4]), args[5], pointer(6, args[7]), *args[8:]]
-        _call(builder, pointer(0, INT64(0)), args[1], spread_arguments(x.dtype), call)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    return signature, _passing_on(spread_arguments(x.dtype))
 
 
 @kernel(inline="always")  # it only numbers the variant: a call of its own would cost more than it does
