@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels import _block, _convolution_few, _depthwise
+from pycaffe_lite.kernels import _block, _convolution_few, _depthwise, _winograd
 from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_all, row_length
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
@@ -161,6 +161,8 @@ def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
         return _depthwise.depthwise_product
     if _is_inner_product(g, weights, lanes):
         return _dot_of_images
+    if _winograd.suits(g, lanes):
+        return _winograd.winograd_product
     if _convolution_few.suits(g, weights):
         return _convolution_few.product_at_few
     return pixel_product if suits(g, lanes) else _product_by_blocks

@@ -106,6 +106,10 @@ class VectorWriter:
         """A vector of zeros."""
         return ir.Constant(self.vector, [0.0] * self.lanes)
 
+    def constant(self, number: float) -> Any:
+        """A number in all lanes."""
+        return ir.Constant(self.vector, [float(number)] * self.lanes)
+
     def at(self, pointer: Any, offset: Any) -> Any:
         """Pointer to the element at an offset (an int or an LLVM integer)."""
         return self.builder.gep(pointer, [INT64(offset) if isinstance(offset, int) else offset])
@@ -141,6 +145,18 @@ class VectorWriter:
         first = self.builder.insert_element(undefined, count, INT32(0))
         limit = self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
         return self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), limit)
+
+    def lanes_between(self, start: Any, limit: Any) -> Any:
+        """A mask of the lanes l with 0 <= start + l < limit."""
+        index = ir.VectorType(INT32, self.lanes)
+        undefined = ir.Constant(index, ir.Undefined)
+
+        def spread(number: Any) -> Any:
+            first = self.builder.insert_element(undefined, self.builder.trunc(number, INT32), INT32(0))
+            return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
+
+        places = self.builder.add(spread(start), ir.Constant(index, list(range(self.lanes))))
+        return self.builder.icmp_unsigned("<", places, spread(limit))
 
     def load_first(self, pointer: Any, mask: Any) -> Any:
         """The numbers of a mask's lanes from a pointer, zeros in the other lanes."""

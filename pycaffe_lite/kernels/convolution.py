@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels import _convolution_data, _convolution_forward, _convolution_weights
+from pycaffe_lite.kernels import _convolution_data, _convolution_forward, _convolution_weights, _winograd
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
 from pycaffe_lite.kernels._simd import target
@@ -92,11 +92,13 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
     if dx.size == 0 or dy.size == 0:
         dx.fill(0)
         return
-    lanes = target().lanes(dx.itemsize)
-    if _is_convolution(g, lanes // 2):
-        _turned_convolution(dy, w, dx, g)
-    else:
+    turned = _turned(g, target().lanes(dx.itemsize))
+    if turned is None:
         _convolution_data.scatter(dy, w, dx, g)
+    else:
+        weights = _turned_weights(g)
+        no_scale = np.empty(0, dx.dtype)
+        _convolution_forward.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, turned, weights)
 
 
 def backward_weights(x: Array, dy: Array, dw: Array, window: Window) -> None:
@@ -119,32 +121,31 @@ def backward_bias(dy: Array, db: Array) -> None:
         _sum_planes(dy.reshape(*dy.shape[:2], -1), db)
 
 
-def _is_convolution(g: Geometry, half: int) -> bool:
-    """Whether the data gradient had better be computed as a convolution of dy.
+@lru_cache(maxsize=1024)
+def _turned(g: Geometry, lanes: int) -> Geometry | None:
+    """The convolution of dy that gives the data gradient; None where there is a better way, or no such one.
 
-    With stride 1 it is one, with the kernels turned by half a circle. It also works on the zeros round dy,
+    With stride 1 there is one, with the kernels turned by half a circle. It also works on the zeros round dy,
     but does not depend on how well dy's lines fill half vectors.
     """
     pad_h = g.dilation_h * (g.kernel_h - 1) - g.pad_h
     pad_w = g.dilation_w * (g.kernel_w - 1) - g.pad_w
     if not (g.stride_h == g.stride_w == 1 and pad_h >= 0 and pad_w >= 0):
-        return False
-    if g.group > 1 and g.M == g.group == g.C:
-        return True
-    scattered = g.P * -(-g.Q // half) * half
-    return g.H * g.W * (100 if g.W % half == 0 else 106) <= scattered * 106
-
-
-def _turned_convolution(dy: Array, w: Array, dx: Array, g: Geometry) -> None:
-    """The data gradient of stride 1 as a convolution of dy with the kernels turned by half a circle."""
-    rows, channels, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
-    pad_h = g.dilation_h * (g.kernel_h - 1) - g.pad_h
-    pad_w = g.dilation_w * (g.kernel_w - 1) - g.pad_w
+        return None
     window = Window(g.kernel_h, g.kernel_w, pad_h, pad_w, 1, 1, g.dilation_h, g.dilation_w, g.group)
-    back = geometry(g.N, g.M, g.P, g.Q, g.C, g.H, g.W, window)
-    turned = Weights(rows * channels * area, area, channels * area, -1, area - 1)
-    no_scale = np.empty(0, dx.dtype)
-    _convolution_forward.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, back, turned)
+    turned = geometry(g.N, g.M, g.P, g.Q, g.C, g.H, g.W, window)
+    half = lanes // 2
+    scattered = g.P * -(-g.Q // half) * half
+    dense = g.H * g.W * (100 if g.W % half == 0 else 106) <= scattered * 106
+    depthwise = g.group > 1 and g.M == g.group == g.C
+    return turned if dense or depthwise or _winograd.suits(turned, lanes) else None
+
+
+@lru_cache(maxsize=1024)
+def _turned_weights(g: Geometry) -> Weights:
+    """Where the convolution of dy finds its weights in those of `g`."""
+    rows, channels, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
+    return Weights(rows * channels * area, area, channels * area, -1, area - 1)
 
 
 @parallel_kernel

@@ -5,7 +5,7 @@ with a remainder: lines that fill vectors, half vectors or neither; few and many
 sums; groups, strides, paddings, dilations; depthwise.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import numpy as np
@@ -13,21 +13,31 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from pycaffe_lite.kernels import _convolution_few, _convolution_forward, convolution
+from pycaffe_lite.kernels import _convolution_few, _convolution_forward, _winograd, convolution
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.convolution import End, Window
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
 
+# Winograd's algorithm and few positions have ways of their own, which leave others to large cases alone.
+WAYS = {
+    "best": {},
+    "without Winograd": {"LEAST_TILES": 1 << 60},
+    "neither": {"LEAST_TILES": 1 << 60, "MOST_POSITIONS": 0},
+}
+
 
 @contextmanager
-def few_up_to(positions):
-    """Changes how many positions are few, for which ways to compute are chosen anew."""
-    with mock.patch.object(_convolution_few, "MOST_POSITIONS", positions):
-        _convolution_forward.best_way.cache_clear()
-        try:
-            yield
-        finally:
-            _convolution_forward.best_way.cache_clear()
+def way(name):
+    """Chooses among fewer ways to compute a convolution."""
+    limits = {"LEAST_TILES": _winograd, "MOST_POSITIONS": _convolution_few}
+    choices = _convolution_forward.best_way, convolution._turned
+    with ExitStack() as stack:
+        for limit, value in WAYS[name].items():
+            stack.enter_context(mock.patch.object(limits[limit], limit, value))
+        for choice in choices:
+            choice.cache_clear()
+            stack.callback(choice.cache_clear)
+        yield
 
 
 def case(images, channels, height, width, outputs, kernel, pad=0, stride=1, dilation=1, group=1, seed=0):
@@ -90,12 +100,26 @@ small_depthwise_cases = st.builds(
     group=st.sampled_from([2, 3, 20, 90]),
     seed=st.integers(0, 100),
 )
+winograd_cases = st.builds(
+    case,
+    images=st.sampled_from([1, 2, 3, 17]),
+    channels=st.one_of(st.integers(16, 70), st.sampled_from([130, 260])),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    outputs=st.sampled_from([16, 32, 48, 80, 112, 20, 24]),
+    kernel=st.just(3),
+    pad=pairs_of([0, 1, 1, 2]),
+    group=st.sampled_from([1, 1, 2]),
+    seed=st.integers(0, 100),
+)
 TYPICAL = {
     "lenet1": case(2, 1, 28, 28, 20, 5),
     "lenet2": case(9, 20, 12, 12, 50, 5),
     "cifar": case(3, 32, 16, 16, 32, 5, pad=2),
     "odd lines": case(5, 40, 13, 13, 64, 3, pad=1, group=2),
     "three vectors of outputs": case(2, 40, 13, 13, 48, 3, pad=1),
+    "many lines of tiles": case(1, 40, 40, 30, 64, 3, pad=1),
+    "several images of tiles": case(40, 20, 7, 7, 80, 3, pad=1),
     "deep": case(1, 300, 7, 7, 48, 3, pad=1),
     "long lines": case(1, 3, 40, 130, 17, 3, pad=1, stride=2),
     "point": case(2, 200, 14, 14, 40, 1),
@@ -180,15 +204,14 @@ def check(case, dtype):
     window = case["window"]
     (y, y_bound), (dx, dx_bound), (dw, dw_bound) = definition(x, w, dy, window)
     spoil_scratch(dtype)
-    for most_positions in (_convolution_few.MOST_POSITIONS, 0):
-        # Few positions have a way of their own, which would leave the others to large cases alone.
-        with few_up_to(most_positions):
+    for name in WAYS:
+        with way(name):
             out = guarded_nans(dy.shape, dtype)
             convolution.forward(guarded(x), guarded(w), bias, out, window)
-        assert_close(out, y + bias[:, None, None], y_bound)
-    out = guarded_nans(x.shape, dtype)
-    convolution.backward_data(guarded(dy), guarded(w), out, window)
-    assert_close(out, dx, dx_bound)
+            assert_close(out, y + bias[:, None, None], y_bound)
+            out = guarded_nans(x.shape, dtype)
+            convolution.backward_data(guarded(dy), guarded(w), out, window)
+            assert_close(out, dx, dx_bound)
     out = guarded(w)
     convolution.backward_weights(guarded(x), guarded(dy), out, window)
     assert_close(out, w + dw, dw_bound)
@@ -222,12 +245,20 @@ def test_small_depthwise_equals_its_definition(case, dtype):
     check(case, dtype)
 
 
+@settings(deadline=None, max_examples=80)
+@given(winograd_cases, st.sampled_from([np.float32, np.float64]))
+def test_winograd_equals_the_definition(case, dtype):
+    shape = outputs_of(case)
+    assume(min(shape) > 0 and np.prod(shape) * np.prod(case["w"][1:]) < 5e7)
+    check(case, dtype)
+
+
 @pytest.mark.parametrize("name", TYPICAL)
 def test_typical_layers_equal_their_definition(name):
     check(TYPICAL[name], np.float32)
 
 
-@pytest.mark.parametrize("name", ["lenet2", "odd lines", "point", "depthwise"])
+@pytest.mark.parametrize("name", ["lenet2", "odd lines", "deep", "point", "depthwise"])
 @pytest.mark.parametrize("slope", [1.0, 0.0, 0.25])
 def test_end_scales_shifts_and_activates(name, slope):
     case = TYPICAL.get(name, DEPTHWISE)
@@ -245,9 +276,9 @@ def test_end_scales_shifts_and_activates(name, slope):
     assert np.array_equal(out, expected), "an end without a scale has the bits of the separate passes"
 
 
-@pytest.mark.parametrize("most_positions", [_convolution_few.MOST_POSITIONS, 0])
+@pytest.mark.parametrize("ways", WAYS)
 @pytest.mark.parametrize("name", [*TYPICAL, "depthwise"])
-def test_same_bits_for_every_number_of_threads(name, most_positions):
+def test_same_bits_for_every_number_of_threads(name, ways):
     case = TYPICAL.get(name, DEPTHWISE)
     x, w, dy, bias = arrays(case, np.float32)
     bits = []
@@ -256,7 +287,7 @@ def test_same_bits_for_every_number_of_threads(name, most_positions):
         for threads in (1, 2, 3):
             set_num_threads(threads)
             y, dx, dw, db = np.empty_like(dy), np.empty_like(x), np.zeros_like(w), np.zeros_like(bias)
-            with few_up_to(most_positions):
+            with way(ways):
                 convolution.forward(x, w, bias, y, case["window"])
                 convolution.backward_data(dy, w, dx, case["window"])
             convolution.backward_weights(x, dy, dw, case["window"])
