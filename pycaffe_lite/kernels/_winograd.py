@@ -11,7 +11,7 @@ finite spreads over it.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
@@ -32,7 +32,7 @@ from pycaffe_lite.kernels._winograd_transforms import (
 )
 
 LEAST_CHANNELS, LEAST_OUTPUTS, LEAST_TILES = 16, 16, 12  # below them the transforms cost what they save
-MOST_KERNELS = 16384  # of a group per tile: a few tiles do not pay for transforming many kernels
+MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
 PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
 PRODUCTS = 98304  # products before the last transform, 384 KB
 FEW_TILES = 64  # per task, however many channels there are: each task reads all weights
@@ -134,29 +134,37 @@ def winograd_product(
 ) -> None:
     """Compute `_convolution_forward.product`, without accumulating."""
     threads = get_num_threads()
+    if scale.size == 0:
+        scale = _ones(g.M, scale.dtype)
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
     a, u = a.reshape(-1), scratch("packed", a.dtype, cut.weights)
     if cut.weights > 0:
-        _transform_weights(memory, a, cut.jobs, scale, u, cut.sizes, cut.blocks)
+        _transform_weights(memory, a, cut.jobs, u, cut.sizes, cut.blocks)
     _forward(
-        memory, tile_table(x.dtype), x.reshape(-1), a, cut.jobs, scale, u, start, y.dtype.type(slope),
+        memory, tile_table(x.dtype), x.reshape(-1), a, cut.jobs, u, scale, start, y.dtype.type(slope),
         y.reshape(-1), cut.sizes, cut.blocks,
     )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(count, dtype)
+
+
 @kernel
 def transform_panel(
-    a: Array, jobs: Array, pieces: int, scale: Array, u: Array, to: int, place_stride: int, space: Array
+    a: Array, jobs: Array, pieces: int, u: Array, to: int, place_stride: int, space: Array
 ) -> None:
-    """u[to + ξ * place_stride + c * width + i] = (G w[m + i, c] G')[ξ], times its scale, if there are any.
+    """u[to + ξ * place_stride + c * width + i] = (G w[m + i, c] G')[ξ] for a panel of output channels.
 
     jobs: those of the panel's pieces, and others. space: room for a packed piece.
     """
+    no_scale = a[:0]
     lanes = vector_lanes(a)
     for number in range(pieces):
         p, width = Packing(*to_fixed_tuple(jobs[number], 9)), jobs[number, 9]
-        pack_panel(a, p, scale, width, space)
+        pack_panel(a, p, no_scale, width, space)
         for c in range(p.outer * p.inner // 9):
             for v in range(0, width, lanes):
                 weights_transform(space, c * 9 * width + v, width, u, to + v, place_stride)
@@ -165,7 +173,7 @@ def transform_panel(
 
 @worker_kernel
 def _transform_weights(
-    a: Array, jobs: Array, scale: Array, u: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array
+    a: Array, jobs: Array, u: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array
 ) -> None:
     """Transform all weights: panel m of a group goes to u[(group * rows + m) * channels]."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -176,14 +184,14 @@ def _transform_weights(
         to = (task // cut.panels * rows + task % cut.panels * panel) * channels
         place_stride = u.size // PLACES
         transform_panel(
-            a, jobs[task * cut.pieces :], cut.pieces, scale, u, to, place_stride, memory
+            a, jobs[task * cut.pieces :], cut.pieces, u, to, place_stride, memory
         )  # fmt: skip
         task = take_task(tasks, task_count)
 
 
 @worker_kernel
 def _forward(
-    tiles: Array, x: Array, a: Array, jobs: Array, scale: Array, u: Array, start: Array, slope: float,
+    tiles: Array, x: Array, a: Array, jobs: Array, u: Array, scale: Array, start: Array, slope: float,
     y: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `winograd_product` until none is left."""
@@ -215,7 +223,7 @@ def _forward(
             height = cut.step if end - i > cut.step + lanes else end - i
             if cut.own:
                 first = (group * cut.panels + i // panel) * cut.pieces
-                transform_panel(a, jobs[first:], cut.pieces, scale, u, 0, of_weights, space)
+                transform_panel(a, jobs[first:], cut.pieces, u, 0, of_weights, space)
             for place in range(PLACES):
                 m = 0
                 while m < height:
@@ -234,7 +242,7 @@ def _forward(
                     m += width
             m = group * rows + i
             transform_products(
-                products, of_products, ldm, images * lines, Q, height, start, m, slope, results
+                products, of_products, ldm, images * lines, Q, height, scale, start, m, slope, results
             )
             store_lines(results, ldm, g, Q, n0, images, 2 * p0, 2 * lines, m, height, y)
             i += height
@@ -264,12 +272,12 @@ def transform_pixels(
 
 @kernel
 def transform_products(
-    products: Array, place_stride: int, ld: int, lines: int, width: int, height: int, start: Array, m: int,
-    slope: float, results: Array,
+    products: Array, place_stride: int, ld: int, lines: int, width: int, height: int, scale: Array,
+    start: Array, m: int, slope: float, results: Array,
 ) -> None:  # fmt: skip
-    """results[pixel * ld + i] = act((A p A')[pixel] + start[m + i]) for each tile's 2x2 pixels, i < height.
+    """results[pixel * ld + i] = act(scale[m + i] * (A p A')[pixel] + start[m + i]) for each tile, i < height.
 
-    p[ξ] = products[ξ * place_stride + tile * ld + i]; tiles are lines of `width`, pixels lines of 2 width.
+    p[ξ] = products[ξ * place_stride + tile * ld + i]. Tiles are lines of `width`, their pixels of 2 width.
     """
     lanes = vector_lanes(products)
     for line in range(lines):
@@ -277,7 +285,17 @@ def transform_products(
             at, to = (line * width + q) * ld, (4 * line * width + 2 * q) * ld
             for i in range(0, height, lanes):
                 products_transform(
-                    products, at + i, place_stride, start, m + i, slope, results, to + i, ld, 2 * width * ld
+                    products,
+                    at + i,
+                    place_stride,
+                    scale,
+                    start,
+                    m + i,
+                    slope,
+                    results,
+                    to + i,
+                    ld,
+                    2 * width * ld,
                 )
 
 

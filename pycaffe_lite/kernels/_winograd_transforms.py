@@ -144,31 +144,34 @@ def pixels_transform(
 
 @intrinsic
 def products_transform(
-    _context: Any, a: Any, at: Any, place_stride: Any, start: Any, so: Any, slope: Any, out: Any, to: Any,
-    column_stride: Any, row_stride: Any,
+    _context: Any, a: Any, at: Any, place_stride: Any, scale: Any, start: Any, first: Any, slope: Any,
+    out: Any, to: Any, column_stride: Any, row_stride: Any,
 ) -> Any:  # fmt: skip
-    """out[to + i * row_stride + j * column_stride + l] = act((A p A')[i, j] + start[so + l]) for each lane l.
+    """out[to + i * row_stride + j * column_stride + l] = act(scale[first + l] r[i, j] + start[first + l]).
 
-    p[ξ] = a[at + ξ * place_stride + l]; act(v) = v if v > 0 else slope * v.
+    For each lane l: r = A p A', p[ξ] = a[at + ξ * place_stride + l]; act(v) = v if v > 0 else slope * v.
     """
     n = types.intp
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         w = VectorWriter(builder, a.dtype, target().lanes(item_bytes(a.dtype)))
+        _, _, place_stride, _, _, first, slope, _, _, column_stride, row_stride = args
         read = data_pointer(context, builder, signature.args[0], args[0], args[1])
-        shift = w.load(data_pointer(context, builder, signature.args[3], args[3], args[4]))
-        factor, zero = w.splat(args[5]), w.zero()
-        write = data_pointer(context, builder, signature.args[6], args[6], args[7])
+        factor = w.load(data_pointer(context, builder, signature.args[3], args[3], first))
+        shift = w.load(data_pointer(context, builder, signature.args[4], args[4], first))
+        write = data_pointer(context, builder, signature.args[7], args[7], args[8])
         square = [
-            [w.load(w.at(read, builder.mul(args[2], INT64(4 * i + j)))) for j in range(4)] for i in range(4)
+            [w.load(w.at(read, builder.mul(place_stride, INT64(4 * i + j)))) for j in range(4)]
+            for i in range(4)
         ]
+        slopes = w.splat(slope)
         for i, row in enumerate(_both_sides(w, PRODUCTS_MATRIX, square)):
             for j, value in enumerate(row):
-                total = builder.fadd(value, shift)
-                positive = builder.fcmp_ordered(">", total, zero)
-                total = builder.select(positive, total, builder.fmul(factor, total))
-                place = builder.add(builder.mul(args[9], INT64(i)), builder.mul(args[8], INT64(j)))
+                total = w.multiply_add(factor, value, shift)
+                positive = builder.fcmp_ordered(">", total, w.zero())
+                total = builder.select(positive, total, builder.fmul(slopes, total))
+                place = builder.add(builder.mul(row_stride, INT64(i)), builder.mul(column_stride, INT64(j)))
                 w.store(total, w.at(write, place))
         return context.get_dummy_value()
 
-    return types.void(a, n, n, start, n, a.dtype, out, n, n, n), codegen
+    return types.void(a, n, n, scale, start, n, a.dtype, out, n, n, n), codegen
