@@ -51,6 +51,23 @@ class _Memory:
         return self._array
 
 
+class _Part(_Memory):
+    """Some of the numbers of another memory, which keeps them."""
+
+    __slots__ = ("start", "whole")
+
+    def __init__(self, whole: _Memory, start: int, capacity: int) -> None:
+        super().__init__(capacity, whole.dtype)
+        self.whole, self.start = whole, start
+
+    def to_overwrite(self) -> Array:
+        """The numbers: the whole memory's."""
+        if self._array is None:
+            self._array = self.whole.array[self.start : self.start + self.capacity]
+        self.is_clear = False
+        return self._array
+
+
 class Blob:
     """Values and their gradient, row-major, of one shape; what layers pass to each other.
 
@@ -227,6 +244,45 @@ class Blob:
         if self._data is not other._data:
             self._data, self._data_view = other._data, None
             Blob.layouts = next(_numbers)
+
+    def hold_data(self, parts: Sequence[Blob]) -> None:
+        """Lets the parts' data lie side by side in this blob's from now on, with the values that they have.
+
+        Until they are reshaped past their sizes, or `keep_data`. Together they have as many values as the
+        blob.
+        """
+        if sum(part._count for part in parts) != self._count:
+            shapes = ", ".join(str(part._shape) for part in parts)
+            raise NetError(f"a blob of shape {self._shape} cannot hold the data of shapes {shapes}")
+        starts = [0, *itertools.accumulate(part._count for part in parts)]
+        placed = list(zip(parts, starts, strict=False))
+        if all(part._is_part(self, start) for part, start in placed):
+            return
+        values = [None if part._data.is_clear else part.data.copy() for part in parts]
+        for (part, start), old in zip(placed, values, strict=True):
+            part._data, part._data_view = _Part(self._data, start, part._count), None
+            if old is not None:
+                part.data[...] = old
+        Blob.layouts = next(_numbers)
+
+    def _is_part(self, whole: Blob, start: int) -> bool:
+        memory = self._data
+        return (
+            isinstance(memory, _Part)
+            and (memory.whole, memory.start, memory.capacity) == (whole._data, start, self._count)
+        )  # fmt: skip
+
+    def keep_data(self) -> None:
+        """Ends `hold_data` for this part: its values move to memory of its own."""
+        if isinstance(self._data, _Part):
+            values = self.data
+            self._data, self._data_view = _Memory(self._count, self.dtype), None
+            self.data[...] = values
+            Blob.layouts = next(_numbers)
+
+    def shares_data(self, other: Blob) -> bool:
+        """Whether the data of both begins in the same place."""
+        return self._data is other._data
 
     def share_diff(self, other: Blob) -> None:
         """Uses the memory of `other`'s diff (equal counts) from now on, until reshaped past its size."""

@@ -70,6 +70,8 @@ class Layer(Generic[P]):
     # Whether reshape does nothing new while no blob has changed its shape or its memory: it is left out then.
     # Not so where it reads values or runs a user's code.
     reshape_follows_shapes: ClassVar[bool] = False
+    # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
+    fills_tops: ClassVar[bool] = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
     # nothing that only an own forward would keep.

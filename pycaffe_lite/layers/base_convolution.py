@@ -29,6 +29,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
 
     min_bottoms = min_tops = 1
     reshape_follows_shapes = True
+    fills_tops = True
     equal_bottoms_tops = True
 
     def weight_shape(self) -> Sizes:

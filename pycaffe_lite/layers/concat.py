@@ -16,6 +16,9 @@ from pycaffe_lite.proto import caffe_pb2
 class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
     """The bottoms, one after another along `axis`; dx of each is its part of dy.
 
+    Where the bottoms' values lie side by side in the top (say, of one image), the net may let the top hold
+    them, see `net.joining`: then there is nothing to do.
+
     `concat_dim` is the old name of the axis, which it does not count from the end.
 
     Bottom: one or more, equal in all axes but `axis`: (n, c_1, h, w), ..., (n, c_K, h, w) for axis 1.
@@ -28,6 +31,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
     min_bottoms = 1
     exact_tops = 1
     reshape_follows_shapes = True
+    holds_bottoms = False  # wherever it can; the net says so
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if self.param.HasField("axis") and self.param.HasField("concat_dim"):
@@ -55,12 +59,21 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
         if len(bottom) == 1:
             top[0].share_data(bottom[0])
             top[0].share_diff(bottom[0])
+        elif self.holds_bottoms:
+            self._hold(bottom, top)
+
+    def _hold(self, bottom: Blobs, top: Blobs) -> None:
+        if top[0].count_axes(0, self.axis) == 1:
+            top[0].hold_data(bottom)
+            return
+        for blob in bottom:
+            blob.keep_data()
 
     def _without_axis(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape[: self.axis] + shape[self.axis + 1 :]
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        if len(bottom) > 1:
+        if len(bottom) > 1 and not (self.holds_bottoms and top[0].count_axes(0, self.axis) == 1):
             self.parts.join((blob.data for blob in bottom), top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

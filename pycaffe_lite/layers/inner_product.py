@@ -27,6 +27,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
 
     exact_bottoms = exact_tops = 1
     reshape_follows_shapes = True
+    fills_tops = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param

@@ -46,6 +46,7 @@ class PoolingLayer(Layer[PoolingParameter]):
     min_tops = 1
     max_tops = 2
     reshape_follows_shapes = True
+    fills_tops = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
         """Of y only, not of the indices."""

@@ -20,6 +20,7 @@ from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.graph import Graph, Node
+from pycaffe_lite.net.joining import join_in_place
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -115,6 +116,7 @@ class Net:
             folder=folder,
             force_backward=param.force_backward,
         )
+        join_in_place(self._graph.nodes)
         self._runs = runs(self._graph.nodes)
         self._settled_at = -1  # the number of layouts at which the last pass over all layers left the blobs
         self._before_forward: list[LayerCallback] = []

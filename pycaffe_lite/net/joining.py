@@ -1,0 +1,41 @@
+"""Joining without copying: a Concat's bottoms that are computed where its top has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pycaffe_lite.layers.concat import ConcatLayer
+from pycaffe_lite.net.graph import Node
+
+
+def join_in_place(nodes: Sequence[Node]) -> None:
+    """Lets the top of each Concat hold its bottoms' data, where every blob has the same values then.
+
+    The bottoms are all different, each made by a layer that fills its tops and read by nobody else (else
+    there would be a Split between). Nobody but the Concat writes to its top, under whatever name.
+    Whoever overwrites values of the top by hand sees them change in the bottoms, too.
+    """
+    makers: dict[int, Node] = {}
+    for node in nodes:
+        for blob_id in node.top_ids:
+            makers.setdefault(blob_id, node)
+    for node in nodes:
+        if (
+            isinstance(node.layer, ConcatLayer)
+            and 1 < len(node.bottom_ids) == len(set(node.bottom_ids))
+            and all(makers[blob_id].layer.fills_tops for blob_id in node.bottom_ids)
+            and not _is_overwritten(node, nodes)
+        ):
+            node.layer.holds_bottoms = True
+            node.layer.reshape(node.bottom, node.top)
+
+
+def _is_overwritten(maker: Node, nodes: Sequence[Node]) -> bool:
+    """Whether a layer works in place on the maker's top, or on a blob that shares its data."""
+    in_place = (
+        blob
+        for node in nodes
+        for blob_id, blob in zip(node.top_ids, node.top, strict=True)
+        if blob_id in node.bottom_ids
+    )
+    return any(blob.shares_data(maker.top[0]) for blob in in_place)
