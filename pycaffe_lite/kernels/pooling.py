@@ -137,7 +137,7 @@ def index_backward(dy: Array, index: Array, dx: Array) -> None:
     for n in prange(planes):
         at = n * size
         out[at : at + size] = 0
-        for o in range(n * P * Q, (n + 1) * P * Q):
+        for o in range(unsigned(n * P * Q), unsigned((n + 1) * P * Q)):
             if where[o] >= 0:
                 out[unsigned(at + where[o])] += source[o]
 
