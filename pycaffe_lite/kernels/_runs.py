@@ -21,7 +21,7 @@ from pycaffe_lite.kernels._simd import INT32, INT64, VectorWriter, data_pointer,
 LEAST_RUN = 4  # outputs; the narrowest vector
 
 
-class _Writer(VectorWriter):
+class RunWriter(VectorWriter):
     """Vectors of `lanes` values or indices, and the loads of a window's column for neighbouring outputs."""
 
     def __init__(self, builder: Any, dtype: Any, lanes: int, stride: Any) -> None:
@@ -82,7 +82,7 @@ def _few_times(builder: Any, count: Any) -> Iterator[Any]:
     last.terminator.set_metadata("llvm.loop", marks)
 
 
-Body = Callable[[_Writer, Any, Any], None]
+Body = Callable[[RunWriter, Any, Any], None]
 
 
 def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body) -> None:
@@ -97,7 +97,7 @@ def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body) -> 
         fits, narrower = builder.append_basic_block("fits"), builder.append_basic_block("narrower")
         builder.cbranch(builder.icmp_signed(">=", count, INT64(lanes)), fits, narrower)
         builder.position_at_end(fits)
-        writer = _Writer(builder, dtype, lanes, stride)
+        writer = RunWriter(builder, dtype, lanes, stride)
         vectors = builder.sdiv(builder.add(count, INT64(lanes - 1)), INT64(lanes))
         last = builder.sub(count, INT64(lanes))
         with cgutils.for_range(builder, vectors) as loop:
@@ -131,7 +131,7 @@ def max_run(
         if indexed:
             index_out = data_pointer(context, builder, signature.args[10], args[10], args[9])
 
-        def body(writer: _Writer, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
             best = cgutils.alloca_once_value(builder, writer.splat(lowest))
             start = writer.at(source, builder.mul(o, stride))
             if indexed:
@@ -169,7 +169,7 @@ def add_lines(_context: Any, x: Any, at: Any, line: Any, lines: Any, count: Any,
         source = data_pointer(context, builder, signature.args[0], args[0], args[1])
         out = data_pointer(context, builder, signature.args[5], args[5], args[6])
 
-        def body(writer: _Writer, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
             total = cgutils.alloca_once_value(builder, writer.zero())
             start = writer.at(source, o)
             with _few_times(builder, lines) as i:
@@ -201,7 +201,7 @@ def mean_run(
         areas = data_pointer(context, builder, signature.args[6], args[6], INT64(0))
         out = data_pointer(context, builder, signature.args[7], args[7], args[8])
 
-        def body(writer: _Writer, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
             total = cgutils.alloca_once_value(builder, writer.zero())
             start = writer.at(source, builder.mul(o, stride))
             with _few_times(builder, wide) as j:
@@ -232,7 +232,7 @@ def spread_run(
         source = data_pointer(context, builder, signature.args[0], args[0], at)
         out = data_pointer(context, builder, signature.args[6], args[6], args[7])
 
-        def body(writer: _Writer, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
             def sum_back(terms: Any) -> Any:
                 total = cgutils.alloca_once_value(builder, writer.zero())
                 with _few_times(builder, terms) as i:

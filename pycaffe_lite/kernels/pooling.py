@@ -4,7 +4,8 @@ A window covers the rows p * stride_h - pad_h, .. of a plane (and the columns al
 inside the plane; it may be empty. x: (planes, H, W); y: (planes, P, Q); indices: of y's shape, int32, h * W +
 w within the plane, -1 for none. Each plane is one task's alone.
 
-Rows of outputs go through `_runs`, those of maxima where need be over a padded copy of the plane.
+Rows of outputs go through `_runs`, those of maxima where need be over a padded copy of the plane; gradients
+of maxima, where windows are of the usual sizes, through `_gather`.
 """
 
 from typing import NamedTuple
@@ -12,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from pycaffe_lite.kernels._gather import LANES, gather_plane
 from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
 from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_run, mean_run, spread_run
-from pycaffe_lite.kernels._simd import copy_exact
+from pycaffe_lite.kernels._simd import copy_exact, target
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
 PARTS = 64  # tasks at most: working rows are allocated once for each
@@ -128,18 +130,57 @@ def _max_forward(x: Array, window: Window, y: Array, index: Array | None) -> Non
                         index[to + q] = where
 
 
+@kernel(inline="always")  # a call takes as long as a third of a small plane
+def _scatter(dy: Array, index: Array, at: int, outputs: int, dx: Array, to: int, size: int) -> None:
+    """dx[to + index] += dy, from 0, for the outputs of one plane."""
+    dx[to : to + size] = 0
+    for o in range(unsigned(at), unsigned(at + outputs)):
+        if index[o] >= 0:
+            dx[unsigned(to + index[o])] += dy[o]
+
+
+def index_backward(dy: Array, index: Array, window: Window, dx: Array) -> None:
+    """dx[n, index] = the sum of dy over the outputs that have an index, each of a place in its window."""
+    gathers = (
+        window[:2] in ((2, 2), (3, 3))
+        and window[4:] == (2, 2)
+        and min(dx.shape[1], *dy.shape[1:]) >= 2
+        and dx.shape[2] >= 2 * LANES
+        and target().vector_bytes >= 32  # with narrower vectors it takes longer than to scatter
+    )
+    if gathers:
+        _gather_backward(dy, index, window, dx)
+    else:
+        _scatter_backward(dy, index, dx)
+
+
 @parallel_kernel
-def index_backward(dy: Array, index: Array, dx: Array) -> None:
-    """dx[n, index] += dy, from 0, for all outputs that have an index."""
+def _scatter_backward(dy: Array, index: Array, dx: Array) -> None:
+    """`index_backward` for any windows."""
     planes, P, Q = dy.shape
     size = dx.shape[1] * dx.shape[2]
     source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
     for n in prange(planes):
-        at = n * size
-        out[at : at + size] = 0
-        for o in range(unsigned(n * P * Q), unsigned((n + 1) * P * Q)):
-            if where[o] >= 0:
-                out[unsigned(at + where[o])] += source[o]
+        _scatter(source, where, n * P * Q, P * Q, out, n * size, size)
+
+
+@parallel_kernel
+def _gather_backward(dy: Array, index: Array, window: Window, dx: Array) -> None:
+    """`index_backward` for windows that `gather_plane` knows.
+
+    It reads beyond the plane: where there is no memory, the plane is scattered.
+    """
+    planes, P, Q = dy.shape
+    _, H, W = dx.shape
+    source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
+    kernel, _, pad_h, pad_w, _, _ = window
+    after = (H + pad_h) // 2 * Q + (W + pad_w) // 2
+    for n in prange(planes):
+        at, to = n * P * Q, n * H * W
+        if 0 < at < source.size - after:
+            gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
+        else:
+            _scatter(source, where, at, P * Q, out, to, H * W)
 
 
 # ---------------------------------------------------------------------------------------------------- means

@@ -161,4 +161,4 @@ class PoolingLayer(Layer[PoolingParameter]):
         else:
             if self.pool == PoolingParameter.MAX and not self.indexed:
                 pooling.max_forward(x, self.window, np.empty_like(dy), self.index)
-            pooling.index_backward(dy, self.index, dx)
+            pooling.index_backward(dy, self.index, self.window, dx)

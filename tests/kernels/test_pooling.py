@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pycaffe_lite.kernels import pooling
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.pooling import LOWEST, Window
+from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 sides = st.integers(1, 5)
 cases = st.fixed_dictionaries(
@@ -59,7 +60,7 @@ def test_maxima_and_their_places(case):
     y, index = np.empty((len(x), *outputs), x.dtype), np.empty((len(x), *outputs), np.int32)
     pooling.max_forward(x, window, y, index)
     dx, dy = np.full_like(x, np.nan), np.arange(y.size, dtype=x.dtype).reshape(y.shape)
-    pooling.index_backward(dy, index, dx)
+    pooling.index_backward(dy, index, window, dx)
     right_dx = np.zeros_like(x)
     for at, rows, columns, _ in each_window(x, window, outputs):
         best, place = LOWEST, -1
@@ -74,6 +75,49 @@ def test_maxima_and_their_places(case):
     without = np.empty_like(y)
     pooling.max_forward(x, window, without, None)
     assert np.array_equal(without, y)
+
+
+def scattered(dy, index, x_shape):
+    """dy added one by one, in the order of the windows, where the indices say."""
+    dx = np.zeros(x_shape, dy.dtype)
+    for at in zip(*np.nonzero(index >= 0), strict=True):
+        dx[at[0]].flat[index[at]] += dy[at]
+    return dx
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    kernel=st.integers(2, 3),
+    pad=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    image=st.tuples(st.integers(1, 9), st.one_of(st.integers(14, 70), st.sampled_from([15, 16, 17, 32, 33]))),
+    more=st.tuples(*[st.sampled_from([-9, -1, 0, 1])] * 2),
+    planes=st.integers(1, 5),
+    pick=st.sampled_from([slice(None), slice(1), slice(-1, None)]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 1000),
+)
+def test_gradients_of_windows_of_2_and_3(kernel, pad, image, more, planes, pick, dtype, seed):
+    """Any place of each window may be the maximum's, and there may be fewer windows than fit, or more."""
+    numbers = np.random.default_rng(seed)
+    pad = [min(p, kernel - 1) for p in pad]
+    window = Window(kernel, kernel, *pad, 2, 2)
+    outputs = [max(1, (n + 2 * p - kernel) // 2 + 1 + m) for n, p, m in zip(image, pad, more, strict=True)]
+    x = np.zeros((planes, *image))
+    # Before and after the indices stand places of the plane's corners: whoever looks at them takes a NaN.
+    margin = 200
+    index = np.zeros(planes * np.prod(outputs) + 2 * margin, np.int32)
+    index[-margin:] = np.prod(image) - 1
+    index = index[margin:-margin].reshape(planes, *outputs)
+    for at, rows, columns, _ in each_window(x, window, outputs):
+        places = [h * image[1] + w for h in rows for w in columns]
+        index[at] = numbers.choice([*places[pick], -1])
+    dy = numbers.normal(size=index.shape)
+    dy[numbers.random(dy.shape) < 0.1] = -0.0
+    dy = guarded(dy.astype(dtype))
+    dx = guarded_nans(x.shape, dtype)
+    pooling.index_backward(dy, index, window, dx)
+    assert dx.tobytes() == scattered(dy, index, x.shape).tobytes()
+    assert margins_untouched(dx)
 
 
 @settings(deadline=None, max_examples=60)
@@ -162,7 +206,7 @@ def test_results_do_not_depend_on_threads():
             y, index = np.empty((150, 7, 9), x.dtype), np.empty((150, 7, 9), np.int32)
             mean, dx, dmean = np.empty_like(y), np.empty_like(x), np.empty_like(x)
             pooling.max_forward(x, window, y, index)
-            pooling.index_backward(y, index, dx)
+            pooling.index_backward(y, index, window, dx)
             pooling.mean_forward(x, window, mean)
             pooling.mean_backward(mean, window, dmean)
             results.append([a.tobytes() for a in (y, index, mean, dx, dmean)])
