@@ -47,6 +47,16 @@ class RunWriter(VectorWriter):
         values.add_incoming(every_other, from_sparse)
         return values
 
+    def load_columns(self, pointer: Any, wide: int) -> list[Any]:
+        """`load_column` at `wide` pointers, 2 or 3, one after the other, with stride 2: in half the loads."""
+        lanes = self.lanes
+        low, high = self.load(pointer), self.load(self.at(pointer, lanes))
+        columns = [self._shuffle(low, high, [*range(first, 2 * lanes, 2)]) for first in (0, 1)]
+        if wide == 3:
+            end = self.load(self.at(pointer, lanes + 1))
+            columns.append(self._shuffle(columns[0], end, [*range(1, lanes), 2 * lanes - 1]))
+        return columns
+
     def interleaved(self, a: Any, b: Any) -> tuple[Any, Any]:
         """a[0], b[0], a[1], b[1], .. as two vectors."""
         pairs = [lane for i in range(self.lanes) for lane in (i, self.lanes + i)]
@@ -131,28 +141,49 @@ def max_run(
         if indexed:
             index_out = data_pointer(context, builder, signature.args[10], args[10], args[9])
 
-        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
+        # columns: `wide` where it is known, and the values of a row may be loaded together.
+        def body(writer: RunWriter, o: Any, columns: int | None) -> None:
             best = cgutils.alloca_once_value(builder, writer.splat(lowest))
-            start = writer.at(source, builder.mul(o, stride))
+            from_start = builder.mul(o, writer.stride)
+            start = writer.at(source, from_start)
             if indexed:
                 where = cgutils.alloca_once_value(builder, writer.splat_index(INT32(-1)))
-                first = writer.first_indices(builder.add(args[11], builder.mul(o, stride)))
+                first = writer.first_indices(builder.add(args[11], from_start))
+
+            def compare(values: Any, offset: Any) -> None:
+                before = builder.load(best)
+                above = builder.fcmp_ordered(">", values, before)
+                builder.store(builder.select(above, values, before), best)
+                if indexed:
+                    here = builder.add(first, writer.splat_index(builder.trunc(offset, INT32)))
+                    builder.store(builder.select(above, here, builder.load(where)), where)
+
             with _few_times(builder, high) as i:
-                line, index_line = builder.mul(i, row), builder.mul(i, args[12])
-                with _few_times(builder, wide) as j:
-                    values = writer.load_column(writer.at(start, builder.add(line, j)))
-                    before = builder.load(best)
-                    above = builder.fcmp_ordered(">", values, before)
-                    builder.store(builder.select(above, values, before), best)
-                    if indexed:
-                        offset = builder.trunc(builder.add(index_line, j), INT32)
-                        here = builder.add(first, writer.splat_index(offset))
-                        builder.store(builder.select(above, here, builder.load(where)), where)
+                line, index_line = writer.at(start, builder.mul(i, row)), builder.mul(i, args[12])
+                if columns:
+                    for j, values in enumerate(writer.load_columns(line, columns)):
+                        compare(values, builder.add(index_line, INT64(j)))
+                else:
+                    with _few_times(builder, wide) as j:
+                        compare(writer.load_column(writer.at(line, j)), builder.add(index_line, j))
             writer.store(builder.load(best), writer.at(out, o))
             if indexed:
                 writer.store(builder.load(where), writer.at(index_out, o))
 
-        _each_run(builder, dtype, stride, count, body)
+        def run(stride: int, columns: int | None = None) -> None:
+            _each_run(builder, dtype, INT64(stride), count, lambda writer, o, _: body(writer, o, columns))
+
+        with builder.if_else(builder.icmp_signed("==", stride, INT64(1))) as (dense, sparse):
+            with dense:
+                run(1)
+            with sparse, builder.if_else(builder.icmp_signed("==", wide, INT64(3))) as (three, less_usual):
+                with three:
+                    run(2, columns=3)
+                with less_usual, builder.if_else(builder.icmp_signed("==", wide, INT64(2))) as (two, other):
+                    with two:
+                        run(2, columns=2)
+                    with other:
+                        run(2)
         return context.get_dummy_value()
 
     return signature, codegen

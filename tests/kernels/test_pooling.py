@@ -1,5 +1,7 @@
 """Pooling against a loop over windows, for shapes that leave every kind of remainder."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -165,9 +167,9 @@ def test_stochastic(case):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_rows_length_of_every_remainder(dtype):
     for width in range(1, 70):
-        for stride in (1, 2):
+        for stride, kernel in itertools.product((1, 2), (1, 2, 3, 4)):
             x = np.random.default_rng(width).normal(size=(1, 3, width)).astype(dtype)
-            window = Window(3, min(3, width), 0, 0, 1, stride)
+            window = Window(3, min(kernel, width), 0, 0, 1, stride)
             outputs = (width - window.kernel_w) // stride + 1
             y = np.empty((1, 1, outputs), dtype)
             views = np.lib.stride_tricks.sliding_window_view(x[0], window[:2])[0, ::stride]
