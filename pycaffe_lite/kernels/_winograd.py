@@ -34,8 +34,10 @@ from pycaffe_lite.kernels._winograd_transforms import (
 LEAST_CHANNELS, LEAST_OUTPUTS, LEAST_TILES = 16, 16, 12  # below them the transforms cost what they save
 MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
 PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
-PRODUCTS = 98304  # products before the last transform, 384 KB
+PRODUCTS = 49152  # products before the last transform: 192 KB, in the L2 cache
 FEW_TILES = 64  # per task, however many channels there are: each task reads all weights
+TRANSFORMED_AGAIN = 8192  # kernels, in all tasks but one; to share them costs as much as this
+STORED = 128  # results of a channel that are turned round and stored together: 24 KB, in the L1 cache
 DEPTH = 128  # channels per piece of the sum
 APART = 16  # numbers between places: with a power of two from one to the next all would share cache sets
 
@@ -50,7 +52,8 @@ class Blocks(NamedTuple):
     length: int  # from one channel's transformed pixels to the next: whole vectors, and one to write beyond
     panels: int  # of transformed weights in a group: two vectors of output channels, the last of up to three
     pieces: int  # of a panel's channels
-    own: int  # 1: tasks transform their weights themselves, for which no other task asks
+    own: int  # 1: tasks transform their weights themselves, for which hardly any other task asks
+    stored: int  # lines of tiles whose results are turned round and stored together
     tasks: int
 
 
@@ -95,11 +98,11 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     # Each part of the output channels transforms the pixels again.
     parts = min(panels, -(-threads // (g.group * columns)))
     height = -(-panels // parts) * panel
-    tiles, own = images * lines * Q, columns == 1
+    tiles, own = images * lines * Q, (columns - 1) * rows * channels <= TRANSFORMED_AGAIN
     step = panel if own else min(height, max(panel, PRODUCTS // (PLACES * tiles) // panel * panel))
-    length, widest = -(-tiles // lanes) * lanes + lanes, step + lanes
+    length, widest, stored = -(-tiles // lanes) * lanes + lanes, step + lanes, max(1, STORED // (4 * Q))
     workspace = PLACES * (channels * length + APART) + lanes
-    workspace += PLACES * (tiles * (widest + lanes) + APART) + 4 * tiles * (widest + lanes) + lanes
+    workspace += PLACES * (tiles * widest + APART) + 4 * min(stored, lines) * Q * widest + lanes
     packed = 9 * DEPTH * 3 * lanes + panel
     if own:
         workspace += PLACES * (channels * widest + APART) + packed
@@ -108,7 +111,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     return Plan(
         tasks,
         np.array(g),
-        np.array(Blocks(images, lines, height, step, length, panels, pieces, int(own), tasks)),
+        np.array(Blocks(images, lines, height, step, length, panels, pieces, int(own), stored, tasks)),
         _jobs(g, weights, panels, panel),
         0 if own else PLACES * (g.M * channels + APART),
         max(workspace, packed),
@@ -200,12 +203,12 @@ def _forward(
     P, Q, panel = (g.P + 1) // 2, (g.Q + 1) // 2, 2 * lanes
     row_blocks = (cut.panels * panel + cut.height - 1) // cut.height
     image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (P + cut.lines - 1) // cut.lines
-    largest, ld, ldm = cut.images * cut.lines * Q, cut.length, cut.step + 2 * lanes
+    largest, ld, ldm = cut.images * cut.lines * Q, cut.length, cut.step + lanes
     # From one place to the next:
     of_pixels, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // PLACES
     pixels, products = memory, memory[PLACES * of_pixels + lanes :]
     results = products[PLACES * of_products :]
-    space = results[4 * largest * ldm + lanes :]
+    space = results[4 * min(cut.stored, cut.lines) * Q * ldm + lanes :]
     if cut.own:
         of_weights = channels * (cut.step + lanes) + APART
         u, space = space, space[PLACES * of_weights :]
@@ -241,10 +244,10 @@ def _forward(
                             )  # fmt: skip
                     m += width
             m = group * rows + i
-            transform_products(
-                products, of_products, ldm, images * lines, Q, height, scale, start, m, slope, results
-            )
-            store_lines(results, ldm, g, Q, n0, images, 2 * p0, 2 * lines, m, height, y)
+            store_tiles(
+                products, of_products, ldm, g, n0, images, p0, lines, cut.stored, m, height, scale, start,
+                slope, results, y,
+            )  # fmt: skip
             i += height
         task = take_task(tasks, cut.tasks)
 
@@ -271,46 +274,47 @@ def transform_pixels(
 
 
 @kernel
-def transform_products(
-    products: Array, place_stride: int, ld: int, lines: int, width: int, height: int, scale: Array,
-    start: Array, m: int, slope: float, results: Array,
+def store_tiles(
+    products: Array, place_stride: int, ld: int, g: Geometry, n0: int, images: int, p0: int, lines: int,
+    most: int, m: int, height: int, scale: Array, start: Array, slope: float, results: Array, y: Array,
 ) -> None:  # fmt: skip
-    """results[pixel * ld + i] = act(scale[m + i] * (A p A')[pixel] + start[m + i]) for each tile, i < height.
+    """y[n, m + i; pixel] = act(scale[m + i] * (A p A')[pixel] + start[m + i]) for i < height, lines of tiles.
 
-    p[ξ] = products[ξ * place_stride + tile * ld + i]. Tiles are lines of `width`, their pixels of 2 width.
+    p[ξ] = products[ξ * place_stride + tile * ld + i]. Not more than `most` lines at a time are turned round,
+    in `results`. Tiles may reach beyond y's lines and columns.
     """
-    lanes = vector_lanes(products)
-    for line in range(lines):
-        for q in range(width):
-            at, to = (line * width + q) * ld, (4 * line * width + 2 * q) * ld
-            for i in range(0, height, lanes):
-                products_transform(
-                    products,
-                    at + i,
-                    place_stride,
-                    scale,
-                    start,
-                    m + i,
-                    slope,
-                    results,
-                    to + i,
-                    ld,
-                    2 * width * ld,
-                )
+    width = (g.Q + 1) // 2
+    for n in range(images):
+        for p in range(0, lines, most):
+            some = min(most, lines - p)
+            at = (n * lines + p) * width * ld
+            transform_products(
+                products, at, place_stride, ld, some, width, height, scale, start, m, slope, results
+            )
+            to = ((n0 + n) * g.M + m) * g.P * g.Q + 2 * (p0 + p) * g.Q
+            there = min(2 * some, g.P - 2 * (p0 + p))
+            if 2 * width == g.Q:
+                store_transposed(results, 0, ld, there * g.Q, height, y, to, g.P * g.Q)
+            else:
+                for line in range(there):
+                    first = line * 2 * width * ld
+                    store_transposed(results, first, ld, g.Q, height, y, to + line * g.Q, g.P * g.Q)
 
 
 @kernel
-def store_lines(
-    results: Array, ld: int, g: Geometry, width: int, n0: int, images: int, p0: int, lines: int, m: int,
-    height: int, y: Array,
+def transform_products(
+    products: Array, at: int, place_stride: int, ld: int, lines: int, width: int, height: int, scale: Array,
+    start: Array, m: int, slope: float, results: Array,
 ) -> None:  # fmt: skip
-    """Write lines of results, 2 width pixels each, to y; tiles may reach beyond its lines and columns."""
-    there = min(lines, g.P - p0)
-    for n in range(images):
-        at, to = n * lines * 2 * width * ld, ((n0 + n) * g.M + m) * g.P * g.Q + p0 * g.Q
-        if 2 * width == g.Q:
-            store_transposed(results, at, ld, there * g.Q, height, y, to, g.P * g.Q)
-        else:
-            for p in range(there):
-                line = at + p * 2 * width * ld
-                store_transposed(results, line, ld, g.Q, height, y, to + p * g.Q, g.P * g.Q)
+    """results[pixel * ld + i] = act(..), as in `store_tiles`, for lines of tiles from products[at]."""
+    lanes, to = vector_lanes(products), 0
+    for _line in range(lines):
+        for _tile in range(width):
+            for i in range(0, height, lanes):
+                products_transform(
+                    products, at + i, place_stride, scale, start, m + i, slope, results, to + i, ld,
+                    2 * width * ld,
+                )  # fmt: skip
+            at += ld
+            to += 2 * ld
+        to += 2 * width * ld
