@@ -5,7 +5,8 @@ longer than multiplying. So here the columns are rearranged instead (`_image` ha
 of two vectors of positions, and a tile is ten output channels, picked from the array of weights, by a panel:
 the pick tile of `_convolution_pixels` with its factors exchanged.
 
-The panels are made by all threads together, then a task is some output channels at all positions.
+The panels are made by all threads together, then a task is some output channels at all positions. The lines
+of one image's columns for a 1x1 kernel stand in the image already: there only a last, shorter panel is made.
 
 An inner product of a batch is the extreme case: one position per image, and weights that come from memory.
 """
@@ -44,6 +45,7 @@ class Blocks(NamedTuple):
     height: int  # output channels per task
     depth: int  # steps of k per piece
     ahead: int  # how far to look ahead along the rows of weights; 0: to the next tile's rows instead
+    direct: int  # 1: columns are read where they stand in the image, up to the last whole panel
     tasks: int
 
 
@@ -101,6 +103,11 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     staged = staged_lines(g, g.P)
     channel_stride = g.H * g.W if g.bare else staged * g.line
     workspace = height * length
+    # A deeper product gains more by panels, whose rows lie close together, than making them costs.
+    in_place = g.bare and g.N == area == 1 and (g.P, g.Q) == (g.H, g.W)
+    direct = in_place and positions >= 4 * lanes and K <= DEPTH
+    if direct:
+        workspace += K * (length - positions // (2 * lanes) * 2 * lanes)
     if not g.bare:
         workspace = max(workspace, g.N * min(STAGED, channels) * channel_stride + 2 * lanes)
     # One panel passes along whole rows of weights at once. With more, a piece of their rows is read again
@@ -108,8 +115,9 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     depth, ahead = (K, LINES_AHEAD * lanes) if length <= 2 * lanes else (DEPTH, 0)
     tasks = g.group * -(-rows // height)
     blocks = Blocks(
-        channels, -(-per_group // channels), staged, positions, length, height, depth, ahead, tasks
-    )
+        channels, -(-per_group // channels), staged, positions, length, height, depth, ahead, int(direct),
+        tasks,
+    )  # fmt: skip
     return Plan(
         np.array(g),
         np.array(blocks),
@@ -117,7 +125,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
         _pieces(g, length, K, 2 * lanes),
         weights.at + np.arange(g.M) * K,
         np.arange(K),
-        g.group * K * length,
+        0 if direct else g.group * K * length,
         workspace,
     )
 
@@ -159,9 +167,10 @@ def _product(
 ) -> None:
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    columns = scratch("packed", y.dtype, cut.columns)
-    memory = worker_memory(y.dtype, threads, cut.workspace)
-    _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, cut.pieces)
+    memory, columns = worker_memory(y.dtype, threads, cut.workspace), x.reshape(-1)
+    if cut.columns > 0:
+        columns = scratch("packed", y.dtype, cut.columns)
+        _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, cut.pieces)
     _multiply(
         memory, tile_table(x.dtype), a.reshape(-1), cut.rows_at, cut.depth_at, columns, start, scale,
         y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks,
@@ -247,19 +256,26 @@ def transpose_images(
 @worker_kernel
 def _multiply(
     tiles: Array, a: Array, rows_at: Array, depth_at: Array, columns: Array, start: Array, scale: Array,
-    slope: float, y: Array, sizes: Array, blocks: Array, tasks: Tasks, sums: Array,
+    slope: float, y: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
-    """Do tasks of `product_at_few`, with panels, until none is left; sums in the arrays' type."""
+    """Do tasks of `product_at_few`, with panels or `direct`, until none is left; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
     rows, panel, plane = g.M // g.group, 2 * vector_lanes(a), g.P * g.Q
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
     most = min(STREAMS, max_pick_rows(2)) if cut.ahead > 0 else max_pick_rows(2)
+    sums, last_panel, last_of = memory[: cut.height * cut.length], memory[cut.height * cut.length :], -1
+    whole = cut.positions // panel * panel  # positions of whole panels
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         group, i0 = task // parts, task % parts * cut.height
         m, height = group * rows + i0, min(cut.height, rows - i0)
         count = tile_count(height, most)
+        if cut.direct and last_of != group:
+            last_of = group
+            for k in range(K):
+                at, to = (group * K + k) * plane + whole, k * (cut.length - whole)
+                copy_exact(columns, at, last_panel, to, plane - whole)
         for k0 in range(0, K, cut.depth):
             for t in range(count):
                 i, last = t * height // count, (t + 1) * height // count
@@ -271,10 +287,14 @@ def _multiply(
                         ahead = (last - i) * K if t + 1 < count else depth - i * K
                     for j in range(0, cut.length, panel):
                         width = min(panel, cut.length - j)
+                        b, bo, ldb = columns, (group * cut.length + j) * K + k * width, width
+                        if cut.direct and j < whole:
+                            bo, ldb = (group * K + k) * plane + j, plane
+                        elif cut.direct:
+                            b, bo = last_panel, k * width
                         pick_tile(
                             tiles, last - i, width * 2 // panel, depth, a, 0, rows_at, m + i, depth_at, k,
-                            columns, (group * cut.length + j) * K + k * width, sums, i * cut.length + j,
-                            cut.length, k > 0, ahead if j == 0 else 0,
+                            b, bo, ldb, sums, i * cut.length + j, cut.length, k > 0, ahead if j == 0 else 0,
                         )  # fmt: skip
         if plane == 1:
             finish_pixels(sums, cut.length, g, m, height, start, scale, slope, y)

@@ -178,7 +178,7 @@ def _forward(
                     j, last = t * count // tall, (t + 1) * count // tall
                     pick_tile(
                         tiles, last - j, vectors, (c1 - c0) * area, b, bo, places, j, taps, 0, packed, at,
-                        memory, j * ld + m, ld, k0 > 0, 0,
+                        width, memory, j * ld + m, ld, k0 > 0, 0,
                     )  # fmt: skip
                 m += width
         m = group * rows + i0

@@ -258,7 +258,7 @@ def _with_pick_tiles(
                     k, last = t * width // tall, (t + 1) * width // tall
                     pick_tile(
                         tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, factor, first,
-                        sums, to + k * cut.height + m, cut.height, chunk > begin, 0,
+                        line, sums, to + k * cut.height + m, cut.height, chunk > begin, 0,
                     )  # fmt: skip
         task = take_task(tasks, cut.tasks)
 

@@ -231,16 +231,16 @@ def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any,
 
 
 def pick_arguments(dtype: Any) -> list[Any]:
-    """depth, a, rows_at, depth_at, b, c, ldc, accumulate, ahead."""
+    """depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead."""
     pointer = llvm_float(dtype).as_pointer()
-    return [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, pointer, INT64, FLAG, INT64]
+    return [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, INT64, pointer, INT64, FLAG, INT64]
 
 
 def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> None:
     """Add the function of `pick_tile` for one tile size."""
     pointer = llvm_float(dtype).as_pointer()
     function, builder = _new_function(module, name, pick_arguments(dtype))
-    depth, a, rows_at, depth_at, b, c, ldc, accumulate, ahead = function.args
+    depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead = function.args
     w = _writer(builder, dtype)
     tile = [(i, j) for i in range(rows) for j in range(vectors)]
     a_rows = [w.at(a, builder.load(builder.gep(rows_at, [INT64(i)]))) for i in range(rows)]
@@ -273,7 +273,7 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
         a_i = w.splat(builder.load(w.at(a_rows[i], place)))
         for j in range(vectors):
             new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
-    following, b_next = builder.add(k, INT64(1)), w.at(b_k, vectors * w.lanes)
+    following, b_next = builder.add(k, INT64(1)), w.at(b_k, ldb)
     for phi, start, later in ((k, first, following), (b_k, b_first, b_next)):
         join_phi(phi, (start, looked_ahead), (later, step))
     for t in tile:

@@ -240,12 +240,12 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
 
 @intrinsic
 def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, rows_at: Any, ro: Any,
-          depth_at: Any, do: Any, b: Any, bo: Any, c: Any, co: Any, ldc: Any,
+          depth_at: Any, do: Any, b: Any, bo: Any, ldb: Any, c: Any, co: Any, ldc: Any,
           accumulate: Any, ahead: Any) -> Any:  # fmt: skip
     """Call a pick tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(
-        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, c, n, n, types.boolean, n
+        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, n, c, n, n, types.boolean, n
     )  # fmt: skip
     return signature, _passing_on(pick_arguments(a.dtype))
 
@@ -388,18 +388,19 @@ def dot_tile(
 @kernel(inline="always")  # as `outer_tile`
 def pick_tile(
     tiles: Array, rows: int, vectors: int, depth: int, a: Array, ao: int, rows_at: Array, ro: int,
-    depth_at: Array, do: int, b: Array, bo: int, c: Array, co: int, ldc: int, accumulate: bool, ahead: int,
+    depth_at: Array, do: int, b: Array, bo: int, ldb: int, c: Array, co: int, ldc: int, accumulate: bool,
+    ahead: int,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k < depth of A[i, k] B[k, j].
 
-    A[i, k] = a[ao + rows_at[ro + i] + depth_at[do + k]], B[k, j] = b[bo + k * width + j],
+    A[i, k] = a[ao + rows_at[ro + i] + depth_at[do + k]], B[k, j] = b[bo + k * ldb + j],
     C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows(vectors)), j < width: 1 to 3
     `vectors`.
     tiles: `tile_table`; depth: 1 and more. ahead: from A's numbers, which then lie side by side along k, to
     those that will be asked for next; 0 if they are near already.
     """
     number = FIRST_PICK + rows * WIDE_PICK + vectors - 1
-    _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, c, co, ldc, accumulate, ahead)
+    _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, ldb, c, co, ldc, accumulate, ahead)
 
 
 @kernel(inline="always")  # as `outer_tile`

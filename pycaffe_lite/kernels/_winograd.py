@@ -240,7 +240,8 @@ def _forward(
                             pick_tile(
                                 tiles, last - j, vectors, min(DEPTH, channels - c),
                                 pixels, place * of_pixels, tile_numbers, j, channel_numbers, c,
-                                u, at + c * width, products, place * of_products + j * ldm + m, ldm, c > 0, 0,
+                                u, at + c * width, width,
+                                products, place * of_products + j * ldm + m, ldm, c > 0, 0,
                             )  # fmt: skip
                     m += width
             m = group * rows + i

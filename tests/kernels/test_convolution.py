@@ -123,6 +123,8 @@ TYPICAL = {
     "deep": case(1, 300, 7, 7, 48, 3, pad=1),
     "long lines": case(1, 3, 40, 130, 17, 3, pad=1, stride=2),
     "point": case(2, 200, 14, 14, 40, 1),
+    "point, one image": case(1, 40, 9, 11, 33, 1),
+    "point, one image, groups": case(1, 70, 13, 13, 24, 1, group=2),
     "point stride": case(2, 70, 15, 15, 33, 1, stride=2),
     "point, large": case(1, 20, 40, 41, 32, 1),
     "few positions": case(1, 16, 3, 3, 500, 3),
