@@ -3,10 +3,11 @@
 Late in a net, and at batch 1, there are more weights than anything else, and rearranging them would take
 longer than multiplying. So here the columns are rearranged instead (`_image` has the equations), into panels
 of two vectors of positions, and a tile is ten output channels, picked from the array of weights, by a panel:
-the pick tile of `_convolution_pixels` with its factors exchanged.
+the pick tile of `_convolution_pixels` with its factors exchanged. A few positions that are left over when
+vectors are full (one of 7x7, four of 14x14) are panels one wide, for dot tiles.
 
-The panels are made by all threads together, then a task is some output channels at all positions. The lines
-of one image's columns for a 1x1 kernel stand in the image already: there only a last, shorter panel is made.
+The panels are made by all threads together, then a task is some output channels at all positions. The rows
+of panels for one image and a 1x1 kernel stand in the image already.
 
 An inner product of a batch is the extreme case: one position per image, and weights that come from memory.
 """
@@ -17,12 +18,19 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import DEPTH, transpose_panel
+from pycaffe_lite.kernels._block import DEPTH, dot_block, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, copy_run, target, vector_lanes
-from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import (
+    DOT_COLUMNS,
+    WIDE_PICK,
+    max_pick_rows,
+    pick_tile,
+    tile_count,
+    tile_table,
+)
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 MOST_POSITIONS = 400  # at once: a piece of their columns, 400 KB, stays in the L2 cache
@@ -40,12 +48,14 @@ class Blocks(NamedTuple):
     channels: int  # per task that makes panels
     parts: int  # such tasks per group
     rows: int  # staged lines per image and channel
-    positions: int
-    length: int  # positions, filled up to whole vectors
+    length: int  # positions in panels, whole vectors
+    rest: int  # positions left over
+    panel: int  # positions in each panel, but for a last one of a vector
+    row: int  # from the sums of one output channel to those of the next
     height: int  # output channels per task
     depth: int  # steps of k per piece
     ahead: int  # how far to look ahead along the rows of weights; 0: to the next tile's rows instead
-    direct: int  # 1: columns are read where they stand in the image, up to the last whole panel
+    direct: int  # 1: panels are read where they stand in the image
     tasks: int
 
 
@@ -67,6 +77,8 @@ class Plan(NamedTuple):
     pieces: Array  # of the lines of columns, see `_pieces`
     rows_at: Array  # where the rows of weights start
     depth_at: Array  # where the k-th weight of a row is, from its start
+    vectors_at: Array  # where each vector of a row's weights is
+    rest_at: Array  # where the positions left over start, from the first of them
     columns: int  # numbers of all panels
     workspace: int  # numbers per worker
 
@@ -96,36 +108,42 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     """Cut the columns into parts and the output channels into tasks, two per thread at least."""
     area, rows, per_group = g.kernel_h * g.kernel_w, g.M // g.group, g.C // g.group
     K, positions = per_group * area, g.N * g.P * g.Q
-    length = -(-positions // lanes) * lanes
+    length, rest = positions // lanes * lanes, positions % lanes
+    if rest > min(DOT_COLUMNS, lanes // 2, g.Q) or length == 0 or g.P * g.Q == 1:
+        length, rest = -(-positions // lanes) * lanes, 0
+    panel = WIDE_PICK * lanes if length == WIDE_PICK * lanes else 2 * lanes
+    row = length + (lanes if rest else 0)
     parts = -(-2 * threads // g.group)
     channels = -(-per_group // parts)
-    height = max(1, min(SUMS // length, -(-rows // parts)))
+    height = max(1, min(SUMS // row, -(-rows // parts)))
     staged = staged_lines(g, g.P)
     channel_stride = g.H * g.W if g.bare else staged * g.line
-    workspace = height * length
+    workspace = height * row
     # A deeper product gains more by panels, whose rows lie close together, than making them costs.
     in_place = g.bare and g.N == area == 1 and (g.P, g.Q) == (g.H, g.W)
-    direct = in_place and positions >= 4 * lanes and K <= DEPTH
+    direct = in_place and length + rest == positions and K <= DEPTH
     if direct:
-        workspace += K * (length - positions // (2 * lanes) * 2 * lanes)
+        workspace += K * rest
     if not g.bare:
         workspace = max(workspace, g.N * min(STAGED, channels) * channel_stride + 2 * lanes)
     # One panel passes along whole rows of weights at once. With more, a piece of their rows is read again
     # from the L1 cache for each.
-    depth, ahead = (K, LINES_AHEAD * lanes) if length <= 2 * lanes else (DEPTH, 0)
+    depth, ahead = (K, LINES_AHEAD * lanes) if length <= panel else (DEPTH, 0)
     tasks = g.group * -(-rows // height)
     blocks = Blocks(
-        channels, -(-per_group // channels), staged, positions, length, height, depth, ahead, int(direct),
-        tasks,
+        channels, -(-per_group // channels), staged, length, rest, panel, row, height, depth, ahead,
+        int(direct), tasks,
     )  # fmt: skip
     return Plan(
         np.array(g),
         np.array(blocks),
         taps(g, STAGED, channel_stride),
-        _pieces(g, length, K, 2 * lanes),
+        _pieces(g, length, K, panel),
         weights.at + np.arange(g.M) * K,
         np.arange(K),
-        0 if direct else g.group * K * length,
+        np.arange(0, K + lanes, lanes),
+        np.arange(DOT_COLUMNS) * K,
+        0 if direct else g.group * K * (length + rest),
         workspace,
     )
 
@@ -141,10 +159,15 @@ def _pieces(g: Geometry, length: int, K: int, panel: int) -> Array:
         for p in range(g.P):
             q = 0
             while q < g.Q:
-                i = j % panel
-                count = min(g.Q - q, panel - i)
                 at = p * g.stride_h * g.line + q
-                pieces.append((n, at, (j - i) * K + i, count, min(panel, length - j + i)))
+                if j < length:
+                    i = j % panel
+                    width = min(panel, length - j + i)
+                    count = min(g.Q - q, width - i)
+                    pieces.append((n, at, (j - i) * K + i, count, width))
+                else:
+                    count = 1
+                    pieces.append((n, at, j * K, 1, 1))
                 q, j = q + count, j + count
     return np.array(pieces)
 
@@ -172,8 +195,8 @@ def _product(
         columns = scratch("packed", y.dtype, cut.columns)
         _make_panels(memory, x.reshape(-1), columns, cut.sizes, cut.blocks, cut.taps, cut.pieces)
     _multiply(
-        memory, tile_table(x.dtype), a.reshape(-1), cut.rows_at, cut.depth_at, columns, start, scale,
-        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks,
+        memory, tile_table(x.dtype), a.reshape(-1), cut.rows_at, cut.depth_at, cut.vectors_at, columns,
+        cut.rest_at, start, scale, y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks,
     )  # fmt: skip
 
 
@@ -182,9 +205,9 @@ def _make_panels(
     x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, pieces: Array, tasks: Tasks,
     memory: Array,
 ) -> None:  # fmt: skip
-    """columns[(group * length + j) * K + k * width + i] = col[k; j + i], any value beyond the last position.
+    """columns[(group * all + j) * K + k * width + i] = col[k; j + i], any value beyond the last position.
 
-    j: a panel's first position; i < width: its positions, two vectors or, in the last panel, one.
+    j: a panel's first position; i < width: its positions. all: positions in panels and left over.
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, per_group = g.kernel_h * g.kernel_w, g.C // g.group
@@ -193,9 +216,9 @@ def _make_panels(
     task = take_task(tasks, task_count)
     while task < task_count:
         group, first = task // cut.parts, task % cut.parts * cut.channels
-        last, to = min(first + cut.channels, per_group), group * cut.length * K
+        last, to = min(first + cut.channels, per_group), group * (cut.length + cut.rest) * K
         if g.bare and g.P * g.Q == 1 and area == g.H * g.W:
-            transpose_images(x, g, group, K, first * area, last * area, columns, to)
+            transpose_images(x, g, cut, group, K, first * area, last * area, columns, to)
         else:
             for c in range(first, last, STAGED):
                 end = min(c + STAGED, last)
@@ -226,7 +249,9 @@ def gather_lines(
             count, width = pieces[s, 3], pieces[s, 4]
             at = bo + pieces[s, 0] * b_image + pieces[s, 1] + taps[k]
             to = first + pieces[s, 2] + (c0 * area + k) * width
-            if last or at + count + lanes > b.size:
+            if width == 1:
+                columns[to] = b[at]
+            elif last or at + count + lanes > b.size:
                 copy_exact(b, at, columns, to, count)
             else:
                 copy_run(b, at, columns, to, count)
@@ -234,16 +259,15 @@ def gather_lines(
 
 @kernel
 def transpose_images(
-    x: Array, g: Geometry, group: int, K: int, k0: int, k1: int, columns: Array, to: int
+    x: Array, g: Geometry, cut: Blocks, group: int, K: int, k0: int, k1: int, columns: Array, to: int
 ) -> None:
     """Make the rows k0..k1 of a group's panels from images that are one column each, as they stand.
 
     The first panel is at columns[to]. Where a panel is not full, the rest of it gets any value.
     """
     lanes = vector_lanes(x)
-    for j in range(0, g.N, 2 * lanes):
-        images = min(2 * lanes, g.N - j)
-        width = lanes if images <= lanes else 2 * lanes
+    for j in range(0, g.N, cut.panel):
+        images, width = min(cut.panel, g.N - j), min(cut.panel, cut.length - j)
         at, out = (j * g.group + group) * K + k0, to + j * K + k0 * width
         # whole vectors may write beyond their numbers: the last of them go one by one
         whole = max(0, k1 - k0 - 2 * lanes)
@@ -255,27 +279,29 @@ def transpose_images(
 
 @worker_kernel
 def _multiply(
-    tiles: Array, a: Array, rows_at: Array, depth_at: Array, columns: Array, start: Array, scale: Array,
-    slope: float, y: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array,
+    tiles: Array, a: Array, rows_at: Array, depth_at: Array, vectors_at: Array, columns: Array,
+    rest_at: Array, start: Array, scale: Array, slope: float, y: Array, sizes: Array, blocks: Array,
+    tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `product_at_few`, with panels or `direct`, until none is left; sums in the arrays' type."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
-    rows, panel, plane = g.M // g.group, 2 * vector_lanes(a), g.P * g.Q
+    rows, lanes, plane = g.M // g.group, vector_lanes(a), g.P * g.Q
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
-    most = min(STREAMS, max_pick_rows(2)) if cut.ahead > 0 else max_pick_rows(2)
-    sums, last_panel, last_of = memory[: cut.height * cut.length], memory[cut.height * cut.length :], -1
-    whole = cut.positions // panel * panel  # positions of whole panels
+    most = max_pick_rows(cut.panel // lanes)
+    most = min(STREAMS, most) if cut.ahead > 0 else most
+    sums, left_over, of_group = memory[: cut.height * cut.row], memory[cut.height * cut.row :], -1
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         group, i0 = task // parts, task % parts * cut.height
         m, height = group * rows + i0, min(cut.height, rows - i0)
         count = tile_count(height, most)
-        if cut.direct and last_of != group:
-            last_of = group
+        first = group * (cut.length + cut.rest) * K
+        if cut.direct and of_group != group:
+            of_group = group
             for k in range(K):
-                at, to = (group * K + k) * plane + whole, k * (cut.length - whole)
-                copy_exact(columns, at, last_panel, to, plane - whole)
+                for r in range(cut.rest):
+                    left_over[r * K + k] = columns[(group * K + k) * plane + cut.length + r]
         for k0 in range(0, K, cut.depth):
             for t in range(count):
                 i, last = t * height // count, (t + 1) * height // count
@@ -285,21 +311,26 @@ def _multiply(
                     ahead = cut.ahead
                     if ahead == 0:
                         ahead = (last - i) * K if t + 1 < count else depth - i * K
-                    for j in range(0, cut.length, panel):
-                        width = min(panel, cut.length - j)
-                        b, bo, ldb = columns, (group * cut.length + j) * K + k * width, width
-                        if cut.direct and j < whole:
+                    for j in range(0, cut.length, cut.panel):
+                        width = min(cut.panel, cut.length - j)
+                        bo, ldb = first + j * K + k * width, width
+                        if cut.direct:
                             bo, ldb = (group * K + k) * plane + j, plane
-                        elif cut.direct:
-                            b, bo = last_panel, k * width
                         pick_tile(
-                            tiles, last - i, width * 2 // panel, depth, a, 0, rows_at, m + i, depth_at, k,
-                            b, bo, ldb, sums, i * cut.length + j, cut.length, k > 0, ahead if j == 0 else 0,
+                            tiles, last - i, width // lanes, depth, a, 0, rows_at, m + i, depth_at, k,
+                            columns, bo, ldb, sums, i * cut.row + j, cut.row, k > 0, ahead if j == 0 else 0,
                         )  # fmt: skip
+                if cut.rest > 0 and k0 + cut.depth >= K:
+                    b, bo = (left_over, 0) if cut.direct else (columns, first + cut.length * K)
+                    dot_block(
+                        tiles, a, rows_at[m + i], K, vectors_at, last - i, b, bo, rest_at, 0, vectors_at,
+                        cut.rest, False, K // lanes, K % lanes, sums, i * cut.row + cut.length, cut.row,
+                        False, True, 0,
+                    )  # fmt: skip
         if plane == 1:
-            finish_pixels(sums, cut.length, g, m, height, start, scale, slope, y)
+            finish_pixels(sums, cut.row, g, m, height, start, scale, slope, y)
         else:
-            finish_planes(sums, cut.length, g, m, height, start, scale, slope, y)
+            finish_planes(sums, cut.row, g, m, height, start, scale, slope, y)
         task = take_task(tasks, cut.tasks)
 
 
