@@ -305,12 +305,16 @@ def _multiply(
         for k0 in range(0, K, cut.depth):
             for t in range(count):
                 i, last = t * height // count, (t + 1) * height // count
-                for k in range(k0, min(k0 + cut.depth, K), SUM_DEPTH):
-                    depth = min(SUM_DEPTH, cut.depth, K - k)
-                    # more panels than one: the first looks ahead for the next tile's rows
-                    ahead = cut.ahead
-                    if ahead == 0:
+                k, end = k0, min(k0 + cut.depth, K)
+                while k < end:
+                    depth = min(SUM_DEPTH, end - k)
+                    if cut.ahead == 0:
+                        # more panels than one: the first looks ahead for the next tile's rows
                         ahead = (last - i) * K if t + 1 < count else depth - i * K
+                    elif k < K - cut.ahead:
+                        depth, ahead = min(depth, K - cut.ahead - k), cut.ahead
+                    else:  # beyond the rows' ends, to where the next tile's rows begin
+                        ahead = cut.ahead + (last - i - 1) * K
                     for j in range(0, cut.length, cut.panel):
                         width = min(cut.panel, cut.length - j)
                         bo, ldb = first + j * K + k * width, width
@@ -320,6 +324,7 @@ def _multiply(
                             tiles, last - i, width // lanes, depth, a, 0, rows_at, m + i, depth_at, k,
                             columns, bo, ldb, sums, i * cut.row + j, cut.row, k > 0, ahead if j == 0 else 0,
                         )  # fmt: skip
+                    k += depth
                 if cut.rest > 0 and k0 + cut.depth >= K:
                     b, bo = (left_over, 0) if cut.direct else (columns, first + cut.length * K)
                     dot_block(
