@@ -21,7 +21,14 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._jit import Array, kernel
-from pycaffe_lite.kernels._simd import copy_every_fourth, copy_every_second, copy_run, vector_lanes, zero_run
+from pycaffe_lite.kernels._simd import (
+    copy_every_fourth,
+    copy_every_second,
+    copy_lines,
+    copy_run,
+    vector_lanes,
+    zero_run,
+)
 
 
 class Window(NamedTuple):
@@ -148,13 +155,22 @@ def stage(
 
     out[(((n - n0) * (c1 - c0) + c - c0) * rows + r) * line + f * run + t] =
     padded x[n, c, first + r, t * stride_w + f]. out has a vector of room at its end.
-    first is a multiple of stride_h; lines that no result reads are left out.
+    first is a multiple of stride_h; lines that no result reads may be left out.
     """
     lanes = vector_lanes(x)
     read = min(g.stride_h, (g.kernel_h - 1) * g.dilation_h + 1)
     to = 0
     for n in range(n0, n1):
         for c in range(c0, c1):
+            plane = (n * g.C + c) * g.H * g.W
+            if g.stride_w == 1:
+                low, high = inside(first - g.pad_h, 1, rows, g.H)
+                source = plane + (first - g.pad_h + low) * g.W
+                zero_run(out, to, low * g.line)
+                copy_lines(x, source, g.W, high - low, out, to + low * g.line, g.line, g.pad_w)
+                zero_run(out, to + high * g.line, (rows - high) * g.line)
+                to += rows * g.line
+                continue
             for r in range(rows):
                 h = first + r - g.pad_h
                 if r % g.stride_h >= read:
@@ -167,11 +183,9 @@ def stage(
                 for f in range(g.phases):
                     w = f - g.pad_w
                     low, high = inside(w, g.stride_w, g.run, g.W)
-                    row = ((n * g.C + c) * g.H + h) * g.W + w
+                    row = plane + h * g.W + w
                     zero_run(out, to, low)
-                    if g.stride_w == 1 and row + high + lanes <= x.size:
-                        copy_run(x, row + low, out, to + low, high - low)
-                    elif g.stride_w == 2 and row + 2 * (high + lanes) <= x.size:
+                    if g.stride_w == 2 and row + 2 * (high + lanes) <= x.size:
                         copy_every_second(x, row + 2 * low, out, to + low, high - low)
                     elif g.stride_w == 4 and row + 4 * (high + lanes) <= x.size:
                         copy_every_fourth(x, row + 4 * low, out, to + low, high - low)

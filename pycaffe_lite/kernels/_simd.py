@@ -468,3 +468,46 @@ def copy_run(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any)
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def copy_lines(_context: Any, source: Any, at: Any, width: Any, lines: Any, out: Any, to: Any, line: Any,
+               first: Any) -> Any:  # fmt: skip
+    """out[to + r * line + first + w] = source[at + r * width + w] for r < lines, w < width; 0 beside them.
+
+    A line of `out` has `line` numbers; what does not fit into it is left out. Reads nothing else; writes
+    whole vectors, beyond the last line as `copy_run` does beyond a run.
+    """
+    n = types.intp
+    signature = types.void(source, n, n, n, out, n, n, n)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        width, lines, line, first = args[2], args[3], args[6], args[7]
+        writer = VectorWriter(builder, source.dtype, target().lanes(item_bytes(source.dtype)))
+        read = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        write = data_pointer(context, builder, signature.args[4], args[4], args[5])
+        last = builder.and_(builder.sub(line, INT64(1)), INT64(-writer.lanes))
+
+        def copy_column(i: Any) -> None:
+            # From a line's last vector, which reaches into the next line, to its first.
+            u = builder.sub(last, i)
+            w = builder.sub(u, first)
+            mask = writer.lanes_between(w, width)
+
+            def copy(load: Callable[[Any], Any]) -> None:
+                with cgutils.for_range(builder, lines) as loop:
+                    value = load(writer.at(read, builder.add(builder.mul(loop.index, width), w)))
+                    writer.store(value, writer.at(write, builder.add(builder.mul(loop.index, line), u)))
+
+            begins = builder.icmp_signed(">=", w, INT64(0))
+            ends = builder.icmp_signed("<=", builder.add(w, INT64(writer.lanes)), width)
+            with builder.if_else(builder.and_(begins, ends)) as (then, otherwise):
+                with then:
+                    copy(writer.load)
+                with otherwise:
+                    copy(lambda place: writer.load_first(place, mask))
+
+        writer.each_vector(line, copy_column)
+        return context.get_dummy_value()
+
+    return signature, codegen

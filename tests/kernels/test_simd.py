@@ -12,6 +12,9 @@ import pytest
 from numba.core.registry import cpu_target
 
 from pycaffe_lite.kernels import _tile
+from pycaffe_lite.kernels._jit import kernel
+from pycaffe_lite.kernels._simd import copy_lines
+from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
 
@@ -50,3 +53,23 @@ def test_tiles_call_nothing(dtype, monkeypatch):
     assert len(re.findall(r"\sret", assembly)) > 10
     calls = re.findall(r"\s(?:callq?|bl)\s", assembly)
     assert not calls, f"{len(calls)} calls"
+
+
+@kernel
+def copy(source, at, width, lines, out, to, line, first):
+    copy_lines(source, at, width, lines, out, to, line, first)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [1, 7, 16, 33, 60])
+@pytest.mark.parametrize("first", [0, 2, 19, 40])
+@pytest.mark.parametrize("beyond", [-5, 0, 3, 21])
+def test_copied_lines_lie_between_zeros(dtype, width, first, beyond):
+    lines, line, room = 3, max(1, first + width + beyond), 16
+    source = guarded(np.arange(1, lines * width + 1, dtype=dtype))
+    out = guarded_nans(lines * line + room, dtype)
+    copy(source, 0, width, lines, out, 0, line, first)
+    wanted = np.zeros((lines, first + width + max(beyond, 0)), dtype)
+    wanted[:, first : first + width] = source.reshape(lines, width)
+    np.testing.assert_array_equal(out[: lines * line].reshape(lines, line), wanted[:, :line])
+    assert margins_untouched(out)
