@@ -90,8 +90,9 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
         height, lines = 12, g.P
     direct = g.Q % (lanes // 2) == 0
     per_group = g.C // g.group
-    most = 2 * _block.DEPTH if direct else _block.DEPTH
-    channels = per_group if per_group * area <= most else max(1, _block.DEPTH // area)
+    # Read where they stand, the taps of a kernel share cache lines: more of them fit into the L1 cache.
+    most = _block.DEPTH * (1 if not direct else 2 if area == 1 else 4)
+    channels = -(-per_group // -(-per_group * area // most))
     staged_rows = staged_lines(g, lines)
     columns = images * lines * g.Q
     channel_stride = g.H * g.W if g.bare else staged_rows * g.line
