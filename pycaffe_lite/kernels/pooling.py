@@ -218,17 +218,17 @@ def _covering(h: int, kernel: int, pad: int, stride: int, outputs: int) -> tuple
     return max((h + pad - kernel) // stride + 1, 0), min((h + pad) // stride + 1, outputs)
 
 
-@kernel
+@kernel(inline="always")  # a call takes longer than adding a few short lines
 def _add_any_lines(x: Array, at: int, line: int, lines: int, count: int, y: Array, to: int) -> None:
     """As `add_lines`, for any count."""
     if count >= LEAST_RUN:
         add_lines(x, at, line, lines, count, y, to)
-        return
-    for o in range(count):
-        total = x.dtype.type(0)
-        for i in range(lines):
-            total += x[at + i * line + o]
-        y[to + o] = total
+    else:
+        for o in range(count):
+            total = x.dtype.type(0)
+            for i in range(lines):
+                total += x[at + i * line + o]
+            y[to + o] = total
 
 
 @parallel_kernel
@@ -283,8 +283,8 @@ def mean_backward(dy: Array, window: Window, dx: Array) -> None:
     widths = _area_widths(window, W, np.empty(Q, dx.dtype))
     # Shares are kept between zeros, for windows that begin before or behind all windows that there are.
     reach = (kernel_w - 1) // stride_w
-    blocks = max(Q + reach, (W + pad_w + stride_w - 1) // stride_w, LEAST_RUN)
-    room, width = reach + blocks, blocks * stride_w
+    blocks = max((W + pad_w + stride_w - 1) // stride_w, LEAST_RUN)
+    room, width = reach + max(Q, blocks), max(Q + reach, blocks) * stride_w
     covering = np.empty((H, 2), np.int64)
     for h in range(H):
         covering[h] = _covering(h, kernel_h, pad_h, stride_h, P)
