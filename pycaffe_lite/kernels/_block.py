@@ -77,6 +77,12 @@ class Packing(NamedTuple):
 
 
 @kernel
+def moved(p: Packing, to: int) -> Packing:
+    """The same packing, to another place."""
+    return Packing(p.at, p.row_stride, p.rows, p.outer, p.outer_stride, p.inner, p.inner_stride, to, p.first)
+
+
+@kernel
 def pack_rows(a: Array, p: Packing, scale: Array, out: Array) -> None:
     """Pack rows of A, times scale[p.first + r] unless scale is empty, as `outer_tile` reads them."""
     lanes = vector_lanes(a)

@@ -13,13 +13,21 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels import _block, _convolution_few, _depthwise, _winograd
-from pycaffe_lite.kernels._block import multiply_lines, multiply_packed, pack_all, row_length
+from pycaffe_lite.kernels._block import (
+    Packing,
+    moved,
+    multiply_lines,
+    multiply_packed,
+    pack_all,
+    pack_rows,
+    row_length,
+)
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import target
+from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 
@@ -27,6 +35,7 @@ from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 # depth) is cut into few rows, whole: memory is quickest when it is written in long runs.
 SHALLOW = 64
 LARGE = 1 << 21
+PACKED_AGAIN = 16384  # weights, in all tasks but one; to pack them once for all costs as much as this
 
 
 class Blocks(NamedTuple):
@@ -39,6 +48,7 @@ class Blocks(NamedTuple):
     rows: int  # staged lines per image and channel
     direct: int  # 1: read lines where they stand, without gathering
     bypass: int  # 1: results go past the caches, for which they are too many
+    own: int  # 1: tasks pack their weights themselves, which are few
     tasks: int
 
 
@@ -60,6 +70,7 @@ class Plan(NamedTuple):
     jobs: Array  # for pack_all
     taps: Array  # of one piece's k
     rows_of_piece: Array  # where the k-th gathered row starts
+    packed: int  # numbers of all packed weights, unless they are the tasks' own
     workspace: int  # numbers per worker
 
 
@@ -94,16 +105,20 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     most = _block.DEPTH * (1 if not direct else 2 if area == 1 else 4)
     channels = -(-per_group // -(-per_group * area // most))
     staged_rows = staged_lines(g, lines)
-    columns = images * lines * g.Q
+    positions = images * lines * g.Q
     channel_stride = g.H * g.W if g.bare else staged_rows * g.line
-    ld = (columns + 2 * lanes - 1) // (2 * lanes) * 2 * lanes + lanes
+    ld = (positions + 2 * lanes - 1) // (2 * lanes) * 2 * lanes + lanes
     workspace = _block.OUTER_TILE_SIZE
     if not g.bare:
         workspace += images * channels * staged_rows * g.line + 2 * lanes
     if not direct:
         workspace += channels * area * ld + 2 * lanes
     tasks = _tasks(g, height, images, lines)
-    blocks = Blocks(height, images, lines, channels, staged_rows, int(direct), int(bypass), tasks)
+    columns = tasks // (g.group * -(-rows // height))
+    own = channels == per_group and (columns - 1) * rows * per_group * area <= PACKED_AGAIN
+    if own:
+        workspace += -(-height * per_group * area // lanes) * lanes
+    blocks = Blocks(height, images, lines, channels, staged_rows, int(direct), int(bypass), int(own), tasks)
     return Plan(
         tasks,
         np.array(g),
@@ -111,6 +126,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
         _pack_jobs(g, weights, height, channels),
         taps(g, channels, channel_stride),
         np.arange(channels * area) * ld,
+        0 if own else g.M * per_group * area,
         workspace,
     )
 
@@ -176,12 +192,14 @@ def _product_by_blocks(
     """Compute `product` as the module says."""
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    packed = scratch("packed", a.dtype, a.size)
+    packed = scratch("packed", a.dtype, cut.packed)
     memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
-    pack_all(memory, a.reshape(-1), cut.jobs, scale, packed)
+    a = a.reshape(-1)
+    if cut.packed > 0:
+        pack_all(memory, a, cut.jobs, scale, packed)
     _forward(
-        memory, tile_table(x.dtype), x.reshape(-1), packed, start, accumulate, y.dtype.type(slope),
-        y.reshape(-1), cut.sizes, cut.blocks, cut.taps, cut.rows_of_piece,
+        memory, tile_table(x.dtype), x.reshape(-1), a, cut.jobs, scale, packed, start, accumulate,
+        y.dtype.type(slope), y.reshape(-1), cut.sizes, cut.blocks, cut.taps, cut.rows_of_piece,
     )  # fmt: skip
 
 
@@ -205,17 +223,20 @@ def _dot_of_images(
 
 @worker_kernel
 def _forward(
-    tiles: Array, x: Array, packed: Array, start: Array, add: bool, slope: float, y: Array, sizes: Array,
-    blocks: Array, taps: Array, rows_of_piece: Array, tasks: Tasks, memory: Array,
+    tiles: Array, x: Array, a: Array, jobs: Array, scale: Array, packed: Array, start: Array, add: bool,
+    slope: float, y: Array, sizes: Array, blocks: Array, taps: Array, rows_of_piece: Array, tasks: Tasks,
+    memory: Array,
 ) -> None:  # fmt: skip
-    """Do tasks of `product`, with packed weights, until none is left; sums in the arrays' type."""
+    """Do tasks of `product` until none is left; sums in the arrays' type. jobs: see `_pack_jobs`."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
-    K, depth = channels * area, cut.channels * area
+    K, depth, lanes = channels * area, cut.channels * area, vector_lanes(x)
     row_blocks = (rows + cut.height - 1) // cut.height
     image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     b_line = g.stride_h * g.line
     tile, space = memory[: _block.OUTER_TILE_SIZE], memory[_block.OUTER_TILE_SIZE :]
+    if cut.own:
+        packed, space = space, space[(cut.height * K + lanes - 1) // lanes * lanes :]
     # memory after the staged lines, if there are any, holds gathered ones
     piece = space if g.bare else space[cut.images * cut.channels * cut.rows * g.line :]
     ld = row_length(cut.images * cut.lines * g.Q, x)
@@ -227,10 +248,13 @@ def _forward(
         n0, group = rest % image_blocks * cut.images, rest // image_blocks
         images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
         m, height = group * rows + i0, min(cut.height, rows - i0)
+        if cut.own:
+            job = Packing(*to_fixed_tuple(jobs[group * row_blocks + i0 // cut.height], 9))
+            pack_rows(a, moved(job, 0), scale, packed)
         for k0 in range(0, K, depth):
             steps = min(depth, K - k0)
             c0, c1 = group * channels + k0 // area, group * channels + (k0 + steps) // area
-            at = packed_at(group * rows, rows, K, i0, k0, steps)
+            at = 0 if cut.own else packed_at(group * rows, rows, K, i0, k0, steps)
             accumulate, activate = add or k0 > 0, k0 + steps == K and slope != 1
             if g.bare:
                 b, bo, b_image = x, (n0 * g.C + c0) * g.H * g.W + p0 * b_line, g.C * g.H * g.W
