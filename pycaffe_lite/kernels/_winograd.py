@@ -33,6 +33,7 @@ from pycaffe_lite.kernels._winograd_transforms import (
 
 LEAST_CHANNELS, LEAST_OUTPUTS, LEAST_TILES = 16, 16, 12  # below them the transforms cost what they save
 MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
+LARGEST = 1 << 20  # kernels in all: 64 MB once they are transformed
 PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
 PRODUCTS = 49152  # products before the last transform: 192 KB, in the L2 cache
 FEW_TILES = 64  # per task, however many channels there are: each task reads all weights
@@ -82,7 +83,8 @@ def suits(g: Geometry, lanes: int) -> bool:
     fits = g.kernel_h == g.kernel_w == 3 and g.stride_h == g.stride_w == g.dilation_h == g.dilation_w == 1
     rows, channels, tiles = g.M // g.group, g.C // g.group, g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2)
     large = rows >= LEAST_OUTPUTS and channels >= LEAST_CHANNELS and tiles >= LEAST_TILES
-    return fits and large and rows % lanes == 0 and rows * channels <= MOST_KERNELS * tiles
+    few = rows * channels <= MOST_KERNELS * tiles and g.M * channels <= LARGEST
+    return fits and large and few and rows % lanes == 0
 
 
 @lru_cache(maxsize=1024)

@@ -17,7 +17,8 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
     """The bottoms, one after another along `axis`; dx of each is its part of dy.
 
     Where the bottoms' values lie side by side in the top (say, of one image), the net may let the top hold
-    them, see `net.joining`: then there is nothing to do.
+    them, see `net.joining`: then there is nothing to do, and whoever overwrites values of the top by hand
+    overwrites them in the bottoms, too.
 
     `concat_dim` is the old name of the axis, which it does not count from the end.
 
