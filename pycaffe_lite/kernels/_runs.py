@@ -47,15 +47,12 @@ class RunWriter(VectorWriter):
         values.add_incoming(every_other, from_sparse)
         return values
 
-    def load_columns(self, pointer: Any, wide: int) -> list[Any]:
-        """`load_column` at `wide` pointers, 2 or 3, one after the other, with stride 2: in half the loads."""
+    def load_three_columns(self, pointer: Any) -> list[Any]:
+        """`load_column` at three pointers, one after the other, with stride 2: in half the loads."""
         lanes = self.lanes
-        low, high = self.load(pointer), self.load(self.at(pointer, lanes))
-        columns = [self._shuffle(low, high, [*range(first, 2 * lanes, 2)]) for first in (0, 1)]
-        if wide == 3:
-            end = self.load(self.at(pointer, lanes + 1))
-            columns.append(self._shuffle(columns[0], end, [*range(1, lanes), 2 * lanes - 1]))
-        return columns
+        low, high, end = (self.load(self.at(pointer, at)) for at in (0, lanes, lanes + 1))
+        first, second = (self._shuffle(low, high, [*range(i, 2 * lanes, 2)]) for i in (0, 1))
+        return [first, second, self._shuffle(first, end, [*range(1, lanes), 2 * lanes - 1])]
 
     def interleaved(self, a: Any, b: Any) -> tuple[Any, Any]:
         """a[0], b[0], a[1], b[1], .. as two vectors."""
@@ -141,8 +138,8 @@ def max_run(
         if indexed:
             index_out = data_pointer(context, builder, signature.args[10], args[10], args[9])
 
-        # columns: `wide` where it is known, and the values of a row may be loaded together.
-        def body(writer: RunWriter, o: Any, columns: int | None) -> None:
+        # three: the values of a row are loaded together, of windows three wide with stride 2, the usual ones
+        def body(writer: RunWriter, o: Any, three: bool) -> None:
             best = cgutils.alloca_once_value(builder, writer.splat(lowest))
             from_start = builder.mul(o, writer.stride)
             start = writer.at(source, from_start)
@@ -160,8 +157,8 @@ def max_run(
 
             with _few_times(builder, high) as i:
                 line, index_line = writer.at(start, builder.mul(i, row)), builder.mul(i, args[12])
-                if columns:
-                    for j, values in enumerate(writer.load_columns(line, columns)):
+                if three:
+                    for j, values in enumerate(writer.load_three_columns(line)):
                         compare(values, builder.add(index_line, INT64(j)))
                 else:
                     with _few_times(builder, wide) as j:
@@ -170,20 +167,13 @@ def max_run(
             if indexed:
                 writer.store(builder.load(where), writer.at(index_out, o))
 
-        def run(stride: int, columns: int | None = None) -> None:
-            _each_run(builder, dtype, INT64(stride), count, lambda writer, o, _: body(writer, o, columns))
-
-        with builder.if_else(builder.icmp_signed("==", stride, INT64(1))) as (dense, sparse):
-            with dense:
-                run(1)
-            with sparse, builder.if_else(builder.icmp_signed("==", wide, INT64(3))) as (three, less_usual):
-                with three:
-                    run(2, columns=3)
-                with less_usual, builder.if_else(builder.icmp_signed("==", wide, INT64(2))) as (two, other):
-                    with two:
-                        run(2, columns=2)
-                    with other:
-                        run(2)
+        of_three = builder.icmp_signed("==", wide, INT64(3))
+        usual = builder.and_(of_three, builder.icmp_signed("==", stride, INT64(2)))
+        with builder.if_else(usual) as (then, otherwise):
+            with then:
+                _each_run(builder, dtype, stride, count, lambda writer, o, _: body(writer, o, True))
+            with otherwise:
+                _each_run(builder, dtype, stride, count, lambda writer, o, _: body(writer, o, False))
         return context.get_dummy_value()
 
     return signature, codegen
