@@ -64,17 +64,20 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
             self._hold(bottom, top)
 
     def _hold(self, bottom: Blobs, top: Blobs) -> None:
-        if top[0].count_axes(0, self.axis) == 1:
+        if self._holds(top):
             top[0].hold_data(bottom)
             return
         for blob in bottom:
             blob.keep_data()
 
+    def _holds(self, top: Blobs) -> bool:
+        return self.holds_bottoms and top[0].count_axes(0, self.axis) == 1
+
     def _without_axis(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape[: self.axis] + shape[self.axis + 1 :]
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        if len(bottom) > 1 and not (self.holds_bottoms and top[0].count_axes(0, self.axis) == 1):
+        if len(bottom) > 1 and not self._holds(top):
             self.parts.join((blob.data for blob in bottom), top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

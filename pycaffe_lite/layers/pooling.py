@@ -64,6 +64,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         self._read_sizes()
         self.index = np.empty((0, 0, 0), np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False
+        self.plane = (0, 0)  # height and width of what the indices are of
 
     def _read_sizes(self) -> None:
         """Reads kernel, stride and pad; with global_pooling the kernel's size is left to the bottom."""
@@ -113,9 +114,9 @@ class PoolingLayer(Layer[PoolingParameter]):
         self.window = Window(*self.kernel, *self.pad, *self.stride)
         for blob in top:
             blob.reshape((N, C, P, Q))
-        if self.index.shape != (N * C, P, Q):
+        if self.index.shape != (N * C, P, Q) or self.plane != (H, W):
             self.index = np.zeros((N * C, P, Q), np.int32)  # takes no memory before a pass writes to it
-            self.indexed = False
+            self.indexed, self.plane = False, (H, W)
 
     def _outputs(self, size: int, axis: int) -> int:
         kernel, stride, pad = self.kernel[axis], self.stride[axis], self.pad[axis]

@@ -259,6 +259,16 @@ def test_winograd_equals_the_definition(case, dtype):
     check(case, dtype)
 
 
+def test_usual_3x3_layers_go_by_winograds_algorithm():
+    usual = case(1, 48, 14, 14, 64, 3, pad=1)
+    x, w, dy, bias = arrays(usual, np.float32)
+    product = mock.patch.object(_winograd, "winograd_product", wraps=_winograd.winograd_product)
+    with product as counted, way("best"):
+        convolution.forward(x, w, bias, dy.copy(), usual["window"])
+        convolution.backward_data(dy, w, x.copy(), usual["window"])
+    assert counted.call_count == 2
+
+
 @pytest.mark.parametrize("name", TYPICAL)
 def test_typical_layers_equal_their_definition(name):
     check(TYPICAL[name], np.float32)

@@ -145,6 +145,20 @@ def test_gradient_in_test_phase_without_indices_kept():
     assert np.array_equal(*results)
 
 
+def test_gradient_after_a_reshape_without_a_forward_pass():
+    x = distinct(1, 2, 8, 8)
+    rig = build_layer(pooling("MAX", (2, 2), (2, 2), (0, 0)), [x], phase=TRAIN)
+    rig.forward()
+    smaller = np.ascontiguousarray(x[:, :, 1:, 1:])  # as many outputs, but the maxima lie elsewhere
+    rig.bottom[0].reshape(smaller.shape)
+    rig.bottom[0].data[...] = smaller
+    rig.layer.reshape(rig.bottom, rig.top)
+    dy = np.ones(rig.top[0].shape)
+    fresh = build_layer(pooling("MAX", (2, 2), (2, 2), (0, 0)), [smaller], phase=TRAIN)
+    fresh.forward()
+    assert np.array_equal(rig.backward([dy])[0][0], fresh.backward([dy])[0][0])
+
+
 # ------------------------------------------------------------------------------- windows outside the image
 
 
