@@ -11,8 +11,8 @@ import numpy as np
 
 from pycaffe_lite.kernels import _depthwise_small
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
-from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import LINE_VECTORS, line_tile, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
@@ -53,7 +53,11 @@ def plan(g: Geometry, lanes: int) -> Plan:
 def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: Weights) -> Array:
     """The taps of each output channel in a row, times its scale; where they stand, if that can be."""
     if weights == weights_in_order(g):
-        return a.reshape(-1) if scale.size == 0 else _scaled_rows(a.reshape(-1), scale)
+        if scale.size == 0:
+            return a.reshape(-1)
+        scaled = np.empty_like(a.reshape(-1))
+        _scale_rows(no_memory(a.dtype, workers=1), a.reshape(-1), scale, scaled)
+        return scaled
     shape = g.group, g.M // g.group, g.kernel_h * g.kernel_w
     steps = weights.group_stride, weights.row_stride, weights.tap_stride
     strides = tuple(step * a.itemsize for step in steps)
@@ -63,16 +67,16 @@ def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: Weights) -
     return found.reshape(-1)
 
 
-@kernel
-def _scaled_rows(a: Array, scale: Array) -> Array:
-    """a, in as many rows of equal length as there are scales, each times its scale."""
-    out = np.empty_like(a)
+@worker_kernel
+def _scale_rows(a: Array, scale: Array, out: Array, tasks: Tasks, _memory: Array) -> None:
+    """Set out to a, in as many rows of equal length as there are scales, each times its scale."""
+    if take_task(tasks, 1) > 0:
+        return
     size = a.size // scale.size
     for m in range(scale.size):
         row, scaled, factor = a[m * size : (m + 1) * size], out[m * size : (m + 1) * size], scale[m]
         for t in range(size):
             scaled[t] = row[t] * factor
-    return out
 
 
 def depthwise_product(

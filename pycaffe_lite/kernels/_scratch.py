@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels._jit import Array, get_num_threads
+from pycaffe_lite.kernels._steps import note_other_work
 from pycaffe_lite.kernels.memory import ALIGNMENT, aligned_empty
 
 MOST_KEPT = 1 << 24  # numbers: 64 MB
@@ -21,6 +22,7 @@ def scratch(purpose: str, dtype: np.dtype[Any], count: int) -> Array:
     It is the caller's until the next call for the same purpose and type in the same thread.
     """
     if count > MOST_KEPT:
+        note_other_work()  # a note would keep so much memory
         return aligned_empty(count, dtype)
     held: dict[str, Array] = _kept.__dict__
     key = purpose + dtype.char
@@ -37,3 +39,8 @@ def worker_memory(dtype: np.dtype[Any], workers: int, count: int) -> Array:
     """
     count = -(-count // ALIGNMENT) * ALIGNMENT
     return scratch("workers", dtype, workers * count).reshape(workers, count)
+
+
+def no_memory(dtype: np.dtype[Any], workers: int | None = None) -> Array:
+    """What kernels get that need no working memory. workers: as many as there are threads, or that many."""
+    return worker_memory(dtype, get_num_threads() if workers is None else workers, 1)

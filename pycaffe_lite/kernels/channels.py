@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 
 BLOCK = 16384  # numbers of a row in one task: 64 KB
 COLUMNS = 64  # channels in one task where inner is 1
@@ -31,28 +32,41 @@ def _block(task: int, C: int, inner: int) -> tuple[int, int, int, int]:
     return task // blocks // C, task // blocks % C, start, min(inner, start + BLOCK)
 
 
-@kernel
 def standardizing_affine(
-    mean: Array, variance: Array, factor: float, eps: float, gain: Array | None, offset: Array | None
+    mean: Array, variance: Array, weight: Array, eps: float, gain: Array | None, offset: Array | None
 ) -> tuple[Array, Array]:
     """Scale and shift that standardize, and then multiply by `gain` and add `offset`, if there are any.
 
-    From sums of means and variances, and the factor that turns them into averages: 1 / sqrt(factor variance +
-    eps) and -factor mean scale, computed in double precision; the rest in the arrays' type.
+    From sums of means and variances, (C,), and their weight, (1,), by which they are divided (for a weight of
+    0 they count as 0): 1 / sqrt(variance + eps) and -mean scale, in double precision; the rest in the arrays'
+    type.
     """
-    scale, shift = np.empty_like(mean), np.empty_like(mean)
+    scale, shift, none = np.empty_like(mean), np.empty_like(mean), mean[:0]
+    gain, offset = (none if array is None else array for array in (gain, offset))
+    _standardizing_affine(
+        no_memory(mean.dtype, workers=1), mean, variance, weight, float(eps), gain, offset, scale, shift
+    )  # fmt: skip
+    return scale, shift
+
+
+@worker_kernel
+def _standardizing_affine(
+    mean: Array, variance: Array, weight: Array, eps: float, gain: Array, offset: Array, scale: Array,
+    shift: Array, tasks: Tasks, _memory: Array,
+) -> None:  # fmt: skip
+    """As `standardizing_affine`; gain and offset may be empty."""
+    if take_task(tasks, 1) > 0:
+        return
+    factor = 1.0 / np.float64(weight[0]) if weight[0] != 0 else 0.0
     for c in range(mean.size):
         exact = 1.0 / math.sqrt(factor * np.float64(variance[c]) + eps)
         scale[c] = exact
         shift[c] = -(factor * np.float64(mean[c])) * exact
-    if gain is not None:
-        for c in range(mean.size):
-            scale[c] *= gain[c]
-            shift[c] *= gain[c]
-    if offset is not None:
-        for c in range(mean.size):
-            shift[c] += offset[c]
-    return scale, shift
+    for c in range(gain.size):
+        scale[c] *= gain[c]
+        shift[c] *= gain[c]
+    for c in range(offset.size):
+        shift[c] += offset[c]
 
 
 @kernel

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from numba import prange
-
-from pycaffe_lite.kernels._jit import Array, get_num_threads, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_piece, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 from pycaffe_lite.kernels._simd import copy_memory
 
 
@@ -13,41 +12,38 @@ def join(parts: Iterable[Array], starts: Array, whole: Array) -> None:
 
     parts: (N, width_k) each; starts: int64, one for each part; whole: (N, W). All are contiguous.
     """
-    _copy_parts(tuple(parts), starts, whole, True, get_num_threads())
+    for part, start in zip(parts, starts, strict=True):
+        _join(no_memory(whole.dtype), part, int(start), whole)
 
 
 def split(whole: Array, starts: Array, parts: Iterable[Array]) -> None:
     """parts[k][n, i] = whole[n, starts[k] + i]; arrays as for `join`."""
-    _copy_parts(tuple(parts), starts, whole, False, get_num_threads())
+    for part, start in zip(parts, starts, strict=True):
+        _split(no_memory(whole.dtype), whole, int(start), part)
 
 
-@parallel_kernel
-def _copy_parts(parts: tuple[Array, ...], starts: Array, whole: Array, joins: bool, tasks: int) -> None:
-    """Do `join`, or else `split`. Each task has as many numbers to copy."""
-    total = 0
-    for k in range(len(parts)):
-        total += parts[k].size
-    for task in prange(tasks):
-        _copy_some(parts, starts, whole, joins, task * total // tasks, (task + 1) * total // tasks)
+@worker_kernel
+def _join(part: Array, start: int, whole: Array, tasks: Tasks, _memory: Array) -> None:
+    _copy(part, start, whole, True, tasks)
+
+
+@worker_kernel
+def _split(whole: Array, start: int, part: Array, tasks: Tasks, _memory: Array) -> None:
+    _copy(part, start, whole, False, tasks)
 
 
 @kernel
-def _copy_some(
-    parts: tuple[Array, ...], starts: Array, whole: Array, joins: bool, first: int, last: int
-) -> None:
-    """Copy the numbers first .. last of all parts, one after another."""
-    rows, W, base = whole.reshape(-1), whole.shape[1], 0
-    for k in range(len(parts)):
-        part, width = parts[k].reshape(-1), parts[k].shape[1]
-        at, stop = max(0, first - base), min(part.size, last - base)
-        base += part.size
-        if at >= stop:
-            continue
+def _copy(part: Array, start: int, whole: Array, joins: bool, tasks: Tasks) -> None:
+    """Copy a part to whole[:, start:], or else from there; pieces of as many numbers each."""
+    numbers, rows, width, W = part.reshape(-1), whole.reshape(-1), part.shape[1], whole.shape[1]
+    at, stop = take_piece(tasks, numbers.size)
+    while at < stop:
         n, i = at // width, at % width
         while at < stop:
-            count, place = min(width - i, stop - at), n * W + starts[k] + i
+            count, place = min(width - i, stop - at), n * W + start + i
             if joins:
-                copy_memory(part, at, rows, place, count)
+                copy_memory(numbers, at, rows, place, count)
             else:
-                copy_memory(rows, place, part, at, count)
+                copy_memory(rows, place, numbers, at, count)
             at, n, i = at + count, n + 1, 0
+        at, stop = take_piece(tasks, numbers.size)

@@ -15,7 +15,8 @@ from numba import prange
 
 from pycaffe_lite.kernels import _convolution_data, _convolution_forward, _convolution_weights, _winograd
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
@@ -35,12 +36,36 @@ class End(NamedTuple):
 
     def behind(self, scale: Array | None, shift: Array | None) -> "End":
         """This end, after another scale and shift."""
-        if self.scale is not None:
-            scale = self.scale if scale is None else scale * self.scale
-            shift = None if shift is None else shift * self.scale
-        if self.shift is not None:
-            shift = self.shift if shift is None else shift + self.shift
-        return End(scale, shift, self.slope)
+        if self.scale is None and (self.shift is None or shift is None):
+            return End(scale, self.shift if shift is None else shift, self.slope)
+        some = next(array for array in (self.scale, self.shift) if array is not None)
+        none = some[:0]
+        new_scale = none if self.scale is None and scale is None else np.empty_like(some)
+        new_shift = none if self.shift is None and shift is None else np.empty_like(some)
+        given = (none if array is None else array for array in (scale, shift, self.scale, self.shift))
+        _compose(no_memory(some.dtype, workers=1), *given, new_scale, new_shift)
+        return End(
+            None if new_scale is none else new_scale, None if new_shift is none else new_shift, self.slope
+        )
+
+
+@worker_kernel
+def _compose(
+    scale: Array, shift: Array, then_scale: Array, then_shift: Array, new_scale: Array, new_shift: Array,
+    tasks: Tasks, _memory: Array,
+) -> None:  # fmt: skip
+    """new_scale x + new_shift = then_scale (scale x + shift) + then_shift; empty arrays are 1 and 0."""
+    if take_task(tasks, 1) > 0:
+        return
+    for m in range(new_scale.size):
+        value = scale[m] if scale.size > 0 else scale.dtype.type(1)
+        new_scale[m] = value * then_scale[m] if then_scale.size > 0 else value
+    for m in range(new_shift.size):
+        if shift.size == 0:
+            new_shift[m] = then_shift[m]
+            continue
+        value = shift[m] * then_scale[m] if then_scale.size > 0 else shift[m]
+        new_shift[m] = value + then_shift[m] if then_shift.size > 0 else value
 
 
 NO_END = End()

@@ -6,20 +6,31 @@ intermediate arrays are made.
 
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, parallel_kernel, take_piece, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 
 
-@parallel_kernel
 def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array, slope: float) -> None:
     """y[i] = act(a_coeff a[i] + b_coeff b[i]), act(v) = v if v > 0 else slope v.
 
     All arrays: (count,); y may be a or b.
     """
+    _scaled_sum(no_memory(y.dtype), a, float(a_coeff), b, float(b_coeff), y, float(slope))
+
+
+@worker_kernel
+def _scaled_sum(
+    a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array, slope: float, tasks: Tasks, _memory: Array
+) -> None:
     T = a.dtype.type
     p, q, below = T(a_coeff), T(b_coeff), T(slope)
-    for i in prange(y.size):
-        value = p * a[i] + q * b[i]
-        y[i] = value if value > 0 else below * value
+    start, stop = take_piece(tasks, y.size)
+    while start < stop:
+        left, right, out = a[start:stop], b[start:stop], y[start:stop]
+        for i in range(out.size):
+            value = p * left[i] + q * right[i]
+            out[i] = value if value > 0 else below * value
+        start, stop = take_piece(tasks, y.size)
 
 
 @parallel_kernel

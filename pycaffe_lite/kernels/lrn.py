@@ -8,7 +8,8 @@ what is left of large values does not spoil small ones. Backward computes S agai
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 
 COLUMNS = 256  # positions of one task: its rows of all channels stay in the L2 cache
 
@@ -86,17 +87,25 @@ def _forward_columns(
             out[i] = source[i] * p[i]
 
 
-@parallel_kernel
 def forward_across(x: Array, half: int, scale: float, beta: float, k: float, y: Array) -> None:
     """y[n, c, i] = x[n, c, i] S[n, c, i]^-beta, S = k + scale * (sum of x[n, d, i]² for |d - c| <= half).
 
     x, y: (N, C, inner); y is not x.
     """
+    _forward_across(no_memory(x.dtype), x, half, float(scale), float(beta), float(k), y)
+
+
+@worker_kernel
+def _forward_across(
+    x: Array, half: int, scale: float, beta: float, k: float, y: Array, tasks: Tasks, _memory: Array
+) -> None:
     blocks = (x.shape[2] + COLUMNS - 1) // COLUMNS
-    for task in prange(x.shape[0] * blocks):
+    task = take_task(tasks, x.shape[0] * blocks)
+    while task < x.shape[0] * blocks:
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(x.shape[2], start + COLUMNS)
         _forward_columns(x, n, start, stop, half, scale, beta, k, y)
+        task = take_task(tasks, x.shape[0] * blocks)
 
 
 @kernel

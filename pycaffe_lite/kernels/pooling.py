@@ -14,12 +14,21 @@ import numpy as np
 from numba import prange
 
 from pycaffe_lite.kernels._gather import LANES, gather_plane
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import (
+    Array,
+    Tasks,
+    get_num_threads,
+    kernel,
+    parallel_kernel,
+    take_task,
+    worker_kernel,
+)
 from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_run, mean_run, spread_run
+from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, target
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
-PARTS = 64  # tasks at most: working rows are allocated once for each
+PARTS = 64  # tasks at most
 # The type of an index that is not negative: Numba lets others count from the end, which costs time.
 unsigned = np.uintp
 
@@ -54,7 +63,6 @@ def _area(o: int, kernel: int, pad: int, stride: int, size: int) -> int:
     return min(start + kernel, size + pad) - start
 
 
-@kernel
 def _padded_width(window: Window, W: int, Q: int) -> int:
     """Length of a row with all that its windows cover, padding and overhang; W where that is inside.
 
@@ -95,22 +103,42 @@ def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None
 
     index: where it is, the first in row order of equal ones; None: not wanted.
     """
-    _max_forward(x, window, y, None if index is None else index.reshape(-1))
+    width = _padded_width(window, x.shape[2], y.shape[2])
+    memory = worker_memory(x.dtype, get_num_threads(), x.shape[1] * width)
+    if index is None:
+        _max_forward(memory, x, window, width, y)
+    else:
+        _max_and_index_forward(memory, x, window, width, y, index.reshape(-1))
 
 
-@parallel_kernel
-def _max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None:
-    """As `max_forward`; index: flat."""
+@worker_kernel
+def _max_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, memory: Array) -> None:
+    _max_of_planes(x, window, width, y, None, tasks, memory)
+
+
+@worker_kernel
+def _max_and_index_forward(
+    x: Array, window: Window, width: int, y: Array, index: Array, tasks: Tasks, memory: Array
+) -> None:
+    _max_of_planes(x, window, width, y, index, tasks, memory)
+
+
+@kernel
+def _max_of_planes(
+    x: Array, window: Window, width: int, y: Array, index: Array | None, tasks: Tasks, memory: Array
+) -> None:
+    """As `max_forward`; width: see `_padded_width`; index: flat. memory: (H * width,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
     _, P, Q = y.shape
     lowest = x.dtype.type(LOWEST)
     source, out = x.reshape(-1), y.reshape(-1)
-    width = _padded_width(window, W, Q)
+    space = memory[: H * width if width > W else 0]
+    space[:] = lowest
     parts = min(planes, PARTS)
-    for part in prange(parts):
+    part = take_task(tasks, parts)
+    while part < parts:
         start, stop = _part(part, parts, planes)
-        space = np.full(H * width if width > W else 0, lowest)
         for n in range(start, stop):
             plane = _padded(source[n * H * W : (n + 1) * H * W], W, pad_w, width, space)
             for p in range(P):
@@ -128,6 +156,7 @@ def _max_forward(x: Array, window: Window, y: Array, index: Array | None) -> Non
                     out[to + q] = value
                     if index is not None:
                         index[to + q] = where
+        part = take_task(tasks, parts)
 
 
 @kernel(inline="always")  # a call takes as long as a third of a small plane
@@ -231,24 +260,33 @@ def _add_any_lines(x: Array, at: int, line: int, lines: int, count: int, y: Arra
             y[to + o] = total
 
 
-@parallel_kernel
 def mean_forward(x: Array, window: Window, y: Array) -> None:
     """Compute y = the sum of each window over its area, 0 where it is empty; for the area see `_area`.
 
     Columns are added first, in lines as wide as the plane, then neighbours in these sums.
     """
+    P, Q = y.shape[1:]
+    width = _padded_width(window, x.shape[2], Q)
+    memory = worker_memory(x.dtype, get_num_threads(), P * width + Q)
+    _mean_forward(memory, x, window, width, y)
+
+
+@worker_kernel
+def _mean_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, memory: Array) -> None:
+    """As `mean_forward`; width: see `_padded_width`. memory: (P * width + Q,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
     _, P, Q = y.shape
     T = x.dtype.type
     source, out = x.reshape(-1), y.reshape(-1)
-    widths = _area_widths(window, W, np.empty(Q, x.dtype))
-    width = _padded_width(window, W, Q)
+    # The sums of one plane's columns, with zeros for padding and overhang.
+    sums = memory[: P * width]
+    sums[:] = 0
+    widths = _area_widths(window, W, memory[P * width : P * width + Q])
     parts = min(planes, PARTS)
-    for part in prange(parts):
+    part = take_task(tasks, parts)
+    while part < parts:
         start, stop = _part(part, parts, planes)
-        # The sums of one plane's columns, with zeros for padding and overhang.
-        sums = np.zeros(P * width, x.dtype)
         for n in range(start, stop):
             for p in range(P if width > 0 else 0):
                 h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
@@ -266,6 +304,7 @@ def mean_forward(x: Array, window: Window, y: Array) -> None:
                 for q in range(Q):
                     w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
                     out[to + q] = _sum_at(source, n * H * W, W, h0, h1, w0, w1) / (high * widths[q])
+        part = take_task(tasks, parts)
 
 
 @parallel_kernel

@@ -7,8 +7,17 @@ Sums are kept in the arrays' type.
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import (
+    Array,
+    Tasks,
+    get_num_threads,
+    kernel,
+    parallel_kernel,
+    take_task,
+    worker_kernel,
+)
 from pycaffe_lite.kernels._math import exp
+from pycaffe_lite.kernels._scratch import no_memory, worker_memory
 
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
 
@@ -21,9 +30,9 @@ def forward(x: Array, y: Array) -> None:
     if x.size == 0:
         return
     if x.shape[2] == 1:
-        _forward_rows(x.reshape(x.shape[:2]), y.reshape(x.shape[:2]))
+        _forward_rows(no_memory(x.dtype), x.reshape(x.shape[:2]), y.reshape(x.shape[:2]))
     else:
-        _forward_columns(x, y)
+        _forward_columns(worker_memory(x.dtype, get_num_threads(), 2 * COLUMNS), x, y)
 
 
 def backward(y: Array, dy: Array, dx: Array) -> None:
@@ -55,9 +64,10 @@ def _dot(a: Array, b: Array) -> float:
     return total
 
 
-@parallel_kernel
-def _forward_rows(x: Array, y: Array) -> None:
-    for n in prange(x.shape[0]):
+@worker_kernel
+def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
+    n = take_task(tasks, x.shape[0])
+    while n < x.shape[0]:
         source, row = x[n], y[n]
         peak = source[0]
         for c in range(row.size):
@@ -67,17 +77,21 @@ def _forward_rows(x: Array, y: Array) -> None:
         total = _sum(row)
         for c in range(row.size):
             row[c] /= total
+        n = take_task(tasks, x.shape[0])
 
 
-@parallel_kernel
-def _forward_columns(x: Array, y: Array) -> None:
+@worker_kernel
+def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
+    """memory: (2 * COLUMNS,), for maxima and sums."""
     N, C, inner = x.shape
     blocks = (inner + COLUMNS - 1) // COLUMNS
-    for task in prange(N * blocks):
+    task = take_task(tasks, N * blocks)
+    while task < N * blocks:
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(inner, start + COLUMNS)
-        peak = x[n, 0, start:stop].copy()
-        total = np.zeros_like(peak)
+        peak, total = memory[: stop - start], memory[COLUMNS : COLUMNS + stop - start]
+        peak[:] = x[n, 0, start:stop]
+        total[:] = 0
         for c in range(1, C):
             source = x[n, c, start:stop]
             for i in range(peak.size):
@@ -91,6 +105,7 @@ def _forward_columns(x: Array, y: Array) -> None:
             row = y[n, c, start:stop]
             for i in range(peak.size):
                 row[i] /= total[i]
+        task = take_task(tasks, N * blocks)
 
 
 @parallel_kernel

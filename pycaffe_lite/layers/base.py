@@ -72,6 +72,9 @@ class Layer(Generic[P]):
     reshape_follows_shapes: ClassVar[bool] = False
     # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
     fills_tops: ClassVar[bool] = False
+    # Whether all that forward does with the values in blobs, learnable ones too, is done by worker kernels:
+    # they can be run again without it (net/passes.py).
+    starts_kernels: bool = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
     # nothing that only an own forward would keep.

@@ -91,7 +91,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
 
     def before_end(self, end: End) -> End:
         scale, shift = channels.standardizing_affine(
-            self.mean.data, self.variance.data, self._averaging(), self.param.eps, end.scale, end.shift
+            self.mean.data, self.variance.data, self.factor.data, self.param.eps, end.scale, end.shift
         )
         return End(scale, shift, end.slope)
 

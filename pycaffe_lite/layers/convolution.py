@@ -39,7 +39,8 @@ class ConvolutionLayer(BaseConvolutionLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self.takes_end = self.axis == 1 and self.plane is not None
+        self.starts_kernels = self.plane is not None
+        self.takes_end = self.starts_kernels and self.axis == 1
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         self.forward_with_end(bottom, top, NO_END)

@@ -42,6 +42,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         self.training = self.phase == caffe_pb2.TRAIN
         if self.training and not 0 <= ratio < 1:
             raise self.error(f"needs a dropout_ratio from 0 to below 1, got {ratio:g}")
+        self.starts_kernels = not self.training and top[0] is bottom[0]  # then there is nothing to do
         self.keep = 1.0 - ratio  # in double precision, of the float32 ratio
         self.mask = np.zeros(0, np.uint8)
 

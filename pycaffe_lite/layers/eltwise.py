@@ -56,7 +56,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if coeffs and self.param.operation == MAX:
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
-        self.takes_slope = self.param.operation == SUM
+        self.starts_kernels = self.takes_slope = self.param.operation == SUM
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for i, blob in enumerate(bottom):

@@ -37,6 +37,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
             raise self.error("cannot work in place")
         axis = bottom[0].canonical_axis(p.axis)
         self.takes_end = axis == 1
+        self.starts_kernels = not p.transpose
         self.K = bottom[0].count_axes(axis)
         shape = (self.K, p.num_output) if p.transpose else (p.num_output, self.K)
         self.weight = self.add_blob(shape, p.weight_filler)

@@ -20,7 +20,7 @@ class InputLayer(Layer[caffe_pb2.InputParameter]):
 
     exact_bottoms = 0
     min_tops = 1
-    reshape_follows_shapes = True
+    reshape_follows_shapes = starts_kernels = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shapes = self.param.shape

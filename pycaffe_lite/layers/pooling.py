@@ -61,6 +61,7 @@ class PoolingLayer(Layer[PoolingParameter]):
             raise self.error("has a second top, the indices of the maxima, with pool MAX only")
         if bottom[0] in top:
             raise self.error("cannot work in place")
+        self.starts_kernels = self.pool != PoolingParameter.STOCHASTIC and len(top) == 1
         self._read_sizes()
         self.index = np.empty((0, 0, 0), np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False

@@ -21,6 +21,8 @@ class SoftmaxLayer(NeuronLayer[caffe_pb2.SoftmaxParameter]):
     Source: BVLC/caffe src/caffe/layers/softmax_layer.cpp
     """
 
+    starts_kernels = True
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
 

@@ -25,7 +25,7 @@ class SplitLayer(Layer[Any]):
 
     exact_bottoms = 1
     min_tops = 1
-    reshape_follows_shapes = True
+    reshape_follows_shapes = starts_kernels = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob in top:

@@ -12,18 +12,28 @@ class Run:
     """Layers that run in one go: a layer, and those that run in its end.
 
     Attributes:
-        nodes: all of them, in order. moving: those whose reshape comes before every pass.
-        weighed: whether the layer counts in the loss.
+        nodes: all of them, in order.
+        only_starts_kernels: whether to run them is no more than to start kernels, see Layer.starts_kernels.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
-        self.moving = [node for node in nodes if not node.layer.reshape_follows_shapes]
-        self.weighed = any(nodes[0].layer.loss_weights)
+        self._moving = [node for node in nodes if not node.layer.reshape_follows_shapes]
         self._followers = nodes[:0:-1]  # the last one first
+        self._weighed = any(nodes[0].layer.loss_weights)
+        self.only_starts_kernels = nodes[0].layer.starts_kernels and not self._moving and not self._weighed
 
-    def forward(self) -> None:
-        """Runs them, with their learnable blobs as they are now."""
+    def forward(self, settled: bool) -> float:
+        """Runs them, with their learnable blobs as they are now; returns their part of the loss.
+
+        With `settled` blobs only those are reshaped that want it before every pass.
+        """
+        for node in self._moving if settled else self.nodes:
+            node.reshape()
+        self._compute()
+        return self.nodes[0].layer.loss(self.nodes[0].top) if self._weighed else 0.0
+
+    def _compute(self) -> None:
         first = self.nodes[0]
         if not self._followers:
             first.layer.forward(first.bottom, first.top)

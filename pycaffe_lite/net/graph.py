@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.blob import Blob
-from pycaffe_lite.errors import LayerError
+from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.layers.base import Layer, LayerContext
 from pycaffe_lite.layers.registry import create_layer
 from pycaffe_lite.net.sharing import ParamTable
@@ -42,6 +42,15 @@ class Node:
     top_ids: list[int] = field(default_factory=list)
     bottom_need_backward: list[bool] = field(default_factory=list)
     need_backward: bool = False
+
+    def reshape(self) -> None:
+        """Shapes the layer's tops; an error says which layer it is."""
+        try:
+            self.layer.reshape(self.bottom, self.top)
+        except LayerError:
+            raise
+        except NetError as error:
+            raise self.layer.error(str(error)) from None
 
 
 class Graph:

@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.errors import ArgumentError, LayerError, NetError
+from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.layers.memory_data import MemoryDataLayer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
-from pycaffe_lite.net.graph import Graph, Node
+from pycaffe_lite.net.graph import Graph
 from pycaffe_lite.net.joining import join_in_place
+from pycaffe_lite.net.passes import ForwardPass
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -117,8 +118,7 @@ class Net:
             force_backward=param.force_backward,
         )
         join_in_place(self._graph.nodes)
-        self._runs = runs(self._graph.nodes)
-        self._settled_at = -1  # the number of layouts at which the last pass over all layers left the blobs
+        self._pass = ForwardPass(runs(self._graph.nodes))
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -209,44 +209,23 @@ class Net:
 
     # ----------------------------------------------------------------- running
 
-    @staticmethod
-    def _reshape_layer(node: Node) -> None:
-        try:
-            node.layer.reshape(node.bottom, node.top)
-        except LayerError:
-            raise
-        except NetError as error:
-            raise node.layer.error(str(error)) from None
-
     def _forward(self, start: int, end: int) -> float:
         """Runs layers `start` to `end`, both included; returns their part of the loss."""
         whole = start == 0 and end == len(self._graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
-            return self._forward_unwatched()
+            return self._pass.forward()
         loss = 0.0
         for i in range(start, end + 1):
             for callback in self._before_forward:
                 callback(i)
             node = self._graph.nodes[i]
-            self._reshape_layer(node)
+            node.reshape()
             node.layer.forward(node.bottom, node.top)
             loss += node.layer.loss(node.top)
             if self.debug_info:
                 self._debug.after_forward(i)
             for callback in self._after_forward:
                 callback(i)
-        return loss
-
-    def _forward_unwatched(self) -> float:
-        """Runs all layers, those in a run by one kernel: nobody looks between them."""
-        loss = 0.0
-        for run in self._runs:
-            for node in run.moving if self._settled_at == Blob.layouts else run.nodes:
-                self._reshape_layer(node)
-            run.forward()
-            if run.weighed:
-                loss += run.nodes[0].layer.loss(run.nodes[0].top)
-        self._settled_at = Blob.layouts
         return loss
 
     def _backward(self, start: int, end: int) -> None:
@@ -371,7 +350,7 @@ class Net:
     def reshape(self) -> None:
         """Passes the shapes of the inputs on through all layers."""
         for node in self._graph.nodes:
-            self._reshape_layer(node)
+            node.reshape()
 
     def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
         """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.

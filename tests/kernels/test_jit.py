@@ -95,5 +95,5 @@ def test_workers_take_every_task_once_and_their_own_share_first(workers, count):
 
 def test_only_kernels_of_the_package_are_kept_on_disk():
     assert isinstance(_block.row_length._cache, KernelCache)
-    assert isinstance(_jit._run_workers.dispatcher._cache, KernelCache)
+    assert isinstance(_jit.worker_kernel(_block.pack_all.py_func).dispatcher._cache, KernelCache)
     assert not isinstance(halved._cache, KernelCache)

@@ -19,7 +19,7 @@ def run(kernel, kind):
 def test_relu(count, dtype, kind):
     x, dy = np.random.default_rng(0).normal(size=(2, count)).astype(dtype)
     y, dx = np.empty_like(x), np.empty_like(x)
-    run(relu.forward, kind)(x, 0.25, y)
+    relu.forward(x, 0.25, y)
     assert np.array_equal(y, np.where(x > 0, x, dtype(0.25) * x))
     run(relu.backward, kind)(x, dy, 0.25, dx)
     assert np.array_equal(dx, np.where(x > 0, dy, dtype(0.25) * dy))

@@ -7,6 +7,7 @@ import pytest
 
 from pycaffe_lite import random
 from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
@@ -43,7 +44,7 @@ def build(text: str, phase: str = "TEST") -> Net:
 
 
 def is_fused(net: Net) -> bool:
-    return len(net._runs) < len(net.layers)
+    return len(runs(net._graph.nodes)) < len(net.layers)
 
 
 def run_watched(net: Net) -> None:

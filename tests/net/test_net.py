@@ -5,6 +5,7 @@ import pytest
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import ArgumentError, FileLookupError
+from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
@@ -269,5 +270,5 @@ def test_layers_that_share_memory_follow_it(change):
 def test_nothing_is_reshaped_while_layers_only_share_memory(monkeypatch):
     net = Net.from_document(parse(SHARING, caffe_pb2.NetParameter))
     net.forward()
-    monkeypatch.setattr(net, "_reshape_layer", lambda node: pytest.fail(node.layer.name))
+    monkeypatch.setattr(Node, "reshape", lambda node: pytest.fail(node.layer.name))
     net.forward()

@@ -1,0 +1,398 @@
+"""Steps: calls of worker kernels, written down so that they can be run again without Python.
+
+A call is written down as where the kernel's code is, its working memory and its arguments. All workers then
+go through all steps that were written down, one after another; between two they wait for each other, which
+takes a fraction of a microsecond where each has a core. A call by itself is one step. What Python does
+between two calls, and starting the threads for each, takes as long as the arithmetic of a small layer: so
+whoever repeats the same calls lets them be noted (`note`), and runs them together next time.
+
+Nobody waits for a worker that has not come. The tasks of a step are shared out among those who are there,
+and a step is over when none is left and nobody is at work on one. So steps come to an end, too, where the
+system gives all workers the same thread.
+"""
+
+import ctypes
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from pycaffe_lite.kernels._compile import compiled, kernel
+from pycaffe_lite.kernels._threads import enter_parallel
+
+STEP_BYTES = 2048  # room for what is written down of a call
+PIECE = 16384  # numbers of a flat array in one task: 64 KB
+SPINS = 2000  # times that a worker looks for the others before it lets other threads have its core
+INT64 = ir.IntType(64)
+BYTES = ir.IntType(8).as_pointer()
+ENTRY = ir.FunctionType(ir.VoidType(), [BYTES, INT64.as_pointer(), INT64, INT64])
+
+Array = npt.NDArray[Any]
+
+# Numba's own pool, its last resort, does not bear calls from two threads at once.
+single_entry = threading.Lock()
+
+
+class Tasks(NamedTuple):
+    """What the workers of one step share out among them."""
+
+    taken: Array  # (workers,), int64: how many tasks of each worker's share
+    worker: int  # which one this is
+
+
+TAKEN = types.Array(types.int64, 1, "C")
+TASKS = types.NamedTuple([TAKEN, types.int64], Tasks)
+
+
+@intrinsic
+def count_up(_context: Any, counts: Any, index: Any) -> Any:
+    """counts[index], which is raised by one in the same step: threads get different numbers.
+
+    A locked step: what the thread stored before, also past the caches, is there for all threads afterwards.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), INT64(1), "seq_cst")
+
+    return types.int64(counts, types.intp), codegen
+
+
+@kernel
+def take_task(tasks: Tasks, count: int) -> int:
+    """The number of a task, of `count` in all, that nobody has taken yet; `count` where there is none left.
+
+    Each worker begins with a share of neighbours, the same in every kernel: what it reads is then likely to
+    be in the caches of its core still, from the kernel before. Who has done his share helps the others.
+    """
+    workers = tasks.taken.size
+    for i in range(workers):
+        owner = (tasks.worker + i) % workers
+        first, end = owner * count // workers, (owner + 1) * count // workers
+        if tasks.taken[owner] < end - first:
+            task: int = first + count_up(tasks.taken, owner)
+            if task < end:
+                return task
+    return count
+
+
+@kernel
+def take_piece(tasks: Tasks, size: int) -> tuple[int, int]:
+    """First and last + 1 of numbers in a flat array that nobody has taken yet; equal where none is left."""
+    task = take_task(tasks, (size + PIECE - 1) // PIECE)
+    return min(size, task * PIECE), min(size, (task + 1) * PIECE)
+
+
+# --------------------------------------------------------------------------------------- writing steps down
+
+
+@intrinsic
+def _write_down(_context: Any, room: Any, address: Any, memory: Any, args: Any) -> Any:
+    """Write a step to the memory at `room`: its entry, the kernel's address, the memory's place, the args.
+
+    The entry is a function compiled here, for these types, which reads all that and calls the kernel. The
+    kernel itself is called by its address: linked in, it would be compiled anew.
+    """
+    row_type = types.Array(memory.dtype, 1, "C")
+    called_with = (*args.types, TASKS, row_type)
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        written = ir.LiteralStructType([
+            BYTES, INT64, INT64, INT64, *(context.get_value_type(arg) for arg in args.types)
+        ])  # fmt: skip
+        if context.get_abi_sizeof(written) > STEP_BYTES:
+            raise NotImplementedError(f"a step's arguments take more than {STEP_BYTES} bytes")
+        entry = _entry(context, builder.module, written, called_with)
+        rows = context.make_array(signature.args[2])(context, builder, values[2])
+        row = builder.extract_value(rows.shape, 1)
+        start = builder.ptrtoint(rows.data, INT64)
+        fields = [builder.bitcast(entry, BYTES), values[1], start, row]
+        for i, arg in enumerate(args.types):
+            fields.append(_without_owner(context, builder, arg, builder.extract_value(values[3], i)))
+        at = builder.inttoptr(values[0], written.as_pointer())
+        for i, field in enumerate(fields):
+            builder.store(field, cgutils.gep_inbounds(builder, at, 0, i))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, memory, args), codegen
+
+
+def _without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """An array as one that nobody owns: `Steps` keeps it alive."""
+    if not isinstance(kind, types.Array):
+        return value
+    array = context.make_array(kind)(context, builder, value)
+    array.meminfo = cgutils.get_null_value(array.meminfo.type)
+    array.parent = cgutils.get_null_value(array.parent.type)
+    return array._getvalue()
+
+
+def _array_at(context: Any, builder: Any, kind: Any, start: Any, count: Any) -> Any:
+    """The array of `count` numbers at an address."""
+    array = context.make_array(kind)(context, builder)
+    bytes_each = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    data = builder.inttoptr(start, array.data.type)
+    populate_array(array, data, [count], [bytes_each], bytes_each, meminfo=None)
+    return array._getvalue()
+
+
+def _entry(context: Any, module: Any, written: Any, called_with: Any) -> Any:
+    """The function that runs a step of these types: (step, counts of tasks, workers, number of this one)."""
+    function = ir.Function(module, ENTRY, module.get_unique_name("enter_step"))
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block())
+    step, taken, workers, worker = function.args
+    fields = builder.load(builder.bitcast(step, written.as_pointer()))
+    address, start, row = (builder.extract_value(fields, i) for i in (1, 2, 3))
+    args = [builder.extract_value(fields, i) for i in range(4, len(written.elements))]
+    taken = _array_at(context, builder, TAKEN, builder.ptrtoint(taken, INT64), workers)
+    tasks = context.make_tuple(builder, TASKS, [taken, worker])
+    bytes_each = context.get_abi_sizeof(context.get_data_type(called_with[-1].dtype))
+    own = builder.add(start, builder.mul(builder.mul(worker, row), INT64(bytes_each)))
+    memory = _array_at(context, builder, called_with[-1], own, row)
+    convention = context.call_conv
+    kernel_type = convention.get_function_type(types.none, called_with)
+    kernel_function = builder.inttoptr(address, kernel_type.as_pointer())
+    convention.call_function(builder, kernel_function, types.none, called_with, [*args, tasks, memory])
+    builder.ret_void()
+    return function
+
+
+@kernel
+def _record(room: int, address: int, memory: Array, *args: Any) -> None:
+    """Write down the call of the kernel at an address as kernel(*args, tasks, memory[worker])."""
+    _write_down(room, address, memory, args)
+
+
+# ------------------------------------------------------------------------------------------- running steps
+
+
+@intrinsic
+def _enter(_context: Any, step: Any, counts: Any, at: Any, workers: Any, worker: Any) -> Any:
+    """Run the step at an address, whose counts of tasks begin at counts[at]."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        taken = _place(context, builder, signature.args[1], args[1], args[2])
+        pointer = builder.inttoptr(args[0], BYTES)
+        entry = builder.load(builder.bitcast(pointer, ENTRY.as_pointer().as_pointer()))
+        builder.call(entry, [pointer, taken, args[3], args[4]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, counts, types.intp, types.intp, types.intp), codegen
+
+
+def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+
+@intrinsic
+def _set(_context: Any, flags: Any, index: Any, value: Any) -> Any:
+    """flags[index] = value, a locked step as `count_up`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = _place(context, builder, signature.args[0], args[0], args[1])
+        builder.atomic_rmw("xchg", at, args[2], "seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(flags, types.intp, types.int64), codegen
+
+
+@intrinsic
+def _read(_context: Any, flags: Any, index: Any) -> Any:
+    """flags[index]; what its writer stored before it can be read afterwards."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at = _place(context, builder, signature.args[0], args[0], args[1])
+        builder.fence("seq_cst")
+        return builder.load_atomic(at, "seq_cst", align=8)
+
+    return types.int64(flags, types.intp), codegen
+
+
+@intrinsic
+def _pause(_context: Any) -> Any:
+    """Tell the core that this thread waits, where there is an instruction for that."""
+
+    def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        if context.codegen().magic_tuple()[0].startswith(("x86_64", "i686")):
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, nothing, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def _give_way(_context: Any, address: Any) -> Any:
+    """Let other threads have this one's core for a while, by the system's function at an address."""
+
+    def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        function = ir.FunctionType(ir.IntType(32), [])
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
+
+
+@lru_cache(maxsize=1)
+def _system_yield() -> int:
+    """The address of the system's function for `_give_way`."""
+    if sys.platform == "win32":
+        function = ctypes.windll.kernel32.SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+@kernel
+def _go_through(room: int, rows: Array, counts: Array, workers: int, worker: int, system_yield: int) -> None:
+    """Do a worker's part of all steps.
+
+    rows: the workers that each step has memory for. counts, of each step: how many tasks are taken of each
+    worker's, who is at work, (2, workers), and how many came.
+    """
+    for step in range(rows.size):
+        taken = step * (2 * workers + 1)
+        busy, came = taken + workers, taken + 2 * workers
+        _set(counts, busy + worker, 1)
+        number = worker if rows[step] == workers else count_up(counts, came)
+        if number < rows[step]:
+            _enter(room + step * STEP_BYTES, counts, taken, rows[step], number)
+        _set(counts, busy + worker, 0)
+        for other in range(workers):
+            looks = 0
+            while _read(counts, busy + other) != 0:
+                looks += 1
+                if looks < SPINS:
+                    _pause()
+                else:
+                    _give_way(system_yield)
+
+
+@kernel
+def _alone(room: int, rows: Array, counts: Array, workers: int, system_yield: int) -> None:
+    """Go through all steps with one worker."""
+    counts[:] = 0
+    _go_through(room, rows, counts, workers, 0, system_yield)
+
+
+def _together(room: int, rows: Array, counts: Array, workers: int, system_yield: int) -> None:
+    """Go through all steps with so many workers, on as many threads as there may be."""
+    counts[:] = 0
+    for worker in numba.prange(workers):
+        _go_through(room, rows, counts, workers, worker, system_yield)
+
+
+_together = compiled(_together, True, {})
+
+
+Arguments = tuple[int, Array, Array, int, int]
+
+
+def _arguments(room: Array, rows: Array) -> Arguments:
+    """Of `_alone` and `_together`, for the steps in a room."""
+    workers = int(rows.max(initial=0))
+    counts = np.empty(rows.size * (2 * workers + 1), np.int64)
+    return room.ctypes.data, rows, counts, workers, _system_yield()
+
+
+def _run(arguments: Arguments) -> None:
+    layer = enter_parallel()  # what is refused does not depend on how many workers there are
+    if arguments[3] <= 1:  # a parallel loop would take as long as all the rest of a call
+        _alone(*arguments)
+    elif layer == "workqueue":
+        with single_entry:
+            _together(*arguments)
+    else:
+        _together(*arguments)
+
+
+class Steps:
+    """Steps in the order of their running.
+
+    Attributes:
+        whole: whether they are all that was done while they were noted.
+    """
+
+    def __init__(self) -> None:
+        self.whole = True
+        self._room = np.empty((1, STEP_BYTES), np.uint8)
+        self._rows = np.empty(1, np.int64)
+        self._used: list[tuple[Any, ...]] = []  # arrays that have to stay alive
+        self._arguments: Arguments | None = None
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def write(self, address: int, memory: Array, args: tuple[Any, ...]) -> None:
+        """Write down the call of the kernel at an address, with working memory (workers, count)."""
+        number = len(self._used)
+        if number == len(self._rows):
+            self._room = np.resize(self._room, (2 * number, STEP_BYTES))
+            self._rows = np.resize(self._rows, 2 * number)
+        _record(self._room[number].ctypes.data, address, memory, *args)
+        self._rows[number] = len(memory)
+        self._used.append((memory, args))
+        self._arguments = None
+
+    def forget(self, start: int) -> None:
+        """Forget the steps from `start` on."""
+        del self._used[start:]
+        self._arguments = None
+
+    def run(self) -> None:
+        """Run the steps, on as many threads as there may be."""
+        if self._arguments is None:
+            self._arguments = _arguments(self._room, self._rows[: len(self._used)])
+        _run(self._arguments)
+
+
+class _Here(threading.local):
+    """Of the calling thread: room for one step, for each number of workers; and what is being noted."""
+
+    def __init__(self) -> None:
+        self.room = np.empty((1, STEP_BYTES), np.uint8)
+        self.arguments: dict[int, Arguments] = {}
+        self.noted: Steps | None = None
+
+
+_here = _Here()
+
+
+def start(address: int, memory: Array, args: tuple[Any, ...]) -> None:
+    """Run the worker kernel at an address, and note that."""
+    here, workers = _here, len(memory)
+    arguments = here.arguments.get(workers)
+    if arguments is None:
+        arguments = here.arguments[workers] = _arguments(here.room, np.array([workers]))
+    _record(arguments[0], address, memory, *args)
+    _run(arguments)
+    if here.noted is not None:
+        here.noted.write(address, memory, args)
+
+
+def note_other_work() -> None:
+    """Say that something is done which is no step, and cannot be noted."""
+    if _here.noted is not None:
+        _here.noted.whole = False
+
+
+@contextmanager
+def note() -> Iterator[Steps]:
+    """Notes the steps that the calling thread runs in the block."""
+    before, _here.noted = _here.noted, Steps()
+    try:
+        yield _here.noted
+    finally:
+        _here.noted = before

@@ -1,0 +1,245 @@
+"""Passes that run what earlier ones noted give what a net gives that has noted nothing."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from pycaffe_lite import random
+from pycaffe_lite.blob import Blob
+from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels._steps import Steps
+from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
+
+INPUT = "layer {{ name: 'x' type: 'Input' top: 'x' input_param {{ shape {{ {dims} }} }} }}\n"
+CONVOLUTIONS = {
+    "few": (20, 14, "num_output: 24 kernel_size: 1"),
+    "few, 3x3, stride 2": (20, 13, "num_output: 24 kernel_size: 3 stride: 2"),
+    "blocks": (6, 48, "num_output: 20 kernel_size: 5"),
+    "pixels": (16, 45, "num_output: 32 kernel_size: 3 stride: 2"),
+    "winograd": (32, 26, "num_output: 64 kernel_size: 3 pad: 1"),
+    "depthwise": (12, 20, "num_output: 12 group: 12 kernel_size: 3 pad: 1"),
+    "depthwise, large": (12, 20, "num_output: 24 group: 12 kernel_size: 7 pad: 1"),
+    "groups": (12, 20, "num_output: 24 group: 3 kernel_size: 3"),
+    "whole image": (16, 6, "num_output: 10 kernel_size: 6"),
+}
+ENDS = """
+layer { name: 'bn' type: 'BatchNorm' bottom: 'y' top: 'y' }
+layer { name: 'scale' type: 'Scale' bottom: 'y' top: 'y' scale_param { bias_term: true } }
+layer { name: 'bias' type: 'Bias' bottom: 'y' top: 'y' }
+layer { name: 'relu' type: 'ReLU' bottom: 'y' top: 'y' relu_param { negative_slope: 0.5 } }
+"""
+OTHERS = """
+layer { name: 'max' type: 'Pooling' bottom: 'x' top: 'max' pooling_param { kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: 'ave' type: 'Pooling' bottom: 'x' top: 'ave'
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: 'join' type: 'Concat' bottom: 'max' bottom: 'ave' top: 'join' }
+layer { name: 'drop' type: 'Dropout' bottom: 'join' top: 'join' }
+layer { name: 'lrn' type: 'LRN' bottom: 'join' top: 'lrn' }
+layer { name: 'relu' type: 'ReLU' bottom: 'lrn' top: 'relu' }
+layer { name: 'sum' type: 'Eltwise' bottom: 'relu' bottom: 'join' top: 'sum'
+  eltwise_param { coeff: 1 coeff: -2 } }
+layer { name: 'slope' type: 'ReLU' bottom: 'sum' top: 'sum' }
+layer { name: 'power' type: 'Power' bottom: 'sum' top: 'power' power_param { scale: 0.5 } }
+layer { name: 'flat' type: 'Flatten' bottom: 'power' top: 'flat' }
+layer { name: 'ip' type: 'InnerProduct' bottom: 'flat' top: 'ip' inner_product_param { num_output: 9 } }
+layer { name: 'turned' type: 'InnerProduct' bottom: 'ip' top: 'turned'
+  inner_product_param { num_output: 7 transpose: true } }
+layer { name: 'p' type: 'Softmax' bottom: 'turned' top: 'p' }
+"""
+
+
+def net_of(text: str, *dims: int, phase: int = caffe_pb2.TEST) -> Net:
+    given = INPUT.format(dims=" ".join(f"dim: {n}" for n in dims))
+    document = parse(given + text, caffe_pb2.NetParameter)
+    document.message.state.phase = phase
+    return Net.from_document(document)
+
+
+def set_values(net: Net, seed: int) -> None:
+    numbers = np.random.default_rng(seed)
+    for blob in (net.blobs["x"], *net.learnable_params):
+        blob.data[...] = numbers.uniform(0.25, 1, blob.shape)
+
+
+def values(net: Net) -> dict[str, bytes]:
+    return {name: blob.data.tobytes() for name, blob in net.blobs.items()}
+
+
+def first_pass(text: str, dims: tuple[int, ...], seed: int) -> dict[str, bytes]:
+    """What a new net computes."""
+    net = net_of(text, *dims)
+    set_values(net, seed)
+    net.forward()
+    return values(net)
+
+
+def steps_run(monkeypatch) -> list[int]:
+    """Filled with the number of steps whenever noted ones are run."""
+    seen: list[int] = []
+    run = Steps.run
+    monkeypatch.setattr(Steps, "run", lambda steps: (seen.append(len(steps)), run(steps)))
+    return seen
+
+
+def check_passes(text: str, *dims: int) -> None:
+    """Passes with changing weights and inputs, of one net and of new ones."""
+    right = [first_pass(text, dims, seed) for seed in range(5)]  # first: a new blob lets all begin anew
+    net = net_of(text, *dims)
+    for seed in range(5):
+        set_values(net, seed)
+        net.forward()
+        assert values(net) == right[seed]
+
+
+@pytest.mark.parametrize("end", ["", ENDS, ENDS[: ENDS.index("layer { name: 'scale'")]])
+@pytest.mark.parametrize("bias", ["true", "false"])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_with_ends(monkeypatch, name, bias, end):
+    channels, size, param = CONVOLUTIONS[name]
+    param += f" bias_term: {bias} weight_filler {{ type: 'xavier' }}"
+    text = (
+        f"layer {{ name: 'y' type: 'Convolution' bottom: 'x' top: 'y' convolution_param {{ {param} }} }}"
+        + end
+    )
+    seen = steps_run(monkeypatch)
+    check_passes(text, 2, channels, size, size)
+    assert len(seen) == 3  # the first pass notes nothing, the second does
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_other_layers(monkeypatch, images):
+    seen = steps_run(monkeypatch)
+    check_passes(OTHERS, images, 4, 14, 14)
+    assert len(seen) == 3 * 3  # what Power and the transposed weights leave: before, between and behind
+
+
+def test_threads_give_the_same_bits(monkeypatch):
+    before = get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            set_num_threads(threads)
+            net = net_of(OTHERS, 2, 4, 14, 14)
+            set_values(net, 0)
+            for _ in range(3):
+                net.forward()
+            results.append(values(net))
+    finally:
+        set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+def test_another_number_of_threads_begins_anew():
+    before = get_num_threads()
+    right = [first_pass(OTHERS, (2, 4, 14, 14), seed) for seed in range(10)]
+    net = net_of(OTHERS, 2, 4, 14, 14)
+    try:
+        for seed, threads in enumerate([2, 2, 2, 3, 3, 3, 1, 1, 1, 2]):
+            set_num_threads(threads)
+            set_values(net, seed)
+            net.forward()
+            assert values(net) == right[seed]
+    finally:
+        set_num_threads(before)
+
+
+def test_other_shapes_begin_anew():
+    sizes = [2, 2, 2, 1, 1, 1, 3, 3, 3]
+    right = [first_pass(OTHERS, (images, 4, 14, 14), seed) for seed, images in enumerate(sizes)]
+    net = net_of(OTHERS, 2, 4, 14, 14)
+    for seed, images in enumerate(sizes):
+        net.blobs["x"].reshape(images, 4, 14, 14)
+        set_values(net, seed)
+        net.forward()
+        assert values(net) == right[seed]
+
+
+def test_other_memory_begins_anew():
+    net, other = net_of(OTHERS, 1, 4, 14, 14), net_of(OTHERS, 1, 4, 14, 14)
+    for seed in range(3):
+        set_values(net, seed)
+        net.forward()
+    set_values(other, 7)
+    other.forward()
+    net.share_with(other)
+    net.blobs["x"].data[...] = other.blobs["x"].data
+    net.forward()
+    assert values(net) == values(other)
+
+
+def test_another_thread_begins_anew():
+    """Working memory belongs to the calling thread."""
+    right = [first_pass(OTHERS, (1, 4, 14, 14), seed) for seed in range(4)]
+    net = net_of(OTHERS, 1, 4, 14, 14)
+    for _ in range(4):
+        net.forward()
+    results = []
+
+    def run():
+        for seed in range(4):
+            set_values(net, seed)
+            net.forward()
+            results.append(values(net))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert results == right
+
+
+def test_blobs_of_others_do_no_harm():
+    net = net_of(OTHERS, 1, 4, 14, 14)
+    for seed in range(4):
+        set_values(net, seed)
+        Blob((2, 3))
+        net.forward()
+        assert values(net) == first_pass(OTHERS, (1, 4, 14, 14), seed)
+
+
+def test_who_looks_between_layers_sees_each(monkeypatch):
+    net = net_of(OTHERS, 1, 4, 14, 14)
+    for _ in range(3):
+        net.forward()
+    seen = steps_run(monkeypatch)
+    layers: list[int] = []
+    net.after_forward(layers.append)
+    net.forward()
+    assert layers == list(range(len(net.layers)))
+    assert seen == []
+
+
+def test_old_memory_is_not_kept():
+    net = net_of(OTHERS, 8, 4, 14, 14)
+    for _ in range(3):
+        net.forward()
+    base = net.blobs["join"].data
+    while base.base is not None:
+        base = base.base
+    held = weakref.ref(base)
+    del base
+    net.blobs["x"].reshape(16, 4, 14, 14)
+    net.forward()
+    gc.collect()
+    assert held() is None
+
+
+def test_random_layers_draw_in_every_pass():
+    text = """
+    layer { name: 'y' type: 'Convolution' bottom: 'x' top: 'y'
+      convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: 'xavier' } } }
+    layer { name: 'drop' type: 'Dropout' bottom: 'y' top: 'y' }
+    layer { name: 'z' type: 'Pooling' bottom: 'y' top: 'z' pooling_param { pool: STOCHASTIC kernel_size: 2 } }
+    """
+    random.set_random_seed(1)
+    net = net_of(text, 1, 3, 8, 8, phase=caffe_pb2.TRAIN)
+    set_values(net, 0)
+    results = set()
+    for _ in range(5):
+        net.forward()
+        results.add(net.blobs["z"].data.tobytes())
+    assert len(results) == 5
