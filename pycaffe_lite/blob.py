@@ -228,6 +228,16 @@ class Blob:
         else:
             self.diff.fill(0)
 
+    @property
+    def diff_is_clear(self) -> bool:
+        """Whether nobody has asked for the diff since it was cleared, or ever."""
+        return self._diff.is_clear
+
+    def finish_clearing(self) -> None:
+        """Writes the zeros of a diff that `clear_diff` has cleared, if they are not written yet."""
+        if self._diff.is_clear:
+            _ = self.diff
+
     def diff_to_add(self) -> tuple[Array, bool]:
         """The diff, for a layer that adds a gradient to it; and whether there is anything to add to.
 

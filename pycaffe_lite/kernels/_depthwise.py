@@ -52,31 +52,29 @@ def plan(g: Geometry, lanes: int) -> Plan:
 
 def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: Weights) -> Array:
     """The taps of each output channel in a row, times its scale; where they stand, if that can be."""
-    if weights == weights_in_order(g):
-        if scale.size == 0:
-            return a.reshape(-1)
-        scaled = np.empty_like(a.reshape(-1))
-        _scale_rows(no_memory(a.dtype, workers=1), a.reshape(-1), scale, scaled)
-        return scaled
-    shape = g.group, g.M // g.group, g.kernel_h * g.kernel_w
-    steps = weights.group_stride, weights.row_stride, weights.tap_stride
-    strides = tuple(step * a.itemsize for step in steps)
-    found: Array = np.ndarray(shape, a.dtype, a, weights.at * a.itemsize, strides)
-    if scale.size > 0:
-        found = found * scale.reshape(g.group, -1, 1)
-    return found.reshape(-1)
+    if weights == weights_in_order(g) and scale.size == 0:
+        return a.reshape(-1)
+    taps_of_all = np.empty(g.M * g.kernel_h * g.kernel_w, a.dtype)
+    _gather_taps(
+        no_memory(a.dtype, workers=1), a.reshape(-1), weights.at, weights.group_stride, weights.row_stride,
+        weights.tap_stride, g.M // g.group, scale, taps_of_all.reshape(g.M, -1),
+    )  # fmt: skip
+    return taps_of_all
 
 
 @worker_kernel
-def _scale_rows(a: Array, scale: Array, out: Array, tasks: Tasks, _memory: Array) -> None:
-    """Set out to a, in as many rows of equal length as there are scales, each times its scale."""
+def _gather_taps(
+    a: Array, at: int, group_stride: int, row_stride: int, tap_stride: int, rows: int, scale: Array,
+    out: Array, tasks: Tasks, _memory: Array,
+) -> None:  # fmt: skip
+    """out[m, t] = scale[m] * the t-th tap of output channel m, of which a group has `rows`."""
     if take_task(tasks, 1) > 0:
         return
-    size = a.size // scale.size
-    for m in range(scale.size):
-        row, scaled, factor = a[m * size : (m + 1) * size], out[m * size : (m + 1) * size], scale[m]
-        for t in range(size):
-            scaled[t] = row[t] * factor
+    for m in range(out.shape[0]):
+        first = at + m // rows * group_stride + m % rows * row_stride
+        for t in range(out.shape[1]):
+            tap = a[first + t * tap_stride]
+            out[m, t] = tap * scale[m] if scale.size > 0 else tap
 
 
 def depthwise_product(

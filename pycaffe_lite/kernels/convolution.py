@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from pycaffe_lite.kernels import _convolution_data, _convolution_forward, _convolution_weights, _winograd
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory
 from pycaffe_lite.kernels._simd import target
+from pycaffe_lite.kernels._steps import note_other_work
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 __all__ = ["NO_END", "End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
@@ -115,6 +115,7 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
     """
     g = _geometry(dx.shape, w.shape, dy.shape, window)
     if dx.size == 0 or dy.size == 0:
+        note_other_work()
         dx.fill(0)
         return
     turned = _turned(g, target().lanes(dx.itemsize))
@@ -143,7 +144,7 @@ def backward_weights(x: Array, dy: Array, dw: Array, window: Window) -> None:
 def backward_bias(dy: Array, db: Array) -> None:
     """Add to db[m] the sum over images n and positions of dy[n, m; position]. dy: (N, M, ...); db: (M,)."""
     if dy.size > 0:
-        _sum_planes(dy.reshape(*dy.shape[:2], -1), db)
+        _sum_planes(no_memory(dy.dtype), dy.reshape(*dy.shape[:2], -1), db)
 
 
 @lru_cache(maxsize=1024)
@@ -173,14 +174,16 @@ def _turned_weights(g: Geometry) -> Weights:
     return Weights(rows * channels * area, area, channels * area, -1, area - 1)
 
 
-@parallel_kernel
-def _sum_planes(dy: Array, db: Array) -> None:
+@worker_kernel
+def _sum_planes(dy: Array, db: Array, tasks: Tasks, _memory: Array) -> None:
     """db[m] += sum over n and positions of dy[n, m, position], image by image, in the arrays' type."""
     N, M = dy.shape[:2]
-    for m in prange(M):
+    m = take_task(tasks, M)
+    while m < M:
         for n in range(N):
             plane = dy[n, m]
             db[m] += sum_of(plane)
+        m = take_task(tasks, M)
 
 
 @kernel(fastmath={"reassoc"})  # lanes may be summed apart: no bit depends on threads, only on the CPU

@@ -33,13 +33,20 @@ def _scaled_sum(
         start, stop = take_piece(tasks, y.size)
 
 
-@parallel_kernel
 def scale(x: Array, coeff: float, y: Array) -> None:
     """y[i] = coeff x[i].  x, y: (count,); y may be x."""
-    T = x.dtype.type
-    p = T(coeff)
-    for i in prange(y.size):
-        y[i] = p * x[i]
+    _scale(no_memory(y.dtype), x, float(coeff), y)
+
+
+@worker_kernel
+def _scale(x: Array, coeff: float, y: Array, tasks: Tasks, _memory: Array) -> None:
+    p = x.dtype.type(coeff)
+    start, stop = take_piece(tasks, y.size)
+    while start < stop:
+        source, out = x[start:stop], y[start:stop]
+        for i in range(out.size):
+            out[i] = p * source[i]
+        start, stop = take_piece(tasks, y.size)
 
 
 @parallel_kernel

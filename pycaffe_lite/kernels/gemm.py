@@ -8,6 +8,7 @@ from pycaffe_lite.kernels._convolution_forward import product
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels._steps import note_other_work
 from pycaffe_lite.kernels._stream_product import stream_product, suits
 from pycaffe_lite.kernels._weights import Weights
 
@@ -32,8 +33,10 @@ def gemm(
     if a.shape != ((K, M) if trans_a else (M, K)) or b.shape != ((N, K) if trans_b else (K, N)):
         raise ValueError(f"gemm: shapes {a.shape} and {b.shape} do not multiply to {c.shape}")
     if beta == 0 and K == 0:
+        note_other_work()
         c.fill(0)
     elif beta not in (0, 1):
+        note_other_work()
         c *= c.dtype.type(beta)
     if M == 0 or N == 0 or K == 0:
         return
@@ -43,7 +46,10 @@ def gemm(
     elif not trans_a and not trans_b and suits(M, N, K):
         stream_product(a, b, c, beta != 0)
     else:
-        _outer_product(a, np.ascontiguousarray(b.T) if trans_b else b, c, trans_a, beta != 0)
+        if trans_b:
+            note_other_work()
+            b = np.ascontiguousarray(b.T)
+        _outer_product(a, b, c, trans_a, beta != 0)
 
 
 @lru_cache(maxsize=256)

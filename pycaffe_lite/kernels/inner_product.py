@@ -7,7 +7,8 @@ import numpy as np
 
 from pycaffe_lite.kernels import convolution
 from pycaffe_lite.kernels._dot_product import finish
-from pycaffe_lite.kernels._jit import Array, kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 from pycaffe_lite.kernels.convolution import NO_END, End
 from pycaffe_lite.kernels.gemm import gemm
 
@@ -60,12 +61,14 @@ def backward_weights(
 
 def backward_bias(dy: Array, db: Array) -> None:
     """Add to db[n] the sum over m of dy[m, n]. dy: (M, N); db: (N,)."""
-    _add_rows(dy, db)
+    _add_rows(no_memory(dy.dtype, workers=1), dy, db)
 
 
-@kernel
-def _add_rows(dy: Array, db: Array) -> None:
+@worker_kernel
+def _add_rows(dy: Array, db: Array, tasks: Tasks, _memory: Array) -> None:
     """db[n] += sum over m of dy[m, n], in the order of m, in the arrays' type."""
+    if take_task(tasks, 1) > 0:
+        return
     for m in range(dy.shape[0]):
         row = dy[m]
         for n in range(row.size):

@@ -140,17 +140,26 @@ def _backward_columns(
             out[i] -= source[i] * x.dtype.type(factor * total[i])
 
 
-@parallel_kernel
 def backward_across(x: Array, dy: Array, half: int, scale: float, beta: float, k: float, dx: Array) -> None:
     """dx[n, c, i] = dy S^-beta - 2 scale beta x * (sum of dy x S^-beta / S at [n, d, i] for |d - c| <= half).
 
     S as in `forward_across`. x, dy, dx: (N, C, inner); dx may be dy.
     """
+    _backward_across(no_memory(x.dtype), x, dy, half, float(scale), float(beta), float(k), dx)
+
+
+@worker_kernel
+def _backward_across(
+    x: Array, dy: Array, half: int, scale: float, beta: float, k: float, dx: Array, tasks: Tasks,
+    _memory: Array,
+) -> None:  # fmt: skip
     blocks = (x.shape[2] + COLUMNS - 1) // COLUMNS
-    for task in prange(x.shape[0] * blocks):
+    task = take_task(tasks, x.shape[0] * blocks)
+    while task < x.shape[0] * blocks:
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(x.shape[2], start + COLUMNS)
         _backward_columns(x, dy, n, start, stop, half, scale, beta, k, dx)
+        task = take_task(tasks, x.shape[0] * blocks)
 
 
 @kernel

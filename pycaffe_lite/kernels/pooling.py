@@ -24,7 +24,7 @@ from pycaffe_lite.kernels._jit import (
     worker_kernel,
 )
 from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_run, mean_run, spread_run
-from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._scratch import no_memory, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, target
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
@@ -178,23 +178,27 @@ def index_backward(dy: Array, index: Array, window: Window, dx: Array) -> None:
         and target().vector_bytes >= 32  # with narrower vectors it takes longer than to scatter
     )
     if gathers:
-        _gather_backward(dy, index, window, dx)
+        _gather_backward(no_memory(dy.dtype), dy, index, window, dx)
     else:
-        _scatter_backward(dy, index, dx)
+        _scatter_backward(no_memory(dy.dtype), dy, index, dx)
 
 
-@parallel_kernel
-def _scatter_backward(dy: Array, index: Array, dx: Array) -> None:
+@worker_kernel
+def _scatter_backward(dy: Array, index: Array, dx: Array, tasks: Tasks, _memory: Array) -> None:
     """`index_backward` for any windows."""
     planes, P, Q = dy.shape
     size = dx.shape[1] * dx.shape[2]
     source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
-    for n in prange(planes):
+    n = take_task(tasks, planes)
+    while n < planes:
         _scatter(source, where, n * P * Q, P * Q, out, n * size, size)
+        n = take_task(tasks, planes)
 
 
-@parallel_kernel
-def _gather_backward(dy: Array, index: Array, window: Window, dx: Array) -> None:
+@worker_kernel
+def _gather_backward(
+    dy: Array, index: Array, window: Window, dx: Array, tasks: Tasks, _memory: Array
+) -> None:
     """`index_backward` for windows that `gather_plane` knows.
 
     It reads beyond the plane: where there is no memory, the plane is scattered.
@@ -204,12 +208,14 @@ def _gather_backward(dy: Array, index: Array, window: Window, dx: Array) -> None
     source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
     kernel, _, pad_h, pad_w, _, _ = window
     after = (H + pad_h) // 2 * Q + (W + pad_w) // 2
-    for n in prange(planes):
+    n = take_task(tasks, planes)
+    while n < planes:
         at, to = n * P * Q, n * H * W
         if 0 < at < source.size - after:
             gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
         else:
             _scatter(source, where, at, P * Q, out, to, H * W)
+        n = take_task(tasks, planes)
 
 
 # ---------------------------------------------------------------------------------------------------- means
@@ -307,30 +313,39 @@ def _mean_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, 
         part = take_task(tasks, parts)
 
 
-@parallel_kernel
 def mean_backward(dy: Array, window: Window, dx: Array) -> None:
     """Compute dx = the sum of dy / area over the windows that hold the value.
 
     Each row of outputs is spread over a line as wide as the plane, padding included; then the lines of the
     windows that hold a row are added.
     """
+    P, Q = dy.shape[1:]
+    # Shares are kept between zeros, for windows that begin before or behind all windows that there are.
+    reach = (window.kernel_w - 1) // window.stride_w
+    blocks = max(-(-(dx.shape[2] + window.pad_w) // window.stride_w), LEAST_RUN)
+    room, width = reach + max(Q, blocks), max(Q + reach, blocks) * window.stride_w
+    memory = worker_memory(dx.dtype, get_num_threads(), P * (room + width) + Q)
+    _mean_backward(memory, dy, window, reach, blocks, room, width, dx)
+
+
+@worker_kernel
+def _mean_backward(
+    dy: Array, window: Window, reach: int, blocks: int, room: int, width: int, dx: Array, tasks: Tasks,
+    memory: Array,
+) -> None:  # fmt: skip
+    """As `mean_backward`. memory: (P * (room + width) + Q,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = dx.shape
     _, P, Q = dy.shape
     T = dx.dtype.type
     source, out = dy.reshape(-1), dx.reshape(-1)
-    widths = _area_widths(window, W, np.empty(Q, dx.dtype))
-    # Shares are kept between zeros, for windows that begin before or behind all windows that there are.
-    reach = (kernel_w - 1) // stride_w
-    blocks = max((W + pad_w + stride_w - 1) // stride_w, LEAST_RUN)
-    room, width = reach + max(Q, blocks), max(Q + reach, blocks) * stride_w
-    covering = np.empty((H, 2), np.int64)
-    for h in range(H):
-        covering[h] = _covering(h, kernel_h, pad_h, stride_h, P)
+    shares, lines = memory[: P * room], memory[P * room : P * (room + width)]
+    memory[: P * (room + width)] = 0
+    widths = _area_widths(window, W, memory[P * (room + width) : P * (room + width) + Q])
     parts = min(planes, PARTS)
-    for part in prange(parts):
+    part = take_task(tasks, parts)
+    while part < parts:
         start, stop = _part(part, parts, planes)
-        shares, lines = np.zeros(P * room, dx.dtype), np.zeros(P * width, dx.dtype)
         # Each step runs over a whole plane: vectors that were just stored in pieces are slow to load.
         for n in range(start, stop):
             for p in range(P):
@@ -352,8 +367,9 @@ def mean_backward(dy: Array, window: Window, dx: Array) -> None:
                     for q in range(Q):
                         line[unsigned(q * stride_w + j)] += shares[at + q]
             for h in range(H):
-                p0, p1 = covering[h]
+                p0, p1 = _covering(h, kernel_h, pad_h, stride_h, P)
                 _add_any_lines(lines, p0 * width + pad_w, width, max(p1 - p0, 0), W, out, (n * H + h) * W)
+        part = take_task(tasks, parts)
 
 
 # --------------------------------------------------------------------------------------------- stochastic

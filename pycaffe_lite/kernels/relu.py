@@ -1,8 +1,6 @@
 """Rectified linear unit over flat arrays."""
 
-from numba import prange
-
-from pycaffe_lite.kernels._jit import Array, Tasks, parallel_kernel, take_piece, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory
 
 
@@ -24,10 +22,18 @@ def _forward(x: Array, slope: float, y: Array, tasks: Tasks, _memory: Array) -> 
         start, stop = take_piece(tasks, x.size)
 
 
-@parallel_kernel
 def backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
     """dx[i] = dy[i] if x[i] > 0 else slope dy[i].  All arrays: (count,); dx may be dy."""
+    _backward(no_memory(x.dtype), x, dy, float(slope), dx)
+
+
+@worker_kernel
+def _backward(x: Array, dy: Array, slope: float, dx: Array, tasks: Tasks, _memory: Array) -> None:
     T = x.dtype.type
     s = T(slope)
-    for i in prange(x.size):
-        dx[i] = dy[i] * (T(1) if x[i] > 0 else s)
+    start, stop = take_piece(tasks, x.size)
+    while start < stop:
+        value, source, out = x[start:stop], dy[start:stop], dx[start:stop]
+        for i in range(out.size):
+            out[i] = source[i] * (T(1) if value[i] > 0 else s)
+        start, stop = take_piece(tasks, x.size)

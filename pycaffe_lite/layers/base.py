@@ -73,8 +73,9 @@ class Layer(Generic[P]):
     # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
     fills_tops: ClassVar[bool] = False
     # Whether all that forward does with the values in blobs, learnable ones too, is done by worker kernels:
-    # they can be run again without it (net/passes.py).
+    # they can be run again without it (net/passes.py). The same for backward, but for `ready_diffs`.
     starts_kernels: bool = False
+    starts_kernels_backward: bool = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
     # nothing that only an own forward would keep.
@@ -117,6 +118,12 @@ class Layer(Generic[P]):
         raise NotImplementedError
 
     # ------------------------------------------- what some types say otherwise
+
+    def ready_diffs(self) -> None:
+        """Gets the learnable blobs' diffs ready to be added to, as backward does before it starts kernels."""
+        for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
+            if wanted:
+                blob.finish_clearing()
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether `force_backward` may ask for the gradient of this bottom."""

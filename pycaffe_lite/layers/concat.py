@@ -31,7 +31,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
 
     min_bottoms = 1
     exact_tops = 1
-    reshape_follows_shapes = starts_kernels = True
+    reshape_follows_shapes = starts_kernels = starts_kernels_backward = True
     holds_bottoms = False  # wherever it can; the net says so
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

@@ -39,7 +39,7 @@ class ConvolutionLayer(BaseConvolutionLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self.starts_kernels = self.plane is not None
+        self.starts_kernels = self.starts_kernels_backward = self.plane is not None
         self.takes_end = self.starts_kernels and self.axis == 1
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -43,6 +43,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         if self.training and not 0 <= ratio < 1:
             raise self.error(f"needs a dropout_ratio from 0 to below 1, got {ratio:g}")
         self.starts_kernels = not self.training and top[0] is bottom[0]  # then there is nothing to do
+        self.starts_kernels_backward = self.training
         self.keep = 1.0 - ratio  # in double precision, of the float32 ratio
         self.mask = np.zeros(0, np.uint8)
 

@@ -56,7 +56,8 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if coeffs and self.param.operation == MAX:
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
-        self.starts_kernels = self.takes_slope = self.param.operation == SUM
+        self.takes_slope = self.param.operation == SUM
+        self.starts_kernels = self.starts_kernels_backward = self.takes_slope
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for i, blob in enumerate(bottom):

@@ -22,7 +22,7 @@ class FlattenLayer(Layer[caffe_pb2.FlattenParameter]):
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = starts_kernels = True
+    reshape_follows_shapes = starts_kernels = starts_kernels_backward = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)

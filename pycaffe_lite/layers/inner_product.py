@@ -37,7 +37,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
             raise self.error("cannot work in place")
         axis = bottom[0].canonical_axis(p.axis)
         self.takes_end = axis == 1
-        self.starts_kernels = not p.transpose
+        self.starts_kernels = self.starts_kernels_backward = not p.transpose
         self.K = bottom[0].count_axes(axis)
         shape = (self.K, p.num_output) if p.transpose else (p.num_output, self.K)
         self.weight = self.add_blob(shape, p.weight_filler)
@@ -61,6 +61,11 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
         x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
         bias = None if self.bias is None else self.bias.data
         inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, end)
+
+    def ready_diffs(self) -> None:
+        super().ready_diffs()
+        if self.param_propagate_down[0]:
+            self.weight.diff_to_add()
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         transpose = self.param.transpose

@@ -38,6 +38,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         self.half = p.local_size // 2
         self.within = p.norm_region == WITHIN_CHANNEL
         self.starts_kernels = not self.within and top[0] is not bottom[0]
+        self.starts_kernels_backward = self.starts_kernels
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -62,6 +62,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         if bottom[0] in top:
             raise self.error("cannot work in place")
         self.starts_kernels = self.pool != PoolingParameter.STOCHASTIC and len(top) == 1
+        self.starts_kernels_backward = self.pool != PoolingParameter.STOCHASTIC
         self._read_sizes()
         self.index = np.empty((0, 0, 0), np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False

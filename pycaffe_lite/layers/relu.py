@@ -21,7 +21,7 @@ class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter]):
     Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
     """
 
-    starts_kernels = True
+    starts_kernels = starts_kernels_backward = True
     is_activation = True
     end_serves_backward = True
 

@@ -27,6 +27,9 @@ class SplitLayer(Layer[Any]):
     min_tops = 1
     reshape_follows_shapes = starts_kernels = True
 
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self.starts_kernels_backward = len(top) > 1
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob in top:
             if blob is bottom[0]:

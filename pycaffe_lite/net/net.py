@@ -21,7 +21,7 @@ from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.graph import Graph
 from pycaffe_lite.net.joining import join_in_place
-from pycaffe_lite.net.passes import ForwardPass
+from pycaffe_lite.net.passes import Backward, Forward, Pass
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -118,7 +118,11 @@ class Net:
             force_backward=param.force_backward,
         )
         join_in_place(self._graph.nodes)
-        self._pass = ForwardPass(runs(self._graph.nodes))
+        nodes = self._graph.nodes
+        self._forward_pass = Pass([Forward(run) for run in runs(nodes)])
+        self._backward_pass = Pass(
+            [Backward(node) for node in reversed(nodes) if node.need_backward], self.learnable_params
+        )
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -213,7 +217,7 @@ class Net:
         """Runs layers `start` to `end`, both included; returns their part of the loss."""
         whole = start == 0 and end == len(self._graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
-            return self._pass.forward()
+            return self._forward_pass.run()
         loss = 0.0
         for i in range(start, end + 1):
             for callback in self._before_forward:
@@ -230,6 +234,10 @@ class Net:
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers `start` down to `end`, both included, backward."""
+        whole = start == len(self._graph.nodes) - 1 and end == 0
+        if whole and not (self.debug_info or self._before_backward or self._after_backward):
+            self._backward_pass.run()
+            return
         for i in range(start, end - 1, -1):
             for callback in self._before_backward:
                 callback(i)

@@ -1,85 +1,146 @@
-"""Forward passes that nobody watches: runs of layers, and what can be run again without Python."""
+"""Passes that nobody watches: layer by layer, or in longer pieces that run without Python."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels._jit import get_num_threads
 from pycaffe_lite.kernels._steps import Steps, note
 from pycaffe_lite.net.fusion import Run
+from pycaffe_lite.net.graph import Node
+
+
+class Part(Protocol):
+    """What a pass is made of: one layer's verb, or that of several in one go.
+
+    Attributes:
+        only_starts_kernels: whether to run it is no more than to get it ready and to start kernels.
+    """
+
+    only_starts_kernels: bool
+
+    def run(self, settled: bool) -> float:
+        """Runs it; returns its part of the loss. settled: all blobs are as the last pass left them."""
+
+    def get_ready(self) -> None:
+        """Does what `run` does besides starting kernels, if it is no more than that."""
+
+
+class Forward:
+    """The forward pass of the layers of a run."""
+
+    def __init__(self, layers: Run) -> None:
+        self.run = layers.forward
+        self.only_starts_kernels = layers.only_starts_kernels
+
+    def get_ready(self) -> None:
+        """Does nothing: all is in the kernels."""
+
+
+class Backward:
+    """The backward pass of a layer."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.only_starts_kernels = node.layer.starts_kernels_backward
+
+    def run(self, settled: bool) -> float:
+        """Runs it, which is no part of the loss."""
+        self._node.layer.backward(self._node.top, self._node.bottom_need_backward, self._node.bottom)
+        return 0.0
+
+    def get_ready(self) -> None:
+        """Writes what is left to be written of cleared gradients."""
+        for blob in (*self._node.top, *self._node.bottom):
+            blob.finish_clearing()
+        self._node.layer.ready_diffs()
 
 
 class Conditions(NamedTuple):
-    """What the kernels' steps depend on, besides the values in blobs."""
+    """What steps depend on, besides the values in blobs."""
 
     layouts: int  # of all blobs
     threads: int
     caller: int  # the thread whose working memory the kernels use
 
 
-def _conditions() -> Conditions:
-    return Conditions(Blob.layouts, get_num_threads(), threading.get_ident())
+class Notes(NamedTuple):
+    """The steps of some parts of a pass, one after another."""
+
+    steps: Steps
+    parts: Sequence[Part]
+    end: int  # the part behind them
 
 
-class ForwardPass:
-    """The forward pass of a net, layer by layer, or in longer pieces once its blobs have settled.
+class Pass:
+    """One way through a net.
 
-    The first pass shapes the blobs and runs each layer. If the conditions are the same after it, the second
-    notes the steps of layers that only start kernels, and from then on each piece of them is run at once:
-    Python's part of a pass would take a quarter of the time of a small net. Weights and inputs may change
-    in between: steps know where values are, not what they are. As soon as the conditions are others, all
-    begins anew.
+    The first time, each part is run by itself. If the conditions are the same the second time, it notes the
+    steps of those that only start kernels, and from then on each piece of them is run at once: Python would
+    take a quarter of the time of a small net. Weights and inputs may change in between: steps know where
+    values are, not what they are. As soon as the conditions are others, all begins anew.
+
+    Args:
+        parts: what to run, in order.
+        adding_to: blobs to whose gradients the parts add. What they do may depend on whether these are clear.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self._runs = runs
-        self._settled_for: Conditions | None = None  # as the last pass left them
-        self._noted_for: Conditions | None = None
-        self._noted: dict[int, tuple[Steps, int]] = {}  # by first run: steps, and the run behind the last
+    def __init__(self, parts: Sequence[Part], adding_to: Sequence[Blob] = ()) -> None:
+        self._parts = parts
+        self._adding_to = adding_to
+        self._layouts = -1  # of all blobs, as the last pass left them
+        self._conditions: Conditions | None = None
+        # By which gradients are clear: what such a pass has noted, None where it has been run only once.
+        self._noted: dict[tuple[bool, ...], dict[int, Notes] | None] = {}
 
-    def forward(self) -> float:
-        """Runs all layers and returns the loss."""
+    def run(self) -> float:
+        """Runs all parts and returns the loss."""
         conditions = _conditions()
-        if conditions != self._noted_for:
-            self._noted, self._noted_for = {}, None
-        noting = self._noted_for is None and conditions == self._settled_for
+        if conditions != self._conditions:
+            self._conditions, self._noted = conditions, {}
+        clear = tuple([blob.diff_is_clear for blob in self._adding_to])
+        noted = self._noted.get(clear)
+        noting = noted is None and clear in self._noted
+        notes = {} if noted is None else noted
         loss, i = 0.0, 0
-        while i < len(self._runs):
-            if noting and self._is_settled() and self._runs[i].only_starts_kernels:
-                i = self._note_from(i)
-            elif i in self._noted and self._is_settled():
-                steps, i = self._noted[i]
+        while i < len(self._parts):
+            settled = self._layouts == Blob.layouts
+            if noting and settled and self._parts[i].only_starts_kernels:
+                i = self._note_from(i, notes)
+            elif i in notes and settled:
+                steps, parts, i = notes[i]
+                for part in parts:
+                    part.get_ready()
                 steps.run()
             else:
-                loss += self._runs[i].forward(self._is_settled())
+                loss += self._parts[i].run(settled)
                 i += 1
-        if noting and conditions == _conditions():
-            self._noted_for = conditions
-        self._settled_for = _conditions()
+        if _conditions() == conditions:
+            self._noted[clear] = notes if noting or noted is not None else None
+        self._layouts = Blob.layouts
         return loss
 
-    def _is_settled(self) -> bool:
-        """Whether the blobs are as the last pass left them: reshaping them again would do nothing."""
-        return self._settled_for is not None and self._settled_for.layouts == Blob.layouts
+    def _note_from(self, first: int, notes: dict[int, Notes]) -> int:
+        """Runs parts from the first on, as long as they only start kernels, and notes their steps.
 
-    def _note_from(self, first: int) -> int:
-        """Runs layers from run `first` on, as long as they only start kernels, and notes their steps.
-
-        Returns the index of the run behind them.
+        Returns the index of the part behind them.
         """
-        i = first
+        end = first
         with note() as steps:
-            while i < len(self._runs) and self._runs[i].only_starts_kernels:
+            while end < len(self._parts) and self._parts[end].only_starts_kernels:
                 count = len(steps)
-                self._runs[i].forward(settled=True)
-                i += 1
+                self._parts[end].run(settled=True)
                 if not steps.whole:
                     steps.forget(count)
-                    if i - 1 > first:
-                        self._noted[first] = steps, i - 1
-                    return i
-        self._noted[first] = steps, i
-        return i
+                    break
+                end += 1
+        if end > first:
+            notes[first] = Notes(steps, self._parts[first:end], end)
+        return end if steps.whole else end + 1
+
+
+def _conditions() -> Conditions:
+    return Conditions(Blob.layouts, get_num_threads(), threading.get_ident())

@@ -91,9 +91,7 @@ def test_results_do_not_depend_on_threads():
 @pytest.mark.parametrize("beta", [0.75, 0.6])
 def test_the_source_runs_as_python_too(beta):
     x, dy = values((2, 12), np.float64), values((2, 12), np.float64, 1)
-    across = (1, SCALE, beta, K)
     for kernel, arguments in (
-        (lrn.backward_across, (x.reshape(2, 3, 4), dy.reshape(2, 3, 4), *across)),
         (lrn.forward_within, (x, 4, 1, SCALE, beta)),
         (lrn.backward_within, (x, dy, 4, 1, SCALE, beta)),
     ):

@@ -70,6 +70,10 @@ def values(net: Net) -> dict[str, bytes]:
     return {name: blob.data.tobytes() for name, blob in net.blobs.items()}
 
 
+def gradients(net: Net) -> list[bytes]:
+    return [blob.diff.tobytes() for blob in (*net.blobs.values(), *net.learnable_params)]
+
+
 def first_pass(text: str, dims: tuple[int, ...], seed: int) -> dict[str, bytes]:
     """What a new net computes."""
     net = net_of(text, *dims)
@@ -116,6 +120,78 @@ def test_other_layers(monkeypatch, images):
     seen = steps_run(monkeypatch)
     check_passes(OTHERS, images, 4, 14, 14)
     assert len(seen) == 3 * 3  # what Power and the transposed weights leave: before, between and behind
+
+
+TRAINED = """
+layer { name: 'few' type: 'Convolution' bottom: 'x' top: 'few'
+  convolution_param { num_output: 6 kernel_size: 1 weight_filler { type: 'xavier' } } }
+layer { name: 'relu' type: 'ReLU' bottom: 'few' top: 'few' }
+layer { name: 'depthwise' type: 'Convolution' bottom: 'few' top: 'depthwise'
+  convolution_param { num_output: 6 group: 6 kernel_size: 3 pad: 1 weight_filler { type: 'xavier' } } }
+layer { name: 'stride' type: 'Convolution' bottom: 'few' top: 'stride'
+  convolution_param {
+    num_output: 6 kernel_size: 5 pad: 2 bias_term: false weight_filler { type: 'xavier' }
+  } }
+layer { name: 'sum' type: 'Eltwise' bottom: 'depthwise' bottom: 'stride' top: 'sum'
+  eltwise_param { coeff: 1 coeff: -2 } }
+layer { name: 'norm' type: 'LRN' bottom: 'sum' top: 'norm' }
+layer { name: 'max' type: 'Pooling' bottom: 'norm' top: 'max' pooling_param { kernel_size: 3 stride: 2 } }
+layer { name: 'ave' type: 'Pooling' bottom: 'norm' top: 'ave'
+  pooling_param { pool: AVE kernel_size: 3 stride: 2 } }
+layer { name: 'join' type: 'Concat' bottom: 'max' bottom: 'ave' top: 'join' }
+layer { name: 'tanh' type: 'TanH' bottom: 'join' top: 'join' }
+layer { name: 'flat' type: 'Flatten' bottom: 'join' top: 'flat' }
+layer { name: 'ip' type: 'InnerProduct' bottom: 'flat' top: 'ip'
+  inner_product_param { num_output: 5 weight_filler { type: 'xavier' } } }
+layer { name: 'slope' type: 'ReLU' bottom: 'ip' top: 'ip' relu_param { negative_slope: 0.5 } }
+layer { name: 'loss' type: 'EuclideanLoss' bottom: 'ip' bottom: 'target' top: 'loss' }
+layer { name: 'target' type: 'DummyData' top: 'target' dummy_data_param { shape { dim: 2 dim: 5 } } }
+"""
+TARGET = TRAINED[TRAINED.index("layer { name: 'target'") :]
+TRAINED = TARGET + TRAINED.removesuffix(TARGET)
+
+
+def gradients_of_passes(net: Net, clears: list[bool]) -> list[list[bytes]]:
+    """After each backward pass, before which gradients are cleared, or else added to."""
+    found = []
+    for seed, clear in enumerate(clears):
+        set_values(net, seed)
+        if clear:
+            net.clear_param_diffs()
+        net.forward()
+        net.backward()
+        found.append(gradients(net))
+    return found
+
+
+@pytest.mark.parametrize(
+    "clears",
+    [[True] * 5, [False] * 5, [True, False] * 4, [True, True, True, False, True, False, True]],
+    ids=["each", "never", "in turn", "now and then"],
+)
+def test_gradients(monkeypatch, clears):
+    seen = steps_run(monkeypatch)
+    net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
+    found = gradients_of_passes(net, clears)
+    assert len(seen) > 4, "some passes were noted"
+    watched = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
+    watched.before_backward(lambda i: None)  # one layer after another
+    assert found == gradients_of_passes(watched, clears)
+
+
+def test_clearing_gradients_of_blobs_changes_nothing():
+    """Their zeros are written before the gradients are, not when somebody looks at these."""
+    plain, cleared = (net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN) for _ in range(2))
+    for seed in range(4):
+        for net in (plain, cleared):
+            set_values(net, seed)
+            net.clear_param_diffs()
+            if net is cleared:
+                for name in set(net.blobs) - {"loss"}:
+                    net.blobs[name].clear_diff()
+            net.forward()
+            net.backward()
+        assert gradients(cleared) == gradients(plain)
 
 
 def test_threads_give_the_same_bits(monkeypatch):
