@@ -1,9 +1,9 @@
 """How many labels are among the k best scores."""
 
 import numpy as np
-from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 
 COLUMNS = 256  # positions that are compared at once
 PARTS = 16  # tasks at most: each counts by itself
@@ -28,7 +28,6 @@ def _count_block(x: Array, labels: Array, top_k: int, correct: Array, counted: A
             correct[labels[i]] += others[i] < top_k
 
 
-@parallel_kernel
 def count(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -> None:
     """Count, per class, the positions that have it as label, and those of them that are correct.
 
@@ -39,17 +38,24 @@ def count(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -
     correct, counted: (C,), int64, overwritten.
     """
     N, C, inner = x.shape
-    blocks = (inner + COLUMNS - 1) // COLUMNS
-    parts = min(N * blocks, PARTS)
+    parts = min(N * -(-inner // COLUMNS), PARTS)
     hits, seen = np.zeros((parts, C), np.int64), np.zeros((parts, C), np.int64)
-    for part in prange(parts):
-        for task in range(part * N * blocks // parts, (part + 1) * N * blocks // parts):
-            n, start = task // blocks, task % blocks * COLUMNS
+    _count_parts(no_memory(x.dtype), x, labels, top_k, hits, seen)
+    hits.sum(axis=0, out=correct)
+    seen.sum(axis=0, out=counted)
+
+
+@worker_kernel
+def _count_parts(
+    x: Array, labels: Array, top_k: int, hits: Array, seen: Array, tasks: Tasks, _memory: Array
+) -> None:
+    """As `count`, for each of some parts of the positions. hits, seen: (parts, C), int64, added to."""
+    N, _, inner = x.shape
+    parts, blocks = hits.shape[0], (inner + COLUMNS - 1) // COLUMNS
+    part = take_task(tasks, parts)
+    while part < parts:
+        for block in range(part * N * blocks // parts, (part + 1) * N * blocks // parts):
+            n, start = block // blocks, block % blocks * COLUMNS
             stop = min(inner, start + COLUMNS)
             _count_block(x[n, :, start:stop], labels[n, start:stop], top_k, hits[part], seen[part])
-    correct[:] = 0
-    counted[:] = 0
-    for part in range(parts):
-        for c in range(C):
-            correct[c] += hits[part, c]
-            counted[c] += seen[part, c]
+        part = take_task(tasks, parts)

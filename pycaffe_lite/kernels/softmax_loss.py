@@ -4,42 +4,54 @@ Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not
 """
 
 import numpy as np
-from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 
 LEAST = float(np.finfo(np.float32).tiny)  # a probability of 0 counts as this, in both types
 COLUMNS = 4096  # positions of one task
 
 
-@parallel_kernel
 def forward(p: Array, labels: Array) -> float:
     """Compute the sum over the counting positions (n, i) of -ln max(p[n, label, i], LEAST), in float64."""
-    N, _, inner = p.shape
-    blocks = (inner + COLUMNS - 1) // COLUMNS
-    sums = np.zeros(N * blocks)
-    for task in prange(N * blocks):
-        n, start = task // blocks, task % blocks * COLUMNS
+    sums = np.zeros(-(-labels.size // COLUMNS))
+    _add_logarithms(no_memory(p.dtype), p, labels, sums)
+    return float(sum(sums.tolist()))
+
+
+@worker_kernel
+def _add_logarithms(p: Array, labels: Array, sums: Array, tasks: Tasks, _memory: Array) -> None:
+    """Compute the part of `forward` of each COLUMNS positions, all images' counted through."""
+    inner = p.shape[2]
+    task = take_task(tasks, sums.size)
+    while task < sums.size:
         total = 0.0
-        for i in range(start, min(inner, start + COLUMNS)):
+        for position in range(task * COLUMNS, min(labels.size, (task + 1) * COLUMNS)):
+            n, i = position // inner, position % inner
             if labels[n, i] >= 0:
                 total -= np.log(max(float(p[n, labels[n, i], i]), LEAST))
         sums[task] = total
-    loss = 0.0
-    for task in range(sums.size):
-        loss += sums[task]
-    return loss
+        task = take_task(tasks, sums.size)
 
 
-@parallel_kernel
 def backward(p: Array, labels: Array, scale: float, dx: Array) -> None:
     """dx[n, c, i] = scale (p[n, c, i] - [c = label]), 0 where the position does not count."""
+    _backward(no_memory(p.dtype), p, labels, float(scale), dx)
+
+
+@worker_kernel
+def _backward(p: Array, labels: Array, scale: float, dx: Array, tasks: Tasks, _memory: Array) -> None:
     N, C, inner = p.shape
     T = p.dtype.type
     factor = T(scale)
-    for row in prange(N * C):
-        n, c = row // C, row % C
-        for i in range(inner):
-            label = labels[n, i]
-            value = factor * (p[n, c, i] - T(label == c))
-            dx[n, c, i] = value if label >= 0 else T(0)
+    blocks = (inner + COLUMNS - 1) // COLUMNS
+    task = take_task(tasks, N * blocks)
+    while task < N * blocks:
+        n, start = task // blocks, task % blocks * COLUMNS
+        label = labels[n, start : start + COLUMNS]
+        for c in range(C):
+            source, out = p[n, c, start : start + COLUMNS], dx[n, c, start : start + COLUMNS]
+            for i in range(out.size):
+                value = factor * (source[i] - T(label[i] == c))
+                out[i] = value if label[i] >= 0 else T(0)
+        task = take_task(tasks, N * blocks)

@@ -97,14 +97,3 @@ def test_results_do_not_depend_on_threads():
     finally:
         set_num_threads(before)
     assert results[:2] == results[2:4] == results[4:]
-
-
-def test_the_source_runs_as_python_too():
-    x = values((2, 3, 4), np.float64)
-    label = np.array([[0, 1, 2, -1]] * 2, np.int32)
-    p = softmax_of(x)
-    assert softmax_loss.forward.py_func(p, label) == softmax_loss.forward(p, label)
-    plain, compiled = np.empty_like(x), np.empty_like(x)
-    softmax_loss.backward.py_func(p, label, 2.0, plain)
-    softmax_loss.backward(p, label, 2.0, compiled)
-    assert np.array_equal(plain, compiled)
