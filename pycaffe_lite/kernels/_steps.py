@@ -260,15 +260,20 @@ def _go_through(room: int, rows: Array, counts: Array, workers: int, worker: int
     """Do a worker's part of all steps.
 
     rows: the workers that each step has memory for. counts, of each step: how many tasks are taken of each
-    worker's, who is at work, (2, workers), and how many came.
+    worker's share, (workers,); who is at work, (workers,); how many came; whether no task is left.
+
+    Who comes to a step that is over stays away from it: others may use its memory for the next one already.
+    Either he sees that it is over, or those who want to go on see that he is at work.
     """
     for step in range(rows.size):
-        taken = step * (2 * workers + 1)
-        busy, came = taken + workers, taken + 2 * workers
+        taken = step * (2 * workers + 2)
+        busy, came, over = taken + workers, taken + 2 * workers, taken + 2 * workers + 1
         _set(counts, busy + worker, 1)
-        number = worker if rows[step] == workers else count_up(counts, came)
-        if number < rows[step]:
-            _enter(room + step * STEP_BYTES, counts, taken, rows[step], number)
+        if _read(counts, over) == 0:
+            number = worker if rows[step] == workers else count_up(counts, came)
+            if number < rows[step]:
+                _enter(room + step * STEP_BYTES, counts, taken, rows[step], number)
+                _set(counts, over, 1)
         _set(counts, busy + worker, 0)
         for other in range(workers):
             looks = 0
@@ -303,7 +308,7 @@ Arguments = tuple[int, Array, Array, int, int]
 def _arguments(room: Array, rows: Array) -> Arguments:
     """Of `_alone` and `_together`, for the steps in a room."""
     workers = int(rows.max(initial=0))
-    counts = np.empty(rows.size * (2 * workers + 1), np.int64)
+    counts = np.empty(rows.size * (2 * workers + 2), np.int64)
     return room.ctypes.data, rows, counts, workers, _system_yield()
 
 

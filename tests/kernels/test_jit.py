@@ -28,12 +28,6 @@ def scaled(x, factor, y):
         y[i] = doubled(halved(x[i])) * factor / 2
 
 
-@worker_kernel
-def marked(marks, value, _tasks, memory):
-    """Every worker leaves a mark of its own."""
-    marks[int(memory[0])] += value
-
-
 def test_kernels_call_each_other():
     y = np.empty(1000, np.float32)
     scaled(np.arange(1000, dtype=np.float32), np.float32(4), y)
@@ -55,16 +49,6 @@ def test_division_by_zero_is_infinite():
         return a / b
 
     assert quotient(1.0, 0.0) == np.inf
-
-
-@pytest.mark.parametrize("workers", [1, 2, 5])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_worker_for_every_row_of_memory(workers, dtype):
-    memory = np.arange(workers, dtype=dtype).reshape(workers, 1)
-    marks = np.zeros(workers, dtype)
-    marked(memory, marks, dtype(3))
-    marked(memory, marks, dtype(4))
-    assert np.array_equal(marks, np.full(workers, 7))
 
 
 @worker_kernel
