@@ -104,7 +104,8 @@ def worker_kernel(function: Callable[..., None], /) -> Callable[..., None]:
     """Compile a serial kernel for several workers at once.
 
     Called from Python as kernel(memory, *args), it runs function(*args, tasks, memory[i]) for every row of
-    memory, on as many threads as there may be. The workers share out the work themselves (`take_task`).
-    memory is float32 or float64, float arrays among the args have its type; all are contiguous.
+    memory, on as many threads as there may be; not for those that would come when all is done. The workers
+    share out the work themselves (`take_task`). memory is float32 or float64, float arrays among the args
+    have its type; all are contiguous, and each argument is of one type in all calls with such memory.
     """
     return WorkerKernel(function)

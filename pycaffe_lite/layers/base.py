@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -18,6 +18,18 @@ from pycaffe_lite.proto import caffe_pb2
 
 Blobs = Sequence[Blob]
 P = TypeVar("P")
+Verb = TypeVar("Verb", bound=Callable[..., object])
+
+
+def by_kernels(verb: Verb) -> Verb:
+    """Says of a layer's forward, backward, forward_with_end or before_end that it only starts kernels.
+
+    All that it does with values of blobs, learnable ones too, is done by worker kernels: these can be run
+    again without it (net/passes.py). `backward` may do what `ready_diffs` does besides. What overrides such a
+    method has to say so itself.
+    """
+    verb.by_kernels = True  # type: ignore[attr-defined]
+    return verb
 
 
 @dataclass(frozen=True)
@@ -72,10 +84,6 @@ class Layer(Generic[P]):
     reshape_follows_shapes: ClassVar[bool] = False
     # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
     fills_tops: ClassVar[bool] = False
-    # Whether all that forward does with the values in blobs, learnable ones too, is done by worker kernels:
-    # they can be run again without it (net/passes.py). The same for backward, but for `ready_diffs`.
-    starts_kernels: bool = False
-    starts_kernels_backward: bool = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
     # nothing that only an own forward would keep.
@@ -140,6 +148,10 @@ class Layer(Generic[P]):
     def set_state(self, state: bytes) -> None:
         """Goes on from where `state()` was taken."""
         raise self.error("has no state to restore")
+
+    def is_by_kernels(self, verb: str) -> bool:
+        """Whether a method is `by_kernels`; a type overrides this where that depends on its parameters."""
+        return getattr(getattr(self, verb), "by_kernels", False)
 
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
         """As `forward`, with what `end` says done to each value of the top before it is stored."""

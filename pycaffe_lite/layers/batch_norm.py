@@ -9,7 +9,7 @@ import numpy as np
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import channels
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.layers.standardize import Moments, Standardizer
@@ -89,6 +89,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return self.use_global_stats
 
+    @by_kernels
     def before_end(self, end: End) -> End:
         scale, shift = channels.standardizing_affine(
             self.mean.data, self.variance.data, self.factor.data, self.param.eps, end.scale, end.shift

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.broadcast import covered_shape, fold, lies_over_channels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -43,6 +43,7 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return lies_over_channels(self, top[0], self.param.axis)
 
+    @by_kernels
     def before_end(self, end: End) -> End:
         return end.behind(None, self.blobs[0].data)
 

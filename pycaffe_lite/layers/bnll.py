@@ -19,9 +19,9 @@ class BNLLLayer(NeuronLayer[None]):
     """
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.x = self.kept_input(bottom, top)
+        self.keep_input(bottom, top)
         bnll.forward(bottom[0].data.ravel(), top[0].data.ravel())
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
-            bnll.backward(self.x.ravel(), top[0].diff.ravel(), bottom[0].diff.ravel())
+            bnll.backward(self.seen_input(bottom, top).ravel(), top[0].diff.ravel(), bottom[0].diff.ravel())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.parts import Parts
 from pycaffe_lite.layers.registry import register_layer
@@ -31,7 +31,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
 
     min_bottoms = 1
     exact_tops = 1
-    reshape_follows_shapes = starts_kernels = starts_kernels_backward = True
+    reshape_follows_shapes = True
     holds_bottoms = False  # wherever it can; the net says so
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -76,10 +76,12 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
     def _without_axis(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape[: self.axis] + shape[self.axis + 1 :]
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if len(bottom) > 1 and not self._holds(top):
             self.parts.join((blob.data for blob in bottom), top[0].data)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if len(bottom) > 1:
             wanted = zip(bottom, propagate_down, strict=True)

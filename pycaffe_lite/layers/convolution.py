@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.kernels.convolution import NO_END, End
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.layers.spatial import Sizes
@@ -39,17 +39,22 @@ class ConvolutionLayer(BaseConvolutionLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self.starts_kernels = self.starts_kernels_backward = self.plane is not None
-        self.takes_end = self.starts_kernels and self.axis == 1
+        self.takes_end = self.axis == 1 and self.plane is not None
 
+    def is_by_kernels(self, verb: str) -> bool:
+        return self.plane is not None and super().is_by_kernels(verb)
+
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         self.forward_with_end(bottom, top, NO_END)
 
+    @by_kernels
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
             self.convolve(x.data, self.weight.data, bias, y.data, end)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
             if self.bias is not None and self.param_propagate_down[1]:

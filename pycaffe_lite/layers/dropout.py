@@ -9,7 +9,7 @@ import numpy as np
 from pycaffe_lite import random
 from pycaffe_lite.kernels import dropout
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -34,6 +34,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return not self.training and len(top[0].shape) > 1
 
+    @by_kernels
     def before_end(self, end: End) -> End:
         return end
 
@@ -42,16 +43,21 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         self.training = self.phase == caffe_pb2.TRAIN
         if self.training and not 0 <= ratio < 1:
             raise self.error(f"needs a dropout_ratio from 0 to below 1, got {ratio:g}")
-        self.starts_kernels = not self.training and top[0] is bottom[0]  # then there is nothing to do
-        self.starts_kernels_backward = self.training
+        self.does_nothing = not self.training and top[0] is bottom[0]
         self.keep = 1.0 - ratio  # in double precision, of the float32 ratio
         self.mask = np.zeros(0, np.uint8)
+
+    def is_by_kernels(self, verb: str) -> bool:
+        copies_or_draws = verb == "forward" and not self.does_nothing
+        copies_back = verb == "backward" and not self.training and not self.does_nothing
+        return not copies_or_draws and not copies_back and super().is_by_kernels(verb)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         if self.training and self.mask.size != bottom[0].count:
             self.mask = np.zeros(bottom[0].count, np.uint8)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data, top[0].data
         if self.training:
@@ -60,6 +66,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         elif top[0] is not bottom[0]:
             np.copyto(y, x)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return

@@ -9,7 +9,7 @@ import numpy as np
 
 from pycaffe_lite.kernels import eltwise
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -57,7 +57,9 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
         self.takes_slope = self.param.operation == SUM
-        self.starts_kernels = self.starts_kernels_backward = self.takes_slope
+
+    def is_by_kernels(self, verb: str) -> bool:
+        return self.param.operation == SUM and super().is_by_kernels(verb)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for i, blob in enumerate(bottom):
@@ -70,6 +72,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if self.param.operation == MAX:
             self.winner = np.empty(bottom[0].count, np.int32)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if self.param.operation == SUM:
             self._sum(bottom, top, slope=1.0)
@@ -85,6 +88,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             for k, x in enumerate(others, start=2):
                 eltwise.maximum_with(x, k, y, self.winner)
 
+    @by_kernels
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
         self._sum(bottom, top, end.slope)
 
@@ -98,6 +102,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             total, coeff = y, 1.0
         eltwise.scaled_sum(total, coeff, last, self.coeffs[-1], y, slope)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         y, dy = top[0].data.ravel(), top[0].diff.ravel()
         if self.param.operation == PROD and top[0] is bottom[0]:

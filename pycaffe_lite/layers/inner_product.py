@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import inner_product
 from pycaffe_lite.kernels.inner_product import NO_END, End
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -37,11 +37,13 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
             raise self.error("cannot work in place")
         axis = bottom[0].canonical_axis(p.axis)
         self.takes_end = axis == 1
-        self.starts_kernels = self.starts_kernels_backward = not p.transpose
         self.K = bottom[0].count_axes(axis)
         shape = (self.K, p.num_output) if p.transpose else (p.num_output, self.K)
         self.weight = self.add_blob(shape, p.weight_filler)
         self.bias = self.add_blob((p.num_output,), p.bias_filler) if p.bias_term else None
+
+    def is_by_kernels(self, verb: str) -> bool:
+        return not self.param.transpose and super().is_by_kernels(verb)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0]
@@ -54,19 +56,22 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
     def _rows(self, array: Array, columns: int) -> Array:
         return array.reshape(self.M, columns)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         self.forward_with_end(bottom, top, NO_END)
 
+    @by_kernels
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
         x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
         bias = None if self.bias is None else self.bias.data
         inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, end)
 
     def ready_diffs(self) -> None:
-        super().ready_diffs()
         if self.param_propagate_down[0]:
-            self.weight.diff_to_add()
+            self.weight.diff_to_add()  # all of it is overwritten where it is clear
+        super().ready_diffs()
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         transpose = self.param.transpose
         dy = self._rows(top[0].diff, self.param.num_output)

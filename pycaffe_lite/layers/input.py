@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -20,7 +20,7 @@ class InputLayer(Layer[caffe_pb2.InputParameter]):
 
     exact_bottoms = 0
     min_tops = 1
-    reshape_follows_shapes = starts_kernels = True
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shapes = self.param.shape
@@ -34,6 +34,7 @@ class InputLayer(Layer[caffe_pb2.InputParameter]):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Keeps the tops as they are: the caller may have reshaped them."""
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Computes nothing: the data is the caller's."""
 

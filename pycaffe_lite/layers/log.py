@@ -30,11 +30,13 @@ class LogLayer(NeuronLayer[caffe_pb2.LogParameter]):
         self.outer = 1.0 if base == -1 else 1.0 / math.log(base)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.x = self.kept_input(bottom, top)
+        self.keep_input(bottom, top)
         p = self.param
         log.forward(bottom[0].data.ravel(), p.scale, p.shift, self.outer, top[0].data.ravel())
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             p, dy, dx = self.param, top[0].diff, bottom[0].diff
-            log.backward(self.x.ravel(), dy.ravel(), p.scale, p.shift, self.outer, dx.ravel())
+            log.backward(
+                self.seen_input(bottom, top).ravel(), dy.ravel(), p.scale, p.shift, self.outer, dx.ravel()
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.kernels import lrn
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.engine import note_engine
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
@@ -37,9 +37,11 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
             raise self.error(f"needs an odd local_size, got {p.local_size}")
         self.half = p.local_size // 2
         self.within = p.norm_region == WITHIN_CHANNEL
-        self.starts_kernels = not self.within and top[0] is not bottom[0]
-        self.starts_kernels_backward = self.starts_kernels
+        self.copies = top[0] is bottom[0]
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
+
+    def is_by_kernels(self, verb: str) -> bool:
+        return not self.within and not self.copies and super().is_by_kernels(verb)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -50,21 +52,23 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         self.W = W
         self.shape = (N * C, H * W) if self.within else (N, C, H * W)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
-        self.x = self.kept_input(bottom, top).reshape(self.shape)
+        x = self.keep_input(bottom, top).reshape(self.shape)
         y = top[0].data.reshape(self.shape)
         if self.within:
-            lrn.forward_within(self.x, self.W, self.half, self.scale, p.beta, y)
+            lrn.forward_within(x, self.W, self.half, self.scale, p.beta, y)
         else:
-            lrn.forward_across(self.x, self.half, self.scale, p.beta, p.k, y)
+            lrn.forward_across(x, self.half, self.scale, p.beta, p.k, y)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
-        p = self.param
+        p, x = self.param, self.seen_input(bottom, top).reshape(self.shape)
         dy, dx = top[0].diff.reshape(self.shape), bottom[0].diff.reshape(self.shape)
         if self.within:
-            lrn.backward_within(self.x, dy, self.W, self.half, self.scale, p.beta, dx)
+            lrn.backward_within(x, dy, self.W, self.half, self.scale, p.beta, dx)
         else:
-            lrn.backward_across(self.x, dy, self.half, self.scale, p.beta, p.k, dx)
+            lrn.backward_across(x, dy, self.half, self.scale, p.beta, p.k, dx)

@@ -14,11 +14,28 @@ class NeuronLayer(Layer[P]):
 
     exact_bottoms = exact_tops = 1
     reshape_follows_shapes = True
+    _kept: Array | None = None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape_like(bottom[0])
 
-    def kept_input(self, bottom: Blobs, top: Blobs) -> Array:
+    def keep_input(self, bottom: Blobs, top: Blobs) -> Array:
         """x, to be asked for before y is written, by a layer whose gradient needs it: in place, a copy."""
-        x = bottom[0].data
-        return x.copy() if top[0] is bottom[0] else x
+        if top[0] is not bottom[0]:
+            return bottom[0].data
+        self._kept = bottom[0].data.copy()
+        return self._kept
+
+    def seen_input(self, bottom: Blobs, top: Blobs) -> Array:
+        """What `keep_input` returned in the forward pass.
+
+        Raises:
+            LayerError: the layer works in place, and there was no forward pass for the present shape.
+        """
+        if top[0] is not bottom[0]:
+            return bottom[0].data
+        if self._kept is None or self._kept.shape != bottom[0].shape:
+            raise self.error(
+                f"works in place: backward needs a forward pass for shape {bottom[0].shape} first"
+            )
+        return self._kept

@@ -10,7 +10,7 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import pooling
 from pycaffe_lite.kernels.pooling import Window
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.engine import note_engine
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -61,8 +61,7 @@ class PoolingLayer(Layer[PoolingParameter]):
             raise self.error("has a second top, the indices of the maxima, with pool MAX only")
         if bottom[0] in top:
             raise self.error("cannot work in place")
-        self.starts_kernels = self.pool != PoolingParameter.STOCHASTIC and len(top) == 1
-        self.starts_kernels_backward = self.pool != PoolingParameter.STOCHASTIC
+        self.gives_indices = len(top) > 1
         self._read_sizes()
         self.index = np.empty((0, 0, 0), np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False
@@ -133,17 +132,22 @@ class PoolingLayer(Layer[PoolingParameter]):
 
     # ----------------------------------------------------------------- running
 
+    def is_by_kernels(self, verb: str) -> bool:
+        copies = verb == "forward" and self.gives_indices
+        return self.pool != PoolingParameter.STOCHASTIC and not copies and super().is_by_kernels(verb)
+
     def _planes(self, array: Array) -> Array:
         N, C, H, W = array.shape
         return array.reshape(N * C, H, W)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = self._planes(bottom[0].data), self._planes(top[0].data)
         # A gradient needs the indices; in TEST it is rarely asked for, and can find them then.
-        self.indexed = self.phase == caffe_pb2.TRAIN or len(top) > 1
+        self.indexed = self.phase == caffe_pb2.TRAIN or self.gives_indices
         if self.pool == PoolingParameter.MAX:
             pooling.max_forward(x, self.window, y, self.index if self.indexed else None)
-            if len(top) > 1:
+            if self.gives_indices:
                 top[1].data[...] = self.index.reshape(top[1].shape)
         elif self.pool == PoolingParameter.AVE:
             pooling.mean_forward(x, self.window, y)
@@ -153,6 +157,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         else:
             pooling.weighted_forward(x, self.window, y)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return

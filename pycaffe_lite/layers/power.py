@@ -36,7 +36,7 @@ class PowerLayer(NeuronLayer[caffe_pb2.PowerParameter]):
             with np.errstate(all="ignore"):
                 y[...] = np.float64(p.shift) ** p.power if p.power else 1.0
             return
-        self.x = self.kept_input(bottom, top)
+        self.keep_input(bottom, top)
         power.forward(bottom[0].data.ravel(), p.power, p.scale, p.shift, y.ravel())
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -46,4 +46,12 @@ class PowerLayer(NeuronLayer[caffe_pb2.PowerParameter]):
         if self.is_constant:
             dx.fill(0)
         else:
-            power.backward(self.x.ravel(), y.ravel(), dy.ravel(), p.power, p.scale, p.shift, dx.ravel())
+            power.backward(
+                self.seen_input(bottom, top).ravel(),
+                y.ravel(),
+                dy.ravel(),
+                p.power,
+                p.scale,
+                p.shift,
+                dx.ravel(),
+            )

@@ -52,11 +52,11 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
         return array.reshape((N, 1, C * inner) if self.param.channel_shared else (N, C, inner))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.x = self.kept_input(bottom, top)
+        self.keep_input(bottom, top)
         prelu.forward(self._rows(bottom[0].data), self.slope.data.ravel(), self._rows(top[0].data))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        x, dy = self._rows(self.x), self._rows(top[0].diff)
+        x, dy = self._rows(self.seen_input(bottom, top)), self._rows(top[0].diff)
         if self.param_propagate_down[0]:  # first: in place, dx takes the place of dy
             prelu.backward_slope(x, dy, self.slope.diff.ravel())
         if propagate_down[0]:

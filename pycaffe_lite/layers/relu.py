@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.kernels import relu
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.engine import note_engine
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
@@ -21,22 +21,24 @@ class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter]):
     Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
     """
 
-    starts_kernels = starts_kernels_backward = True
     is_activation = True
     end_serves_backward = True
 
     def can_be_end(self, top: Blobs) -> bool:
         return len(top[0].shape) > 1
 
+    @by_kernels
     def before_end(self, end: End) -> End:
         return End(slope=self.param.negative_slope)  # it is always the last
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         relu.forward(bottom[0].data.ravel(), self.param.negative_slope, top[0].data.ravel())
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             x, dy, dx = bottom[0].data, top[0].diff, bottom[0].diff

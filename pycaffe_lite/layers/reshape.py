@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -25,7 +25,7 @@ class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = starts_kernels = starts_kernels_backward = True
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
@@ -73,8 +73,10 @@ class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
             )
         return tuple(result)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing moves: top and bottom are the same memory."""
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Nothing moves: top and bottom are the same memory."""

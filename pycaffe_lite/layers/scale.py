@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.broadcast import covered_shape, fold, lies_over_channels
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -57,6 +57,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
     def can_be_end(self, top: Blobs) -> bool:
         return lies_over_channels(self, top[0], self.param.axis)
 
+    @by_kernels
     def before_end(self, end: End) -> End:
         return end.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import softmax
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.engine import note_engine
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
@@ -21,8 +21,6 @@ class SoftmaxLayer(NeuronLayer[caffe_pb2.SoftmaxParameter]):
     Source: BVLC/caffe src/caffe/layers/softmax_layer.cpp
     """
 
-    starts_kernels = True
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
 
@@ -35,6 +33,7 @@ class SoftmaxLayer(NeuronLayer[caffe_pb2.SoftmaxParameter]):
     def _folded(self, array: Array) -> Array:
         return array.reshape(self.shape)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         softmax.forward(self._folded(bottom[0].data), self._folded(top[0].data))
 

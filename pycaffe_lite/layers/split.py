@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.kernels import split
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.registry import register_layer
 
 
@@ -25,10 +25,13 @@ class SplitLayer(Layer[Any]):
 
     exact_bottoms = 1
     min_tops = 1
-    reshape_follows_shapes = starts_kernels = True
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.starts_kernels_backward = len(top) > 1
+        self.adds = len(top) > 1
+
+    def is_by_kernels(self, verb: str) -> bool:
+        return (self.adds or verb != "backward") and super().is_by_kernels(verb)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob in top:
@@ -37,9 +40,11 @@ class SplitLayer(Layer[Any]):
             blob.reshape_like(bottom[0])
             blob.share_data(bottom[0])
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Computes nothing: the data is shared."""
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return

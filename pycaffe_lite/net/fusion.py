@@ -13,7 +13,7 @@ class Run:
 
     Attributes:
         nodes: all of them, in order.
-        only_starts_kernels: whether to run them is no more than to start kernels, see Layer.starts_kernels.
+        only_starts_kernels: whether to run them is no more than that, see `layers.base.by_kernels`.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
@@ -21,7 +21,13 @@ class Run:
         self._moving = [node for node in nodes if not node.layer.reshape_follows_shapes]
         self._followers = nodes[:0:-1]  # the last one first
         self._weighed = any(nodes[0].layer.loss_weights)
-        self.only_starts_kernels = nodes[0].layer.starts_kernels and not self._moving and not self._weighed
+        verb = "forward_with_end" if self._followers else "forward"
+        self.only_starts_kernels = (
+            nodes[0].layer.is_by_kernels(verb)
+            and all(node.layer.is_by_kernels("before_end") for node in self._followers)
+            and not self._moving
+            and not self._weighed
+        )
 
     def forward(self, settled: bool) -> float:
         """Runs them, with their learnable blobs as they are now; returns their part of the loss.

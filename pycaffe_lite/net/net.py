@@ -21,7 +21,7 @@ from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.graph import Graph
 from pycaffe_lite.net.joining import join_in_place
-from pycaffe_lite.net.passes import Backward, Forward, Pass
+from pycaffe_lite.net.passes import Backward, Forward, Notebook, Pass
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -118,11 +118,10 @@ class Net:
             force_backward=param.force_backward,
         )
         join_in_place(self._graph.nodes)
-        nodes = self._graph.nodes
-        self._forward_pass = Pass([Forward(run) for run in runs(nodes)])
-        self._backward_pass = Pass(
-            [Backward(node) for node in reversed(nodes) if node.need_backward], self.learnable_params
-        )
+        nodes, notebook = self._graph.nodes, Notebook()
+        self._forward_pass = Pass([Forward(run) for run in runs(nodes)], notebook)
+        backward = [Backward(node) for node in reversed(nodes) if node.need_backward]
+        self._backward_pass = Pass(backward, notebook, self.learnable_params)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []

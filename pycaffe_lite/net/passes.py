@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple, Protocol
 
 from pycaffe_lite.blob import Blob
@@ -45,7 +45,7 @@ class Backward:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.only_starts_kernels = node.layer.starts_kernels_backward
+        self.only_starts_kernels = node.layer.is_by_kernels("backward")
 
     def run(self, settled: bool) -> float:
         """Runs it, which is no part of the loss."""
@@ -75,36 +75,67 @@ class Notes(NamedTuple):
     end: int  # the part behind them
 
 
+Page = dict[int, Notes]  # what a pass has noted, by the first part
+
+
+class Notebook:
+    """What a net's passes have noted under the present conditions; empty as soon as these are others.
+
+    It holds on to the memory that the noted steps work on, and has few pages: only backward passes need
+    several, one where gradients were cleared before and one where they were not.
+    """
+
+    MOST_PAGES = 8
+
+    def __init__(self) -> None:
+        self._conditions: Conditions | None = None
+        self._pages: dict[Hashable, Page | None] = {}
+
+    def open(self, key: Hashable) -> tuple[Page | None, bool]:
+        """The page of a key, if there is one; and whether this is the first time that it is asked for."""
+        conditions = _conditions()
+        if conditions != self._conditions:
+            self._conditions, self._pages = conditions, {}
+        return self._pages.get(key), key not in self._pages
+
+    def keep(self, key: Hashable, page: Page | None) -> None:
+        """Keep what a pass has noted; unless the conditions have changed on the way. None: nothing yet."""
+        if _conditions() != self._conditions:
+            self._pages = {}
+        elif key in self._pages or len(self._pages) < self.MOST_PAGES:
+            self._pages[key] = page
+        else:
+            del self._pages[next(iter(self._pages))]
+            self._pages[key] = page
+
+
 class Pass:
     """One way through a net.
 
     The first time, each part is run by itself. If the conditions are the same the second time, it notes the
     steps of those that only start kernels, and from then on each piece of them is run at once: Python would
     take a quarter of the time of a small net. Weights and inputs may change in between: steps know where
-    values are, not what they are. As soon as the conditions are others, all begins anew.
+    values are, not what they are. As soon as the conditions are others, all begins anew. Parameters of layers
+    are not expected to change.
 
     Args:
         parts: what to run, in order.
+        notebook: the net's.
         adding_to: blobs to whose gradients the parts add. What they do may depend on whether these are clear.
     """
 
-    def __init__(self, parts: Sequence[Part], adding_to: Sequence[Blob] = ()) -> None:
+    def __init__(self, parts: Sequence[Part], notebook: Notebook, adding_to: Sequence[Blob] = ()) -> None:
         self._parts = parts
+        self._notebook = notebook
         self._adding_to = adding_to
         self._layouts = -1  # of all blobs, as the last pass left them
-        self._conditions: Conditions | None = None
-        # By which gradients are clear: what such a pass has noted, None where it has been run only once.
-        self._noted: dict[tuple[bool, ...], dict[int, Notes] | None] = {}
 
     def run(self) -> float:
         """Runs all parts and returns the loss."""
-        conditions = _conditions()
-        if conditions != self._conditions:
-            self._conditions, self._noted = conditions, {}
-        clear = tuple([blob.diff_is_clear for blob in self._adding_to])
-        noted = self._noted.get(clear)
-        noting = noted is None and clear in self._noted
-        notes = {} if noted is None else noted
+        key = self, tuple([blob.diff_is_clear for blob in self._adding_to])
+        page, is_first = self._notebook.open(key)
+        noting = page is None and not is_first
+        notes = {} if page is None else page
         loss, i = 0.0, 0
         while i < len(self._parts):
             settled = self._layouts == Blob.layouts
@@ -118,12 +149,11 @@ class Pass:
             else:
                 loss += self._parts[i].run(settled)
                 i += 1
-        if _conditions() == conditions:
-            self._noted[clear] = notes if noting or noted is not None else None
+        self._notebook.keep(key, None if is_first else notes)
         self._layouts = Blob.layouts
         return loss
 
-    def _note_from(self, first: int, notes: dict[int, Notes]) -> int:
+    def _note_from(self, first: int, notes: Page) -> int:
         """Runs parts from the first on, as long as they only start kernels, and notes their steps.
 
         Returns the index of the part behind them.

@@ -85,3 +85,25 @@ def test_what_it_does_not_take():
     assert error_of("", 2, 3) == said + "a bottom of 4 axes, got bottom shape (2, 3)"
     wanted = said + "a bottom of 4 axes, got bottom shape (1, 2, 3, 3, 3)"
     assert error_of("norm_region: WITHIN_CHANNEL", 1, 2, 3, 3, 3) == wanted
+
+
+@pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
+def test_backward_after_a_reshape_knows_the_new_shape(region):
+    text = f'type: "LRN" lrn_param {{ norm_region: {region} }}'
+    rig, small = build_layer(text, [values(2, 6, 4, 4)]), build_layer(text, [values(1, 3, 2, 2)])
+    rig.forward()
+    rig.bottom[0].reshape(1, 3, 2, 2)
+    rig.layer.reshape(rig.bottom, rig.top)
+    rig.bottom[0].data[...] = values(1, 3, 2, 2)
+    small.forward()
+    dy = [np.ones((1, 3, 2, 2))]
+    assert np.array_equal(rig.backward(dy)[0][0], small.backward(dy)[0][0])
+
+
+def test_backward_in_place_needs_a_forward_pass_for_the_shape():
+    rig = build_layer('type: "LRN"', [values(2, 6, 4, 4)], in_place=True)
+    rig.forward()
+    rig.bottom[0].reshape(1, 3, 2, 2)
+    rig.layer.reshape(rig.bottom, rig.top)
+    with pytest.raises(LayerError, match=r"backward needs a forward pass for shape \(1, 3, 2, 2\) first"):
+        rig.backward([np.ones((1, 3, 2, 2))])

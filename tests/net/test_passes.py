@@ -11,7 +11,11 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels._steps import Steps
+from pycaffe_lite.layers import registry
+from pycaffe_lite.layers.bias import BiasLayer
+from pycaffe_lite.layers.relu import ReLULayer
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.net.passes import Notebook
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
@@ -290,18 +294,87 @@ def test_who_looks_between_layers_sees_each(monkeypatch):
 
 
 def test_old_memory_is_not_kept():
-    net = net_of(OTHERS, 8, 4, 14, 14)
+    """Not by the backward pass either, which may never come again."""
+    net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
     for _ in range(3):
         net.forward()
-    base = net.blobs["join"].data
+        net.backward()
+    base = net.blobs["norm"].data
     while base.base is not None:
         base = base.base
     held = weakref.ref(base)
     del base
-    net.blobs["x"].reshape(16, 4, 14, 14)
+    net.blobs["x"].reshape(4, 4, 14, 14)
+    net.blobs["target"].reshape(4, 5)
+    net.layer_dict["target"].reshape = lambda bottom, top: None
     net.forward()
     gc.collect()
     assert held() is None
+
+
+def test_few_pages_are_kept():
+    net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
+    net.forward()
+    numbers = np.random.default_rng(0)
+    for _ in range(50):
+        for blob in net.learnable_params:
+            if numbers.integers(2):
+                blob.clear_diff()
+        net.backward()
+    assert len(net._backward_pass._notebook._pages) == Notebook.MOST_PAGES
+
+
+def test_a_gradient_that_will_be_overwritten_is_not_cleared():
+    ip = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN).layer_dict["ip"]
+    for blob in ip.blobs:
+        blob.diff.fill(3)
+        blob.clear_diff()
+    ip.ready_diffs()
+    assert (ip.weight.diff == 3).all()
+    assert not ip.bias.diff.any()
+
+
+class Louder(ReLULayer):
+    """Does more than ReLU, and by NumPy."""
+
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        top[0].data[...] += 1
+
+
+class Doubled(BiasLayer):
+    """Adds twice as much; in another layer's end, too."""
+
+    def before_end(self, end):
+        return end.behind(None, self.blobs[0].data * 2)
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "text"),
+    [
+        (Louder, "layer { name: 'y' type: 'ReLU' bottom: 'x' top: 'y' }"),
+        (
+            Doubled,
+            """
+            layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'y'
+              inner_product_param { num_output: 2 } }
+            layer { name: 'bias' type: 'Bias' bottom: 'y' top: 'y' }
+            """,
+        ),
+    ],
+)
+def test_what_overrides_a_verb_runs_in_every_pass(monkeypatch, layer_class, text):
+    kind = layer_class.__bases__[0]
+    name, known = next((n, t) for n, t in registry.layer_types().items() if t.layer_class is kind)
+    monkeypatch.setitem(registry._types, name, known._replace(layer_class=layer_class))
+    net = net_of(text, 2, 3)
+    for seed in range(1, 6):
+        net.blobs["x"].data[...] = seed
+        for blob in net.learnable_params:
+            blob.data[...] = seed
+        net.forward()
+        products = 3 * seed * seed + seed
+        assert (net.blobs["y"].data == (seed + 1 if layer_class is Louder else products + 2 * seed)).all()
 
 
 def test_random_layers_draw_in_every_pass():
