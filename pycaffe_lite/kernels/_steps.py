@@ -33,6 +33,7 @@ from pycaffe_lite.kernels._threads import enter_parallel
 
 STEP_BYTES = 2048  # room for what is written down of a call
 PIECE = 16384  # numbers of a flat array in one task: 64 KB
+LINE = 8  # int64 numbers in a cache line: who writes to one takes it away from all others
 SPINS = 2000  # times that a worker looks for the others before it lets other threads have its core
 INT64 = ir.IntType(64)
 BYTES = ir.IntType(8).as_pointer()
@@ -47,7 +48,7 @@ single_entry = threading.Lock()
 class Tasks(NamedTuple):
     """What the workers of one step share out among them."""
 
-    taken: Array  # (workers,), int64: how many tasks of each worker's share
+    taken: Array  # (workers * LINE,), int64: how many tasks of each worker's share, a cache line for each
     worker: int  # which one this is
 
 
@@ -76,12 +77,12 @@ def take_task(tasks: Tasks, count: int) -> int:
     Each worker begins with a share of neighbours, the same in every kernel: what it reads is then likely to
     be in the caches of its core still, from the kernel before. Who has done his share helps the others.
     """
-    workers = tasks.taken.size
+    workers = tasks.taken.size // LINE
     for i in range(workers):
         owner = (tasks.worker + i) % workers
         first, end = owner * count // workers, (owner + 1) * count // workers
-        if tasks.taken[owner] < end - first:
-            task: int = first + count_up(tasks.taken, owner)
+        if tasks.taken[owner * LINE] < end - first:
+            task: int = first + count_up(tasks.taken, owner * LINE)
             if task < end:
                 return task
     return count
@@ -156,7 +157,8 @@ def _entry(context: Any, module: Any, written: Any, called_with: Any) -> Any:
     fields = builder.load(builder.bitcast(step, written.as_pointer()))
     address, start, row = (builder.extract_value(fields, i) for i in (1, 2, 3))
     args = [builder.extract_value(fields, i) for i in range(4, len(written.elements))]
-    taken = _array_at(context, builder, TAKEN, builder.ptrtoint(taken, INT64), workers)
+    numbers = builder.mul(workers, INT64(LINE))
+    taken = _array_at(context, builder, TAKEN, builder.ptrtoint(taken, INT64), numbers)
     tasks = context.make_tuple(builder, TASKS, [taken, worker])
     bytes_each = context.get_abi_sizeof(context.get_data_type(called_with[-1].dtype))
     own = builder.add(start, builder.mul(builder.mul(worker, row), INT64(bytes_each)))
@@ -259,25 +261,27 @@ def _system_yield() -> int:
 def _go_through(room: int, rows: Array, counts: Array, workers: int, worker: int, system_yield: int) -> None:
     """Do a worker's part of all steps.
 
-    rows: the workers that each step has memory for. counts, of each step: how many tasks are taken of each
-    worker's share, (workers,); who is at work, (workers,); how many came; whether no task is left.
+    rows: the workers that each step has memory for. counts, of each step, a cache line for each number: how
+    many tasks are taken of each worker's share; of each worker, whether he is at work; how many came and, in
+    the same line, whether no task is left.
 
     Who comes to a step that is over stays away from it: others may use its memory for the next one already.
     Either he sees that it is over, or those who want to go on see that he is at work.
     """
     for step in range(rows.size):
-        taken = step * (2 * workers + 2)
-        busy, came, over = taken + workers, taken + 2 * workers, taken + 2 * workers + 1
-        _set(counts, busy + worker, 1)
+        taken = step * (2 * workers + 1) * LINE
+        busy, came = taken + workers * LINE, taken + 2 * workers * LINE
+        over = came + 1
+        _set(counts, busy + worker * LINE, 1)
         if _read(counts, over) == 0:
             number = worker if rows[step] == workers else count_up(counts, came)
             if number < rows[step]:
                 _enter(room + step * STEP_BYTES, counts, taken, rows[step], number)
                 _set(counts, over, 1)
-        _set(counts, busy + worker, 0)
+        _set(counts, busy + worker * LINE, 0)
         for other in range(workers):
             looks = 0
-            while _read(counts, busy + other) != 0:
+            while _read(counts, busy + other * LINE) != 0:
                 looks += 1
                 if looks < SPINS:
                     _pause()
@@ -308,8 +312,10 @@ Arguments = tuple[int, Array, Array, int, int]
 def _arguments(room: Array, rows: Array) -> Arguments:
     """Of `_alone` and `_together`, for the steps in a room."""
     workers = int(rows.max(initial=0))
-    counts = np.empty(rows.size * (2 * workers + 2), np.int64)
-    return room.ctypes.data, rows, counts, workers, _system_yield()
+    needed = rows.size * (2 * workers + 1) * LINE
+    counts = np.empty(needed + LINE, np.int64)
+    start = -counts.ctypes.data // counts.itemsize % LINE
+    return room.ctypes.data, rows, counts[start : start + needed], workers, _system_yield()
 
 
 def _run(arguments: Arguments) -> None:

@@ -189,10 +189,13 @@ def _scatter_backward(dy: Array, index: Array, dx: Array, tasks: Tasks, _memory:
     planes, P, Q = dy.shape
     size = dx.shape[1] * dx.shape[2]
     source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
-    n = take_task(tasks, planes)
-    while n < planes:
-        _scatter(source, where, n * P * Q, P * Q, out, n * size, size)
-        n = take_task(tasks, planes)
+    parts = min(planes, PARTS)
+    part = take_task(tasks, parts)
+    while part < parts:
+        start, stop = _part(part, parts, planes)
+        for n in range(start, stop):
+            _scatter(source, where, n * P * Q, P * Q, out, n * size, size)
+        part = take_task(tasks, parts)
 
 
 @worker_kernel
@@ -208,14 +211,17 @@ def _gather_backward(
     source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
     kernel, _, pad_h, pad_w, _, _ = window
     after = (H + pad_h) // 2 * Q + (W + pad_w) // 2
-    n = take_task(tasks, planes)
-    while n < planes:
-        at, to = n * P * Q, n * H * W
-        if 0 < at < source.size - after:
-            gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
-        else:
-            _scatter(source, where, at, P * Q, out, to, H * W)
-        n = take_task(tasks, planes)
+    parts = min(planes, PARTS)
+    part = take_task(tasks, parts)
+    while part < parts:
+        start, stop = _part(part, parts, planes)
+        for n in range(start, stop):
+            at, to = n * P * Q, n * H * W
+            if 0 < at < source.size - after:
+                gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
+            else:
+                _scatter(source, where, at, P * Q, out, to, H * W)
+        part = take_task(tasks, parts)
 
 
 # ---------------------------------------------------------------------------------------------------- means
