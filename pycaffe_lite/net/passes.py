@@ -131,7 +131,8 @@ class Pass:
 
     def run(self) -> float:
         """Runs all parts and returns the loss."""
-        key = self, tuple([blob.diff_is_clear for blob in self._adding_to])
+        # not the pass itself: a net that nobody needs would stay until the collector finds the circle
+        key = id(self), tuple([blob.diff_is_clear for blob in self._adding_to])
         page, is_first = self._notebook.open(key)
         noting = page is None and not is_first
         notes = {} if page is None else page
