@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
+from numba import types
 
 from pycaffe_lite.kernels._cache import ROOM, KernelCache
 
@@ -22,7 +23,19 @@ def compiled(function: Callable[..., Any], parallel: bool, options: dict[str, An
     # A function from elsewhere is not part of the hash that names the cache folder.
     if function.__code__.co_filename.startswith(str(ROOM)):
         dispatcher._cache = KernelCache(function, {"parallel": parallel, **options})
+    _forget_constants(dispatcher)
     return dispatcher
+
+
+def _forget_constants(dispatcher: Any) -> None:
+    """Compile no version of its own for a constant that a kernel passes on: that would take as long again."""
+    find = dispatcher.get_call_template
+
+    def find_for_any(args: Any, kws: Any) -> Any:
+        names = {name: types.unliteral(kind) for name, kind in kws.items()}
+        return find(tuple(types.unliteral(kind) for kind in args), names)
+
+    dispatcher.get_call_template = find_for_any
 
 
 @overload
