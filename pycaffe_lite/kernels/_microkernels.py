@@ -5,15 +5,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from pycaffe_lite.kernels._simd import (
-    CACHE_LINE,
-    INT64,
-    VectorWriter,
-    item_bytes,
-    join_phi,
-    llvm_float,
-    target,
-)
+from pycaffe_lite.kernels._simd import CACHE_LINE, INT64, VectorWriter, join_phi, llvm_float, target
+from pycaffe_lite.kernels._table import new_function, vector_writer
 
 ONE_VECTOR, TWO_VECTORS, FOUR_HALVES = range(3)  # the columns of an outer tile
 SHAPES = 3
@@ -60,22 +53,12 @@ def dot_rows() -> int:
     return 5 if target().registers >= 32 else 3 if target().fma else 2
 
 
-def _new_function(module: Any, name: str, argument_types: list[Any]) -> tuple[Any, Any]:
-    """A function without a result: (function, its builder)."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), argument_types), name)
-    return function, ir.IRBuilder(function.append_basic_block("entry"))
-
-
-def _writer(builder: Any, dtype: Any) -> VectorWriter:
-    return VectorWriter(builder, dtype, target().lanes(item_bytes(dtype)))
-
-
 def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> None:
     """Add the function of `outer_tile` for one tile size."""
     pointer = llvm_float(dtype).as_pointer()
-    function, builder = _new_function(module, name, outer_arguments(dtype))
+    function, builder = new_function(module, name, outer_arguments(dtype))
     depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope, bypass = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     vectors = 1 if shape == ONE_VECTOR else 2
     tile = [(i, j) for i in range(rows) for j in range(vectors)]
     runs = 2 if shape == FOUR_HALVES else 1  # of columns per vector
@@ -144,9 +127,9 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
 
 def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> None:
     """Add the function of `dot_tile` for one number of rows."""
-    function, builder = _new_function(module, name, dot_arguments(dtype))
+    function, builder = new_function(module, name, dot_arguments(dtype))
     columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate, ahead = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     runs = 2 if halves else 1  # per vector of B
     tile = [(i, j) for i in range(rows) for j in range(DOT_COLUMNS)]
     a_rows = [w.at(a, builder.mul(lda, INT64(i))) for i in range(rows)]
@@ -239,9 +222,9 @@ def pick_arguments(dtype: Any) -> list[Any]:
 def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> None:
     """Add the function of `pick_tile` for one tile size."""
     pointer = llvm_float(dtype).as_pointer()
-    function, builder = _new_function(module, name, pick_arguments(dtype))
+    function, builder = new_function(module, name, pick_arguments(dtype))
     depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     tile = [(i, j) for i in range(rows) for j in range(vectors)]
     a_rows = [w.at(a, builder.load(builder.gep(rows_at, [INT64(i)]))) for i in range(rows)]
     c_at = {(i, j): w.at(w.at(c, builder.mul(ldc, INT64(i))), j * w.lanes) for i, j in tile}
@@ -307,9 +290,9 @@ def stream_arguments(dtype: Any) -> list[Any]:
 
 def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
     """Add the function of `stream_tile` for one number of B's rows."""
-    function, builder = _new_function(module, name, stream_arguments(dtype))
+    function, builder = new_function(module, name, stream_arguments(dtype))
     columns, rows, a, b, ldb, c = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     b_rows = [w.at(b, builder.mul(ldb, INT64(k))) for k in range(depth)]
     next_rows = builder.mul(ldb, INT64(depth))
     panel = 2 * w.lanes
@@ -320,7 +303,8 @@ def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
         b_vectors = [[load(place, v) for v, place in enumerate(pair)] for pair in places]
         for pair in places:
             for place in pair:
-                w.prefetch(w.at(place, next_rows))
+                # rows of B share a set of the L1 cache, where these and the next do not fit together
+                w.prefetch(w.at(place, next_rows), level=2)
         c_first = w.at(c, builder.mul(first, rows))
         entry, loop = builder.basic_block, builder.append_basic_block("row")
         done = builder.append_basic_block("rows_done")
@@ -359,9 +343,9 @@ def line_arguments(dtype: Any) -> list[Any]:
 
 def write_line(module: Any, name: str, dtype: Any) -> None:
     """Add the function of `line_tile`: LINE_VECTORS vectors at a time, each summed over all taps."""
-    function, builder = _new_function(module, name, line_arguments(dtype))
+    function, builder = new_function(module, name, line_arguments(dtype))
     sites, count, depth, a, b, taps, c, start, activate, slope = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     entry = builder.basic_block
     group, loop, end = (builder.append_basic_block(name) for name in ("group", "k", "end"))
     builder.branch(group)
@@ -420,9 +404,9 @@ def write_slide(module: Any, name: str, dtype: Any, size: int, stride: int) -> N
     A line of b that has been loaded is added at once to all lines of results that read it. Each step of the
     loop takes `stride` lines, the last ones that its line of results lacks.
     """
-    function, builder = _new_function(module, name, slide_arguments(dtype))
+    function, builder = new_function(module, name, slide_arguments(dtype))
     lines, a, b, line, taps, c, ldc, count, start, slope = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     places = [builder.load(builder.gep(taps, [INT64(j)])) for j in range(size)]
     factors = [w.splat(builder.load(w.at(a, k))) for k in range(size * size)]
     starts, slopes, mask = w.splat(start), w.splat(slope), w.first_lanes(count)
@@ -485,9 +469,9 @@ def spread_arguments(dtype: Any) -> list[Any]:
 
 def write_spread(module: Any, name: str, dtype: Any, stride: int) -> None:
     """Add the function of `spread_tile` for one number of runs per line."""
-    function, builder = _new_function(module, name, spread_arguments(dtype))
+    function, builder = new_function(module, name, spread_arguments(dtype))
     lines, x, width, out, line, run, first = function.args
-    w = _writer(builder, dtype)
+    w = vector_writer(builder, dtype)
     piece = INT64(stride * w.lanes)
     last = builder.sub(width, piece)
 

@@ -194,11 +194,11 @@ class VectorWriter:
         store.align = self.lanes * self._align
         store.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
 
-    def prefetch(self, pointer: Any) -> None:
-        """Bring a cache line to the L1 cache, from anywhere: a pointer outside all arrays does no harm."""
+    def prefetch(self, pointer: Any, level: int = 1) -> None:
+        """Bring a cache line to a cache, L1 or L2, from anywhere: outside all arrays, it does no harm."""
         byte = ir.IntType(8).as_pointer()
         signature = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
-        to_read, keep, data = INT32(0), INT32(3), INT32(1)
+        to_read, keep, data = INT32(0), INT32(4 - level), INT32(1)
         prefetch = self._function("llvm.prefetch.p0", signature)
         self.builder.call(prefetch, [self.builder.bitcast(pointer, byte), to_read, keep, data])
 

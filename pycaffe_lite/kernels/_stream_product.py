@@ -11,7 +11,7 @@ from pycaffe_lite.kernels._tile import STREAM_ROWS, stream_tile, tile_table
 
 FEW_ROWS = 32  # of A: so few multiplications for each number of B that memory takes as long as they do
 LARGE = 1 << 18  # numbers of B, 1 MB, that do not stay in the L2 cache
-COLUMNS = 1024  # per task: with 16 rows, 32 KB of sums
+SUMS = 98304  # per task, 384 KB, in the L2 cache: the more columns, the longer the runs of B
 
 
 def suits(M: int, N: int, K: int) -> bool:
@@ -23,7 +23,7 @@ def stream_product(a: Array, b: Array, c: Array, accumulate: bool) -> None:
     """Compute c = a b or c += a b. a: (M, K), b: (K, N), c: (M, N)."""
     (M, N), threads = c.shape, get_num_threads()
     lanes = target().lanes(c.itemsize)
-    blocks = -(-N // (COLUMNS * threads)) * threads
+    blocks = -(-N * M // (SUMS * threads)) * threads
     columns = -(-N // (blocks * 2 * lanes)) * 2 * lanes
     memory = worker_memory(c.dtype, threads, (columns + STREAM_ROWS) * M)
     _columns(

@@ -48,12 +48,10 @@ cold start. All sums are kept in the arrays' type.
 """
 
 import itertools
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
@@ -89,7 +87,8 @@ from pycaffe_lite.kernels._microkernels import (
     write_spread,
     write_stream,
 )
-from pycaffe_lite.kernels._simd import INT64, compiled_module, data_pointer
+from pycaffe_lite.kernels._simd import INT64, data_pointer
+from pycaffe_lite.kernels._table import Functions, call_entry, function_table, passing_on
 
 __all__ = [
     "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "SLIDE_SIZES",
@@ -107,15 +106,13 @@ FIRST_SPREAD = FIRST_SLIDE + len(SLIDE_SIZES) * len(SLIDE_STRIDES)
 FIRST_STREAM = FIRST_SPREAD + len(SLIDE_STRIDES) - 1
 TABLE_SIZE = FIRST_STREAM + STREAM_ROWS + 1
 
-_engines: dict[str, Any] = {}  # they own the code that the tables point to
-
 
 @lru_cache(maxsize=2)
 def tile_table(dtype: np.dtype[Any]) -> Array:
     """Addresses of the tiles' functions for one type, as the tiles below want them."""
     numba_type = from_dtype(dtype)
     rows = range(1, outer_rows() + 1)
-    functions: dict[str, tuple[int, Callable[..., None], tuple[int, ...]]] = {"line": (LINE, write_line, ())}
+    functions: Functions = {"line": (LINE, write_line, ())}
     for size in itertools.product(rows, range(SHAPES)):
         functions["outer_{}_{}".format(*size)] = (size[0] * SHAPES + size[1], write_outer, size)
     for vectors in range(1, WIDE_PICK + 1):
@@ -131,51 +128,12 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
     for number, stride in enumerate(SLIDE_STRIDES):
         functions[f"spread_{stride}"] = (FIRST_SPREAD + number, write_spread, (stride,))
 
-    def write() -> Any:
-        module = ir.Module()
-        for name, (_, writer, size) in functions.items():
-            writer(module, name, numba_type, *size)
-        return module
-
-    engine = _engines[dtype.char] = compiled_module(f"tiles-{dtype.name}", write)
-    table = np.zeros(TABLE_SIZE, np.int64)
-    for name, (number, _, _) in functions.items():
-        table[number] = engine.get_function_address(name)
-    return table
+    return function_table(f"tiles-{dtype.name}", numba_type, functions, TABLE_SIZE)
 
 
 def slide_number(size: int, stride: int) -> int:
     """Place in the table of the slide tile for size x size kernels whose lines step by `stride`."""
     return FIRST_SLIDE + SLIDE_SIZES.index(size) * len(SLIDE_STRIDES) + SLIDE_STRIDES.index(stride)
-
-
-def _call(builder: Any, table: Any, number: Any, argument_types: list[Any], args: list[Any]) -> None:
-    """Call the function whose address is entry `number` of the table."""
-    address = builder.load(builder.gep(table, [number]))
-    signature = ir.FunctionType(ir.VoidType(), argument_types)
-    builder.call(builder.inttoptr(address, signature.as_pointer()), args)
-
-
-def _passing_on(argument_types: list[Any]) -> Callable[..., Any]:
-    """Code that calls the function of a tile: (table, number in it, what the function gets).
-
-    Each array is followed by the offset of its first element: both together become a pointer.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        call, i = [], 2
-        while i < len(args):
-            if isinstance(signature.args[i], types.Array):
-                call.append(data_pointer(context, builder, signature.args[i], args[i], args[i + 1]))
-                i += 2
-            else:
-                call.append(args[i])
-                i += 1
-        table = data_pointer(context, builder, signature.args[0], args[0], INT64(0))
-        _call(builder, table, args[1], argument_types, call)
-        return context.get_dummy_value()
-
-    return codegen
 
 
 @intrinsic
@@ -202,7 +160,7 @@ def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, 
             args[11],
         ]
         call += [pointer(12, zero), pointer(13, args[14]), *args[15:]]
-        _call(builder, pointer(0, zero), args[1], outer_arguments(a.dtype), call)
+        call_entry(builder, pointer(0, zero), args[1], outer_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -232,7 +190,7 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
             pointer(11, args[12]),
         ]
         call += [pointer(13, zero), pointer(14, args[15]), *args[16:]]
-        _call(builder, pointer(0, zero), args[1], dot_arguments(a.dtype), call)
+        call_entry(builder, pointer(0, zero), args[1], dot_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -247,7 +205,7 @@ def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, r
     signature = types.void(
         tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, n, c, n, n, types.boolean, n
     )  # fmt: skip
-    return signature, _passing_on(pick_arguments(a.dtype))
+    return signature, passing_on(pick_arguments(a.dtype))
 
 
 @intrinsic
@@ -256,7 +214,7 @@ def _stream(_context: Any, tiles: Any, number: Any, columns: Any, rows: Any, a: 
     """Call a stream tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(tiles, n, n, n, a, n, b, n, n, c, n)
-    return signature, _passing_on(stream_arguments(a.dtype))
+    return signature, passing_on(stream_arguments(a.dtype))
 
 
 @intrinsic
@@ -282,7 +240,7 @@ def line_tile(_context: Any, tiles: Any, sites: Any, count: Any, depth: Any, a: 
         zero = INT64(0)
         call = [pointer(1, zero), *args[2:4], pointer(4, args[5]), pointer(6, args[7]), pointer(8, zero)]
         call += [pointer(9, args[10]), *args[11:]]
-        _call(builder, pointer(0, zero), INT64(LINE), line_arguments(a.dtype), call)
+        call_entry(builder, pointer(0, zero), INT64(LINE), line_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -308,7 +266,7 @@ def slide_tile(_context: Any, tiles: Any, number: Any, lines: Any, a: Any, ao: A
         zero = INT64(0)
         call = [args[2], pointer(3, args[4]), pointer(5, args[6]), args[7], pointer(8, zero)]
         call += [pointer(9, args[10]), *args[11:]]
-        _call(builder, pointer(0, zero), args[1], slide_arguments(a.dtype), call)
+        call_entry(builder, pointer(0, zero), args[1], slide_arguments(a.dtype), call)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -320,7 +278,7 @@ def _spread(_context: Any, tiles: Any, number: Any, lines: Any, x: Any, xo: Any,
     """Call a spread tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(tiles, n, n, x, n, n, out, n, n, n, n)
-    return signature, _passing_on(spread_arguments(x.dtype))
+    return signature, passing_on(spread_arguments(x.dtype))
 
 
 @kernel(inline="always")  # it only numbers the variant: a call of its own would cost more than it does
