@@ -58,6 +58,13 @@ def row_length(columns: int, like: Array) -> int:
     return (columns + tile - 1) // tile * tile + lanes
 
 
+@kernel
+def whole_vectors(count: int, like: Array) -> int:
+    """So many numbers and, if need be, some more that fill a vector: what follows starts at a cache line."""
+    lanes: int = vector_lanes(like)
+    return (count + lanes - 1) // lanes * lanes
+
+
 class Packing(NamedTuple):
     """One call of `pack_rows`: which rows of A go where.
 
@@ -166,12 +173,15 @@ def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> No
             # whole vectors may write beyond the panel: its last numbers go one by one
             whole = max(0, p.inner - 2 * vector_lanes(a))
             transpose_panel(a, at, p.row_stride, p.rows, whole, width, out, to)
-        elif p.inner_stride == -1 and at + (p.rows - 1) * p.row_stride + lanes <= a.size:
-            # runs that are read backwards, of a few taps each: the last tap of each comes first
+        elif (
+            abs(p.inner_stride) == 1
+            and at + (p.rows - 1) * p.row_stride + max(0, p.inner_stride) * p.inner + lanes <= a.size
+        ):
+            # runs of a few taps each; where they are read backwards, the last tap comes first
             whole = p.inner
-            store_transposed(
-                a, at - p.inner + 1, p.row_stride, p.rows, p.inner, out, to + (p.inner - 1) * width, -width
-            )
+            back = 0 if p.inner_stride == 1 else p.inner - 1
+            step = p.inner_stride * width
+            store_transposed(a, at - back, p.row_stride, p.rows, p.inner, out, to + back * width, step)
         else:
             whole = 0
         for j in range(whole, p.inner):
@@ -250,19 +260,15 @@ def multiply_packed(
             for t in range(t0, t0 + count // rounds):
                 first, last = t * rows // count, (t + 1) * rows // count
                 height, packed, row = last - first, ao + first * depth, co + first * ldc
-                if whole:
-                    outer_tile(
-                        tiles, height, shape, depth, a, packed, b, 0, taps, 0, c, row, ldc, sites,
-                        start, so + first, accumulate, activate, slope, False,
-                    )  # fmt: skip
-                    continue
-                if accumulate:
+                into, io, ldi = (c, row, ldc) if whole else (tile, 0, held)
+                if accumulate and not whole:
                     copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, True)
                 outer_tile(
-                    tiles, height, shape, depth, a, packed, b, 0, taps, 0, tile, 0, held, sites,
+                    tiles, height, shape, depth, a, packed, b, 0, taps, 0, into, io, ldi, sites,
                     start, so + first, accumulate, activate, slope, False,
                 )  # fmt: skip
-                copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, False)
+                if not whole:
+                    copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, False)
             j += width
 
 

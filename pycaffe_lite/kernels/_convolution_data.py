@@ -13,7 +13,7 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels import _block
-from pycaffe_lite.kernels._block import Packing, multiply_lines, pack_all
+from pycaffe_lite.kernels._block import Packing, multiply_lines, pack_all, whole_vectors
 from pycaffe_lite.kernels._image import Geometry, geometry_of, staged_lines, taps, unstage
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
@@ -151,7 +151,7 @@ def _scatter(
     line = g.stride_h * g.line
     channel_stride = g.H * g.W if g.bare else cut.rows * g.line
     # memory after the staged lines, if there are any, holds widened lines of dy
-    wide = memory if g.bare else memory[cut.channels * channel_stride :]
+    wide = memory if g.bare else memory[whole_vectors(cut.channels * channel_stride, dy) :]
     sites = np.empty(_block.SITES_SIZE, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:

@@ -21,13 +21,14 @@ from pycaffe_lite.kernels._block import (
     pack_all,
     pack_rows,
     row_length,
+    whole_vectors,
 )
 from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 
@@ -35,6 +36,8 @@ from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 # depth) is cut into few rows, whole: memory is quickest when it is written in long runs.
 SHALLOW = 64
 LARGE = 1 << 21
+CROWDED = 64  # channels per piece of the depth, where planes of whole fours of cache lines share cache sets
+MANY_OUTPUTS = 512  # of an inner product: what is made ready of the images is used often
 PACKED_AGAIN = 16384  # weights, in all tasks but one; to pack them once for all costs as much as this
 
 
@@ -103,6 +106,8 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     per_group = g.C // g.group
     # Read where they stand, the taps of a kernel share cache lines: more of them fit into the L1 cache.
     most = _block.DEPTH * (1 if not direct else 2 if area == 1 else 4)
+    if direct and area == 1 and g.H * g.W % (4 * lanes) == 0:
+        most = CROWDED
     channels = -(-per_group // -(-per_group * area // most))
     staged_rows = staged_lines(g, lines)
     positions = images * lines * g.Q
@@ -178,7 +183,7 @@ def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
         return _depthwise.depthwise_product
     if _is_inner_product(g, weights, lanes):
         return _dot_of_images
-    if _winograd.suits(g, lanes):
+    if _winograd.suits(g, lanes) and (g.stride_h == 1 or weights == weights_in_order(g)):
         return _winograd.winograd_product
     if _convolution_few.suits(g, weights):
         return _convolution_few.product_at_few
@@ -206,11 +211,13 @@ def _product_by_blocks(
 def _is_inner_product(g: Geometry, weights: Weights, lanes: int) -> bool:
     """Whether kernels cover whole images, and dot tiles serve best for that.
 
-    They do unless the images fill a vector or two: then the weights are picked, see `_convolution_few`.
+    They do unless the images fill a vector or two, or there are many outputs: then the weights are picked,
+    see `_convolution_few`.
     """
     K = g.C * g.kernel_h * g.kernel_w
     covers = g.bare and g.P * g.Q == g.group == 1 and g.kernel_h * g.kernel_w == g.H * g.W
-    picked = lanes // 2 < g.N <= 2 * lanes
+    few = lanes // 2 < g.N <= 2 * lanes
+    picked = few or (lanes // 2 < g.N and g.M >= MANY_OUTPUTS)
     return bool(covers) and weights == weights_in_order(g) and K >= LEAST_DEPTH and not picked
 
 
@@ -230,15 +237,16 @@ def _forward(
     """Do tasks of `product` until none is left; sums in the arrays' type. jobs: see `_pack_jobs`."""
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
-    K, depth, lanes = channels * area, cut.channels * area, vector_lanes(x)
+    K, depth = channels * area, cut.channels * area
     row_blocks = (rows + cut.height - 1) // cut.height
     image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     b_line = g.stride_h * g.line
     tile, space = memory[: _block.OUTER_TILE_SIZE], memory[_block.OUTER_TILE_SIZE :]
     if cut.own:
-        packed, space = space, space[(cut.height * K + lanes - 1) // lanes * lanes :]
+        packed, space = space, space[whole_vectors(cut.height * K, x) :]
     # memory after the staged lines, if there are any, holds gathered ones
-    piece = space if g.bare else space[cut.images * cut.channels * cut.rows * g.line :]
+    staged = whole_vectors(cut.images * cut.channels * cut.rows * g.line, x)
+    piece = space if g.bare else space[staged:]
     ld = row_length(cut.images * cut.lines * g.Q, x)
     sites = np.empty(_block.SITES_SIZE, np.int64)
     task = take_task(tasks, cut.tasks)

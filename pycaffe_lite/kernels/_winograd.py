@@ -1,13 +1,16 @@
-"""Convolution with 3x3 kernels and stride 1 by Winograd's algorithm: 16 products in place of 36.
+"""Convolution with 3x3 or 5x5 kernels and stride 1 by Winograd's algorithms: fewer products.
 
-A tile of 2x2 results needs 4x4 pixels. The 16 numbers that pixels and weights are transformed to (see
-`_winograd_transforms`) are multiplied place by place, and the sum over the input channels moves inside: for
-each place ξ it is a matrix product of transformed weights U[ξ, c, m] and pixels V[ξ, c, tile], by pick tiles
-whose columns are output channels m.
+A tile of 2x2 results needs 4x4 pixels, or 6x6. The 16 or 36 numbers that pixels and weights are transformed
+to (see `_winograd_transforms`) are multiplied place by place, and the sum over the input channels moves
+inside: for each place ξ it is a matrix product of transformed weights U[ξ, c, m] and pixels V[ξ, c, tile], by
+pick tiles whose columns are output channels m.
 
-Rounding errors are of the size that adding up the 9 taps has: pixels and products are only added, and each
-sum is a ninth as long. They are relative to the largest numbers of a whole tile, though, and what is not
-finite spreads over it.
+For 3x3 kernels rounding errors are of the size that adding up the 9 taps has: pixels and products are only
+added, and each sum is a ninth as long. For 5x5 kernels they are about twice as large. They are relative to
+the largest numbers of a whole tile, though, and what is not finite spreads over it.
+
+The lines of an image are staged, with their padding and zeros beyond, one channel of the task at a time.
+Tiles are numbered line by line; a line has room for `width` of them, whole runs; the first Q / 2 are used.
 """
 
 from functools import lru_cache
@@ -18,43 +21,75 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._block import Packing, pack_panel, store_transposed
 from pycaffe_lite.kernels._convolution_pixels import panel_width
-from pycaffe_lite.kernels._image import Geometry, geometry_of
+from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, stage
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._phases import split_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
-from pycaffe_lite.kernels._weights import Weights, packing
+from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 from pycaffe_lite.kernels._winograd_transforms import (
-    PLACES,
-    pixels_transform,
-    products_transform,
-    weights_transform,
+    ALGORITHMS,
+    DY,
+    PIXELS,
+    RESULTS,
+    RUNS,
+    WEIGHTS,
+    transform_number,
+    transform_numbers,
+    transform_results,
+    transform_table,
+    transform_tiles,
+    transform_weights,
 )
 
 LEAST_CHANNELS, LEAST_OUTPUTS, LEAST_TILES = 16, 16, 12  # below them the transforms cost what they save
+LEAST_GAIN = 1.8  # see `gain`
 MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
 LARGEST = 1 << 20  # kernels in all: 64 MB once they are transformed
-PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
-PRODUCTS = 49152  # products before the last transform: 192 KB, in the L2 cache
+MOST_PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
+MOST_PRODUCTS = 49152  # products before the last transform: 192 KB, in the L2 cache
 FEW_TILES = 64  # per task, however many channels there are: each task reads all weights
-TRANSFORMED_AGAIN = 8192  # kernels, in all tasks but one; to share them costs as much as this
 STORED = 128  # results of a channel that are turned round and stored together: 24 KB, in the L1 cache
 DEPTH = 128  # channels per piece of the sum
+PIECE = 16  # channels whose weights are transformed together
 APART = 16  # numbers between places: with a power of two from one to the next all would share cache sets
 
 
-class Blocks(NamedTuple):
-    """How a convolution is cut."""
+class Tiles(NamedTuple):
+    """How the pixels of a task are transformed."""
 
     images: int  # per task
     lines: int  # lines of tiles per task and image; all of them if images > 1
+    width: int  # tiles that a line has room for
+    run: int  # tiles in a run of a vector
+    transform: int  # the number of the pixels' transform
+    rows: int  # staged lines per image
+    line: int  # pixels of a staged line, of each phase
+    room: int  # for staged lines of all images: whole vectors, so that what follows starts at a cache line
+    length: int  # from one channel's transformed pixels to the next: whole vectors, an odd number
+
+
+TILES_FIELDS = len(Tiles._fields)
+
+
+@kernel
+def tiles_of(sizes: Array) -> Tiles:
+    """The tiles that an int64 array holds."""
+    return Tiles(*to_fixed_tuple(sizes, TILES_FIELDS))
+
+
+class Blocks(NamedTuple):
+    """How the products are cut."""
+
+    filled: int  # output channels of a group, filled up to whole vectors
     height: int  # output channels per task
     step: int  # output channels whose products are kept at a time, but for one more vector that may be left
-    length: int  # from one channel's transformed pixels to the next: whole vectors, and one to write beyond
     panels: int  # of transformed weights in a group: two vectors of output channels, the last of up to three
-    pieces: int  # of a panel's channels
-    own: int  # 1: tasks transform their weights themselves, for which hardly any other task asks
+    pieces: int  # of a panel's channels, in transforming weights
     stored: int  # lines of tiles whose results are turned round and stored together
+    weights: int  # the numbers of the transforms of weights
+    results: int  # and results
     tasks: int
 
 
@@ -70,67 +105,120 @@ def blocks_of(sizes: Array) -> Blocks:
 class Plan(NamedTuple):
     """Blocks, and what goes with them."""
 
-    tasks: int
-    sizes: Array  # Geometry
+    cut: Blocks
+    image: Array  # Geometry, with the lines as they are staged
+    sizes: Array  # Geometry without its stride, see `_phases`
+    tiles: Array  # Tiles
     blocks: Array  # Blocks
-    jobs: Array  # how weights are packed, by group, panel and piece, see `_jobs`
-    weights: int  # numbers of all transformed weights, unless they are the tasks' own
+    jobs: Array  # how weights are packed, by group, panel and piece, see `weight_jobs`
+    weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker, for either kernel
 
 
+def applies(g: Geometry) -> bool:
+    """Whether there is an algorithm for such kernels, or for what they are for an image's phases."""
+    square = g.kernel_h == g.kernel_w and g.stride_h == g.stride_w and g.dilation_h == g.dilation_w == 1
+    return square and g.kernel_h > g.stride_h and -(-g.kernel_h // g.stride_h) in ALGORITHMS
+
+
+def places_of(g: Geometry) -> int:
+    """Numbers of a transformed tile of a convolution without stride."""
+    return (g.kernel_h + 1) ** 2
+
+
+def gain(g: Geometry, rows: int, lanes: int) -> float:
+    """Products of the definition for one of the algorithm, whose `rows` channels are filled up to vectors.
+
+    0 where there is no algorithm.
+    """
+    if not applies(g):
+        return 0
+    filled, of_phases = -(-rows // lanes) * lanes, without_stride(g)
+    return 4 * g.kernel_h * g.kernel_w * rows * g.C / (filled * places_of(of_phases) * of_phases.C)
+
+
 def suits(g: Geometry, lanes: int) -> bool:
-    """Whether the algorithm applies and pays."""
-    fits = g.kernel_h == g.kernel_w == 3 and g.stride_h == g.stride_w == g.dilation_h == g.dilation_w == 1
-    rows, channels, tiles = g.M // g.group, g.C // g.group, g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2)
+    """Whether an algorithm applies and pays. With a stride, weights have to be in order."""
+    rows, channels = g.M // g.group, g.C // g.group * g.stride_h * g.stride_w
+    tiles = g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2)
     large = rows >= LEAST_OUTPUTS and channels >= LEAST_CHANNELS and tiles >= LEAST_TILES
     few = rows * channels <= MOST_KERNELS * tiles and g.M * channels <= LARGEST
-    return fits and large and few and rows % lanes == 0
+    return gain(g, rows, lanes) >= LEAST_GAIN and large and few
+
+
+def cut_tiles(g: Geometry, most: int, lanes: int, stride: int = 1, of_dy: bool = False) -> Tiles:
+    """Tasks of at most so many tiles, but a whole line.
+
+    g has no stride; stride: how often the image has its lines, and these their pixels, for the phases. of_dy:
+    tiles of 2x2 numbers of dy, not of pixels.
+    """
+    P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
+    images = max(1, min(g.N, most // (P * Q)))
+    images = -(-g.N // -(-g.N // images))
+    lines = P if images > 1 else -(-P // -(-P // max(1, most // Q)))
+    # Long runs are quickest to read, but short ones leave less of a line's vectors unused.
+    kinds = [i for i, runs in enumerate(RUNS) if runs <= lanes]
+    kind = min(kinds, key=lambda i: (-(-Q // (lanes // RUNS[i])) * (lanes // RUNS[i]), i))
+    run = lanes // RUNS[kind]
+    width = -(-Q // run) * run
+    vectors = -(-images * lines * width // lanes)
+    transform = transform_number(g.kernel_h, (DY if of_dy else PIXELS) + kind)
+    rows = 2 * lines if of_dy else 2 * lines + g.kernel_h - 1
+    line = 2 * width + g.kernel_w - 1
+    room = -(-images * rows * line * stride**2 // lanes) * lanes + 2 * lanes
+    return Tiles(images, lines, width, run, transform, rows, line, room, (vectors | 1) * lanes)
+
+
+def staged(g: Geometry, tiles: Tiles) -> Geometry:
+    """The convolution whose lines are staged, by phases, as long as the tiles need them."""
+    return g._replace(bare=0, phases=g.stride_w, run=tiles.line, line=g.stride_w * tiles.line)
 
 
 @lru_cache(maxsize=1024)
 def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     """Cut a convolution so that pixels and products of a task stay in the L2 cache."""
-    rows, channels, panel = g.M // g.group, g.C // g.group, 2 * lanes
-    P, Q, panels = (g.P + 1) // 2, (g.Q + 1) // 2, max(1, rows // panel)
-    most = max(FEW_TILES, min(PIXELS // channels, PRODUCTS // panel) // PLACES)
-    images = max(1, min(g.N, most // (P * Q)))
-    images = -(-g.N // -(-g.N // images))
-    lines = P if images > 1 else -(-P // -(-P // max(1, most // Q)))
-    columns = -(-g.N // images) * -(-P // lines)
+    image, g = g, without_stride(g)
+    rows, channels, panel, places = g.M // g.group, g.C // g.group, 2 * lanes, places_of(g)
+    filled, area = -(-rows // lanes) * lanes, g.kernel_h * g.kernel_w
+    P, Q, panels = (g.P + 1) // 2, (g.Q + 1) // 2, max(1, filled // panel)
+    most = max(FEW_TILES, min(MOST_PIXELS // channels, MOST_PRODUCTS // panel) // places)
+    tiles = cut_tiles(g, most, lanes, image.stride_h)
+    columns = -(-g.N // tiles.images) * -(-P // tiles.lines)
     # Each part of the output channels transforms the pixels again.
     parts = min(panels, -(-threads // (g.group * columns)))
     height = -(-panels // parts) * panel
-    tiles, own = images * lines * Q, (columns - 1) * rows * channels <= TRANSFORMED_AGAIN
-    step = panel if own else min(height, max(panel, PRODUCTS // (PLACES * tiles) // panel * panel))
-    length, widest, stored = -(-tiles // lanes) * lanes + lanes, step + lanes, max(1, STORED // (4 * Q))
-    workspace = PLACES * (channels * length + APART) + lanes
-    workspace += PLACES * (tiles * widest + APART) + 4 * min(stored, lines) * Q * widest + lanes
-    packed = 9 * DEPTH * 3 * lanes + panel
-    if own:
-        workspace += PLACES * (channels * widest + APART) + packed
+    count = tiles.images * tiles.lines * Q
+    step = min(height, max(panel, MOST_PRODUCTS // (places * count) // panel * panel))
+    widest, stored = step + lanes, max(1, STORED // (4 * Q))
+    workspace = tiles.room + places * (channels * tiles.length + APART)
+    workspace += places * (count * widest + APART) + 4 * min(stored, tiles.lines) * Q * widest + lanes
+    packed = area * PIECE * 3 * lanes + panel
     tasks = g.group * columns * -(-panels * panel // height)
-    pieces = -(-channels // DEPTH)
+    pieces, numbers = -(-channels // PIECE), transform_numbers(g.kernel_h, WEIGHTS, RESULTS)
+    cut = Blocks(filled, height, step, panels, pieces, stored, *numbers, tasks)
     return Plan(
-        tasks,
+        cut,
+        np.array(staged(image, tiles)),
         np.array(g),
-        np.array(Blocks(images, lines, height, step, length, panels, pieces, int(own), stored, tasks)),
-        _jobs(g, weights, panels, panel),
-        0 if own else PLACES * (g.M * channels + APART),
+        np.array(tiles),
+        np.array(cut),
+        weight_jobs(g, weights, filled, panels, panel),
+        places * (g.group * filled * channels + APART),
         max(workspace, packed),
     )
 
 
-def _jobs(g: Geometry, weights: Weights, panels: int, panel: int) -> Array:
-    """For each group, panel and piece of DEPTH channels: its packing, and the panel's width."""
+def weight_jobs(g: Geometry, weights: Weights, filled: int, panels: int, panel: int) -> Array:
+    """For each group, panel and PIECE of its channels: its packing, and the panel's width."""
     rows, channels = g.M // g.group, g.C // g.group
     jobs = []
     for group in range(g.group):
         for number in range(panels):
             m = number * panel
-            width = panel if number + 1 < panels else rows - m
-            for c in range(0, channels, DEPTH):
-                job = packing(g, weights, group, m, width, c, min(DEPTH, channels - c), 0)
-                jobs.append((*job, width))
+            width = panel if number + 1 < panels else filled - m
+            for c in range(0, channels, PIECE):
+                many = min(width, rows - m), c, min(PIECE, channels - c)
+                jobs.append((*packing(g, weights, group, m, *many, 0), width))
     return np.array(jobs)
 
 
@@ -141,14 +229,23 @@ def winograd_product(
     threads = get_num_threads()
     if scale.size == 0:
         scale = _ones(g.M, scale.dtype)
-    cut = plan(g, weights, threads, target().lanes(y.itemsize))
-    memory = worker_memory(y.dtype, min(threads, cut.tasks), cut.workspace)
-    a, u = a.reshape(-1), scratch("packed", a.dtype, cut.weights)
-    if cut.weights > 0:
-        _transform_weights(memory, a, cut.jobs, u, cut.sizes, cut.blocks)
+    lanes = target().lanes(y.itemsize)
+    of_phases, kernels = without_stride(g), a.reshape(-1)
+    if g.stride_h > 1:
+        weights = weights_in_order(of_phases)
+        kernels = scratch("kernels", a.dtype, g.M * weights.row_stride)
+    cut, image, sizes, tiles, blocks, jobs, count, workspace = plan(g, weights, threads, lanes)
+    memory = worker_memory(y.dtype, min(threads, cut.tasks), workspace)
+    if g.stride_h > 1:
+        split_kernels(memory, a.reshape(-1), kernels, image)
+    u, table = scratch("packed", a.dtype, count), transform_table(x.dtype)
+    transform_all_weights(
+        memory, table, cut.weights, of_phases.kernel_h, kernels, jobs, cut.pieces, cut.panels, cut.filled,
+        of_phases.C // g.group, u,
+    )  # fmt: skip
     _forward(
-        memory, tile_table(x.dtype), x.reshape(-1), a, cut.jobs, u, scale, start, y.dtype.type(slope),
-        y.reshape(-1), cut.sizes, cut.blocks,
+        memory, tile_table(x.dtype), table, x.reshape(-1), u, scale, start,
+        y.dtype.type(slope), y.reshape(-1), image, sizes, tiles, blocks,
     )  # fmt: skip
 
 
@@ -157,167 +254,173 @@ def _ones(count: int, dtype: np.dtype[Any]) -> Array:
     return np.ones(count, dtype)
 
 
-@kernel
-def transform_panel(
-    a: Array, jobs: Array, pieces: int, u: Array, to: int, place_stride: int, space: Array
-) -> None:
-    """u[to + ξ * place_stride + c * width + i] = (G w[m + i, c] G')[ξ] for a panel of output channels.
-
-    jobs: those of the panel's pieces, and others. space: room for a packed piece.
-    """
-    no_scale = a[:0]
-    lanes = vector_lanes(a)
-    for number in range(pieces):
-        p, width = Packing(*to_fixed_tuple(jobs[number], 9)), jobs[number, 9]
-        pack_panel(a, p, no_scale, width, space)
-        for c in range(p.outer * p.inner // 9):
-            for v in range(0, width, lanes):
-                weights_transform(space, c * 9 * width + v, width, u, to + v, place_stride)
-            to += width
-
-
 @worker_kernel
-def _transform_weights(
-    a: Array, jobs: Array, u: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array
-) -> None:
-    """Transform all weights: panel m of a group goes to u[(group * rows + m) * channels]."""
-    g, cut = geometry_of(sizes), blocks_of(blocks)
-    channels, rows, panel = g.C // g.group, g.M // g.group, 2 * vector_lanes(a)
-    task_count = g.group * cut.panels
-    task = take_task(tasks, task_count)
-    while task < task_count:
-        to = (task // cut.panels * rows + task % cut.panels * panel) * channels
-        place_stride = u.size // PLACES
-        transform_panel(
-            a, jobs[task * cut.pieces :], cut.pieces, u, to, place_stride, memory
-        )  # fmt: skip
-        task = take_task(tasks, task_count)
+def transform_all_weights(
+    table: Array, number: int, size: int, a: Array, jobs: Array, pieces: int, panels: int, filled: int,
+    channels: int, u: Array, tasks: Tasks, memory: Array,
+) -> None:  # fmt: skip
+    """u[to + ξ * u.size // places + c * width + i] = (G w[m + i, c] G')[ξ] for all size x size kernels.
+
+    Panel m of a group goes to `to` = (group * filled + m) * channels. A task is a piece of a panel, which is
+    packed as jobs says.
+    """
+    panel, area, place_stride = 2 * vector_lanes(a), size * size, u.size // ((size + 1) * (size + 1))
+    no_scale, lanes = a[:0], vector_lanes(a)
+    task = take_task(tasks, jobs.shape[0])
+    while task < jobs.shape[0]:
+        p, width = Packing(*to_fixed_tuple(jobs[task], 9)), jobs[task, 9]
+        pack_panel(a, p, no_scale, width, memory)
+        of_panel, c = task // pieces, task % pieces * PIECE
+        to = (of_panel // panels * filled + of_panel % panels * panel) * channels + c * width
+        for v in range(0, width, lanes):
+            count = p.outer * p.inner // area
+            transform_weights(table, number, count, memory, v, width, u, to + v, place_stride)
+        task = take_task(tasks, jobs.shape[0])
+
+
+@kernel
+def list_runs(images: int, lines: int, tiles: Tiles, line: int, lanes: int, starts: Array) -> int:
+    """List where the runs of a task's tiles start in its staged lines; returns how many vectors they make up.
+
+    line: from one staged line of a phase to the next. The last vector may repeat the last run.
+    """
+    count, of_vector = 0, lanes // tiles.run
+    for n in range(images):
+        for p in range(lines):
+            for q in range(0, tiles.width, tiles.run):
+                starts[count] = (n * tiles.rows + 2 * p) * line + 2 * q
+                count += 1
+    while count % of_vector > 0:
+        starts[count] = starts[count - 1]
+        count += 1
+    return count // of_vector
+
+
+@kernel
+def transform_channels(
+    table: Array, x: Array, g: Geometry, tiles: Tiles, n0: int, images: int, first: int, channels: int,
+    p0: int, starts: Array, vectors: int, lines: Array, pixels: Array, place_stride: int,
+) -> None:  # fmt: skip
+    """pixels[ξ * place_stride + c * tiles.length + tile] = (B' d B)[ξ] for all tiles of a task, c < channels.
+
+    Its tiles begin at line p0 of tiles of image n0. g: the image, whose phases are channels from `first` on;
+    channels: all phases of some. starts, vectors: of `list_runs`. lines: room for staged ones.
+    """
+    s, to = g.stride_h, 0
+    for c in range(first // (s * s), (first + channels) // (s * s)):
+        stage(x, g, n0, n0 + images, c, c + 1, 2 * p0 * s, tiles.rows * s, lines)
+        for phase in range(s * s):
+            at = phase // s * g.line + phase % s * g.run
+            transform_tiles(
+                table, tiles.transform, vectors, starts, 0, lines, at, s * g.line, pixels, to, place_stride
+            )
+            to += tiles.length
 
 
 @worker_kernel
 def _forward(
-    tiles: Array, x: Array, a: Array, jobs: Array, u: Array, scale: Array, start: Array, slope: float,
-    y: Array, sizes: Array, blocks: Array, tasks: Tasks, memory: Array,
+    micro: Array, table: Array, x: Array, u: Array, scale: Array, start: Array, slope: float,
+    y: Array, of_image: Array, sizes: Array, of_tiles: Array, blocks: Array, tasks: Tasks,
+    memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `winograd_product` until none is left."""
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(x)
     P, Q, panel = (g.P + 1) // 2, (g.Q + 1) // 2, 2 * lanes
+    places = (g.kernel_h + 1) * (g.kernel_w + 1)
     row_blocks = (cut.panels * panel + cut.height - 1) // cut.height
-    image_blocks, line_blocks = (g.N + cut.images - 1) // cut.images, (P + cut.lines - 1) // cut.lines
-    largest, ld, ldm = cut.images * cut.lines * Q, cut.length, cut.step + lanes
+    image_blocks, line_blocks = (g.N + tiles.images - 1) // tiles.images, (P + tiles.lines - 1) // tiles.lines
+    largest, ld, ldm = tiles.images * tiles.lines * Q, tiles.length, cut.step + lanes
     # From one place to the next:
-    of_pixels, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // PLACES
-    pixels, products = memory, memory[PLACES * of_pixels + lanes :]
-    results = products[PLACES * of_products :]
-    space = results[4 * min(cut.stored, cut.lines) * Q * ldm + lanes :]
-    if cut.own:
-        of_weights = channels * (cut.step + lanes) + APART
-        u, space = space, space[PLACES * of_weights :]
-    tile_numbers, channel_numbers = np.arange(largest), np.arange(channels) * ld
+    of_pixels, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // places
+    lines_of_task, pixels = memory, memory[tiles.room :]
+    products = pixels[places * of_pixels :]
+    results = products[places * of_products :]
+    starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
+    channel_numbers = np.arange(channels) * ld
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         block, rest = task % row_blocks, task // row_blocks
-        p0, rest = rest % line_blocks * cut.lines, rest // line_blocks
-        n0, group = rest % image_blocks * cut.images, rest // image_blocks
-        images, lines = min(cut.images, g.N - n0), min(cut.lines, P - p0)
-        transform_pixels(x, g, n0, images, group * channels, channels, p0, lines, Q, pixels, ld, of_pixels)
-        count = images * lines * Q
-        i, end = block * cut.height, (block + 1) * cut.height if block + 1 < row_blocks else rows
+        p0, rest = rest % line_blocks * tiles.lines, rest // line_blocks
+        n0, group = rest % image_blocks * tiles.images, rest // image_blocks
+        images, lines = min(tiles.images, g.N - n0), min(tiles.lines, P - p0)
+        vectors = list_runs(images, lines, tiles, image.stride_h * image.line, lanes, starts)
+        transform_channels(
+            table, x, image, tiles, n0, images, group * channels, channels, p0, starts, vectors,
+            lines_of_task, pixels, of_pixels,
+        )  # fmt: skip
+        count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, tile_numbers)
+        i, end = block * cut.height, (block + 1) * cut.height if block + 1 < row_blocks else cut.filled
         while i < end:
             height = cut.step if end - i > cut.step + lanes else end - i
-            if cut.own:
-                first = (group * cut.panels + i // panel) * cut.pieces
-                transform_panel(a, jobs[first:], cut.pieces, u, 0, of_weights, space)
-            for place in range(PLACES):
-                m = 0
-                while m < height:
-                    width = panel_width(height - m, lanes)
-                    vectors = width // lanes
-                    at = place * of_weights + (m if cut.own else group * rows + i + m) * channels
-                    tall = tile_count(count, max_pick_rows(vectors))
-                    for c in range(0, channels, DEPTH):
-                        for t in range(tall):
-                            j, last = t * count // tall, (t + 1) * count // tall
-                            pick_tile(
-                                tiles, last - j, vectors, min(DEPTH, channels - c),
-                                pixels, place * of_pixels, tile_numbers, j, channel_numbers, c,
-                                u, at + c * width, width,
-                                products, place * of_products + j * ldm + m, ldm, c > 0, 0,
-                            )  # fmt: skip
-                    m += width
-            m = group * rows + i
+            multiply_places(
+                micro, places, pixels, of_pixels, tile_numbers, count, channel_numbers, channels,
+                u, (group * cut.filled + i) * channels, of_weights, height, products, ldm, of_products,
+            )  # fmt: skip
+            there = min(height, rows - i)
             store_tiles(
-                products, of_products, ldm, g, n0, images, p0, lines, cut.stored, m, height, scale, start,
-                slope, results, y,
+                table, cut.results, products, of_products, ldm, g, n0, images, p0, lines, cut.stored,
+                group * rows + i, there, scale, start, slope, results, y,
             )  # fmt: skip
             i += height
         task = take_task(tasks, cut.tasks)
 
 
 @kernel
-def transform_pixels(
-    x: Array, g: Geometry, n0: int, images: int, first: int, channels: int, p0: int, lines: int, width: int,
-    pixels: Array, ld: int, place_stride: int,
+def multiply_places(
+    micro: Array, places: int, pixels: Array, of_pixels: int, tile_numbers: Array, count: int,
+    channel_numbers: Array, channels: int, u: Array, first: int, of_weights: int, height: int,
+    products: Array, ld: int, of_products: int,
 ) -> None:  # fmt: skip
-    """pixels[ξ * place_stride + c * ld + tile] = (B d B')[ξ] for the tiles of some lines, `width` each.
+    """products[ξ * of_products + t * ld + i] = sum over c of pixels[ξ, tile t, c] u[ξ, c, i], i < height.
 
-    Tiles are written in ascending order, whole vectors each.
+    pixels[ξ, t, c] = pixels[ξ * of_pixels + tile_numbers[t] + channel_numbers[c]], t < count, c < channels.
+    u: panels as of `transform_all_weights`, the first one at u[first + ξ * of_weights].
     """
-    lanes = vector_lanes(x)
-    for c in range(channels):
-        to = c * ld
-        for n in range(n0, n0 + images):
-            plane = (n * g.C + first + c) * g.H * g.W
-            for p in range(p0, p0 + lines):
-                for q in range(0, width, lanes):
-                    h, w = 2 * p - g.pad_h, 2 * q - g.pad_w
-                    pixels_transform(x, plane, g.H, g.W, h, w, pixels, to + q, place_stride)
-                to += width
+    lanes = vector_lanes(pixels)
+    for place in range(places):
+        m = 0
+        while m < height:
+            width = panel_width(height - m, lanes)
+            vectors, at = width // lanes, place * of_weights + first + m * channels
+            tall = tile_count(count, max_pick_rows(vectors))
+            for c in range(0, channels, DEPTH):
+                for t in range(tall):
+                    j, last = t * count // tall, (t + 1) * count // tall
+                    pick_tile(
+                        micro, last - j, vectors, min(DEPTH, channels - c),
+                        pixels, place * of_pixels, tile_numbers, j, channel_numbers, c,
+                        u, at + c * width, width,
+                        products, place * of_products + j * ld + m, ld, c > 0, 0,
+                    )  # fmt: skip
+            m += width
 
 
 @kernel
 def store_tiles(
-    products: Array, place_stride: int, ld: int, g: Geometry, n0: int, images: int, p0: int, lines: int,
-    most: int, m: int, height: int, scale: Array, start: Array, slope: float, results: Array, y: Array,
+    table: Array, number: int, products: Array, place_stride: int, ld: int, g: Geometry, n0: int, images: int,
+    p0: int, lines: int, most: int, m: int, height: int, scale: Array, start: Array, slope: float,
+    results: Array, y: Array,
 ) -> None:  # fmt: skip
-    """y[n, m + i; pixel] = act(scale[m + i] * (A p A')[pixel] + start[m + i]) for i < height, lines of tiles.
+    """y[n, m + i; pixel] = act(scale[m + i] * (A' p A)[pixel] + start[m + i]) for i < height, lines of tiles.
 
     p[ξ] = products[ξ * place_stride + tile * ld + i]. Not more than `most` lines at a time are turned round,
     in `results`. Tiles may reach beyond y's lines and columns.
     """
-    width = (g.Q + 1) // 2
+    width, lanes = (g.Q + 1) // 2, vector_lanes(products)
     for n in range(images):
         for p in range(0, lines, most):
             some = min(most, lines - p)
-            at = (n * lines + p) * width * ld
-            transform_products(
-                products, at, place_stride, ld, some, width, height, scale, start, m, slope, results
-            )
+            for line in range(some):
+                at, to = (n * lines + p + line) * width * ld, 4 * line * width * ld
+                for i in range(0, height, lanes):
+                    transform_results(
+                        table, number, width, products, at + i, ld, place_stride, scale, m + i, start, m + i,
+                        height - i, slope, results, to + i, ld, 2 * width * ld,
+                    )  # fmt: skip
             to = ((n0 + n) * g.M + m) * g.P * g.Q + 2 * (p0 + p) * g.Q
             there = min(2 * some, g.P - 2 * (p0 + p))
-            if 2 * width == g.Q:
-                store_transposed(results, 0, ld, there * g.Q, height, y, to, g.P * g.Q)
-            else:
-                for line in range(there):
-                    first = line * 2 * width * ld
-                    store_transposed(results, first, ld, g.Q, height, y, to + line * g.Q, g.P * g.Q)
-
-
-@kernel
-def transform_products(
-    products: Array, at: int, place_stride: int, ld: int, lines: int, width: int, height: int, scale: Array,
-    start: Array, m: int, slope: float, results: Array,
-) -> None:  # fmt: skip
-    """results[pixel * ld + i] = act(..), as in `store_tiles`, for lines of tiles from products[at]."""
-    lanes, to = vector_lanes(products), 0
-    for _line in range(lines):
-        for _tile in range(width):
-            for i in range(0, height, lanes):
-                products_transform(
-                    products, at + i, place_stride, scale, start, m + i, slope, results, to + i, ld,
-                    2 * width * ld,
-                )  # fmt: skip
-            at += ld
-            to += 2 * ld
-        to += 2 * width * ld
+            at_once = there if 2 * width == g.Q else 1
+            for line in range(0, there, at_once):
+                first, count = line * 2 * width * ld, at_once * g.Q
+                store_transposed(results, first, ld, count, height, y, to + line * g.Q, g.P * g.Q)

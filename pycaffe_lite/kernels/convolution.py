@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pycaffe_lite.kernels import _convolution_data, _convolution_forward, _convolution_weights, _winograd
+from pycaffe_lite.kernels import (
+    _convolution_data,
+    _convolution_forward,
+    _convolution_weights,
+    _winograd,
+    _winograd_data,
+)
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory
@@ -118,9 +124,11 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
         note_other_work()
         dx.fill(0)
         return
-    turned = _turned(g, target().lanes(dx.itemsize))
+    lanes = target().lanes(dx.itemsize)
+    turned = _turned(g, lanes)
     if turned is None:
-        _convolution_data.scatter(dy, w, dx, g)
+        scatter = _winograd_data.add_tiles if _winograd_data.suits(g, lanes) else _convolution_data.scatter
+        scatter(dy, w, dx, g)
     else:
         weights = _turned_weights(g)
         no_scale = np.empty(0, dx.dtype)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from numba.core.registry import cpu_target
 
-from pycaffe_lite.kernels import _tile
+from pycaffe_lite.kernels import _table
 from pycaffe_lite.kernels._jit import kernel
 from pycaffe_lite.kernels._simd import copy_lines
+from pycaffe_lite.kernels._tile import tile_table
+from pycaffe_lite.kernels._winograd_transforms import transform_table
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
@@ -37,7 +39,8 @@ def test_target_follows_the_cpu_that_numba_is_told(cpu, features, vectors):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_tiles_call_nothing(dtype, monkeypatch):
+@pytest.mark.parametrize("table", [tile_table, transform_table], ids=["tiles", "transforms"])
+def test_functions_in_tables_call_nothing(table, dtype, monkeypatch):
     """A multiply-add that the CPU does not have would be a library call per lane."""
     modules = []
 
@@ -45,9 +48,9 @@ def test_tiles_call_nothing(dtype, monkeypatch):
         modules.append(str(write()))
         return SimpleNamespace(get_function_address=lambda name: 1)
 
-    monkeypatch.setattr(_tile, "compiled_module", keep_module)
-    monkeypatch.setattr(_tile, "_engines", {})
-    assert _tile.tile_table.__wrapped__(np.dtype(dtype)).any()
+    monkeypatch.setattr(_table, "compiled_module", keep_module)
+    monkeypatch.setattr(_table, "_engines", {})
+    assert table.__wrapped__(np.dtype(dtype)).any()
     machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=CPU, features=FEATURES, opt=3)
     assembly = machine.emit_assembly(llvm.parse_assembly(modules[0]))
     assert len(re.findall(r"\sret", assembly)) > 10

@@ -1,0 +1,101 @@
+"""What ways to a gradient of weights share: dy with channels side by side, sums that are added to dw."""
+
+from pycaffe_lite.kernels._block import store_transposed, transpose_panel
+from pycaffe_lite.kernels._image import geometry_of
+from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, take_task, worker_kernel
+from pycaffe_lite.kernels._simd import vector_lanes
+
+PARTS = 4  # of the images at most, each with its own sum
+ADDED = 32  # columns of dw per task that adds sums to it
+MOST_TURNED = 1 << 23  # numbers of dy, 32 MB, that are turned round beforehand
+
+
+def panel_size(positions: int, lanes: int) -> int:
+    """Numbers of one panel of dy, with so many positions in all images, and room for a vector behind it."""
+    return (positions + lanes) * 2 * lanes
+
+
+def panel_count(filled: int, lanes: int) -> int:
+    """Panels of a group with so many channels, filled up to whole vectors."""
+    return -(-filled // (2 * lanes))
+
+
+@worker_kernel
+def turn(
+    dy: Array, panels: Array, sizes: Array, filled: int, panel_stride: int, tasks: Tasks, _memory: Array
+) -> None:
+    """panels[p * panel_stride + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
+
+    Panel p is two vectors of the channels of a group, or one if the `filled` ones, whole vectors, end with
+    it. What lies in it beyond the group's channels gets any value. A task is an image of a panel.
+    """
+    g, lanes = geometry_of(sizes), vector_lanes(dy)
+    rows, plane, panel = g.M // g.group, g.P * g.Q, 2 * lanes
+    per_group, whole = (filled + panel - 1) // panel, plane // lanes * lanes
+    task_count = g.group * per_group * g.N
+    task = take_task(tasks, task_count)
+    while task < task_count:
+        number, n = task // g.N, task % g.N
+        group, m = number // per_group, number % per_group * panel
+        width, many = min(panel, filled - m), min(panel, rows - m)
+        at, to = (n * g.M + group * rows + m) * plane, number * panel_stride + n * plane * width
+        transpose_panel(dy, at, plane, many, whole, width, panels, to)
+        # the next image's numbers, which follow, are another task's
+        at, to = at + whole, to + whole * width
+        if at + (many - 1) * plane + lanes <= dy.size:
+            store_transposed(dy, at, plane, many, plane - whole, panels, to, width)
+        else:
+            for j in range(plane - whole):
+                for i in range(many):
+                    panels[to + j * width + i] = dy[at + i * plane + j]
+        task = take_task(tasks, task_count)
+
+
+def adding_workspace(rows: int) -> int:
+    """Numbers per worker that `add_sums` needs."""
+    return 2 * rows * ADDED
+
+
+@worker_kernel
+def add_sums(
+    sums: Array, dw: Array, sizes: Array, filled: int, parts: int, tasks: Tasks, memory: Array
+) -> None:
+    """dw[m, k] += sum over the parts, in ascending order, of sums[part, group of m, k, m].
+
+    sums: (parts, groups, K, filled). A task is ADDED columns k of a group.
+    """
+    g = geometry_of(sizes)
+    rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
+    k_blocks = (K + ADDED - 1) // ADDED
+    total, part = memory[: rows * ADDED], memory[rows * ADDED : 2 * rows * ADDED]
+    task_count = g.group * k_blocks
+    task = take_task(tasks, task_count)
+    while task < task_count:
+        group, k0 = task // k_blocks, task % k_blocks * ADDED
+        count = min(ADDED, K - k0)
+        for number in range(parts):
+            at = ((number * g.group + group) * K + k0) * filled
+            into = total if number == 0 else part
+            store_transposed(sums, at, filled, count, rows, into, 0, ADDED)
+            if number > 0:
+                for i in range(total.size):
+                    total[i] += part[i]
+        for m in range(rows):
+            to = (group * rows + m) * K + k0
+            row, added = dw[to : to + count], total[m * ADDED : m * ADDED + count]
+            for k in range(count):
+                row[k] += added[k]
+        task = take_task(tasks, task_count)
+
+
+@worker_kernel
+def add_parts(sums: Array, dw: Array, parts: int, tasks: Tasks, _memory: Array) -> None:
+    """dw[i] += sum over the parts, in ascending order, of sums[part, i]."""
+    first, end = take_piece(tasks, dw.size)
+    while first < end:
+        for i in range(first, end):
+            total = sums[i]
+            for part in range(1, parts):
+                total += sums[part * dw.size + i]
+            dw[i] += total
+        first, end = take_piece(tasks, dw.size)

@@ -1,0 +1,198 @@
+"""The gradient of a convolution with respect to its image by Winograd's algorithms, added up tile by tile.
+
+With stride 1 that gradient is a convolution of dy with the kernels turned, but of dy with a wide border where
+the convolution had a narrow one, and so with more results than dy has. Here a tile of 2x2 numbers of dy is
+transformed, multiplied by the transformed weights and spread over the 4x4 or 6x6 pixels that it was computed
+from (`_winograd_transforms`): there are no more tiles than in the forward pass.
+
+For each place ξ the product is E[ξ, tile, c] = sum over m of D[ξ, tile, m] U[ξ, m, c], as in `_winograd`,
+whose output channels are the image's here. A task is some images of a group; nobody else writes to them.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pycaffe_lite.kernels._block import store_transposed
+from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
+from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._tile import tile_table
+from pycaffe_lite.kernels._weights import Weights
+from pycaffe_lite.kernels._winograd import (
+    APART,
+    LEAST_CHANNELS,
+    LEAST_OUTPUTS,
+    MOST_KERNELS,
+    PIECE,
+    cut_tiles,
+    gain,
+    list_runs,
+    multiply_places,
+    places_of,
+    staged,
+    tiles_of,
+    transform_all_weights,
+    transform_channels,
+    weight_jobs,
+)
+from pycaffe_lite.kernels._winograd_transforms import (
+    ADDED,
+    WEIGHTS,
+    transform_added,
+    transform_numbers,
+    transform_table,
+)
+
+LEAST_GAIN = 1.5  # see `_winograd.gain`
+LEAST_IMAGES = 8  # of all groups: so many tasks, at least, can be had
+FEW_TILES = 64  # per task, but a whole image
+MOST_TILES = 256  # of an image: its gradient is kept, all channels of a panel, while tiles are added
+
+
+class Blocks(NamedTuple):
+    """How the products are cut."""
+
+    filled: int  # channels of the image in a group, filled up to whole vectors
+    step: int  # channels whose products are kept at a time, but for one more vector that may be left
+    panels: int  # of transformed weights in a group
+    pieces: int  # of a panel's channels of dy
+    line: int  # pixels of a line of the image with its border, as the tiles cover it
+    height: int  # and lines
+    weights: int  # the numbers of the transforms of weights
+    added: int  # and of products
+    tasks: int
+
+
+FIELDS = len(Blocks._fields)
+
+
+@kernel
+def blocks_of(sizes: Array) -> Blocks:
+    """The blocks that an int64 array holds."""
+    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+
+
+class Plan(NamedTuple):
+    """Blocks, and what goes with them."""
+
+    cut: Blocks
+    image: Array  # Geometry of the convolution
+    sizes: Array  # Geometry of dy as an image, with the lines as they are staged
+    tiles: Array  # Tiles
+    blocks: Array  # Blocks
+    jobs: Array  # how weights are packed, see `_winograd.weight_jobs`
+    weights: int  # numbers of all transformed weights
+    workspace: int  # numbers per worker
+
+
+def suits(g: Geometry, lanes: int) -> bool:
+    """Whether an algorithm applies and pays."""
+    rows, channels, tiles = g.C // g.group, g.M // g.group, ((g.P + 1) // 2) * ((g.Q + 1) // 2)
+    large = rows >= LEAST_OUTPUTS and channels >= LEAST_CHANNELS and g.N * g.group >= LEAST_IMAGES
+    few = tiles <= MOST_TILES and rows * channels <= MOST_KERNELS * g.N * tiles
+    return g.stride_h == 1 and gain(g, rows, lanes) >= LEAST_GAIN and large and few
+
+
+@lru_cache(maxsize=1024)
+def plan(g: Geometry, threads: int, lanes: int) -> Plan:
+    """Cut the gradient into tasks of whole images, at least two per thread."""
+    rows, channels, per_group = g.C // g.group, g.M // g.group, -(-2 * threads // g.group)
+    size, places, panel = g.kernel_h, places_of(g), 2 * lanes
+    # dy as an image, whose results are those of its tiles; the image's channels are the output channels
+    of_dy = g._replace(C=g.M, H=g.P, W=g.Q, M=g.C, pad_h=0, pad_w=0)
+    P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
+    images = max(1, min(FEW_TILES // (P * Q), g.N // per_group))
+    tiles = cut_tiles(of_dy, images * P * Q, lanes, of_dy=True)
+    filled = -(-rows // lanes) * lanes
+    panels, pieces, step = max(1, filled // panel), -(-channels // PIECE), panel
+    area = size * size
+    weights = Weights(rows * channels * area, area, rows * area, 1)
+    jobs = weight_jobs(of_dy, weights, filled, panels, panel)
+    line, height = 2 * Q + size - 1, 2 * P + size - 1
+    of_dy, widest, count = staged(of_dy, tiles), step + lanes, tiles.images * P * Q
+    workspace = tiles.room + places * (channels * tiles.length + APART) + places * (count * widest + APART)
+    workspace += height * line * widest + lanes
+    tasks = g.group * -(-g.N // tiles.images)
+    cut = Blocks(filled, step, panels, pieces, line, height, *transform_numbers(size, WEIGHTS, ADDED), tasks)
+    return Plan(
+        cut,
+        np.array(g),
+        np.array(of_dy),
+        np.array(tiles),
+        np.array(cut),
+        jobs,
+        places * (g.group * filled * channels + APART),
+        max(workspace, area * PIECE * 3 * lanes + panel),
+    )
+
+
+def add_tiles(dy: Array, w: Array, dx: Array, g: Geometry) -> None:
+    """Overwrite dx with the gradient; arrays and sizes as for `convolution.backward_data`."""
+    threads = get_num_threads()
+    cut, image, sizes, tiles, blocks, jobs, count, workspace = plan(g, threads, target().lanes(dx.itemsize))
+    memory = worker_memory(dx.dtype, min(threads, cut.tasks), workspace)
+    u, table = scratch("packed", w.dtype, count), transform_table(w.dtype)
+    transform_all_weights(
+        memory, table, cut.weights, g.kernel_h, w.reshape(-1), jobs, cut.pieces, cut.panels, cut.filled,
+        g.M // g.group, u,
+    )  # fmt: skip
+    _add_up(
+        memory, tile_table(w.dtype), table, dy.reshape(-1), u, dx.reshape(-1), image, sizes, tiles, blocks
+    )
+
+
+@worker_kernel
+def _add_up(
+    micro: Array, table: Array, dy: Array, u: Array, dx: Array, image: Array, sizes: Array, of_tiles: Array,
+    blocks: Array, tasks: Tasks, memory: Array,
+) -> None:  # fmt: skip
+    """Do tasks of `add_tiles` until none is left; sums in the arrays' type, tile by tile in their order."""
+    whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
+    channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(dy)
+    P, Q, places = (g.P + 1) // 2, (g.Q + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
+    image_blocks = (g.N + tiles.images - 1) // tiles.images
+    largest, ld, ldm, plane = tiles.images * P * Q, tiles.length, cut.step + lanes, whole.H * whole.W
+    # From one place to the next:
+    of_dy, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // places
+    lines_of_task, gradients = memory, memory[tiles.room :]
+    products = gradients[places * of_dy :]
+    pixels = products[places * of_products :]
+    starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
+    channel_numbers = np.arange(channels) * ld
+    task = take_task(tasks, cut.tasks)
+    while task < cut.tasks:
+        n0, group = task % image_blocks * tiles.images, task // image_blocks
+        images = min(tiles.images, g.N - n0)
+        vectors = list_runs(images, P, tiles, g.line, lanes, starts)
+        transform_channels(
+            table, dy, g, tiles, n0, images, group * channels, channels, 0, starts, vectors, lines_of_task,
+            gradients, of_dy,
+        )  # fmt: skip
+        count = list_columns(images, P, Q, 1, P * tiles.width, tiles.width, tile_numbers)
+        i = 0
+        while i < cut.filled:
+            height = cut.step if cut.filled - i > cut.step + lanes else cut.filled - i
+            multiply_places(
+                micro, places, gradients, of_dy, tile_numbers, count, channel_numbers, channels,
+                u, (group * cut.filled + i) * channels, of_weights, height, products, ldm, of_products,
+            )  # fmt: skip
+            for n in range(images):
+                pixels[: cut.height * cut.line * ldm] = 0
+                for p in range(P):
+                    for v in range(0, height, lanes):
+                        transform_added(
+                            table, cut.added, Q, products, (n * P + p) * Q * ldm + v, ldm, of_products,
+                            pixels, 2 * p * cut.line * ldm + v, ldm, cut.line * ldm,
+                        )  # fmt: skip
+                to = ((n0 + n) * g.M + group * rows + i) * plane
+                for h in range(whole.H):
+                    at = ((h + whole.pad_h) * cut.line + whole.pad_w) * ldm
+                    store_transposed(
+                        pixels, at, ldm, whole.W, min(height, rows - i), dx, to + h * whole.W, plane
+                    )
+            i += height
+        task = take_task(tasks, cut.tasks)

@@ -1,0 +1,246 @@
+"""The gradient of a convolution with respect to its weights by Winograd's algorithms.
+
+A tile of 2x2 numbers of dy and the 4x4 or 6x6 pixels that they were computed from are transformed to 16 or 36
+numbers each (`_winograd_transforms`), which are multiplied place by place and summed up over all tiles: for
+each place ξ a matrix product S[ξ, c, m] = sum over tiles of V[ξ, c, tile] D[ξ, tile, m]. In the end the 16 or
+36 sums of each kernel are transformed to its 9 or 25 gradients: 16 products in place of 36, 36 in place of
+100. Rounding errors are about as large as those of `_winograd`.
+
+A task is a block of input channels of a group, for one of a fixed number of parts of the images. It takes the
+tiles chunk by chunk, in an order that does not depend on threads; and so does the result not, either.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
+from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._phases import clear, join_kernels, without_stride
+from pycaffe_lite.kernels._scratch import scratch, worker_memory
+from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._weight_sums import (
+    MOST_TURNED,
+    PARTS,
+    add_sums,
+    adding_workspace,
+    panel_count,
+    panel_size,
+    turn,
+)
+from pycaffe_lite.kernels._weights import weights_in_order
+from pycaffe_lite.kernels._winograd import (
+    APART,
+    LEAST_CHANNELS,
+    LEAST_GAIN,
+    cut_tiles,
+    gain,
+    list_runs,
+    places_of,
+    staged,
+    tiles_of,
+    transform_channels,
+)
+from pycaffe_lite.kernels._winograd_transforms import (
+    DY_OF_CHANNELS,
+    SUMS,
+    transform_dy_of_channels,
+    transform_numbers,
+    transform_sums,
+    transform_table,
+)
+
+LEAST_TILES = 96  # in all images: below it, transforming the sums costs what the products save
+CHUNK = 128  # tiles at a time
+MOST_SUMS = 196608  # numbers that a task sums up: 768 KB, in the L2 cache
+FEW_SUMS = 98304  # up to which the images are cut into parts
+
+
+class Blocks(NamedTuple):
+    """How the sums are cut."""
+
+    filled: int  # output channels of a group, filled up to whole vectors
+    width: int  # input channels per task
+    parts: int  # of the chunks, each with its own sums
+    panel: int  # numbers of one panel of dy
+    gradients: int  # the numbers of the transforms of dy
+    sums: int  # and of sums
+    tasks: int
+
+
+FIELDS = len(Blocks._fields)
+
+
+@kernel
+def blocks_of(sizes: Array) -> Blocks:
+    """The blocks that an int64 array holds."""
+    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+
+
+class Plan(NamedTuple):
+    """Blocks, and what goes with them."""
+
+    cut: Blocks
+    image: Array  # Geometry, with the lines as they are staged
+    sizes: Array  # Geometry without its stride, see `_phases`
+    tiles: Array  # Tiles
+    blocks: Array  # Blocks
+    panels: int  # numbers of all panels of dy
+    sums: int  # numbers of all parts' gradients
+    workspace: int  # numbers per worker
+
+
+def suits(g: Geometry, lanes: int) -> bool:
+    """Whether an algorithm applies and pays."""
+    tiles, filled = g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2), -(-g.M // g.group // lanes) * lanes
+    panels = g.group * panel_count(filled, lanes) * panel_size(g.N * g.P * g.Q, lanes)
+    large = g.C // g.group * g.stride_h * g.stride_w >= LEAST_CHANNELS and tiles >= LEAST_TILES
+    return gain(g, g.M // g.group, lanes) >= LEAST_GAIN and large and panels <= MOST_TURNED
+
+
+@lru_cache(maxsize=1024)
+def plan(g: Geometry, threads: int, lanes: int) -> Plan:
+    """Cut the gradient; chunks and parts depend on the sizes alone, blocks also on the number of threads."""
+    image, g = g, without_stride(g)
+    rows, channels, places = g.M // g.group, g.C // g.group, places_of(g)
+    filled = -(-rows // lanes) * lanes
+    tiles = cut_tiles(g, CHUNK, lanes, image.stride_h)
+    chunks = -(-g.N // tiles.images) * -(-((g.P + 1) // 2) // tiles.lines)
+    parts = min(PARTS, chunks) if places * g.group * channels * filled <= FEW_SUMS else 1
+    blocks = max(-(-places * channels * filled // MOST_SUMS), -(-2 * threads // (g.group * parts)))
+    whole = image.C // g.group  # channels of the image, of which a task has all phases
+    width = -(-whole // min(whole, blocks)) * (channels // whole)
+    panel, count = panel_size(g.N * g.P * g.Q, lanes), tiles.images * tiles.lines * ((g.Q + 1) // 2)
+    workspace = tiles.room + places * (width * tiles.length + APART)
+    workspace += places * (count * 2 * lanes + APART) + places * (width * filled + APART)
+    numbers, tasks = (
+        transform_numbers(g.kernel_h, DY_OF_CHANNELS, SUMS),
+        g.group * parts * -(-channels // width),
+    )
+    cut = Blocks(filled, width, parts, panel, *numbers, tasks)
+    return Plan(
+        cut,
+        np.array(staged(image, tiles)),
+        np.array(g),
+        np.array(tiles),
+        np.array(cut),
+        g.group * panel_count(filled, lanes) * panel,
+        parts * g.group * channels * g.kernel_h * g.kernel_w * filled,
+        max(workspace, adding_workspace(rows)),
+    )
+
+
+def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
+    """Compute `_convolution_weights.accumulate`."""
+    threads = get_num_threads()
+    cut, image, sizes, tiles, blocks, of_panels, of_sums, workspace = plan(
+        g, threads, target().lanes(dw.itemsize)
+    )
+    memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)
+    panels, sums = scratch("packed", dw.dtype, of_panels), scratch("sums", dw.dtype, of_sums)
+    turn(memory, dy.reshape(-1), panels, sizes, cut.filled, cut.panel)
+    _sum_up(
+        memory, tile_table(x.dtype), transform_table(x.dtype), x.reshape(-1), panels, sums, image, sizes,
+        tiles, blocks,
+    )  # fmt: skip
+    if g.stride_h == 1:
+        add_sums(memory, sums, dw.reshape(-1), sizes, cut.filled, cut.parts)
+    else:
+        kernels = scratch("kernels", dw.dtype, g.M * weights_in_order(without_stride(g)).row_stride)
+        clear(memory, kernels)
+        add_sums(memory, sums, kernels, sizes, cut.filled, cut.parts)
+        join_kernels(memory, kernels, dw.reshape(-1), image)
+
+
+@worker_kernel
+def _sum_up(
+    micro: Array, table: Array, x: Array, panels: Array, sums: Array, of_image: Array, sizes: Array,
+    of_tiles: Array, blocks: Array, tasks: Tasks, memory: Array,
+) -> None:  # fmt: skip
+    """sums[part, group, k, m] = the part's gradient of the weight k of output channel m."""
+    image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
+    channels, area, lanes = g.C // g.group, g.kernel_h * g.kernel_w, vector_lanes(x)
+    places, panel, most = (g.kernel_h + 1) * (g.kernel_w + 1), 2 * lanes, max_pick_rows(2)
+    P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
+    per_group, c_blocks = (cut.filled + panel - 1) // panel, (channels + cut.width - 1) // cut.width
+    line_chunks = (P + tiles.lines - 1) // tiles.lines
+    chunks = (g.N + tiles.images - 1) // tiles.images * line_chunks
+    largest, ld = tiles.images * tiles.lines * Q, tiles.length
+    # From one place to the next:
+    of_pixels, of_dy, of_sums = (
+        cut.width * ld + APART,
+        largest * panel + APART,
+        cut.width * cut.filled + APART,
+    )
+    lines_of_chunk, pixels = memory, memory[tiles.room :]
+    gradients = pixels[places * of_pixels :]
+    totals = gradients[places * of_dy :]
+    starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
+    channel_numbers = np.arange(cut.width) * ld
+    task = take_task(tasks, cut.tasks)
+    while task < cut.tasks:
+        part, group = task // (c_blocks * g.group), task // c_blocks % g.group
+        c0 = task % c_blocks * cut.width
+        width = min(cut.width, channels - c0)
+        begin, end = part * chunks // cut.parts, (part + 1) * chunks // cut.parts
+        tall = tile_count(width, most)
+        for chunk in range(begin, end):
+            n0, p0 = chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
+            images, lines = min(tiles.images, g.N - n0), min(tiles.lines, P - p0)
+            vectors = list_runs(images, lines, tiles, image.stride_h * image.line, lanes, starts)
+            transform_channels(
+                table, x, image, tiles, n0, images, group * channels + c0, width, p0, starts, vectors,
+                lines_of_chunk, pixels, of_pixels,
+            )  # fmt: skip
+            count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, tile_numbers)
+            for m in range(0, cut.filled, panel):
+                wide = min(panel, cut.filled - m)
+                at = (group * per_group + m // panel) * cut.panel
+                for n in range(images):
+                    for p in range(lines):
+                        transform_line(
+                            table, cut.gradients, panels, at, g, n0 + n, p0 + p, wide, gradients,
+                            (n * lines + p) * Q * wide, of_dy,
+                        )  # fmt: skip
+                for place in range(places):
+                    for t in range(tall):
+                        c, last = t * width // tall, (t + 1) * width // tall
+                        pick_tile(
+                            micro, last - c, wide // lanes, count, pixels, place * of_pixels,
+                            channel_numbers, c, tile_numbers, 0, gradients, place * of_dy, wide,
+                            totals, place * of_sums + c * cut.filled + m, cut.filled, chunk > begin, 0,
+                        )  # fmt: skip
+        to = ((part * g.group + group) * channels + c0) * area * cut.filled
+        for c in range(width):
+            transform_sums(
+                table, cut.sums, cut.filled // lanes, totals, c * cut.filled, of_sums,
+                sums, to + c * area * cut.filled, cut.filled,
+            )  # fmt: skip
+        task = take_task(tasks, cut.tasks)
+
+
+@kernel
+def transform_line(
+    table: Array, number: int, panels: Array, at: int, g: Geometry, n: int, p: int, wide: int, out: Array,
+    to: int, place_stride: int,
+) -> None:  # fmt: skip
+    """out[to + ξ * place_stride + tile * wide + i] = (A g A')[ξ] for a line of tiles, i < wide channels.
+
+    g: dy of image n in the panel at panels[at], two lines from 2 p on; 0 where they reach beyond the image.
+    """
+    whole, below, line = g.Q // 2, 2 * p + 1 < g.P, g.Q * wide
+    first = at + (n * g.P + 2 * p) * line
+    for v in range(0, wide, vector_lanes(panels)):
+        if whole > 0:
+            transform_dy_of_channels(
+                table, number, whole, panels, first + v, line, wide, below, True,
+                out, to + v, wide, place_stride,
+            )  # fmt: skip
+        if whole * 2 < g.Q:
+            transform_dy_of_channels(
+                table, number, 1, panels, first + 2 * whole * wide + v, line, wide, below, False,
+                out, to + whole * wide + v, wide, place_stride,
+            )  # fmt: skip
