@@ -93,14 +93,14 @@ class Notebook:
 
     def open(self, key: Hashable) -> tuple[Page | None, bool]:
         """The page of a key, if there is one; and whether this is the first time that it is asked for."""
-        conditions = _conditions()
+        conditions = conditions_now()
         if conditions != self._conditions:
             self._conditions, self._pages = conditions, {}
         return self._pages.get(key), key not in self._pages
 
     def keep(self, key: Hashable, page: Page | None) -> None:
         """Keep what a pass has noted; unless the conditions have changed on the way. None: nothing yet."""
-        if _conditions() != self._conditions:
+        if conditions_now() != self._conditions:
             self._pages = {}
             return
         if key not in self._pages and len(self._pages) == self.MOST_PAGES:
@@ -172,5 +172,6 @@ class Pass:
         return end if steps.whole else end + 1
 
 
-def _conditions() -> Conditions:
+def conditions_now() -> Conditions:
+    """What steps that are noted now depend on."""
     return Conditions(Blob.layouts, get_num_threads(), threading.get_ident())

@@ -25,6 +25,7 @@ from pycaffe_lite.solver import continuation, divergence, lr_policy, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
 from pycaffe_lite.solver.loss_window import LossWindow
 from pycaffe_lite.solver.nets import SolverNets
+from pycaffe_lite.solver.updates import Updates
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Solver:
     """
 
     type: ClassVar[str] = ""
-    # The kernel: w, diff, history..., gradient, then what compute_update_value gives → whether w is finite.
+    # The kernel, whose own numbers are what compute_update_value gives.
     rule: ClassVar[Rule]
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
@@ -115,6 +116,7 @@ class Solver:
             for _ in range(self.histories)
             for blob in self.net.learnable_params
         ]
+        self._updates = Updates(self.rule)
         log.info("Solver scaffolding done.")
 
     def check_settings(self) -> None:
@@ -278,12 +280,11 @@ class Solver:
         if self.param.display > 0 and self.iter % self.param.display == 0:
             log.info("Iteration %d, lr = %g", self.iter, rate)
         clip, norm = self.clip_gradients(), self.normalize()
-        finite = True
-        for k, lr_mult in enumerate(self.net.params_lr):
-            l2, l1 = self.regularize(k)
-            value = self.compute_update_value(rate * lr_mult)
-            finite &= self.update(k, Gradient(clip, norm, l2, l1), value)
-        if not finite:
+        numbers = [
+            (*Gradient(clip, norm, *self.regularize(k)), *self.compute_update_value(rate * lr_mult))
+            for k, lr_mult in enumerate(self.net.params_lr)
+        ]
+        if not self._updates.run(numbers, self.net.learnable_params, self.history):
             self._report_nan("a weight became infinite or NaN", divergence.origin_in_backward)
         self.iter += 1
 
@@ -328,13 +329,6 @@ class Solver:
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """The numbers that the rule takes: first the rate η (lr times lr_mult), then its own."""
         raise NotImplementedError
-
-    def update(self, k: int, gradient: Gradient, value: tuple[float, ...]) -> bool:
-        """Takes parameter k through the four steps; returns whether it is finite afterwards."""
-        blob = self.net.learnable_params[k]
-        count = len(self.net.learnable_params)
-        history = [h.ravel() for h in self.history[k::count]]
-        return self.rule(blob.data.ravel(), blob.diff.ravel(), *history, gradient, *value)
 
     # ------------------------------------------------------------------------------------------- testing
 

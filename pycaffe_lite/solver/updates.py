@@ -1,0 +1,69 @@
+"""The updates of all parameters, in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.kernels._steps import Steps, note
+from pycaffe_lite.kernels.update import Rule
+from pycaffe_lite.net.passes import Conditions, conditions_now
+
+
+class Updates:
+    """Runs a rule for all parameters of a net.
+
+    The kernels' calls are noted, and from then on run together, as those of a net's passes are
+    (`net.passes`): to start one for each small parameter would take longer than all that they do. Their
+    numbers stand in an array, and may be others each time.
+
+    Args:
+        rule: the kernel.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._numbers = np.empty((0, 0))
+        self._finite = np.ones(1, np.int64)
+        self._steps = Steps()
+        self._conditions: Conditions | None = None
+        self._history: list[Array] = []
+
+    def run(
+        self, numbers: Sequence[Sequence[float]], blobs: Sequence[Blob], history: Sequence[Array]
+    ) -> bool:
+        """Updates parameters, their gradients and their history in place.
+
+        Args:
+            numbers: of each parameter, what the rule takes, see `kernels.update`.
+            blobs: the parameters.
+            history: one array per parameter, or several: all first ones first.
+
+        Returns:
+            Whether all parameters are finite afterwards.
+        """
+        shape = len(numbers), len(numbers[0]) if numbers else 0
+        if self._numbers.shape != shape:
+            self._conditions, self._numbers = None, np.empty(shape)
+        for row, values in zip(self._numbers, numbers, strict=True):
+            row[:] = values
+        self._finite[0] = 1
+        for blob in blobs:
+            blob.finish_clearing()
+        same = len(history) == len(self._history) and all(
+            ours is theirs for ours, theirs in zip(self._history, history, strict=True)
+        )
+        if same and self._conditions == conditions_now():
+            self._steps.run()
+        else:
+            with note() as self._steps:
+                self._start_each(blobs, history)
+            self._conditions, self._history = conditions_now(), list(history)
+        return bool(self._finite[0])
+
+    def _start_each(self, blobs: Sequence[Blob], history: Sequence[Array]) -> None:
+        for k, blob in enumerate(blobs):
+            arrays = blob.data, blob.diff, *history[k :: len(blobs)]
+            self._rule([array.reshape(-1) for array in arrays], self._numbers[k], self._finite)
