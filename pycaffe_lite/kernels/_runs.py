@@ -8,6 +8,7 @@ value is left over for a slower loop. Runs shorter than a vector take a narrower
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -47,11 +48,14 @@ class RunWriter(VectorWriter):
         values.add_incoming(every_other, from_sparse)
         return values
 
-    def load_three_columns(self, pointer: Any) -> list[Any]:
-        """`load_column` at three pointers, one after the other, with stride 2: in half the loads."""
+    def load_columns(self, pointer: Any, wide: int) -> list[Any]:
+        """`load_column` at two or three pointers, one after the other, with stride 2: in half the loads."""
         lanes = self.lanes
-        low, high, end = (self.load(self.at(pointer, at)) for at in (0, lanes, lanes + 1))
+        low, high = self.load(pointer), self.load(self.at(pointer, lanes))
         first, second = (self._shuffle(low, high, [*range(i, 2 * lanes, 2)]) for i in (0, 1))
+        if wide == 2:
+            return [first, second]
+        end = self.load(self.at(pointer, lanes + 1))
         return [first, second, self._shuffle(first, end, [*range(1, lanes), 2 * lanes - 1])]
 
     def interleaved(self, a: Any, b: Any) -> tuple[Any, Any]:
@@ -138,42 +142,62 @@ def max_run(
         if indexed:
             index_out = data_pointer(context, builder, signature.args[10], args[10], args[9])
 
-        # three: the values of a row are loaded together, of windows three wide with stride 2, the usual ones
-        def body(writer: RunWriter, o: Any, three: bool) -> None:
-            best = cgutils.alloca_once_value(builder, writer.splat(lowest))
+        Best = tuple[Any, Any]  # of the maxima, and where they are
+
+        def start_of(writer: RunWriter, o: Any) -> tuple[Any, Any, Best]:
+            """Where the first window is, its index, and what the maxima start with."""
             from_start = builder.mul(o, writer.stride)
-            start = writer.at(source, from_start)
+            first = writer.first_indices(builder.add(args[11], from_start)) if indexed else None
+            lows = writer.splat(lowest), writer.splat_index(INT32(-1)) if indexed else None
+            return writer.at(source, from_start), first, lows
+
+        def better(writer: RunWriter, values: Any, first: Any, offset: Any, best: Best) -> Best:
+            """The maxima with the values that are `offset` behind the first ones of their windows."""
+            above = builder.fcmp_ordered(">", values, best[0])
+            if not indexed:
+                return builder.select(above, values, best[0]), None
+            here = builder.add(first, writer.splat_index(builder.trunc(offset, INT32)))
+            return builder.select(above, values, best[0]), builder.select(above, here, best[1])
+
+        def finish(writer: RunWriter, o: Any, best: Best) -> None:
+            writer.store(best[0], writer.at(out, o))
             if indexed:
-                where = cgutils.alloca_once_value(builder, writer.splat_index(INT32(-1)))
-                first = writer.first_indices(builder.add(args[11], from_start))
+                writer.store(best[1], writer.at(index_out, o))
 
-            def compare(values: Any, offset: Any) -> None:
-                before = builder.load(best)
-                above = builder.fcmp_ordered(">", values, before)
-                builder.store(builder.select(above, values, before), best)
-                if indexed:
-                    here = builder.add(first, writer.splat_index(builder.trunc(offset, INT32)))
-                    builder.store(builder.select(above, here, builder.load(where)), where)
+        def any_window(writer: RunWriter, o: Any, _lanes: int) -> None:
+            start, first, lows = start_of(writer, o)
+            held = [cgutils.alloca_once_value(builder, value) for value in lows if value is not None]
+            with _few_times(builder, high) as i, _few_times(builder, wide) as j:
+                line = writer.at(start, builder.mul(i, row))
+                offset = builder.add(builder.mul(i, args[12]), j)
+                before = [builder.load(place) for place in held]
+                best = before[0], before[1] if indexed else None
+                after = better(writer, writer.load_column(writer.at(line, j)), first, offset, best)
+                for value, place in zip(after, held, strict=False):
+                    builder.store(value, place)
+            last = [builder.load(place) for place in held]
+            finish(writer, o, (last[0], last[1] if indexed else None))
 
-            with _few_times(builder, high) as i:
-                line, index_line = writer.at(start, builder.mul(i, row)), builder.mul(i, args[12])
-                if three:
-                    for j, values in enumerate(writer.load_three_columns(line)):
-                        compare(values, builder.add(index_line, INT64(j)))
-                else:
-                    with _few_times(builder, wide) as j:
-                        compare(writer.load_column(writer.at(line, j)), builder.add(index_line, j))
-            writer.store(builder.load(best), writer.at(out, o))
-            if indexed:
-                writer.store(builder.load(where), writer.at(index_out, o))
+        def usual_window(writer: RunWriter, o: Any, _lanes: int, size: int) -> None:
+            """As many lines as columns, stride 2: without loops, and the values of a row loaded at once."""
+            start, first, best = start_of(writer, o)
+            for i in range(size):
+                line = writer.at(start, builder.mul(INT64(i), row))
+                for j, values in enumerate(writer.load_columns(line, size)):
+                    offset = builder.add(builder.mul(INT64(i), args[12]), INT64(j))
+                    best = better(writer, values, first, offset, best)
+            finish(writer, o, best)
 
-        of_three = builder.icmp_signed("==", wide, INT64(3))
-        usual = builder.and_(of_three, builder.icmp_signed("==", stride, INT64(2)))
-        with builder.if_else(usual) as (then, otherwise):
-            with then:
-                _each_run(builder, dtype, stride, count, lambda writer, o, _: body(writer, o, True))
-            with otherwise:
-                _each_run(builder, dtype, stride, count, lambda writer, o, _: body(writer, o, False))
+        done = builder.append_basic_block("windows.done")
+        of_two = builder.icmp_signed("==", stride, INT64(2))
+        for size in (2, 3):
+            square = builder.and_(*(builder.icmp_signed("==", side, INT64(size)) for side in (high, wide)))
+            with builder.if_then(builder.and_(of_two, square)):
+                _each_run(builder, dtype, stride, count, partial(usual_window, size=size))
+                builder.branch(done)
+        _each_run(builder, dtype, stride, count, any_window)
+        builder.branch(done)
+        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, codegen
