@@ -41,6 +41,14 @@ def worker_memory(dtype: np.dtype[Any], workers: int, count: int) -> Array:
     return scratch("workers", dtype, workers * count).reshape(workers, count)
 
 
+LITTLE = 8192  # numbers: to start the threads takes longer than to go through them alone
+
+
+def workers_for(count: int) -> int:
+    """How many workers a kernel gets that goes through so many numbers."""
+    return 1 if count <= LITTLE else get_num_threads()
+
+
 def no_memory(dtype: np.dtype[Any], workers: int | None = None) -> Array:
     """What kernels get that need no working memory. workers: as many as there are threads, or that many."""
     return worker_memory(dtype, get_num_threads() if workers is None else workers, 1)

@@ -17,7 +17,7 @@ from pycaffe_lite.kernels._jit import (
     worker_kernel,
 )
 from pycaffe_lite.kernels._math import exp
-from pycaffe_lite.kernels._scratch import no_memory, worker_memory
+from pycaffe_lite.kernels._scratch import no_memory, worker_memory, workers_for
 
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
 
@@ -30,7 +30,8 @@ def forward(x: Array, y: Array) -> None:
     if x.size == 0:
         return
     if x.shape[2] == 1:
-        _forward_rows(no_memory(x.dtype), x.reshape(x.shape[:2]), y.reshape(x.shape[:2]))
+        rows = x.shape[:2]
+        _forward_rows(no_memory(x.dtype, workers_for(x.size)), x.reshape(rows), y.reshape(rows))
     else:
         _forward_columns(worker_memory(x.dtype, get_num_threads(), 2 * COLUMNS), x, y)
 

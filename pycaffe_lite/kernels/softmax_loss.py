@@ -6,7 +6,7 @@ Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not
 import numpy as np
 
 from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels._scratch import no_memory, workers_for
 
 LEAST = float(np.finfo(np.float32).tiny)  # a probability of 0 counts as this, in both types
 COLUMNS = 4096  # positions of one task
@@ -15,7 +15,7 @@ COLUMNS = 4096  # positions of one task
 def forward(p: Array, labels: Array) -> float:
     """Compute the sum over the counting positions (n, i) of -ln max(p[n, label, i], LEAST), in float64."""
     sums = np.zeros(-(-labels.size // COLUMNS))
-    _add_logarithms(no_memory(p.dtype), p, labels, sums)
+    _add_logarithms(no_memory(p.dtype, workers_for(labels.size)), p, labels, sums)
     return float(sum(sums.tolist()))
 
 
@@ -36,7 +36,7 @@ def _add_logarithms(p: Array, labels: Array, sums: Array, tasks: Tasks, _memory:
 
 def backward(p: Array, labels: Array, scale: float, dx: Array) -> None:
     """dx[n, c, i] = scale (p[n, c, i] - [c = label]), 0 where the position does not count."""
-    _backward(no_memory(p.dtype), p, labels, float(scale), dx)
+    _backward(no_memory(p.dtype, workers_for(p.size)), p, labels, float(scale), dx)
 
 
 @worker_kernel

@@ -31,6 +31,7 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
     exact_bottoms = 2
     min_tops = 1
     max_tops = 2
+    reshape_follows_shapes = True
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Never: what it computes has no gradient."""

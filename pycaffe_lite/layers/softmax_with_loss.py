@@ -31,6 +31,7 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
     exact_tops = None
     min_tops = 1
     max_tops = 2
+    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
