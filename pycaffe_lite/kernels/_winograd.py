@@ -1,4 +1,6 @@
-"""Convolution with 3x3 or 5x5 kernels and stride 1 by Winograd's algorithms: fewer products.
+"""Convolution with 3x3 or 5x5 kernels by Winograd's algorithms: fewer products.
+
+Kernels with a stride are taken for what they are for the image's phases (`_phases`).
 
 A tile of 2x2 results needs 4x4 pixels, or 6x6. The 16 or 36 numbers that pixels and weights are transformed
 to (see `_winograd_transforms`) are multiplied place by place, and the sum over the input channels moves
@@ -6,8 +8,8 @@ inside: for each place ξ it is a matrix product of transformed weights U[ξ, c,
 pick tiles whose columns are output channels m.
 
 For 3x3 kernels rounding errors are of the size that adding up the 9 taps has: pixels and products are only
-added, and each sum is a ninth as long. For 5x5 kernels they are about twice as large. They are relative to
-the largest numbers of a whole tile, though, and what is not finite spreads over it.
+added, and each sum is a ninth as long. For 5x5 kernels they are up to four times as large. They are relative
+to the largest numbers of a whole tile, though, and what is not finite spreads over it.
 
 The lines of an image are staged, with their padding and zeros beyond, one channel of the task at a time.
 Tiles are numbered line by line; a line has room for `width` of them, whole runs; the first Q / 2 are used.
