@@ -28,6 +28,7 @@ from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
+from pycaffe_lite.kernels._shares import MOST_TASKS, TO_BEGIN, longest_share, pieces
 from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
@@ -38,6 +39,7 @@ SHALLOW = 64
 LARGE = 1 << 21
 CROWDED = 64  # channels per piece of the depth, where planes of whole fours of cache lines share cache sets
 MANY_OUTPUTS = 512  # of an inner product: what is made ready of the images is used often
+LEAST_ROWS = 32  # of a task that is cut for evenness
 PACKED_AGAIN = 16384  # weights, in all tasks but one; to pack them once for all costs as much as this
 
 
@@ -95,10 +97,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
             images = -(-g.N // min(g.N, parts))
         else:
             lines = -(-g.P // min(g.P, parts))
-    tasks = _tasks(g, height, images, lines)
-    while images == 1 and lines > 1 and tasks % threads and tasks < 8 * threads:
-        lines -= 1  # few tasks had better be as many for each thread
-        tasks = _tasks(g, height, images, lines)
+    height, images, lines = _evenly(g, height, images, lines, threads, 2 * lanes)
     bypass = g.bare and g.N == area == 1 and g.C <= SHALLOW and rows * plane >= LARGE
     if bypass:
         height, lines = 12, g.P
@@ -138,6 +137,35 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
 
 def _tasks(g: Geometry, height: int, images: int, lines: int) -> int:
     return g.group * -(-(g.M // g.group) // height) * -(-g.N // images) * -(-g.P // lines)
+
+
+def _evenly(
+    g: Geometry, height: int, images: int, lines: int, threads: int, tile: int
+) -> tuple[int, int, int]:
+    """A task's rows, images and lines: no more than these, but few tasks as evenly shared out as can be.
+
+    tile: columns of a tile; those left over take as long as a whole one.
+    """
+    rows, area = g.M // g.group, g.kernel_h * g.kernel_w
+    depth = g.C // g.group * area
+    row_blocks = -(-rows // height)
+    best, least = (height, images, lines), 0
+    for count in range(row_blocks, 2 * row_blocks + 1):
+        tall = -(-rows // count)
+        if tall < LEAST_ROWS and count > row_blocks:
+            break
+        for some in range(images if images > 1 else lines, 0, -1):
+            cut = (tall, some, lines) if images > 1 else (tall, 1, some)
+            if _tasks(g, *cut) > MOST_TASKS * threads:
+                break
+            columns = [
+                -(-n * p * g.Q // tile) * tile for n in pieces(g.N, cut[1]) for p in pieces(g.P, cut[2])
+            ]
+            sizes = [m * depth * j + TO_BEGIN for j in columns for m in pieces(rows, tall)] * g.group
+            share = longest_share(sizes, threads)
+            if least == 0 or share < least:
+                best, least = cut, share
+    return best
 
 
 def _pack_jobs(g: Geometry, weights: Weights, height: int, channels: int) -> Array:

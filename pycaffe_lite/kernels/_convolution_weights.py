@@ -177,11 +177,11 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
     )
 
 
-def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
-    """Add the gradient to dw; arrays and sizes as for `convolution.backward_weights`."""
+def accumulate(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
+    """Add the gradient to dw, or overwrite it; arrays and sizes as for `convolution.backward_weights`."""
     threads, lanes = get_num_threads(), target().lanes(dw.itemsize)
     if _winograd_weights.suits(g, lanes):
-        _winograd_weights.accumulate_by_winograd(x, dy, dw, g)
+        _winograd_weights.accumulate_by_winograd(x, dy, dw, g, add)
         return
     cut, dots, sizes, blocks, panels, taps, rows_of_piece, sums, workspace = plan(g, threads, lanes)
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)
@@ -189,14 +189,14 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
     all_sums, all_panels = scratch("sums", dw.dtype, sums), scratch("packed", dw.dtype, panels)
     if dots:
         into = all_sums if sums > 0 else dw
-        _with_dot_tiles(memory, tiles, x, dy, into, sizes, blocks, taps, rows_of_piece)
+        _with_dot_tiles(memory, tiles, x, dy, into, add and sums == 0, sizes, blocks, taps, rows_of_piece)
         if sums > 0:
-            add_parts(memory, all_sums, dw, cut.parts)
+            add_parts(memory, all_sums, dw, cut.parts, add)
         return
     if panels > 0:
         turn(memory, dy, all_panels, sizes, cut.height, cut.panel)
     _with_pick_tiles(memory, tiles, x, dy, all_panels, all_sums, sizes, blocks, taps)
-    add_sums(memory, all_sums, dw, sizes, cut.height, cut.parts)
+    add_sums(memory, all_sums, dw, sizes, cut.height, cut.parts, add)
 
 
 @worker_kernel
@@ -264,12 +264,12 @@ def _with_pick_tiles(
 
 @worker_kernel
 def _with_dot_tiles(
-    tiles: Array, x: Array, dy: Array, dw: Array, sizes: Array, blocks: Array, taps: Array,
+    tiles: Array, x: Array, dy: Array, dw: Array, add: bool, sizes: Array, blocks: Array, taps: Array,
     rows_of_piece: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
-    """Add the gradient to dw, block by block, chunk by chunk; sums in the arrays' type.
+    """Add the gradient to dw, or overwrite it, block by block, chunk by chunk; sums in the arrays' type.
 
-    Cut into parts, dw is (parts, ..) and overwritten with the gradient of each part of the chunks.
+    Cut into parts, dw is (parts, ..) and gets the gradient of each part of the chunks.
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
@@ -298,7 +298,6 @@ def _with_dot_tiles(
         to = (part * g.M + group * rows + i0) * K + k0
         begin, end = part * chunks // cut.parts, (part + 1) * chunks // cut.parts
         for chunk in range(begin, end):
-            add = cut.parts == 1 or chunk > begin
             n0, p0 = chunk // line_chunks * cut.images, chunk % line_chunks * cut.lines
             images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
             ao = (n0 * g.M + group * rows + i0) * plane + p0 * g.Q
@@ -321,6 +320,7 @@ def _with_dot_tiles(
                 ao, b, bo, count, rest = 0, piece, 0, columns // lanes, columns % lanes
             dot_block(
                 tiles, factor, ao, lda, a_steps if cut.direct else gathered_steps, height,
-                b, bo, columns_at, at, steps, width, halves, count, rest, dw, to, K, add, True, 0,
+                b, bo, columns_at, at, steps, width, halves, count, rest, dw, to, K,
+                add or chunk > begin, True, 0,
             )  # fmt: skip
         task = take_task(tasks, cut.tasks)

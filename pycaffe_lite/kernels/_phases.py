@@ -42,8 +42,8 @@ def split_kernels(w: Array, out: Array, sizes: Array, tasks: Tasks, _memory: Arr
 
 
 @worker_kernel
-def join_kernels(parts: Array, w: Array, sizes: Array, tasks: Tasks, _memory: Array) -> None:
-    """w[m, c, s i + e, s j + f] += parts[m, (c, e, f), i, j]. Flat arrays."""
+def join_kernels(parts: Array, w: Array, sizes: Array, add: bool, tasks: Tasks, _memory: Array) -> None:
+    """w[m, c, s i + e, s j + f] = parts[m, (c, e, f), i, j], which is added to it with `add`. Flat arrays."""
     g = geometry_of(sizes)
     s, K, area = g.stride_h, g.C // g.group, g.kernel_h * g.kernel_w
     high, wide = (g.kernel_h + s - 1) // s, (g.kernel_w + s - 1) // s
@@ -54,12 +54,6 @@ def join_kernels(parts: Array, w: Array, sizes: Array, tasks: Tasks, _memory: Ar
             for h in range(g.kernel_h):
                 for v in range(g.kernel_w):
                     phase = h % s * s + v % s
-                    w[to + h * g.kernel_w + v] += parts[at + (phase * high + h // s) * wide + v // s]
+                    value = parts[at + (phase * high + h // s) * wide + v // s]
+                    w[to + h * g.kernel_w + v] = w[to + h * g.kernel_w + v] + value if add else value
         m = take_task(tasks, g.M)
-
-
-@worker_kernel
-def clear(out: Array, tasks: Tasks, _memory: Array) -> None:
-    """Write zeros."""
-    if take_task(tasks, 1) == 0:
-        out[:] = 0

@@ -32,10 +32,10 @@ def turn(
     g, lanes = geometry_of(sizes), vector_lanes(dy)
     rows, plane, panel = g.M // g.group, g.P * g.Q, 2 * lanes
     per_group, whole = (filled + panel - 1) // panel, plane // lanes * lanes
-    task_count = g.group * per_group * g.N
-    task = take_task(tasks, task_count)
-    while task < task_count:
-        number, n = task // g.N, task % g.N
+    count = g.group * per_group
+    task = take_task(tasks, g.N * count)
+    while task < g.N * count:
+        n, number = task // count, task % count
         group, m = number // per_group, number % per_group * panel
         width, many = min(panel, filled - m), min(panel, rows - m)
         at, to = (n * g.M + group * rows + m) * plane, number * panel_stride + n * plane * width
@@ -48,7 +48,7 @@ def turn(
             for j in range(plane - whole):
                 for i in range(many):
                     panels[to + j * width + i] = dy[at + i * plane + j]
-        task = take_task(tasks, task_count)
+        task = take_task(tasks, g.N * count)
 
 
 def adding_workspace(rows: int) -> int:
@@ -58,11 +58,11 @@ def adding_workspace(rows: int) -> int:
 
 @worker_kernel
 def add_sums(
-    sums: Array, dw: Array, sizes: Array, filled: int, parts: int, tasks: Tasks, memory: Array
+    sums: Array, dw: Array, sizes: Array, filled: int, parts: int, add: bool, tasks: Tasks, memory: Array
 ) -> None:
-    """dw[m, k] += sum over the parts, in ascending order, of sums[part, group of m, k, m].
+    """dw[m, k] = sum over the parts, in ascending order, of sums[part, group of m, k, m].
 
-    sums: (parts, groups, K, filled). A task is ADDED columns k of a group.
+    With `add` it is added to dw. sums: (parts, groups, K, filled). A task is ADDED columns k of a group.
     """
     g = geometry_of(sizes)
     rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
@@ -84,18 +84,18 @@ def add_sums(
             to = (group * rows + m) * K + k0
             row, added = dw[to : to + count], total[m * ADDED : m * ADDED + count]
             for k in range(count):
-                row[k] += added[k]
+                row[k] = row[k] + added[k] if add else added[k]
         task = take_task(tasks, task_count)
 
 
 @worker_kernel
-def add_parts(sums: Array, dw: Array, parts: int, tasks: Tasks, _memory: Array) -> None:
-    """dw[i] += sum over the parts, in ascending order, of sums[part, i]."""
+def add_parts(sums: Array, dw: Array, parts: int, add: bool, tasks: Tasks, _memory: Array) -> None:
+    """dw[i] = sum over the parts, in ascending order, of sums[part, i], which is added to it with `add`."""
     first, end = take_piece(tasks, dw.size)
     while first < end:
         for i in range(first, end):
             total = sums[i]
             for part in range(1, parts):
                 total += sums[part * dw.size + i]
-            dw[i] += total
+            dw[i] = dw[i] + total if add else total
         first, end = take_piece(tasks, dw.size)

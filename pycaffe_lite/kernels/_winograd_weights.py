@@ -19,7 +19,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._phases import clear, join_kernels, without_stride
+from pycaffe_lite.kernels._phases import join_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
@@ -132,7 +132,7 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     )
 
 
-def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
+def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
     """Compute `_convolution_weights.accumulate`."""
     threads = get_num_threads()
     cut, image, sizes, tiles, blocks, of_panels, of_sums, workspace = plan(
@@ -146,12 +146,11 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry) -> None:
         tiles, blocks,
     )  # fmt: skip
     if g.stride_h == 1:
-        add_sums(memory, sums, dw.reshape(-1), sizes, cut.filled, cut.parts)
+        add_sums(memory, sums, dw.reshape(-1), sizes, cut.filled, cut.parts, add)
     else:
         kernels = scratch("kernels", dw.dtype, g.M * weights_in_order(without_stride(g)).row_stride)
-        clear(memory, kernels)
-        add_sums(memory, sums, kernels, sizes, cut.filled, cut.parts)
-        join_kernels(memory, kernels, dw.reshape(-1), image)
+        add_sums(memory, sums, kernels, sizes, cut.filled, cut.parts, False)
+        join_kernels(memory, kernels, dw.reshape(-1), image, add)
 
 
 @worker_kernel

@@ -135,7 +135,7 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
         _convolution_forward.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, turned, weights)
 
 
-def backward_weights(x: Array, dy: Array, dw: Array, window: Window) -> None:
+def backward_weights(x: Array, dy: Array, dw: Array, window: Window, accumulate: bool = True) -> None:
     """Add to dw the gradient with respect to w: the sum over images and positions of dy times x.
 
     Args:
@@ -143,16 +143,26 @@ def backward_weights(x: Array, dy: Array, dw: Array, window: Window) -> None:
         dy: (N, M, P, Q).
         dw: (M, C / group, kernel_h, kernel_w), added to.
         window: as for `forward`.
+        accumulate: False to overwrite dw, whatever it holds.
     """
     g = _geometry(x.shape, dw.shape, dy.shape, window)
     if dw.size > 0 and dy.size > 0:
-        _convolution_weights.accumulate(x, dy, dw, g)
+        _convolution_weights.accumulate(x, dy, dw, g, accumulate)
+    elif not accumulate:
+        note_other_work()
+        dw.fill(0)
 
 
-def backward_bias(dy: Array, db: Array) -> None:
-    """Add to db[m] the sum over images n and positions of dy[n, m; position]. dy: (N, M, ...); db: (M,)."""
+def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
+    """Add to db[m] the sum over images n and positions of dy[n, m; position], or overwrite it.
+
+    dy: (N, M, ...); db: (M,).
+    """
     if dy.size > 0:
-        _sum_planes(no_memory(dy.dtype), dy.reshape(*dy.shape[:2], -1), db)
+        _sum_planes(no_memory(dy.dtype), dy.reshape(*dy.shape[:2], -1), db, accumulate)
+    elif not accumulate:
+        note_other_work()
+        db.fill(0)
 
 
 @lru_cache(maxsize=1024)
@@ -183,14 +193,16 @@ def _turned_weights(g: Geometry) -> Weights:
 
 
 @worker_kernel
-def _sum_planes(dy: Array, db: Array, tasks: Tasks, _memory: Array) -> None:
-    """db[m] += sum over n and positions of dy[n, m, position], image by image, in the arrays' type."""
+def _sum_planes(dy: Array, db: Array, accumulate: bool, tasks: Tasks, _memory: Array) -> None:
+    """Compute `backward_bias` image by image, in the arrays' type."""
     N, M = dy.shape[:2]
     m = take_task(tasks, M)
     while m < M:
+        total = db[m] if accumulate else db.dtype.type(0)
         for n in range(N):
             plane = dy[n, m]
-            db[m] += sum_of(plane)
+            total += sum_of(plane)
+        db[m] = total
         m = take_task(tasks, M)
 
 

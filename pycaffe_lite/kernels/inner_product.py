@@ -59,16 +59,18 @@ def backward_weights(
     gemm(left, right, dw, trans_a=True, beta=float(accumulate))
 
 
-def backward_bias(dy: Array, db: Array) -> None:
-    """Add to db[n] the sum over m of dy[m, n]. dy: (M, N); db: (N,)."""
-    _add_rows(no_memory(dy.dtype, workers=1), dy, db)
+def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
+    """Add to db[n] the sum over m of dy[m, n], or overwrite it. dy: (M, N); db: (N,)."""
+    _add_rows(no_memory(dy.dtype, workers=1), dy, db, accumulate)
 
 
 @worker_kernel
-def _add_rows(dy: Array, db: Array, tasks: Tasks, _memory: Array) -> None:
-    """db[n] += sum over m of dy[m, n], in the order of m, in the arrays' type."""
+def _add_rows(dy: Array, db: Array, accumulate: bool, tasks: Tasks, _memory: Array) -> None:
+    """Compute `backward_bias`, in the order of m, in the arrays' type."""
     if take_task(tasks, 1) > 0:
         return
+    if not accumulate:
+        db[:] = 0
     for m in range(dy.shape[0]):
         row = dy[m]
         for n in range(row.size):

@@ -1,22 +1,26 @@
 """Multinomial logistic loss of probabilities, and its gradient through the softmax they come from.
 
-Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not count.
+Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not count; found is what
+`kernels.labels` found out about them; loss and its weight are arrays of one number.
 """
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory, workers_for
 
 LEAST = float(np.finfo(np.float32).tiny)  # a probability of 0 counts as this, in both types
 COLUMNS = 4096  # positions of one task
 
 
-def forward(p: Array, labels: Array) -> float:
-    """Compute the sum over the counting positions (n, i) of -ln max(p[n, label, i], LEAST), in float64."""
-    sums = np.zeros(-(-labels.size // COLUMNS))
+def forward(p: Array, labels: Array, found: Array, normalizer: float, loss: Array) -> None:
+    """loss[0] = 1/Z times the sum over the counting positions (n, i) of -ln max(p[n, label, i], LEAST).
+
+    The sum is kept in float64. Z is `normalizer`, or found[0], but at least 1, where that is 0.
+    """
+    sums = np.empty(-(-labels.size // COLUMNS))
     _add_logarithms(no_memory(p.dtype, workers_for(labels.size)), p, labels, sums)
-    return float(sum(sums.tolist()))
+    _divide(no_memory(p.dtype, 1), sums, found, normalizer, loss)
 
 
 @worker_kernel
@@ -34,16 +38,37 @@ def _add_logarithms(p: Array, labels: Array, sums: Array, tasks: Tasks, _memory:
         task = take_task(tasks, sums.size)
 
 
-def backward(p: Array, labels: Array, scale: float, dx: Array) -> None:
-    """dx[n, c, i] = scale (p[n, c, i] - [c = label]), 0 where the position does not count."""
-    _backward(no_memory(p.dtype, workers_for(p.size)), p, labels, float(scale), dx)
+@kernel
+def _normalizer(given: float, found: Array) -> float:
+    return given if given > 0 else float(max(found[0], 1))
 
 
 @worker_kernel
-def _backward(p: Array, labels: Array, scale: float, dx: Array, tasks: Tasks, _memory: Array) -> None:
+def _divide(sums: Array, found: Array, normalizer: float, loss: Array, tasks: Tasks, _memory: Array) -> None:
+    if take_task(tasks, 1) > 0:
+        return
+    total = 0.0
+    for part in sums:
+        total += part
+    loss[0] = total / _normalizer(normalizer, found)
+
+
+def backward(p: Array, labels: Array, found: Array, normalizer: float, weight: Array, dx: Array) -> None:
+    """dx[n, c, i] = weight[0]/Z (p[n, c, i] - [c = label]), 0 where the position does not count.
+
+    Z: as for `forward`.
+    """
+    _backward(no_memory(p.dtype, workers_for(p.size)), p, labels, found, float(normalizer), weight, dx)
+
+
+@worker_kernel
+def _backward(
+    p: Array, labels: Array, found: Array, normalizer: float, weight: Array, dx: Array, tasks: Tasks,
+    _memory: Array,
+) -> None:  # fmt: skip
     N, C, inner = p.shape
     T = p.dtype.type
-    factor = T(scale)
+    factor = T(float(weight[0]) / _normalizer(normalizer, found))
     blocks = (inner + COLUMNS - 1) // COLUMNS
     task = take_task(tasks, N * blocks)
     while task < N * blocks:

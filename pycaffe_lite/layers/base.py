@@ -25,8 +25,8 @@ def by_kernels(verb: Verb) -> Verb:
     """Says of a layer's forward, backward, forward_with_end or before_end that it only starts kernels.
 
     All that it does with values of blobs, learnable ones too, is done by worker kernels: these can be run
-    again without it (net/passes.py). `backward` may do what `ready_diffs` does besides. What overrides such a
-    method has to say so itself.
+    again without it (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and
+    `backward` may do what `ready_diffs` does. What overrides such a method has to say so itself.
     """
     verb.by_kernels = True  # type: ignore[attr-defined]
     return verb
@@ -84,6 +84,8 @@ class Layer(Generic[P]):
     reshape_follows_shapes: ClassVar[bool] = False
     # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
     fills_tops: ClassVar[bool] = False
+    # Whether backward overwrites the learnable blobs' diffs where they are clear: no zeros are written then.
+    overwrites_clear_diffs: ClassVar[bool] = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
     # nothing that only an own forward would keep.
@@ -130,8 +132,13 @@ class Layer(Generic[P]):
     def ready_diffs(self) -> None:
         """Gets the learnable blobs' diffs ready to be added to, as backward does before it starts kernels."""
         for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
-            if wanted:
+            if wanted and self.overwrites_clear_diffs:
+                blob.diff_to_add()
+            elif wanted:
                 blob.finish_clearing()
+
+    def check_bottoms(self, bottom: Blobs) -> None:
+        """Raises an error if the kernels of the last forward or backward have met values that cannot be."""
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether `force_backward` may ask for the gradient of this bottom."""

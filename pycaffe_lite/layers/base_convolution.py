@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pycaffe_lite.blob import Array
+from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import convolution, convolution_nd
 from pycaffe_lite.kernels.convolution import NO_END, End, Window
 from pycaffe_lite.kernels.im2col import Axes
@@ -30,6 +30,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
     min_bottoms = min_tops = 1
     reshape_follows_shapes = True
     fills_tops = True
+    overwrites_clear_diffs = True
     equal_bottoms_tops = True
 
     def weight_shape(self) -> Sizes:
@@ -111,22 +112,24 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
         else:
             convolution.backward_data(result, self._kernels(weight), image, self.plane)
 
-    def add_weight_gradient(self, image: Array, result: Array, weight: Array) -> None:
-        """Adds to `weight` the gradient of the weights, given the image and the result's gradient."""
+    def add_weight_gradient(self, image: Array, result: Array) -> None:
+        """Adds the gradient of the weights, given the image and the result's gradient."""
         image, result = self._stack(image), self._stack(result)
         if self.plane is None:
-            convolution_nd.backward_weights(image, result, weight, self.axes, self.group)
+            convolution_nd.backward_weights(image, result, self.weight.diff, self.axes, self.group)
         else:
-            convolution.backward_weights(image, result, self._kernels(weight), self.plane)
+            dw, holds_some = self.weight.diff_to_add()
+            convolution.backward_weights(image, result, self._kernels(dw), self.plane, holds_some)
 
     def add_bias(self, y: Array, bias: Array) -> None:
         """Adds bias[m] to all values of channel m of a top."""
         y = self._stack(y)
         y += bias.reshape(-1, *(1,) * (y.ndim - 2))
 
-    def add_bias_gradient(self, dy: Array, db: Array) -> None:
-        """Adds to db the sums of the tops' gradient over everything but the channels."""
-        convolution.backward_bias(self._stack(dy), db)
+    def add_bias_gradient(self, bias: Blob, dy: Array) -> None:
+        """Adds to the gradient of the bias the sums of a top's over everything but the channels."""
+        db, holds_some = bias.diff_to_add()
+        convolution.backward_bias(self._stack(dy), db, holds_some)
 
     def _stack(self, array: Array) -> Array:
         """A bottom's or top's values as (N, channels, *spatial), for the 2-D kernels (N, C, H, W)."""

@@ -58,8 +58,8 @@ class ConvolutionLayer(BaseConvolutionLayer):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
             if self.bias is not None and self.param_propagate_down[1]:
-                self.add_bias_gradient(y.diff, self.bias.diff)
+                self.add_bias_gradient(self.bias, y.diff)
             if self.param_propagate_down[0]:
-                self.add_weight_gradient(x.data, y.diff, self.weight.diff)
+                self.add_weight_gradient(x.data, y.diff)
             if wanted:
                 self.convolve_back(y.diff, self.weight.data, x.diff)

@@ -46,8 +46,8 @@ class DeconvolutionLayer(BaseConvolutionLayer):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
             if self.bias is not None and self.param_propagate_down[1]:
-                self.add_bias_gradient(y.diff, self.bias.diff)
+                self.add_bias_gradient(self.bias, y.diff)
             if self.param_propagate_down[0]:
-                self.add_weight_gradient(y.diff, x.data, self.weight.diff)
+                self.add_weight_gradient(y.diff, x.data)
             if wanted:
                 self.convolve(y.diff, self.weight.data, None, x.diff)

@@ -28,6 +28,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
     exact_bottoms = exact_tops = 1
     reshape_follows_shapes = True
     fills_tops = True
+    overwrites_clear_diffs = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -66,11 +67,6 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
         bias = None if self.bias is None else self.bias.data
         inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, end)
 
-    def ready_diffs(self) -> None:
-        if self.param_propagate_down[0]:
-            self.weight.diff_to_add()  # all of it is overwritten where it is clear
-        super().ready_diffs()
-
     @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         transpose = self.param.transpose
@@ -80,7 +76,8 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
             dw, holds_some = self.weight.diff_to_add()
             inner_product.backward_weights(x, dy, dw, transpose, accumulate=holds_some)
         if self.bias is not None and self.param_propagate_down[1]:
-            inner_product.backward_bias(dy, self.bias.diff)
+            db, holds_some = self.bias.diff_to_add()
+            inner_product.backward_bias(dy, db, accumulate=holds_some)
         if propagate_down[0]:
             dx = self._rows(bottom[0].diff, self.K)
             inner_product.backward_data(dy, self.weight.data, dx, transpose)

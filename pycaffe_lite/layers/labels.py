@@ -24,32 +24,48 @@ class LabelReader:
         can_ignore: whether the layer's type heeds an ignore_label; errors then mention it.
 
     Attributes:
-        counted: how many of the labels last read are not ignored.
+        found: (2,), int64, of the labels last read: how many are not ignored, and see `kernels.labels`.
     """
 
     def __init__(self, layer: Layer[Any], ignore_label: int | None, *, can_ignore: bool = True) -> None:
         # Weakly: in a cycle, the memory of a net that is dropped would stay until the next collection.
         self._layer = weakref.proxy(layer)
-        self._ignore_label = ignore_label
+        self._ignored = ignore_label
         self._hint = " (ignore_label leaves a label out)" if can_ignore else ""
         self._labels: Labels = np.empty(0, np.int32)
-        self.counted = 0
+        self.found = np.array([0, -1])
 
-    def read(self, blob: Blob, classes: int) -> Labels:
-        """The labels of a blob, flat, -1 where one is to be ignored; the array is reused by the next call.
+    def start(self, blob: Blob, classes: int) -> Labels:
+        """Starts the kernel that reads the labels of a blob, flat, -1 where one is to be ignored.
+
+        The array is used again by the next call. Whether all labels are classes is for `check` to say.
+        """
+        if self._labels.size != blob.count:
+            self._labels = np.empty(blob.count, np.int32)
+        labels.read(blob.data.reshape(-1), classes, self._ignored, self._labels, self.found)
+        return self._labels
+
+    def check(self, blob: Blob, classes: int) -> None:
+        """Checks the labels that were read last.
 
         Raises:
             LayerError: a label that is not to be ignored is no whole number from 0 to classes - 1.
         """
-        if self._labels.size != blob.count:
-            self._labels = np.empty(blob.count, np.int32)
-        values = blob.data.reshape(-1)
-        ignore = self._ignore_label is not None
-        self.counted, bad = labels.read(values, classes, ignore, self._ignore_label or 0, self._labels)
+        bad = self.found.item(1)
         if bad >= 0:
             position = tuple(int(i) for i in np.unravel_index(bad, blob.shape))
             raise self._layer.error(
-                f"label {values[bad]:g} at {position} is none of the {classes} classes 0 to {classes - 1}"
-                f"{self._hint}"
+                f"label {blob.data[position]:g} at {position} is none of the {classes} classes 0 to "
+                f"{classes - 1}{self._hint}"
             )
-        return self._labels
+
+    def read(self, blob: Blob, classes: int) -> Labels:
+        """The labels of a blob, as `start` reads and `check` checks them."""
+        values = self.start(blob, classes)
+        self.check(blob, classes)
+        return values
+
+    @property
+    def counted(self) -> int:
+        """How many of the labels last read are not ignored."""
+        return int(self.found[0])

@@ -62,5 +62,9 @@ class LossLayer(Layer[P]):
             With FULL their number, outer * inner; with VALID the number of those not ignored; with
             BATCH_SIZE outer; with NONE 1.
         """
-        counts: dict[int, int] = {FULL: outer * inner, VALID: valid, BATCH_SIZE: outer, NONE: 1}
-        return float(max(counts[self.normalization], 1))
+        return self.fixed_normalizer(outer, inner) or float(max(valid, 1))
+
+    def fixed_normalizer(self, outer: int, inner: int) -> float:
+        """As `normalizer`, where that does not depend on how many are valid; 0 where it does."""
+        counts: dict[int, int] = {FULL: outer * inner, BATCH_SIZE: outer, NONE: 1}
+        return 0.0 if self.normalization == VALID else float(max(counts[self.normalization], 1))

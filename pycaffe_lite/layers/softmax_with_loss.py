@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import softmax, softmax_loss
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.engine import note_engine
 from pycaffe_lite.layers.labels import LabelReader, Labels
 from pycaffe_lite.layers.loss import LossLayer
@@ -49,6 +49,7 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
                 f"needs {self.outer * self.inner} labels for scores of shape {x.shape} with the classes on "
                 f"axis {axis}, got label shape {label.shape}"
             )
+        self.fixed_Z = self.fixed_normalizer(self.outer, self.inner)
         self.prob.reshape_like(x)
         if len(top) == 2:
             top[1].reshape_like(x)
@@ -57,21 +58,26 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
     def _folded(self, array: Array) -> Array:
         return array.reshape(self.outer, self.C, self.inner)
 
-    def _read_labels(self, label: Blob) -> tuple[Labels, float]:
-        """The labels, (outer, inner), and Z."""
-        labels = self.labels.read(label, self.C).reshape(self.outer, self.inner)
-        return labels, self.normalizer(self.outer, self.inner, self.labels.counted)
+    def _read_labels(self, label: Blob) -> Labels:
+        return self.labels.start(label, self.C).reshape(self.outer, self.inner)
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self._folded(self.prob.data)
         softmax.forward(self._folded(bottom[0].data), p)
-        labels, Z = self._read_labels(bottom[1])
-        top[0].data[...] = softmax_loss.forward(p, labels) / Z
+        labels, loss = self._read_labels(bottom[1]), top[0].data.reshape(1)
+        softmax_loss.forward(p, labels, self.labels.found, self.fixed_Z, loss)
+        self.check_bottoms(bottom)
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[1]:
             raise self.error("has no gradient for its labels")
         if propagate_down[0]:
-            labels, Z = self._read_labels(bottom[1])
-            scale = float(top[0].diff[()]) / Z
-            softmax_loss.backward(self._folded(self.prob.data), labels, scale, self._folded(bottom[0].diff))
+            p, dx = self._folded(self.prob.data), self._folded(bottom[0].diff)
+            labels, weight = self._read_labels(bottom[1]), top[0].diff.reshape(1)
+            softmax_loss.backward(p, labels, self.labels.found, self.fixed_Z, weight, dx)
+            self.check_bottoms(bottom)
+
+    def check_bottoms(self, bottom: Blobs) -> None:
+        self.labels.check(bottom[1], self.C)

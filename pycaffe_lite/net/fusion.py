@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.kernels.convolution import NO_END
+from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.net.graph import Node
 
 
@@ -13,7 +14,9 @@ class Run:
 
     Attributes:
         nodes: all of them, in order.
-        only_starts_kernels: whether to run them is no more than that, see `layers.base.by_kernels`.
+        only_starts_kernels: whether to run them is no more than that, see `layers.base.by_kernels`, and what
+            `finish` does.
+        finishes: whether `finish` does anything.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
@@ -26,8 +29,8 @@ class Run:
             nodes[0].layer.is_by_kernels(verb)
             and all(node.layer.is_by_kernels("before_end") for node in self._followers)
             and not self._moving
-            and not self._weighed
         )
+        self.finishes = self._weighed or type(nodes[0].layer).check_bottoms is not Layer.check_bottoms
 
     def forward(self, settled: bool) -> float:
         """Runs them, with their learnable blobs as they are now; returns their part of the loss.
@@ -37,6 +40,14 @@ class Run:
         for node in self._moving if settled else self.nodes:
             node.reshape()
         self._compute()
+        return self._loss()
+
+    def finish(self) -> float:
+        """Does what comes behind the kernels that `forward` starts; returns their part of the loss."""
+        self.nodes[0].layer.check_bottoms(self.nodes[0].bottom)
+        return self._loss()
+
+    def _loss(self) -> float:
         return self.nodes[0].layer.loss(self.nodes[0].top) if self._weighed else 0.0
 
     def _compute(self) -> None:

@@ -21,7 +21,7 @@ from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.graph import Graph
 from pycaffe_lite.net.joining import join_in_place
-from pycaffe_lite.net.passes import Backward, Forward, Notebook, Pass
+from pycaffe_lite.net.passes import Backward, Forward, Notebook, Part, Pass
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -119,9 +119,11 @@ class Net:
         )
         join_in_place(self._graph.nodes)
         nodes, notebook = self._graph.nodes, Notebook()
-        self._forward_pass = Pass([Forward(run) for run in runs(nodes)], notebook)
-        backward = [Backward(node) for node in reversed(nodes) if node.need_backward]
+        forward: list[Part] = [Forward(run) for run in runs(nodes)]
+        backward: list[Part] = [Backward(node) for node in reversed(nodes) if node.need_backward]
+        self._forward_pass = Pass(forward, notebook)
         self._backward_pass = Pass(backward, notebook, self.learnable_params)
+        self._both_passes = Pass([*forward, *backward], notebook, self.learnable_params)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -256,6 +258,9 @@ class Net:
 
     def forward_backward(self) -> float:
         """Runs all layers forward and backward; returns the loss."""
+        watched = self._before_forward or self._after_forward or self._before_backward or self._after_backward
+        if not (self.debug_info or watched):
+            return self._both_passes.run()
         loss = self.forward_loss()
         self._backward(len(self._graph.nodes) - 1, 0)
         return loss

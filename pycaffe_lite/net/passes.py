@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, Protocol
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels._jit import get_num_threads
 from pycaffe_lite.kernels._steps import Steps, note
+from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.net.fusion import Run
 from pycaffe_lite.net.graph import Node
 
@@ -17,16 +18,16 @@ class Part(Protocol):
     """What a pass is made of: one layer's verb, or that of several in one go.
 
     Attributes:
-        only_starts_kernels: whether to run it is no more than to get it ready and to start kernels.
+        only_starts_kernels: whether to run it is no more than to start kernels, with the calls around that.
+        before, after: these calls, if it is no more than that; the latter return its part of the loss.
     """
 
     only_starts_kernels: bool
+    before: list[Callable[[], object]]
+    after: list[Callable[[], float]]
 
     def run(self, settled: bool) -> float:
         """Runs it; returns its part of the loss. settled: all blobs are as the last pass left them."""
-
-    def get_ready(self) -> None:
-        """Does what `run` does besides starting kernels, if it is no more than that."""
 
 
 class Forward:
@@ -35,9 +36,8 @@ class Forward:
     def __init__(self, layers: Run) -> None:
         self.run = layers.forward
         self.only_starts_kernels = layers.only_starts_kernels
-
-    def get_ready(self) -> None:
-        """Does nothing: all is in the kernels."""
+        self.before: list[Callable[[], object]] = []
+        self.after: list[Callable[[], float]] = [layers.finish] if layers.finishes else []
 
 
 class Backward:
@@ -45,18 +45,22 @@ class Backward:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.only_starts_kernels = node.layer.is_by_kernels("backward")
+        layer = node.layer
+        self.only_starts_kernels = layer.is_by_kernels("backward")
+        # What is left to be written of cleared gradients.
+        self.before: list[Callable[[], object]] = [blob.finish_clearing for blob in (*node.top, *node.bottom)]
+        self.before += [layer.ready_diffs] if layer.blobs else []
+        checks = type(layer).check_bottoms is not Layer.check_bottoms
+        self.after: list[Callable[[], float]] = [self._check] if checks else []
 
     def run(self, settled: bool) -> float:
         """Runs it, which is no part of the loss."""
         self._node.layer.backward(self._node.top, self._node.bottom_need_backward, self._node.bottom)
         return 0.0
 
-    def get_ready(self) -> None:
-        """Writes what is left to be written of cleared gradients."""
-        for blob in (*self._node.top, *self._node.bottom):
-            blob.finish_clearing()
-        self._node.layer.ready_diffs()
+    def _check(self) -> float:
+        self._node.layer.check_bottoms(self._node.bottom)
+        return 0.0
 
 
 class Conditions(NamedTuple):
@@ -71,7 +75,8 @@ class Notes(NamedTuple):
     """The steps of some parts of a pass, one after another."""
 
     steps: Steps
-    parts: Sequence[Part]
+    before: Sequence[Callable[[], object]]  # each once
+    after: Sequence[Callable[[], float]]
     end: int  # the part behind them
 
 
@@ -140,36 +145,42 @@ class Pass:
         while i < len(self._parts):
             settled = self._layouts == Blob.layouts
             if noting and settled and self._parts[i].only_starts_kernels:
-                i = self._note_from(i, notes)
+                part_of_loss, i = self._note_from(i, notes)
+                loss += part_of_loss
             elif i in notes and settled:
-                steps, parts, i = notes[i]
-                for part in parts:
-                    part.get_ready()
+                steps, before, after, i = notes[i]
+                for call in before:
+                    call()
                 steps.run()
+                for finish in after:
+                    loss += finish()
             else:
                 loss += self._parts[i].run(settled)
                 i += 1
-        self._notebook.keep(key, None if is_first else notes)
+        if page is None:
+            self._notebook.keep(key, None if is_first else notes)
         self._layouts = Blob.layouts
         return loss
 
-    def _note_from(self, first: int, notes: Page) -> int:
+    def _note_from(self, first: int, notes: Page) -> tuple[float, int]:
         """Runs parts from the first on, as long as they only start kernels, and notes their steps.
 
-        Returns the index of the part behind them.
+        Returns their part of the loss, and the index of the part behind them.
         """
-        end = first
+        loss, end = 0.0, first
         with note() as steps:
             while end < len(self._parts) and self._parts[end].only_starts_kernels:
                 count = len(steps)
-                self._parts[end].run(settled=True)
+                loss += self._parts[end].run(settled=True)
                 if not steps.whole:
                     steps.forget(count)
                     break
                 end += 1
         if end > first:
-            notes[first] = Notes(steps, self._parts[first:end], end)
-        return end if steps.whole else end + 1
+            noted = self._parts[first:end]
+            before = dict.fromkeys(call for part in noted for call in part.before)
+            notes[first] = Notes(steps, list(before), [call for part in noted for call in part.after], end)
+        return loss, end if steps.whole else end + 1
 
 
 def conditions_now() -> Conditions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,14 +48,12 @@ class Updates:
         shape = len(numbers), len(numbers[0]) if numbers else 0
         if self._numbers.shape != shape:
             self._conditions, self._numbers = None, np.empty(shape)
-        for row, values in zip(self._numbers, numbers, strict=True):
-            row[:] = values
+        if shape[0]:
+            self._numbers[:] = numbers
         self._finite[0] = 1
         for blob in blobs:
             blob.finish_clearing()
-        same = len(history) == len(self._history) and all(
-            ours is theirs for ours, theirs in zip(self._history, history, strict=True)
-        )
+        same = len(history) == len(self._history) and all(map(operator.is_, history, self._history))
         if same and self._conditions == conditions_now():
             self._steps.run()
         else:
