@@ -41,7 +41,7 @@ class RunWriter(VectorWriter):
                 # The second vector starts one early, so that the last value needed is the last one read.
                 first, second = self.load(pointer), self.load(self.at(pointer, lanes - 1))
                 even = [*range(0, lanes, 2), *range(lanes + 1, 2 * lanes, 2)]
-                every_other = self._shuffle(first, second, even)
+                every_other = self.shuffle(first, second, even)
                 from_sparse = builder.basic_block
         values = builder.phi(self.vector)
         values.add_incoming(one, from_dense)
@@ -52,16 +52,16 @@ class RunWriter(VectorWriter):
         """`load_column` at two or three pointers, one after the other, with stride 2: in half the loads."""
         lanes = self.lanes
         low, high = self.load(pointer), self.load(self.at(pointer, lanes))
-        first, second = (self._shuffle(low, high, [*range(i, 2 * lanes, 2)]) for i in (0, 1))
+        first, second = (self.shuffle(low, high, [*range(i, 2 * lanes, 2)]) for i in (0, 1))
         if wide == 2:
             return [first, second]
         end = self.load(self.at(pointer, lanes + 1))
-        return [first, second, self._shuffle(first, end, [*range(1, lanes), 2 * lanes - 1])]
+        return [first, second, self.shuffle(first, end, [*range(1, lanes), 2 * lanes - 1])]
 
     def interleaved(self, a: Any, b: Any) -> tuple[Any, Any]:
         """a[0], b[0], a[1], b[1], .. as two vectors."""
         pairs = [lane for i in range(self.lanes) for lane in (i, self.lanes + i)]
-        return self._shuffle(a, b, pairs[: self.lanes]), self._shuffle(a, b, pairs[self.lanes :])
+        return self.shuffle(a, b, pairs[: self.lanes]), self.shuffle(a, b, pairs[self.lanes :])
 
     def splat_index(self, value: Any) -> Any:
         """One int32 in all lanes."""

@@ -106,6 +106,11 @@ class VectorWriter:
         """A vector of zeros."""
         return ir.Constant(self.vector, [0.0] * self.lanes)
 
+    @staticmethod
+    def mask(lanes: list[bool]) -> Any:
+        """A truth value for each lane."""
+        return ir.Constant(ir.VectorType(ir.IntType(1), len(lanes)), [int(lane) for lane in lanes])
+
     def constant(self, number: float) -> Any:
         """A number in all lanes."""
         return ir.Constant(self.vector, [float(number)] * self.lanes)
@@ -126,7 +131,7 @@ class VectorWriter:
             return self.load(pointers[0])
         half = ir.VectorType(self.scalar, self.lanes // 2)
         low, high = (self.load(pointer, half) for pointer in pointers)
-        return self._shuffle(low, high, list(range(self.lanes)))
+        return self.shuffle(low, high, list(range(self.lanes)))
 
     def store_runs(self, value: Any, pointers: list[Any]) -> None:
         """Store a vector at one pointer, or its halves at two."""
@@ -135,7 +140,7 @@ class VectorWriter:
             return
         half = self.lanes // 2
         for i, pointer in enumerate(pointers):
-            part = self._shuffle(value, value, list(range(i * half, (i + 1) * half)))
+            part = self.shuffle(value, value, list(range(i * half, (i + 1) * half)))
             self.store(part, pointer)
 
     def first_lanes(self, count: Any) -> Any:
@@ -245,18 +250,18 @@ class VectorWriter:
         """
         ab, cd = self._interleave_add(v[0], v[1], 1), self._interleave_add(v[2], v[3], 1)
         if self.lanes == 2:
-            return self._shuffle(ab, cd, [0, 1, 2, 3])
+            return self.shuffle(ab, cd, [0, 1, 2, 3])
         sums, lanes = self._interleave_add(ab, cd, 2), self.lanes
         while lanes > 4:
             lanes //= 2
-            low = self._shuffle(sums, sums, list(range(lanes)))
-            high = self._shuffle(sums, sums, list(range(lanes, 2 * lanes)))
+            low = self.shuffle(sums, sums, list(range(lanes)))
+            high = self.shuffle(sums, sums, list(range(lanes, 2 * lanes)))
             sums = self.builder.fadd(low, high)
         return sums
 
     def every_second(self, a: Any, b: Any, first: int = 0) -> Any:
         """The lanes first, first + 2, .. of two vectors, one after the other."""
-        return self._shuffle(a, b, list(range(first, 2 * self.lanes, 2)))
+        return self.shuffle(a, b, list(range(first, 2 * self.lanes, 2)))
 
     def transpose(self, rows: list[Any]) -> list[Any]:
         """The columns of a square of `lanes` rows: out[i] lane j is rows[j] lane i.
@@ -268,7 +273,7 @@ class VectorWriter:
         high = [lane + half for lane in low]
         for _ in range(self.lanes.bit_length() - 1):
             pairs = [(rows[i], rows[i + half]) for i in range(half)]
-            rows = [self._shuffle(a, b, lanes) for a, b in pairs for lanes in (low, high)]
+            rows = [self.shuffle(a, b, lanes) for a, b in pairs for lanes in (low, high)]
         return rows
 
     def _interleave_add(self, a: Any, b: Any, unit: int) -> Any:
@@ -276,9 +281,10 @@ class VectorWriter:
         half = self.lanes // 2
         low = [run + j for i in range(0, half, unit) for run in (i, self.lanes + i) for j in range(unit)]
         high = [index + half for index in low]
-        return self.builder.fadd(self._shuffle(a, b, low), self._shuffle(a, b, high))
+        return self.builder.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
 
-    def _shuffle(self, a: Any, b: Any, indices: list[int]) -> Any:
+    def shuffle(self, a: Any, b: Any, indices: list[int]) -> Any:
+        """The lanes of two vectors with these numbers, those of b counted on from a's."""
         return self.builder.shuffle_vector(a, b, self._indices(indices))
 
     @staticmethod

@@ -281,16 +281,17 @@ def transform_all_weights(
 
 
 @kernel
-def list_runs(images: int, lines: int, tiles: Tiles, line: int, lanes: int, starts: Array) -> int:
-    """List where the runs of a task's tiles start in its staged lines; returns how many vectors they make up.
+def list_runs(images: int, lines: int, tiles: Tiles, image: int, line: int, lanes: int, starts: Array) -> int:
+    """List where the runs of a task's tiles start; returns how many vectors they make up.
 
-    line: from one staged line of a phase to the next. The last vector may repeat the last run.
+    image, line: from one image to the next, from one line of pixels to the next. The last vector may repeat
+    the last run.
     """
     count, of_vector = 0, lanes // tiles.run
     for n in range(images):
         for p in range(lines):
             for q in range(0, tiles.width, tiles.run):
-                starts[count] = (n * tiles.rows + 2 * p) * line + 2 * q
+                starts[count] = n * image + 2 * p * line + 2 * q
                 count += 1
     while count % of_vector > 0:
         starts[count] = starts[count - 1]
@@ -346,7 +347,8 @@ def _forward(
         p0, rest = rest % line_blocks * tiles.lines, rest // line_blocks
         n0, group = rest % image_blocks * tiles.images, rest // image_blocks
         images, lines = min(tiles.images, g.N - n0), min(tiles.lines, P - p0)
-        vectors = list_runs(images, lines, tiles, image.stride_h * image.line, lanes, starts)
+        line = image.stride_h * image.line
+        vectors = list_runs(images, lines, tiles, tiles.rows * line, line, lanes, starts)
         transform_channels(
             table, x, image, tiles, n0, images, group * channels, channels, p0, starts, vectors,
             lines_of_task, pixels, of_pixels,

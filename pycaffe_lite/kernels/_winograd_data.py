@@ -5,8 +5,9 @@ the convolution had a narrow one, and so with more results than dy has. Here a t
 transformed, multiplied by the transformed weights and spread over the 4x4 or 6x6 pixels that it was computed
 from (`_winograd_transforms`): there are no more tiles than in the forward pass.
 
-For each place ξ the product is E[ξ, tile, c] = sum over m of D[ξ, tile, m] U[ξ, m, c], as in `_winograd`,
-whose output channels are the image's here. A task is some images of a group; nobody else writes to them.
+For each place ξ the product is E[ξ, c, tile] = sum over m of U[ξ, m, c] D[ξ, m, tile]; the image's channels
+c take the place of the output channels in `_winograd`. Vectors are tiles, which are added up as such, too: an
+image has few channels where that pays. A task is some images of a group; nobody else writes to them.
 """
 
 from functools import lru_cache
@@ -15,15 +16,15 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import store_transposed
-from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
+from pycaffe_lite.kernels._image import Geometry, geometry_of
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import target, vector_lanes
-from pycaffe_lite.kernels._tile import tile_table
+from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
+from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights
 from pycaffe_lite.kernels._winograd import (
     APART,
+    DEPTH,
     LEAST_CHANNELS,
     LEAST_OUTPUTS,
     MOST_KERNELS,
@@ -31,7 +32,6 @@ from pycaffe_lite.kernels._winograd import (
     cut_tiles,
     gain,
     list_runs,
-    multiply_places,
     places_of,
     staged,
     tiles_of,
@@ -41,29 +41,29 @@ from pycaffe_lite.kernels._winograd import (
 )
 from pycaffe_lite.kernels._winograd_transforms import (
     ADDED,
+    RUNS,
     WEIGHTS,
     transform_added,
-    transform_numbers,
+    transform_number,
     transform_table,
 )
 
 LEAST_GAIN = 1.5  # see `_winograd.gain`
 LEAST_IMAGES = 8  # of all groups: so many tasks, at least, can be had
 FEW_TILES = 64  # per task, but a whole image
-MOST_TILES = 256  # of an image: its gradient is kept, all channels of a panel, while tiles are added
+MOST_TILES = 256  # of an image, whose gradient is kept while tiles are added
 
 
 class Blocks(NamedTuple):
     """How the products are cut."""
 
     filled: int  # channels of the image in a group, filled up to whole vectors
-    step: int  # channels whose products are kept at a time, but for one more vector that may be left
-    panels: int  # of transformed weights in a group
+    panels: int  # of transformed weights in a group: two vectors of channels, the last one up to three
     pieces: int  # of a panel's channels of dy
     line: int  # pixels of a line of the image with its border, as the tiles cover it
     height: int  # and lines
     weights: int  # the numbers of the transforms of weights
-    added: int  # and of products
+    added: int  # and products
     tasks: int
 
 
@@ -108,16 +108,17 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     images = max(1, min(FEW_TILES // (P * Q), g.N // per_group))
     tiles = cut_tiles(of_dy, images * P * Q, lanes, of_dy=True)
     filled = -(-rows // lanes) * lanes
-    panels, pieces, step = max(1, filled // panel), -(-channels // PIECE), panel
+    panels, pieces = max(1, filled // panel), -(-channels // PIECE)
     area = size * size
     weights = Weights(rows * channels * area, area, rows * area, 1)
     jobs = weight_jobs(of_dy, weights, filled, panels, panel)
     line, height = 2 * Q + size - 1, 2 * P + size - 1
-    of_dy, widest, count = staged(of_dy, tiles), step + lanes, tiles.images * P * Q
-    workspace = tiles.room + places * (channels * tiles.length + APART) + places * (count * widest + APART)
-    workspace += height * line * widest + lanes
+    of_dy, most = staged(of_dy, tiles), min(rows, 3 * lanes)
+    workspace = tiles.room + places * ((channels + most) * tiles.length + 2 * APART)
+    workspace += (tiles.images * height + size + 1) * line + 4 * lanes
     tasks = g.group * -(-g.N // tiles.images)
-    cut = Blocks(filled, step, panels, pieces, line, height, *transform_numbers(size, WEIGHTS, ADDED), tasks)
+    added = transform_number(size, ADDED + RUNS.index(lanes // tiles.run))
+    cut = Blocks(filled, panels, pieces, line, height, transform_number(size, WEIGHTS), added, tasks)
     return Plan(
         cut,
         np.array(g),
@@ -153,46 +154,83 @@ def _add_up(
     """Do tasks of `add_tiles` until none is left; sums in the arrays' type, tile by tile in their order."""
     whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(dy)
-    P, Q, places = (g.P + 1) // 2, (g.Q + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
-    image_blocks = (g.N + tiles.images - 1) // tiles.images
-    largest, ld, ldm, plane = tiles.images * P * Q, tiles.length, cut.step + lanes, whole.H * whole.W
+    P, places, panel = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1), 2 * lanes
+    image_blocks, ld = (g.N + tiles.images - 1) // tiles.images, tiles.length
+    plane, area = whole.H * whole.W, cut.height * cut.line
     # From one place to the next:
-    of_dy, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // places
+    of_dy, of_products, of_weights = (
+        channels * ld + APART,
+        min(rows, 3 * lanes) * ld + APART,
+        u.size // places,
+    )
     lines_of_task, gradients = memory, memory[tiles.room :]
     products = gradients[places * of_dy :]
     pixels = products[places * of_products :]
-    starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
-    channel_numbers = np.arange(channels) * ld
+    starts, places_in_pixels = np.empty(ld // tiles.run, np.int64), np.empty(ld // tiles.run, np.int64)
+    row_numbers, depth_numbers = np.arange(3 * lanes), np.empty(channels, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         n0, group = task % image_blocks * tiles.images, task // image_blocks
         images = min(tiles.images, g.N - n0)
-        vectors = list_runs(images, P, tiles, g.line, lanes, starts)
+        vectors = list_runs(images, P, tiles, tiles.rows * g.line, g.line, lanes, starts)
+        list_runs(images, P, tiles, area, cut.line, lanes, places_in_pixels)
+        # a run that is there a second time must not be added again: it goes behind the images
+        places_in_pixels[images * P * (tiles.width // tiles.run) :] = images * area
         transform_channels(
             table, dy, g, tiles, n0, images, group * channels, channels, 0, starts, vectors, lines_of_task,
             gradients, of_dy,
         )  # fmt: skip
-        count = list_columns(images, P, Q, 1, P * tiles.width, tiles.width, tile_numbers)
-        i = 0
-        while i < cut.filled:
-            height = cut.step if cut.filled - i > cut.step + lanes else cut.filled - i
+        for number in range(cut.panels):
+            first = number * panel
+            width = panel if number + 1 < cut.panels else cut.filled - first
+            height = min(width, rows - first)
+            for m in range(channels):
+                depth_numbers[m] = m * width
             multiply_places(
-                micro, places, gradients, of_dy, tile_numbers, count, channel_numbers, channels,
-                u, (group * cut.filled + i) * channels, of_weights, height, products, ldm, of_products,
+                micro, places, u, (group * cut.filled + first) * channels, of_weights, height, row_numbers,
+                depth_numbers, gradients, of_dy, ld, vectors, products, of_products,
             )  # fmt: skip
-            for n in range(images):
-                pixels[: cut.height * cut.line * ldm] = 0
-                for p in range(P):
-                    for v in range(0, height, lanes):
-                        transform_added(
-                            table, cut.added, Q, products, (n * P + p) * Q * ldm + v, ldm, of_products,
-                            pixels, 2 * p * cut.line * ldm + v, ldm, cut.line * ldm,
-                        )  # fmt: skip
-                to = ((n0 + n) * g.M + group * rows + i) * plane
-                for h in range(whole.H):
-                    at = ((h + whole.pad_h) * cut.line + whole.pad_w) * ldm
-                    store_transposed(
-                        pixels, at, ldm, whole.W, min(height, rows - i), dx, to + h * whole.W, plane
-                    )
-            i += height
+            for c in range(height):
+                pixels[: images * area] = 0
+                transform_added(
+                    table, cut.added, vectors, products, c * ld, of_products, places_in_pixels, 0, pixels, 0,
+                    cut.line,
+                )  # fmt: skip
+                for n in range(images):
+                    to = ((n0 + n) * g.M + group * rows + first + c) * plane
+                    at = n * area + whole.pad_h * cut.line + whole.pad_w
+                    if cut.line == whole.W:
+                        copy_exact(pixels, at, dx, to, plane)
+                    else:
+                        for h in range(whole.H):
+                            copy_exact(pixels, at + h * cut.line, dx, to + h * whole.W, whole.W)
         task = take_task(tasks, cut.tasks)
+
+
+@kernel
+def multiply_places(
+    micro: Array, places: int, u: Array, first: int, of_weights: int, height: int, row_numbers: Array,
+    depth_numbers: Array, gradients: Array, of_dy: int, ld: int, vectors: int, products: Array,
+    of_products: int,
+) -> None:  # fmt: skip
+    """products[ξ * of_products + c * ld + tile] = sum over m of u[ξ, m, c] gradients[ξ, m, tile], c < height.
+
+    u[ξ, m, c] = u[first + ξ * of_weights + depth_numbers[m] + row_numbers[c]]; of the gradients m is a row of
+    ld numbers, `vectors` vectors of tiles.
+    """
+    lanes, channels = vector_lanes(gradients), depth_numbers.size
+    for place in range(places):
+        for m in range(0, channels, DEPTH):
+            v = 0
+            while v < vectors:
+                wide = min(2, vectors - v)
+                tall = tile_count(height, max_pick_rows(wide))
+                for t in range(tall):
+                    c, last = t * height // tall, (t + 1) * height // tall
+                    pick_tile(
+                        micro, last - c, wide, min(DEPTH, channels - m),
+                        u, first + place * of_weights, row_numbers, c, depth_numbers, m,
+                        gradients, place * of_dy + m * ld + v * lanes, ld,
+                        products, place * of_products + c * ld + v * lanes, ld, m > 0, 0,
+                    )  # fmt: skip
+                v += wide

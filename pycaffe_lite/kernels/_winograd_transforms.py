@@ -84,9 +84,9 @@ ALGORITHMS = {
 
 # How many runs of neighbouring tiles, each in a line, make up a vector of tiles.
 RUNS = (1, 2, 4)
-WEIGHTS, RESULTS, DY_OF_CHANNELS, SUMS, ADDED, PIXELS = range(6)  # PIXELS + i: with RUNS[i]
-DY = PIXELS + len(RUNS)  # DY + i as well
-KINDS = DY + len(RUNS)
+WEIGHTS, RESULTS, DY_OF_CHANNELS, SUMS = range(4)
+PIXELS, DY, ADDED = (SUMS + 1 + i * len(RUNS) for i in range(3))  # and so on for each of RUNS
+KINDS = ADDED + len(RUNS)
 
 
 @lru_cache(maxsize=2)
@@ -99,14 +99,16 @@ def transform_table(dtype: np.dtype[Any]) -> Array:
             ("results", RESULTS, write_results),
             ("dy_of_channels", DY_OF_CHANNELS, write_dy_of_channels),
             ("sums", SUMS, write_sums),
-            ("added", ADDED, write_added),
         ):
             functions[f"{name}_{size}"] = (transform_number(size, kind), writer, (size,))
     for size, (i, runs) in itertools.product(ALGORITHMS, enumerate(RUNS)):
         if runs <= target().lanes(dtype.itemsize):
-            for name, kind, of_dy in (("pixels", PIXELS, 0), ("dy", DY, 1)):
-                number = transform_number(size, kind + i)
-                functions[f"{name}_{size}_{runs}"] = (number, write_tiles, (size, runs, of_dy))
+            for name, kind, of_runs in (
+                ("pixels", PIXELS, write_pixels),
+                ("dy", DY, write_dy),
+                ("added", ADDED, write_added),
+            ):
+                functions[f"{name}_{size}_{runs}"] = (transform_number(size, kind + i), of_runs, (size, runs))
     return function_table(f"winograd-{dtype.name}", from_dtype(dtype), functions, len(ALGORITHMS) * KINDS)
 
 
@@ -232,13 +234,20 @@ def tiles_arguments(dtype: Any) -> list[Any]:
     return [INT64, INT64.as_pointer(), pointer, INT64, pointer, INT64]
 
 
-def write_tiles(module: Any, name: str, dtype: Any, size: int, runs: int, of_dy: int) -> None:
-    """Add the function of `transform_tiles` for vectors made of so many runs."""
+def write_pixels(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
+    """Add the function of `transform_tiles` for pixels and vectors made of so many runs."""
+    _write_tiles(module, name, dtype, ALGORITHMS[size].pixels, runs)
+
+
+def write_dy(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
+    """Add the function of `transform_tiles` for tiles of dy."""
+    _write_tiles(module, name, dtype, _turned(ALGORITHMS[size].results), runs)
+
+
+def _write_tiles(module: Any, name: str, dtype: Any, matrix: Matrix, runs: int) -> None:
     function, builder = new_function(module, name, tiles_arguments(dtype))
     count, starts, x, line, out, place_stride = function.args
     w = vector_writer(builder, dtype)
-    algorithm = ALGORITHMS[size]
-    matrix = _turned(algorithm.results) if of_dy else algorithm.pixels
     across = len(matrix[0])
 
     def one(starts: Any, out: Any) -> None:
@@ -337,27 +346,49 @@ def write_sums(module: Any, name: str, dtype: Any, size: int) -> None:
 
 
 def added_arguments(dtype: Any) -> list[Any]:
-    """count, a, tile_stride, place_stride, out, column_stride, row_stride."""
+    """count, a, place_stride, starts, out, line."""
     pointer = llvm_float(dtype).as_pointer()
-    return [INT64, pointer, INT64, INT64, pointer, INT64, INT64]
+    return [INT64, pointer, INT64, INT64.as_pointer(), pointer, INT64]
 
 
-def write_added(module: Any, name: str, dtype: Any, size: int) -> None:
-    """Add the function of `transform_added`."""
+def write_added(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
+    """Add the function of `transform_added` for vectors made of so many runs."""
     function, builder = new_function(module, name, added_arguments(dtype))
-    count, a, tile_stride, place_stride, out, column_stride, row_stride = function.args
+    count, a, place_stride, starts, out, line = function.args
     w = vector_writer(builder, dtype)
-    n = size + 1
+    n, run = size + 1, w.lanes // runs
 
-    def one(a: Any, out: Any) -> None:
+    def one(a: Any, starts: Any) -> None:
         products = _spread_out(w, a, builder.mul(place_stride, INT64(n)), place_stride, n, n)
+        of_run = [w.at(out, builder.load(builder.gep(starts, [INT64(i)]))) for i in range(runs)]
         for i, row in enumerate(_both_sides(w, _turned(ALGORITHMS[size].pixels), products)):
-            for j, value in enumerate(row):
-                line = w.at(out, builder.mul(row_stride, INT64(i)))
-                pixel = w.at(line, builder.mul(column_stride, INT64(j)))
-                w.store(builder.fadd(w.load(pixel), value), pixel)
+            for number, place in enumerate(of_run):
+                pixels = w.at(place, builder.mul(line, INT64(i)))
+                # 2 run + n - 2 neighbours, vector by vector
+                for first in range(0, 2 * run + n - 2, w.lanes):
+                    at = w.at(pixels, first)
+                    w.store(_add_overlapping(w, row, number * run, run, first, w.load(at)), at)
 
-    _repeat(builder, count, [(a, tile_stride), (out, builder.mul(column_stride, INT64(2)))], one)
+    _repeat(builder, count, [(a, INT64(w.lanes)), (starts, INT64(runs))], one)
+
+
+def _add_overlapping(
+    w: VectorWriter, row: list[Any], first_tile: int, run: int, first: int, total: Any
+) -> Any:
+    """Add what neighbouring tiles give for a line of pixels to a vector of them, from pixel `first` on.
+
+    row[j]: of all tiles, lane by lane, their number j; tile t of the run gives it for pixel 2 t + j.
+    """
+    for j in range(0, len(row), 2):
+        pixels = [first + lane - j for lane in range(w.lanes)]
+        there = [0 <= pixel < 2 * run for pixel in pixels]
+        lanes = [
+            first_tile + p // 2 + p % 2 * w.lanes if yes else 0 for p, yes in zip(pixels, there, strict=True)
+        ]
+        if any(there):
+            value = w.shuffle(row[j], row[j + 1], lanes)
+            total = w.builder.select(w.mask(there), w.builder.fadd(total, value), total)
+    return total
 
 
 # ------------------------------------------------------------------------------------------ calling them
@@ -440,12 +471,15 @@ def transform_sums(
 
 @intrinsic
 def transform_added(
-    _context: Any, table: Any, number: Any, count: Any, a: Any, ao: Any, tile_stride: Any, place_stride: Any,
-    out: Any, to: Any, column_stride: Any, row_stride: Any,
+    _context: Any, table: Any, number: Any, count: Any, a: Any, ao: Any, place_stride: Any, starts: Any,
+    first: Any, out: Any, to: Any, line: Any,
 ) -> Any:  # fmt: skip
-    """out[to + i * row_stride + (2 t + j) * column_stride + l] += (B p B')[i, j] for tile t < count, lane l.
+    """out[to + start + i * line + 2 t + j] += (B p B')[i, j] for all tiles of vectors v < count.
 
-    p[ξ] = a[ao + t * tile_stride + ξ * place_stride + l]. Neighbouring tiles overlap.
+    p[ξ] = a[ao + v * lanes + ξ * place_stride + l] for lane l. Tiles and their runs, which start at
+    to + starts[..] here: as for `transform_tiles`, with ADDED + i. Neighbouring tiles overlap. Up to a vector
+    behind the pixels of a line is read and written as it is.
     """
     n = types.intp
-    return types.void(table, n, n, a, n, n, n, out, n, n, n), passing_on(added_arguments(a.dtype))
+    signature = types.void(table, n, n, a, n, n, starts, n, out, n, n)
+    return signature, passing_on(added_arguments(a.dtype))

@@ -188,7 +188,8 @@ def _sum_up(
         for chunk in range(begin, end):
             n0, p0 = chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
             images, lines = min(tiles.images, g.N - n0), min(tiles.lines, P - p0)
-            vectors = list_runs(images, lines, tiles, image.stride_h * image.line, lanes, starts)
+            line = image.stride_h * image.line
+            vectors = list_runs(images, lines, tiles, tiles.rows * line, line, lanes, starts)
             transform_channels(
                 table, x, image, tiles, n0, images, group * channels + c0, width, p0, starts, vectors,
                 lines_of_chunk, pixels, of_pixels,
