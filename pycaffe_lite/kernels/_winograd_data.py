@@ -20,11 +20,10 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
-from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights
 from pycaffe_lite.kernels._winograd import (
     APART,
-    DEPTH,
     LEAST_CHANNELS,
     LEAST_OUTPUTS,
     MOST_KERNELS,
@@ -32,6 +31,7 @@ from pycaffe_lite.kernels._winograd import (
     cut_tiles,
     gain,
     list_runs,
+    multiply_by_tiles,
     places_of,
     staged,
     tiles_of,
@@ -167,7 +167,7 @@ def _add_up(
     products = gradients[places * of_dy :]
     pixels = products[places * of_products :]
     starts, places_in_pixels = np.empty(ld // tiles.run, np.int64), np.empty(ld // tiles.run, np.int64)
-    row_numbers, depth_numbers = np.arange(3 * lanes), np.empty(channels, np.int64)
+    row_numbers, channel_numbers = np.arange(3 * lanes), np.empty(channels, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         n0, group = task % image_blocks * tiles.images, task // image_blocks
@@ -184,11 +184,9 @@ def _add_up(
             first = number * panel
             width = panel if number + 1 < cut.panels else cut.filled - first
             height = min(width, rows - first)
-            for m in range(channels):
-                depth_numbers[m] = m * width
-            multiply_places(
-                micro, places, u, (group * cut.filled + first) * channels, of_weights, height, row_numbers,
-                depth_numbers, gradients, of_dy, ld, vectors, products, of_products,
+            multiply_by_tiles(
+                micro, places, u, (group * cut.filled + first) * channels, of_weights, width, height,
+                row_numbers, channel_numbers, gradients, of_dy, ld, vectors, products, of_products,
             )  # fmt: skip
             for c in range(height):
                 pixels[: images * area] = 0
@@ -205,32 +203,3 @@ def _add_up(
                         for h in range(whole.H):
                             copy_exact(pixels, at + h * cut.line, dx, to + h * whole.W, whole.W)
         task = take_task(tasks, cut.tasks)
-
-
-@kernel
-def multiply_places(
-    micro: Array, places: int, u: Array, first: int, of_weights: int, height: int, row_numbers: Array,
-    depth_numbers: Array, gradients: Array, of_dy: int, ld: int, vectors: int, products: Array,
-    of_products: int,
-) -> None:  # fmt: skip
-    """products[ξ * of_products + c * ld + tile] = sum over m of u[ξ, m, c] gradients[ξ, m, tile], c < height.
-
-    u[ξ, m, c] = u[first + ξ * of_weights + depth_numbers[m] + row_numbers[c]]; of the gradients m is a row of
-    ld numbers, `vectors` vectors of tiles.
-    """
-    lanes, channels = vector_lanes(gradients), depth_numbers.size
-    for place in range(places):
-        for m in range(0, channels, DEPTH):
-            v = 0
-            while v < vectors:
-                wide = min(2, vectors - v)
-                tall = tile_count(height, max_pick_rows(wide))
-                for t in range(tall):
-                    c, last = t * height // tall, (t + 1) * height // tall
-                    pick_tile(
-                        micro, last - c, wide, min(DEPTH, channels - m),
-                        u, first + place * of_weights, row_numbers, c, depth_numbers, m,
-                        gradients, place * of_dy + m * ld + v * lanes, ld,
-                        products, place * of_products + c * ld + v * lanes, ld, m > 0, 0,
-                    )  # fmt: skip
-                v += wide

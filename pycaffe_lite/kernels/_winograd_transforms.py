@@ -85,8 +85,9 @@ ALGORITHMS = {
 # How many runs of neighbouring tiles, each in a line, make up a vector of tiles.
 RUNS = (1, 2, 4)
 WEIGHTS, RESULTS, DY_OF_CHANNELS, SUMS = range(4)
-PIXELS, DY, ADDED = (SUMS + 1 + i * len(RUNS) for i in range(3))  # and so on for each of RUNS
-KINDS = ADDED + len(RUNS)
+# These, and so on, for each of RUNS:
+PIXELS, DY, ADDED, RESULTS_OF_TILES = (SUMS + 1 + i * len(RUNS) for i in range(4))
+KINDS = RESULTS_OF_TILES + len(RUNS)
 
 
 @lru_cache(maxsize=2)
@@ -107,6 +108,7 @@ def transform_table(dtype: np.dtype[Any]) -> Array:
                 ("pixels", PIXELS, write_pixels),
                 ("dy", DY, write_dy),
                 ("added", ADDED, write_added),
+                ("results_of_tiles", RESULTS_OF_TILES, write_results_of_tiles),
             ):
                 functions[f"{name}_{size}_{runs}"] = (transform_number(size, kind + i), of_runs, (size, runs))
     return function_table(f"winograd-{dtype.name}", from_dtype(dtype), functions, len(ALGORITHMS) * KINDS)
@@ -289,13 +291,48 @@ def write_results(module: Any, name: str, dtype: Any, size: int) -> None:
         products = _spread_out(w, a, builder.mul(place_stride, INT64(n)), place_stride, n, n)
         for i, row in enumerate(_both_sides(w, ALGORITHMS[size].results, products)):
             for j, value in enumerate(row):
-                total = w.multiply_add(factor, value, shift)
-                positive = builder.fcmp_ordered(">", total, w.zero())
-                total = builder.select(positive, total, builder.fmul(slopes, total))
                 line = w.at(out, builder.mul(row_stride, INT64(i)))
-                w.store(total, w.at(line, builder.mul(column_stride, INT64(j))))
+                pixel = w.at(line, builder.mul(column_stride, INT64(j)))
+                w.store(_activated(w, factor, value, shift, slopes), pixel)
 
     _repeat(builder, count, [(a, tile_stride), (out, builder.mul(column_stride, INT64(2)))], one)
+
+
+def results_of_tiles_arguments(dtype: Any) -> list[Any]:
+    """count, a, place_stride, scale, start, slope, starts, out, line."""
+    scalar = llvm_float(dtype)
+    pointer = scalar.as_pointer()
+    return [INT64, pointer, INT64, pointer, pointer, scalar, INT64.as_pointer(), pointer, INT64]
+
+
+def write_results_of_tiles(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
+    """Add the function of `transform_results_of_tiles` for vectors made of so many runs."""
+    function, builder = new_function(module, name, results_of_tiles_arguments(dtype))
+    count, a, place_stride, scale, start, slope, starts, out, line = function.args
+    w = vector_writer(builder, dtype)
+    factor, shift, slopes = (w.splat(value) for value in (builder.load(scale), builder.load(start), slope))
+    n, run = size + 1, w.lanes // runs
+
+    def one(a: Any, starts: Any) -> None:
+        products = _spread_out(w, a, builder.mul(place_stride, INT64(n)), place_stride, n, n)
+        of_run = [w.at(out, builder.load(builder.gep(starts, [INT64(i)]))) for i in range(runs)]
+        for i, row in enumerate(_both_sides(w, ALGORITHMS[size].results, products)):
+            left, right = (_activated(w, factor, value, shift, slopes) for value in row)
+            for number, place in enumerate(of_run):
+                pixels = w.at(place, builder.mul(line, INT64(i)))
+                for first in range(0, run, max(1, w.lanes // 2)):
+                    tiles = range(number * run + first, number * run + min(run, first + max(1, w.lanes // 2)))
+                    lanes = [tile + side * w.lanes for tile in tiles for side in (0, 1)]
+                    w.store(w.shuffle(left, right, lanes), w.at(pixels, 2 * first))
+
+    _repeat(builder, count, [(a, INT64(w.lanes)), (starts, INT64(runs))], one)
+
+
+def _activated(w: VectorWriter, factor: Any, value: Any, shift: Any, slopes: Any) -> Any:
+    """The sum factor * value + shift, times slopes where that is not positive."""
+    total = w.multiply_add(factor, value, shift)
+    positive = w.builder.fcmp_ordered(">", total, w.zero())
+    return w.builder.select(positive, total, w.builder.fmul(slopes, total))
 
 
 def dy_of_channels_arguments(dtype: Any) -> list[Any]:
@@ -439,6 +476,24 @@ def transform_results(
         table, n, n, a, n, n, n, scale, n, start, n, n, a.dtype, out, n, n, n
     )  # fmt: skip
     return signature, passing_on(results_arguments(a.dtype))
+
+
+@intrinsic
+def transform_results_of_tiles(
+    _context: Any, table: Any, number: Any, count: Any, a: Any, ao: Any, place_stride: Any, scale: Any,
+    so: Any, start: Any, bo: Any, slope: Any, starts: Any, first: Any, out: Any, to: Any, line: Any,
+) -> Any:  # fmt: skip
+    """out[to + start + i * line + 2 t + j] = act(scale[so] y[i, j] + start[bo]) for all tiles of vectors.
+
+    Of vector v < count, lane l: y = A' p A, p[ξ] = a[ao + v * lanes + ξ * place_stride + l]; act: as for
+    `transform_results`. Tiles and their runs, which start at to + starts[..] here: as for `transform_tiles`,
+    with RESULTS_OF_TILES + i.
+    """
+    n = types.intp
+    signature = types.void(
+        table, n, n, a, n, n, scale, n, start, n, a.dtype, starts, n, out, n, n
+    )  # fmt: skip
+    return signature, passing_on(results_of_tiles_arguments(a.dtype))
 
 
 @intrinsic
