@@ -21,9 +21,10 @@ from pycaffe_lite.kernels import (
 )
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels._scratch import no_memory, scratch, workers_for
 from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._steps import note_other_work
+from pycaffe_lite.kernels._weight_sums import PARTS, add_parts
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 __all__ = ["NO_END", "End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
@@ -159,7 +160,10 @@ def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
     dy: (N, M, ...); db: (M,).
     """
     if dy.size > 0:
-        _sum_planes(no_memory(dy.dtype), dy.reshape(*dy.shape[:2], -1), db, accumulate)
+        planes, parts = dy.reshape(*dy.shape[:2], -1), min(PARTS, dy.shape[0])
+        sums = scratch("sums", db.dtype, parts * db.size)
+        _sum_planes(no_memory(dy.dtype), planes, sums, parts)
+        add_parts(no_memory(dy.dtype, workers_for(db.size)), sums, db, parts, accumulate)
     elif not accumulate:
         note_other_work()
         db.fill(0)
@@ -193,17 +197,20 @@ def _turned_weights(g: Geometry) -> Weights:
 
 
 @worker_kernel
-def _sum_planes(dy: Array, db: Array, accumulate: bool, tasks: Tasks, _memory: Array) -> None:
-    """Compute `backward_bias` image by image, in the arrays' type."""
+def _sum_planes(dy: Array, sums: Array, parts: int, tasks: Tasks, _memory: Array) -> None:
+    """sums[part, m] = the sum over a part's images n and positions of dy[n, m, position], image by image.
+
+    Whoever has made an image's gradients, or will use them, is likely to sum them up.
+    """
     N, M = dy.shape[:2]
-    m = take_task(tasks, M)
-    while m < M:
-        total = db[m] if accumulate else db.dtype.type(0)
-        for n in range(N):
+    task = take_task(tasks, parts * M)
+    while task < parts * M:
+        part, m, total = task // M, task % M, sums.dtype.type(0)
+        for n in range(part * N // parts, (part + 1) * N // parts):
             plane = dy[n, m]
             total += sum_of(plane)
-        db[m] = total
-        m = take_task(tasks, M)
+        sums[task] = total
+        task = take_task(tasks, parts * M)
 
 
 @kernel(fastmath={"reassoc"})  # lanes may be summed apart: no bit depends on threads, only on the CPU

@@ -255,6 +255,8 @@ class Layer(Generic[P]):
         """The layer's part of the loss: the sum over its weighted tops of data times weight."""
         total = 0.0
         for blob, weight in zip(top, self.loss_weights, strict=True):
-            if weight:
+            if weight and blob.count == 1:
+                total += blob.data.item() * blob.diff.item()
+            elif weight:
                 total += float(np.vdot(blob.data, blob.diff))
         return total

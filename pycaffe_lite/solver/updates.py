@@ -26,6 +26,7 @@ class Updates:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
+        self._given: Sequence[Sequence[float]] = ()
         self._numbers = np.empty((0, 0))
         self._finite = np.ones(1, np.int64)
         self._steps = Steps()
@@ -45,11 +46,11 @@ class Updates:
         Returns:
             Whether all parameters are finite afterwards.
         """
-        shape = len(numbers), len(numbers[0]) if numbers else 0
-        if self._numbers.shape != shape:
-            self._conditions, self._numbers = None, np.empty(shape)
-        if shape[0]:
-            self._numbers[:] = numbers
+        if numbers != self._given:
+            shape = len(numbers), len(numbers[0]) if numbers else 0
+            if self._numbers.shape != shape:
+                self._conditions, self._numbers = None, np.empty(shape)
+            self._given, self._numbers[:] = numbers, np.reshape(numbers, shape)
         self._finite[0] = 1
         for blob in blobs:
             blob.finish_clearing()
