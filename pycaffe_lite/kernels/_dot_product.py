@@ -7,6 +7,7 @@ import numpy as np
 from pycaffe_lite.kernels._block import dot_block
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
+from pycaffe_lite.kernels._shares import MOST_TASKS, TO_BEGIN, longest_share, pieces
 from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
 
@@ -14,6 +15,7 @@ LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
 DEPTH = 1024  # steps of k per piece: 4 rows of b, and the 4 that follow, 32 KB, stay in the L1 cache
 ROWS = 64  # rows of C per block: that piece of a, 256 KB, stays in the L2 cache
 MOST_COLUMNS = 64
+READING = 8  # rows of a, to multiply by which takes as long as to read b
 FEW_ROWS = 32  # of a: so few multiplications for each number of b that memory takes as long as they do
 
 
@@ -21,6 +23,24 @@ FEW_ROWS = 32  # of a: so few multiplications for each number of b that memory t
 def _tables(N: int, K: int, lanes: int) -> tuple[Array, Array]:
     """Where the vectors of a piece of the depth start, and where the rows of b do."""
     return np.arange(0, min(K, DEPTH), lanes), np.arange(N + DOT_COLUMNS) * K
+
+
+@lru_cache(maxsize=1024)
+def _block(M: int, N: int, K: int, threads: int) -> tuple[int, int]:
+    """Rows and columns of a task: large ones, but few tasks as evenly shared out as can be."""
+    rows = min(ROWS, M)
+    columns = max(DOT_COLUMNS, min(MOST_COLUMNS, -(-N // (4 * threads)) // DOT_COLUMNS * DOT_COLUMNS))
+    best, least = (rows, columns), 0
+    for tall in (rows, -(-rows // 2)):
+        for wide in range(min(MOST_COLUMNS, -(-N // DOT_COLUMNS) * DOT_COLUMNS), 0, -DOT_COLUMNS):
+            across = pieces(N, wide)
+            if len(across) * -(-M // tall) > MOST_TASKS * threads:
+                break
+            sizes = [(i + READING) * j * K + TO_BEGIN for i in pieces(M, tall) for j in across]
+            share = longest_share(sizes, threads)
+            if least == 0 or share < least:
+                best, least = (tall, wide), share
+    return best
 
 
 def dot_product(
@@ -32,8 +52,7 @@ def dot_product(
     end at all; scale: (N,), or empty for 1.
     """
     (M, N), threads = c.shape, get_num_threads()
-    rows = min(ROWS, M)
-    columns = max(DOT_COLUMNS, min(MOST_COLUMNS, -(-N // (4 * threads)) // DOT_COLUMNS * DOT_COLUMNS))
+    rows, columns = _block(M, N, a.shape[1], threads)
     workers = min(threads, -(-M // rows) * -(-N // columns))
     steps, taps = _tables(N, a.shape[1], target().lanes(c.itemsize))
     _blocks(

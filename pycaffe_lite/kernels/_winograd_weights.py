@@ -65,7 +65,7 @@ class Blocks(NamedTuple):
 
     filled: int  # output channels of a group, filled up to whole vectors
     width: int  # input channels per task
-    parts: int  # of the chunks, each with its own sums
+    parts: int  # of the images, each with its own sums
     panel: int  # numbers of one panel of dy
     gradients: int  # the numbers of the transforms of dy
     sums: int  # and of sums
@@ -108,9 +108,8 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     image, g = g, without_stride(g)
     rows, channels, places = g.M // g.group, g.C // g.group, places_of(g)
     filled = -(-rows // lanes) * lanes
-    tiles = cut_tiles(g, CHUNK, lanes, image.stride_h)
-    chunks = -(-g.N // tiles.images) * -(-((g.P + 1) // 2) // tiles.lines)
-    parts = min(PARTS, chunks) if places * g.group * channels * filled <= FEW_SUMS else 1
+    parts = min(PARTS, g.N) if places * g.group * channels * filled <= FEW_SUMS else 1
+    tiles = cut_tiles(g._replace(N=-(-g.N // parts)), CHUNK, lanes, image.stride_h)
     blocks = max(-(-places * channels * filled // MOST_SUMS), -(-2 * threads // (g.group * parts)))
     whole = image.C // g.group  # channels of the image, of which a task has all phases
     width = -(-whole // min(whole, blocks)) * (channels // whole)
@@ -165,7 +164,6 @@ def _sum_up(
     P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
     per_group, c_blocks = (cut.filled + panel - 1) // panel, (channels + cut.width - 1) // cut.width
     line_chunks = (P + tiles.lines - 1) // tiles.lines
-    chunks = (g.N + tiles.images - 1) // tiles.images * line_chunks
     largest, ld = tiles.images * tiles.lines * Q, tiles.length
     # From one place to the next:
     of_pixels, of_dy, of_sums = (
@@ -183,11 +181,11 @@ def _sum_up(
         part, group = task // (c_blocks * g.group), task // c_blocks % g.group
         c0 = task % c_blocks * cut.width
         width = min(cut.width, channels - c0)
-        begin, end = part * chunks // cut.parts, (part + 1) * chunks // cut.parts
+        begin, end = part * g.N // cut.parts, (part + 1) * g.N // cut.parts
         tall = tile_count(width, most)
-        for chunk in range(begin, end):
-            n0, p0 = chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
-            images, lines = min(tiles.images, g.N - n0), min(tiles.lines, P - p0)
+        for chunk in range((end - begin + tiles.images - 1) // tiles.images * line_chunks):
+            n0, p0 = begin + chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
+            images, lines = min(tiles.images, end - n0), min(tiles.lines, P - p0)
             line = image.stride_h * image.line
             vectors = list_runs(images, lines, tiles, tiles.rows * line, line, lanes, starts)
             transform_channels(
@@ -210,7 +208,7 @@ def _sum_up(
                         pick_tile(
                             micro, last - c, wide // lanes, count, pixels, place * of_pixels,
                             channel_numbers, c, tile_numbers, 0, gradients, place * of_dy, wide,
-                            totals, place * of_sums + c * cut.filled + m, cut.filled, chunk > begin, 0,
+                            totals, place * of_sums + c * cut.filled + m, cut.filled, chunk > 0, 0,
                         )  # fmt: skip
         to = ((part * g.group + group) * channels + c0) * area * cut.filled
         for c in range(width):
