@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels import _block, _convolution_few, _depthwise, _winograd
+from pycaffe_lite.kernels import _block, _convolution_few, _depthwise, _winograd, _winograd_tiles
 from pycaffe_lite.kernels._block import (
     Packing,
     moved,
@@ -211,6 +211,8 @@ def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
         return _depthwise.depthwise_product
     if _is_inner_product(g, weights, lanes):
         return _dot_of_images
+    if _winograd_tiles.suits(g, lanes):
+        return _winograd_tiles.product_by_tiles
     if _winograd.suits(g, lanes) and (g.stride_h == 1 or weights == weights_in_order(g)):
         return _winograd.winograd_product
     if _convolution_few.suits(g, weights):

@@ -11,8 +11,6 @@ For 3x3 kernels rounding errors are of the size that adding up the 9 taps has: p
 added, and each sum is a ninth as long. For 5x5 kernels they are up to four times as large. They are relative
 to the largest numbers of a whole tile, though, and what is not finite spreads over it.
 
-Vectors are output channels or, where those would leave more lanes unused, tiles; all the same for the result.
-
 The lines of an image are staged, with their padding and zeros beyond, one channel of the task at a time.
 Tiles are numbered line by line; a line has room for `width` of them, whole runs; the first Q / 2 are used.
 """
@@ -29,7 +27,7 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, sta
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._phases import split_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
+from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 from pycaffe_lite.kernels._winograd_transforms import (
@@ -37,12 +35,11 @@ from pycaffe_lite.kernels._winograd_transforms import (
     DY,
     PIXELS,
     RESULTS,
-    RESULTS_OF_TILES,
     RUNS,
     WEIGHTS,
     transform_number,
+    transform_numbers,
     transform_results,
-    transform_results_of_tiles,
     transform_table,
     transform_tiles,
     transform_weights,
@@ -93,7 +90,6 @@ class Blocks(NamedTuple):
     panels: int  # of transformed weights in a group: two vectors of output channels, the last of up to three
     pieces: int  # of a panel's channels, in transforming weights
     stored: int  # lines of tiles whose results are turned round and stored together
-    by_tiles: int  # 1: vectors are tiles
     weights: int  # the numbers of the transforms of weights
     results: int  # and results
     tasks: int
@@ -197,18 +193,11 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     step = min(height, max(panel, MOST_PRODUCTS // (places * count) // panel * panel))
     widest, stored = step + lanes, max(1, STORED // (4 * Q))
     workspace = tiles.room + places * (channels * tiles.length + APART)
-    by_tiles = filled * Q >= rows * tiles.width
-    if by_tiles:
-        step, kind = panel, RESULTS_OF_TILES + RUNS.index(lanes // tiles.run)
-        workspace += places * (3 * lanes * tiles.length + APART)
-        workspace += 4 * tiles.images * tiles.lines * tiles.width + 2 * lanes
-    else:
-        kind = RESULTS
-        workspace += places * (count * widest + APART) + 4 * min(stored, tiles.lines) * Q * widest + lanes
+    workspace += places * (count * widest + APART) + 4 * min(stored, tiles.lines) * Q * widest + lanes
     packed = area * PIECE * 3 * lanes + panel
-    tasks, pieces = g.group * columns * -(-panels * panel // height), -(-channels // PIECE)
-    numbers = transform_number(g.kernel_h, WEIGHTS), transform_number(g.kernel_h, kind)
-    cut = Blocks(filled, height, step, panels, pieces, stored, int(by_tiles), *numbers, tasks)
+    tasks = g.group * columns * -(-panels * panel // height)
+    pieces, numbers = -(-channels // PIECE), transform_numbers(g.kernel_h, WEIGHTS, RESULTS)
+    cut = Blocks(filled, height, step, panels, pieces, stored, *numbers, tasks)
     return Plan(
         cut,
         np.array(staged(image, tiles)),
@@ -241,7 +230,7 @@ def winograd_product(
     """Compute `_convolution_forward.product`, without accumulating."""
     threads = get_num_threads()
     if scale.size == 0:
-        scale = _ones(g.M, scale.dtype)
+        scale = ones(g.M, scale.dtype)
     lanes = target().lanes(y.itemsize)
     of_phases, kernels = without_stride(g), a.reshape(-1)
     if g.stride_h > 1:
@@ -263,7 +252,8 @@ def winograd_product(
 
 
 @lru_cache(maxsize=64)
-def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+def ones(count: int, dtype: np.dtype[Any]) -> Array:
+    """As many ones, not to be written to."""
     return np.ones(count, dtype)
 
 
@@ -346,14 +336,12 @@ def _forward(
     image_blocks, line_blocks = (g.N + tiles.images - 1) // tiles.images, (P + tiles.lines - 1) // tiles.lines
     largest, ld, ldm = tiles.images * tiles.lines * Q, tiles.length, cut.step + lanes
     # From one place to the next:
-    of_pixels, of_weights = channels * ld + APART, u.size // places
-    of_products = (3 * lanes * ld if cut.by_tiles else largest * ldm) + APART
+    of_pixels, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // places
     lines_of_task, pixels = memory, memory[tiles.room :]
     products = pixels[places * of_pixels :]
     results = products[places * of_products :]
-    starts, of_results = np.empty(ld // tiles.run, np.int64), np.empty(ld // tiles.run, np.int64)
-    # where the rows and the steps of a pick tile are: tiles and channels, or output channels and channels
-    row_numbers, channel_numbers = np.arange(max(largest, 3 * lanes)), np.arange(channels) * ld
+    starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
+    channel_numbers = np.arange(channels) * ld
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         block, rest = task % row_blocks, task // row_blocks
@@ -366,33 +354,19 @@ def _forward(
             table, x, image, tiles, n0, images, group * channels, channels, p0, starts, vectors,
             lines_of_task, pixels, of_pixels,
         )  # fmt: skip
-        count = 0
-        if cut.by_tiles:
-            list_runs(images, lines, tiles, 4 * lines * tiles.width, 2 * tiles.width, lanes, of_results)
-        else:
-            count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, row_numbers)
+        count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, tile_numbers)
         i, end = block * cut.height, (block + 1) * cut.height if block + 1 < row_blocks else cut.filled
         while i < end:
             height = cut.step if end - i > cut.step + lanes else end - i
-            first, m, there = (group * cut.filled + i) * channels, group * rows + i, min(height, rows - i)
-            if cut.by_tiles:
-                multiply_by_tiles(
-                    micro, places, u, first, of_weights, height, there, row_numbers, channel_numbers,
-                    pixels, of_pixels, ld, vectors, products, of_products,
-                )  # fmt: skip
-                store_by_tiles(
-                    table, cut.results, products, of_products, ld, vectors, of_results, g, tiles, n0, images,
-                    p0, lines, m, there, scale, start, slope, results, y,
-                )  # fmt: skip
-            else:
-                multiply_places(
-                    micro, places, pixels, of_pixels, row_numbers, count, channel_numbers, channels,
-                    u, first, of_weights, height, products, ldm, of_products,
-                )  # fmt: skip
-                store_tiles(
-                    table, cut.results, products, of_products, ldm, g, n0, images, p0, lines, cut.stored,
-                    m, there, scale, start, slope, results, y,
-                )  # fmt: skip
+            multiply_places(
+                micro, places, pixels, of_pixels, tile_numbers, count, channel_numbers, channels,
+                u, (group * cut.filled + i) * channels, of_weights, height, products, ldm, of_products,
+            )  # fmt: skip
+            there = min(height, rows - i)
+            store_tiles(
+                table, cut.results, products, of_products, ldm, g, n0, images, p0, lines, cut.stored,
+                group * rows + i, there, scale, start, slope, results, y,
+            )  # fmt: skip
             i += height
         task = take_task(tasks, cut.tasks)
 
@@ -455,57 +429,3 @@ def store_tiles(
             for line in range(0, there, at_once):
                 first, count = line * 2 * width * ld, at_once * g.Q
                 store_transposed(results, first, ld, count, height, y, to + line * g.Q, g.P * g.Q)
-
-
-@kernel
-def multiply_by_tiles(
-    micro: Array, places: int, u: Array, first: int, of_weights: int, width: int, height: int,
-    row_numbers: Array, channel_numbers: Array, pixels: Array, of_pixels: int, ld: int, vectors: int,
-    products: Array, of_products: int,
-) -> None:  # fmt: skip
-    """products[ξ * of_products + i * ld + t] = sum over c of u[ξ, c, i] pixels[ξ, c, tile t], i < height.
-
-    As `multiply_places`, but with vectors of tiles, so many of them: pixels[ξ, c, t] is at ξ * of_pixels +
-    c * ld + t. u: one panel, `width` numbers wide. row_numbers: 0, 1, ..; channel_numbers: room for as many
-    as there are channels.
-    """
-    lanes, channels = vector_lanes(pixels), channel_numbers.size
-    for c in range(channels):
-        channel_numbers[c] = c * width
-    for place in range(places):
-        for c in range(0, channels, DEPTH):
-            for v in range(0, vectors, 2):
-                wide = min(2, vectors - v)
-                tall = tile_count(height, max_pick_rows(wide))
-                for t in range(tall):
-                    i, last = t * height // tall, (t + 1) * height // tall
-                    pick_tile(
-                        micro, last - i, wide, min(DEPTH, channels - c),
-                        u, first + place * of_weights, row_numbers, i, channel_numbers, c,
-                        pixels, place * of_pixels + c * ld + v * lanes, ld,
-                        products, place * of_products + i * ld + v * lanes, ld, c > 0, 0,
-                    )  # fmt: skip
-
-
-@kernel
-def store_by_tiles(
-    table: Array, number: int, products: Array, place_stride: int, ld: int, vectors: int, places: Array,
-    g: Geometry, tiles: Tiles, n0: int, images: int, p0: int, lines: int, m: int, height: int, scale: Array,
-    start: Array, slope: float, results: Array, y: Array,
-) -> None:  # fmt: skip
-    """As `store_tiles`, with p[ξ] = products[ξ * place_stride + i * ld + tile].
-
-    places: where runs start in `results`: lines of 2 tiles.width numbers, image by image.
-    """
-    line, plane = 2 * tiles.width, g.P * g.Q
-    there = min(2 * lines, g.P - 2 * p0)
-    at_once = there if line == g.Q else 1
-    for i in range(height):
-        transform_results_of_tiles(
-            table, number, vectors, products, i * ld, place_stride, scale, m + i, start, m + i, slope,
-            places, 0, results, 0, line,
-        )  # fmt: skip
-        for n in range(images):
-            at, to = n * 2 * lines * line, ((n0 + n) * g.M + m + i) * plane + 2 * p0 * g.Q
-            for p in range(0, there, at_once):
-                copy_exact(results, at + p * line, y, to + p * g.Q, at_once * g.Q)

@@ -31,7 +31,6 @@ from pycaffe_lite.kernels._winograd import (
     cut_tiles,
     gain,
     list_runs,
-    multiply_by_tiles,
     places_of,
     staged,
     tiles_of,
@@ -39,6 +38,7 @@ from pycaffe_lite.kernels._winograd import (
     transform_channels,
     weight_jobs,
 )
+from pycaffe_lite.kernels._winograd_tiles import WIDEST, multiply_by_tiles
 from pycaffe_lite.kernels._winograd_transforms import (
     ADDED,
     RUNS,
@@ -113,7 +113,7 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     weights = Weights(rows * channels * area, area, rows * area, 1)
     jobs = weight_jobs(of_dy, weights, filled, panels, panel)
     line, height = 2 * Q + size - 1, 2 * P + size - 1
-    of_dy, most = staged(of_dy, tiles), min(rows, 3 * lanes)
+    of_dy, most = staged(of_dy, tiles), min(rows, WIDEST * lanes)
     workspace = tiles.room + places * ((channels + most) * tiles.length + 2 * APART)
     workspace += (tiles.images * height + size + 1) * line + 4 * lanes
     tasks = g.group * -(-g.N // tiles.images)
@@ -127,7 +127,7 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
         np.array(cut),
         jobs,
         places * (g.group * filled * channels + APART),
-        max(workspace, area * PIECE * 3 * lanes + panel),
+        max(workspace, area * PIECE * WIDEST * lanes + panel),
     )
 
 
@@ -160,14 +160,14 @@ def _add_up(
     # From one place to the next:
     of_dy, of_products, of_weights = (
         channels * ld + APART,
-        min(rows, 3 * lanes) * ld + APART,
+        min(rows, WIDEST * lanes) * ld + APART,
         u.size // places,
     )
     lines_of_task, gradients = memory, memory[tiles.room :]
     products = gradients[places * of_dy :]
     pixels = products[places * of_products :]
     starts, places_in_pixels = np.empty(ld // tiles.run, np.int64), np.empty(ld // tiles.run, np.int64)
-    row_numbers, channel_numbers = np.arange(3 * lanes), np.empty(channels, np.int64)
+    row_numbers, channel_numbers = np.arange(WIDEST * lanes), np.empty(channels, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         n0, group = task % image_blocks * tiles.images, task // image_blocks

@@ -18,6 +18,7 @@ from pycaffe_lite.kernels import (
     _convolution_forward,
     _winograd,
     _winograd_data,
+    _winograd_tiles,
     _winograd_weights,
     convolution,
 )
@@ -137,6 +138,8 @@ TYPICAL = {
     "caffe1": case(2, 3, 51, 47, 96, 11, stride=4),
     "lenet1": case(2, 1, 28, 28, 20, 5),
     "lenet2": case(9, 20, 12, 12, 50, 5),
+    "vectors of tiles": case(40, 20, 12, 12, 50, 5),
+    "vectors of tiles, odd lines": case(9, 33, 13, 15, 20, 3, pad=1, group=2),
     "cifar": case(3, 32, 16, 16, 32, 5, pad=2),
     "odd lines": case(5, 40, 13, 13, 64, 3, pad=1, group=2),
     "three vectors of outputs": case(2, 40, 13, 13, 48, 3, pad=1),
@@ -247,6 +250,9 @@ def check(case, dtype):
             out = guarded(w)
             convolution.backward_weights(guarded(x), guarded(dy), out, window)
             assert_close(out, w + dw, dw_bound, errs)
+            out = guarded_nans(w.shape, dtype)
+            convolution.backward_weights(guarded(x), guarded(dy), out, window, accumulate=False)
+            assert_close(out, dw, dw_bound, errs)
 
 
 @settings(deadline=None, max_examples=150)
@@ -299,23 +305,30 @@ def test_winograd_by_phases_equals_the_definition(case, dtype):
         case(8, 48, 14, 14, 64, 3, pad=1),
         case(8, 32, 16, 16, 32, 5, pad=2),
         case(8, 20, 12, 12, 50, 5),
+        case(32, 20, 12, 12, 50, 5),
         case(8, 3, 51, 47, 96, 11, stride=4),
     ],
-    ids=["3x3", "5x5", "5x5 without a border", "11x11 with stride 4"],
+    ids=["3x3", "5x5", "5x5 without a border", "5x5 with vectors of tiles", "11x11 with stride 4"],
 )
 def test_usual_layers_go_by_winograds_algorithms(usual):
     x, w, dy, bias = arrays(usual, np.float32)
-    ways = (_winograd, "winograd_product"), (_winograd_data, "add_tiles")
-    ways = *ways, (_winograd_weights, "accumulate_by_winograd")
+    ways = (
+        (_winograd, "winograd_product"),
+        (_winograd_tiles, "product_by_tiles"),
+        (_winograd_data, "add_tiles"),
+        (_winograd_weights, "accumulate_by_winograd"),
+    )
+    by_tiles = usual["x"][0] == 32
     with way("best"), ExitStack() as stack:
-        product, data, weights = (
+        product, of_tiles, data, weights = (
             stack.enter_context(mock.patch.object(module, name, wraps=getattr(module, name)))
             for module, name in ways
         )
         convolution.forward(x, w, bias, dy.copy(), usual["window"])
-        assert product.call_count == 1
+        assert (product.call_count, of_tiles.call_count) == ((0, 1) if by_tiles else (1, 0))
         convolution.backward_data(dy, w, x.copy(), usual["window"])
-        assert product.call_count + data.call_count == (2 if usual["window"].stride_h == 1 else 1)
+        both = product.call_count + of_tiles.call_count + data.call_count
+        assert both == (2 if usual["window"].stride_h == 1 else 1)
         convolution.backward_weights(x, dy, w.copy(), usual["window"])
         assert weights.call_count == 1
 
@@ -381,6 +394,8 @@ def test_bias_gradient_adds_up_images_and_positions():
     lines = np.ones((2, 5, 6), np.float32)  # any number of spatial axes
     convolution.backward_bias(lines, db)
     assert np.allclose(db, 13 + dy.astype(float).sum(axis=(0, 2, 3)), rtol=1e-5)
+    convolution.backward_bias(lines, db, accumulate=False)
+    assert np.all(db == 12)
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 5, 5), (2, 3, 0, 5), (2, 3, 5, 0)])
@@ -394,6 +409,10 @@ def test_nothing_to_do(shape):
     convolution.backward_bias(y, db)
     assert np.all(dw == 1)
     assert np.all(db == 1)
+    convolution.backward_weights(x, y, dw, window, accumulate=False)
+    convolution.backward_bias(y, db, accumulate=False)
+    assert not dw.any()
+    assert not db.any()
 
 
 def test_gradient_of_an_image_that_nothing_reads_is_zero():

@@ -38,6 +38,11 @@ def test_equals_its_definition(shape, transpose, dtype):
     inner_product.backward_bias(dy, db)
     assert np.allclose(db, b + dy.astype(float).sum(0), **exact)
     assert all(map(margins_untouched, (y, dx, dw, db)))
+    before = dw.copy(), db.copy()
+    inner_product.backward_weights(x, dy, dw, transpose, accumulate=False)
+    inner_product.backward_bias(dy, db, accumulate=False)
+    assert np.allclose(dw, before[0] - stored, **exact)
+    assert np.allclose(db, before[1] - b, **exact)
 
 
 @pytest.mark.parametrize("transpose", [False, True])

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,10 +47,12 @@ def test_loss(shape, dtype):
             right -= math.log(p[n, label[n, i], i])
             gradient[n, :, i] = p[n, :, i]
             gradient[n, label[n, i], i] -= 1
-    assert math.isclose(softmax_loss.forward(p, label), right, rel_tol=1e-12, abs_tol=1e-12)
-    dx = np.full_like(p, np.nan)
-    softmax_loss.backward(p, label, 0.5, dx)
-    assert abs(dx - gradient / 2).max() <= BOUND[dtype]
+    found, loss, dx = np.array([(label >= 0).sum(), -1]), np.empty(1, dtype), np.full_like(p, np.nan)
+    for fixed, Z in ((7.0, 7.0), (0.0, max(1, found[0]))):
+        softmax_loss.forward(p, label, found, fixed, loss)
+        assert math.isclose(loss[0], right / Z, rel_tol=np.finfo(dtype).eps, abs_tol=1e-12)
+        softmax_loss.backward(p, label, found, fixed, np.array([0.5], dtype), dx)
+        assert abs(dx - gradient / (2 * Z)).max() <= BOUND[dtype]
 
 
 @settings(deadline=None, max_examples=30)
@@ -71,14 +72,17 @@ def test_accuracy(shape, top_k):
     assert counted.tolist() == seen.tolist()
 
 
-@pytest.mark.parametrize("run", [labels.read, labels.read.py_func], ids=["compiled", "python"])
-def test_labels(run):
-    out = np.full(4, 9, np.int32)
-    assert run(np.array([0, 4, 2, 255], np.float32), 5, True, 255, out) == (3, -1)
-    assert out.tolist() == [0, 4, 2, -1]
-    assert run(np.array([0, 4, 2, 255], np.float32), 5, False, 0, out) == (3, 3)
+def test_labels():
+    def read(values, ignored):
+        out, found = np.full(4, 9, np.int32), np.full(2, 9)
+        labels.read(np.array(values, np.float32), 5, ignored, out, found)
+        return out.tolist(), found.tolist()
+
+    assert read([0, 4, 2, 255], 255) == ([0, 4, 2, -1], [3, -1])
+    assert read([0, 4, 2, 0], 0) == ([-1, 4, 2, -1], [2, -1])
+    assert read([0, 4, 2, 255], None)[1] == [4, 3]
     for bad in (5, -1, 0.5, np.nan, np.inf, -np.inf, 1e30):
-        assert run(np.array([1, bad, 2, 3], np.float32), 5, True, 2, out) == (1, 1)
+        assert read([1, bad, 2, bad], 2)[1][1] == 1
 
 
 def test_results_do_not_depend_on_threads():
@@ -89,11 +93,13 @@ def test_results_do_not_depend_on_threads():
             for shape in ((50, 1000, 1), (2, 21, 5000)):
                 x = values(shape, np.float32)
                 y, dx, loss_dx = (np.empty_like(x) for _ in range(3))
-                label = np.zeros((shape[0], shape[2]), np.int32)
+                label, weight = np.zeros((shape[0], shape[2]), np.int32), np.array([0.3], np.float32)
+                found, loss = np.array([label.size, -1]), np.empty(1, np.float32)
                 softmax.forward(x, y)
                 softmax.backward(y, x, dx)
-                softmax_loss.backward(y, label, 0.3, loss_dx)
-                results.append((y.tobytes(), dx.tobytes(), loss_dx.tobytes(), softmax_loss.forward(y, label)))
+                softmax_loss.forward(y, label, found, 0.0, loss)
+                softmax_loss.backward(y, label, found, 0.0, weight, loss_dx)
+                results.append([array.tobytes() for array in (y, dx, loss, loss_dx)])
     finally:
         set_num_threads(before)
     assert results[:2] == results[2:4] == results[4:]

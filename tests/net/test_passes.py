@@ -9,6 +9,7 @@ import pytest
 
 from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
+from pycaffe_lite.errors import LayerError
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels._steps import Steps
 from pycaffe_lite.layers import registry
@@ -155,32 +156,65 @@ TARGET = TRAINED[TRAINED.index("layer { name: 'target'") :]
 TRAINED = TARGET + TRAINED.removesuffix(TARGET)
 
 
-def gradients_of_passes(net: Net, clears: list[bool]) -> list[list[bytes]]:
+def gradients_of_passes(net: Net, clears: list[bool], together: bool = False) -> list[list[bytes]]:
     """After each backward pass, before which gradients are cleared, or else added to."""
     found = []
     for seed, clear in enumerate(clears):
         set_values(net, seed)
         if clear:
             net.clear_param_diffs()
-        net.forward()
-        net.backward()
+        if together:
+            loss = net.forward_backward()
+            assert loss == net.blobs["loss"].data[()]
+        else:
+            net.forward()
+            net.backward()
         found.append(gradients(net))
     return found
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
 @pytest.mark.parametrize(
     "clears",
     [[True] * 5, [False] * 5, [True, False] * 4, [True, True, True, False, True, False, True]],
     ids=["each", "never", "in turn", "now and then"],
 )
-def test_gradients(monkeypatch, clears):
+def test_gradients(monkeypatch, clears, together):
     seen = steps_run(monkeypatch)
     net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
-    found = gradients_of_passes(net, clears)
+    found = gradients_of_passes(net, clears, together)
     assert len(seen) > 4, "some passes were noted"
     watched = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
     watched.before_backward(lambda i: None)  # one layer after another
     assert found == gradients_of_passes(watched, clears)
+
+
+CLASSIFIED = """
+layer { name: 'label' type: 'Input' top: 'label' input_param { shape { dim: 3 } } }
+layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'ip' inner_product_param { num_output: 5 } }
+layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' loss_weight: 0.5
+  loss_param { ignore_label: 9 } }
+"""
+
+
+def test_a_loss_is_noted_with_the_rest_and_still_checks_its_labels(monkeypatch):
+    def step(net: Net, seed: int, *labels: float) -> tuple[float, list[bytes]]:
+        set_values(net, seed)
+        net.blobs["label"].data[...] = labels
+        net.clear_param_diffs()
+        return net.forward_backward(), gradients(net)
+
+    labels = [(0, 1, 2), (4, 4, 4), (9, 3, 9), (9, 9, 9), (3, 2, 1)]
+    new = [net_of(CLASSIFIED, 3, 7, phase=caffe_pb2.TRAIN) for _ in labels]
+    right = [step(net, seed, *some) for seed, (net, some) in enumerate(zip(new, labels, strict=True))]
+    net = net_of(CLASSIFIED, 3, 7, phase=caffe_pb2.TRAIN)
+    assert [step(net, seed, *some) for seed, some in enumerate(labels)] == right
+    seen = steps_run(monkeypatch)
+    for bad in (5, -1, 0.5):
+        with pytest.raises(LayerError, match=rf"'loss'.* label {bad} at \(1,\) is none of the 5 classes"):
+            step(net, 0, 1, bad, 2)
+    assert len(seen) == 3, "all in one go"
+    assert step(net, 4, *labels[4]) == right[4]
 
 
 def test_clearing_gradients_of_blobs_changes_nothing():
@@ -325,13 +359,24 @@ def test_few_pages_are_kept():
 
 
 def test_a_gradient_that_will_be_overwritten_is_not_cleared():
-    ip = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN).layer_dict["ip"]
-    for blob in ip.blobs:
-        blob.diff.fill(3)
-        blob.clear_diff()
-    ip.ready_diffs()
-    assert (ip.weight.diff == 3).all()
-    assert not ip.bias.diff.any()
+    scaled = "layer { name: 'scale' type: 'Scale' bottom: 'ip' top: 'scaled' }\n"
+    net = net_of(
+        TRAINED.replace("bottom: 'ip' bottom: 'target'", "bottom: 'scaled' bottom: 'target'").replace(
+            "layer { name: 'loss'", scaled + "layer { name: 'loss'"
+        ),
+        2,
+        4,
+        14,
+        14,
+        phase=caffe_pb2.TRAIN,
+    )
+    for name, expected in (("ip", 3), ("few", 3), ("scale", 0)):
+        layer = net.layer_dict[name]
+        for blob in layer.blobs:
+            blob.diff.fill(3)
+            blob.clear_diff()
+        layer.ready_diffs()
+        assert all((blob.diff == expected).all() for blob in layer.blobs)
 
 
 class Louder(ReLULayer):
