@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from pycaffe_lite.blob import Blob
@@ -51,16 +52,17 @@ class Backward:
         self.before: list[Callable[[], object]] = [blob.finish_clearing for blob in (*node.top, *node.bottom)]
         self.before += [layer.ready_diffs] if layer.blobs else []
         checks = type(layer).check_bottoms is not Layer.check_bottoms
-        self.after: list[Callable[[], float]] = [self._check] if checks else []
+        self.after: list[Callable[[], float]] = [partial(_check_bottoms, node)] if checks else []
 
     def run(self, settled: bool) -> float:
         """Runs it, which is no part of the loss."""
         self._node.layer.backward(self._node.top, self._node.bottom_need_backward, self._node.bottom)
         return 0.0
 
-    def _check(self) -> float:
-        self._node.layer.check_bottoms(self._node.bottom)
-        return 0.0
+
+def _check_bottoms(node: Node) -> float:
+    node.layer.check_bottoms(node.bottom)
+    return 0.0
 
 
 class Conditions(NamedTuple):
