@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from pycaffe_lite.kernels._block import transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._phases import join_kernels, without_stride
@@ -66,7 +67,7 @@ class Blocks(NamedTuple):
     filled: int  # output channels of a group, filled up to whole vectors
     width: int  # input channels per task
     parts: int  # of the images, each with its own sums
-    panel: int  # numbers of one panel of dy
+    panel: int  # numbers of one panel of dy, turned round beforehand; 0: the task turns its own chunks
     gradients: int  # the numbers of the transforms of dy
     sums: int  # and of sums
     tasks: int
@@ -89,7 +90,7 @@ class Plan(NamedTuple):
     sizes: Array  # Geometry without its stride, see `_phases`
     tiles: Array  # Tiles
     blocks: Array  # Blocks
-    panels: int  # numbers of all panels of dy
+    panels: int  # numbers of all panels of dy, 0 if they are not made beforehand
     sums: int  # numbers of all parts' gradients
     workspace: int  # numbers per worker
 
@@ -116,6 +117,9 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     panel, count = panel_size(g.N * g.P * g.Q, lanes), tiles.images * tiles.lines * ((g.Q + 1) // 2)
     workspace = tiles.room + places * (width * tiles.length + APART)
     workspace += places * (count * 2 * lanes + APART) + places * (width * filled + APART)
+    if width == channels:  # no other task needs the same chunks of dy
+        panel = 0
+        workspace += (2 * tiles.lines * g.Q + lanes) * 2 * lanes
     numbers = transform_numbers(g.kernel_h, DY_OF_CHANNELS, SUMS)
     tasks = g.group * parts * -(-channels // width)
     cut = Blocks(filled, width, parts, panel, *numbers, tasks)
@@ -139,9 +143,11 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: boo
     )
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)
     panels, sums = scratch("packed", dw.dtype, of_panels), scratch("sums", dw.dtype, of_sums)
-    turn(memory, dy.reshape(-1), panels, sizes, cut.filled, cut.panel)
+    dy = dy.reshape(-1)
+    if cut.panel > 0:
+        turn(memory, dy, panels, sizes, cut.filled, cut.panel)
     _sum_up(
-        memory, tile_table(x.dtype), transform_table(x.dtype), x.reshape(-1), panels, sums, image, sizes,
+        memory, tile_table(x.dtype), transform_table(x.dtype), x.reshape(-1), dy, panels, sums, image, sizes,
         tiles, blocks,
     )  # fmt: skip
     if g.stride_h == 1:
@@ -154,12 +160,13 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: boo
 
 @worker_kernel
 def _sum_up(
-    micro: Array, table: Array, x: Array, panels: Array, sums: Array, of_image: Array, sizes: Array,
-    of_tiles: Array, blocks: Array, tasks: Tasks, memory: Array,
+    micro: Array, table: Array, x: Array, dy: Array, panels: Array, sums: Array, of_image: Array,
+    sizes: Array, of_tiles: Array, blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = the part's gradient of the weight k of output channel m."""
     image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, area, lanes = g.C // g.group, g.kernel_h * g.kernel_w, vector_lanes(x)
+    rows, plane = g.M // g.group, g.P * g.Q
     places, panel, most = (g.kernel_h + 1) * (g.kernel_w + 1), 2 * lanes, max_pick_rows(2)
     P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
     per_group, c_blocks = (cut.filled + panel - 1) // panel, (channels + cut.width - 1) // cut.width
@@ -174,6 +181,7 @@ def _sum_up(
     lines_of_chunk, pixels = memory, memory[tiles.room :]
     gradients = pixels[places * of_pixels :]
     totals = gradients[places * of_dy :]
+    turned = totals[places * of_sums :]
     starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
     channel_numbers = np.arange(cut.width) * ld
     task = take_task(tasks, cut.tasks)
@@ -195,12 +203,20 @@ def _sum_up(
             count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, tile_numbers)
             for m in range(0, cut.filled, panel):
                 wide = min(panel, cut.filled - m)
-                at = (group * per_group + m // panel) * cut.panel
-                for n in range(images):
+                for n in range(n0, n0 + images):
+                    if cut.panel > 0:
+                        factor = panels
+                        at = (group * per_group + m // panel) * cut.panel + (n * g.P + 2 * p0) * g.Q * wide
+                    else:
+                        factor, at = turned, 0
+                        transpose_panel(
+                            dy, (n * g.M + group * rows + m) * plane + 2 * p0 * g.Q, plane,
+                            min(panel, rows - m), min(2 * lines, g.P - 2 * p0) * g.Q, wide, turned, 0,
+                        )  # fmt: skip
                     for p in range(lines):
                         transform_line(
-                            table, cut.gradients, panels, at, g, n0 + n, p0 + p, wide, gradients,
-                            (n * lines + p) * Q * wide, of_dy,
+                            table, cut.gradients, factor, at + 2 * p * g.Q * wide, g.Q,
+                            2 * (p0 + p) + 1 < g.P, wide, gradients, ((n - n0) * lines + p) * Q * wide, of_dy,
                         )  # fmt: skip
                 for place in range(places):
                     for t in range(tall):
@@ -221,23 +237,22 @@ def _sum_up(
 
 @kernel
 def transform_line(
-    table: Array, number: int, panels: Array, at: int, g: Geometry, n: int, p: int, wide: int, out: Array,
-    to: int, place_stride: int,
+    table: Array, number: int, dy: Array, at: int, Q: int, below: bool, wide: int, out: Array, to: int,
+    place_stride: int,
 ) -> None:  # fmt: skip
     """out[to + ξ * place_stride + tile * wide + i] = (A g A')[ξ] for a line of tiles, i < wide channels.
 
-    g: dy of image n in the panel at panels[at], two lines from 2 p on; 0 where they reach beyond the image.
+    g: two lines of Q numbers of each channel, the channels side by side, from dy[at] on; the second one is 0
+    unless `below`.
     """
-    whole, below, line = g.Q // 2, 2 * p + 1 < g.P, g.Q * wide
-    first = at + (n * g.P + 2 * p) * line
-    for v in range(0, wide, vector_lanes(panels)):
+    whole, line = Q // 2, Q * wide
+    for v in range(0, wide, vector_lanes(dy)):
         if whole > 0:
             transform_dy_of_channels(
-                table, number, whole, panels, first + v, line, wide, below, True,
-                out, to + v, wide, place_stride,
+                table, number, whole, dy, at + v, line, wide, below, True, out, to + v, wide, place_stride,
             )  # fmt: skip
-        if whole * 2 < g.Q:
+        if whole * 2 < Q:
             transform_dy_of_channels(
-                table, number, 1, panels, first + 2 * whole * wide + v, line, wide, below, False,
+                table, number, 1, dy, at + 2 * whole * wide + v, line, wide, below, False,
                 out, to + whole * wide + v, wide, place_stride,
             )  # fmt: skip
