@@ -190,7 +190,9 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     parts = min(panels, -(-threads // (g.group * columns)))
     height = -(-panels // parts) * panel
     count = tiles.images * tiles.lines * Q
-    step = min(height, max(panel, MOST_PRODUCTS // (places * count) // panel * panel))
+    # Pixels that do not stay in the cache had better be read less often.
+    products = MOST_PRODUCTS if places * channels * count <= MOST_PIXELS else 2 * MOST_PRODUCTS
+    step = min(height, max(panel, products // (places * count) // panel * panel))
     widest, stored = step + lanes, max(1, STORED // (4 * Q))
     workspace = tiles.room + places * (channels * tiles.length + APART)
     workspace += places * (count * widest + APART) + 4 * min(stored, tiles.lines) * Q * widest + lanes
