@@ -2,7 +2,9 @@
 
 A window covers the rows p * stride_h - pad_h, .. of a plane (and the columns alike), as far as they are
 inside the plane; it may be empty. x: (planes, H, W); y: (planes, P, Q); indices: of y's shape, int32, h * W +
-w within the plane, -1 for none. Each plane is one task's alone.
+w within the plane, -1 for none. Each plane is one task's alone. The gradients of maxima and means may go
+through a leaky ReLU that x came from, while they are in the cache: with `values`, (planes, H, W) as x, they
+are multiplied by `slope` where these are not positive.
 
 Rows of outputs go through `_runs`, those of maxima where need be over a padded copy of the plane; gradients
 of maxima, where windows are of the usual sizes, through `_gather`.
@@ -168,7 +170,22 @@ def _scatter(dy: Array, index: Array, at: int, outputs: int, dx: Array, to: int,
             dx[unsigned(to + index[o])] += dy[o]
 
 
-def index_backward(dy: Array, index: Array, window: Window, dx: Array) -> None:
+@kernel
+def _through_slope(dx: Array, to: int, size: int, values: Array, slope: float) -> None:
+    """dx[to + i] *= slope where values[to + i] is not positive, i < size; nothing if values is empty."""
+    if values.size > 0:
+        value, out = values[to : to + size], dx[to : to + size]
+        for i in range(out.size):
+            out[i] *= out.dtype.type(1) if value[i] > 0 else slope
+
+
+def _values(values: Array | None, dx: Array) -> Array:
+    return np.empty(0, dx.dtype) if values is None else values.reshape(-1)
+
+
+def index_backward(
+    dy: Array, index: Array, window: Window, dx: Array, values: Array | None = None, slope: float = 1.0
+) -> None:
     """dx[n, index] = the sum of dy over the outputs that have an index, each of a place in its window."""
     gathers = (
         window[:2] in ((2, 2), (3, 3))
@@ -177,14 +194,17 @@ def index_backward(dy: Array, index: Array, window: Window, dx: Array) -> None:
         and dx.shape[2] >= 2 * LANES
         and target().vector_bytes >= 32  # with narrower vectors it takes longer than to scatter
     )
+    end = _values(values, dx), dx.dtype.type(slope)
     if gathers:
-        _gather_backward(no_memory(dy.dtype), dy, index, window, dx)
+        _gather_backward(no_memory(dy.dtype), dy, index, window, dx, *end)
     else:
-        _scatter_backward(no_memory(dy.dtype), dy, index, dx)
+        _scatter_backward(no_memory(dy.dtype), dy, index, dx, *end)
 
 
 @worker_kernel
-def _scatter_backward(dy: Array, index: Array, dx: Array, tasks: Tasks, _memory: Array) -> None:
+def _scatter_backward(
+    dy: Array, index: Array, dx: Array, values: Array, slope: float, tasks: Tasks, _memory: Array
+) -> None:
     """`index_backward` for any windows."""
     planes, P, Q = dy.shape
     size = dx.shape[1] * dx.shape[2]
@@ -195,13 +215,15 @@ def _scatter_backward(dy: Array, index: Array, dx: Array, tasks: Tasks, _memory:
         start, stop = _part(part, parts, planes)
         for n in range(start, stop):
             _scatter(source, where, n * P * Q, P * Q, out, n * size, size)
+            _through_slope(out, n * size, size, values, slope)
         part = take_task(tasks, parts)
 
 
 @worker_kernel
 def _gather_backward(
-    dy: Array, index: Array, window: Window, dx: Array, tasks: Tasks, _memory: Array
-) -> None:
+    dy: Array, index: Array, window: Window, dx: Array, values: Array, slope: float, tasks: Tasks,
+    _memory: Array,
+) -> None:  # fmt: skip
     """`index_backward` for windows that `gather_plane` knows.
 
     It reads beyond the plane: where there is no memory, the plane is scattered.
@@ -221,6 +243,7 @@ def _gather_backward(
                 gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
             else:
                 _scatter(source, where, at, P * Q, out, to, H * W)
+            _through_slope(out, to, H * W, values, slope)
         part = take_task(tasks, parts)
 
 
@@ -319,7 +342,9 @@ def _mean_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, 
         part = take_task(tasks, parts)
 
 
-def mean_backward(dy: Array, window: Window, dx: Array) -> None:
+def mean_backward(
+    dy: Array, window: Window, dx: Array, values: Array | None = None, slope: float = 1.0
+) -> None:
     """Compute dx = the sum of dy / area over the windows that hold the value.
 
     Each row of outputs is spread over a line as wide as the plane, padding included; then the lines of the
@@ -331,13 +356,14 @@ def mean_backward(dy: Array, window: Window, dx: Array) -> None:
     blocks = max(-(-(dx.shape[2] + window.pad_w) // window.stride_w), LEAST_RUN)
     room, width = reach + max(Q, blocks), max(Q + reach, blocks) * window.stride_w
     memory = worker_memory(dx.dtype, get_num_threads(), P * (room + width) + Q)
-    _mean_backward(memory, dy, window, reach, blocks, room, width, dx)
+    end = _values(values, dx), dx.dtype.type(slope)
+    _mean_backward(memory, dy, window, reach, blocks, room, width, dx, *end)
 
 
 @worker_kernel
 def _mean_backward(
-    dy: Array, window: Window, reach: int, blocks: int, room: int, width: int, dx: Array, tasks: Tasks,
-    memory: Array,
+    dy: Array, window: Window, reach: int, blocks: int, room: int, width: int, dx: Array, values: Array,
+    slope: float, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """As `mean_backward`. memory: (P * (room + width) + Q,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
@@ -375,6 +401,7 @@ def _mean_backward(
             for h in range(H):
                 p0, p1 = _covering(h, kernel_h, pad_h, stride_h, P)
                 _add_any_lines(lines, p0 * width + pad_w, width, max(p1 - p0, 0), W, out, (n * H + h) * W)
+            _through_slope(out, n * H * W, H * W, values, slope)
         part = take_task(tasks, parts)
 
 

@@ -22,7 +22,7 @@ Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
 def by_kernels(verb: Verb) -> Verb:
-    """Says of a layer's forward, backward, forward_with_end or before_end that it only starts kernels.
+    """Says of a layer's forward or backward, of before_end or a verb .._with_.., that it only starts kernels.
 
     All that it does with values of blobs, learnable ones too, is done by worker kernels: these can be run
     again without it (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and
@@ -93,6 +93,8 @@ class Layer(Generic[P]):
     takes_slope: bool = False
     is_activation: ClassVar[bool] = False
     end_serves_backward: ClassVar[bool] = False
+    # Whether `backward_with_slope` is there, for an activation that works in place on the only bottom.
+    takes_slope_behind: bool = False
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter, param: P, context: LayerContext) -> None:
         self.layer_param = layer_param
@@ -162,6 +164,12 @@ class Layer(Generic[P]):
 
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
         """As `forward`, with what `end` says done to each value of the top before it is stored."""
+        raise NotImplementedError
+
+    def backward_with_slope(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
+    ) -> None:
+        """As `backward`, with the bottom's diff times slope where its data is not positive."""
         raise NotImplementedError
 
     def can_be_end(self, top: Blobs) -> bool:

@@ -62,6 +62,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         if bottom[0] in top:
             raise self.error("cannot work in place")
         self.gives_indices = len(top) > 1
+        self.takes_slope_behind = self.pool != PoolingParameter.STOCHASTIC
         self._read_sizes()
         self.index = np.empty((0, 0, 0), np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False
@@ -159,14 +160,26 @@ class PoolingLayer(Layer[PoolingParameter]):
 
     @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        self._backward(top, propagate_down, bottom, None)
+
+    @by_kernels
+    def backward_with_slope(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
+    ) -> None:
+        self._backward(top, propagate_down, bottom, slope)
+
+    def _backward(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None
+    ) -> None:
         if not propagate_down[0]:
             return
         x, dx, dy = (self._planes(a) for a in (bottom[0].data, bottom[0].diff, top[0].diff))
+        end = (None, 1.0) if slope is None else (x, slope)
         if self.pool == PoolingParameter.AVE:
-            pooling.mean_backward(dy, self.window, dx)
+            pooling.mean_backward(dy, self.window, dx, *end)
         elif self.pool == PoolingParameter.STOCHASTIC and self.phase == caffe_pb2.TEST:
             pooling.weighted_backward(x, dy, self.window, dx)
         else:
             if self.pool == PoolingParameter.MAX and not self.indexed:
                 pooling.max_forward(x, self.window, np.empty_like(dy), self.index)
-            pooling.index_backward(dy, self.index, self.window, dx)
+            pooling.index_backward(dy, self.index, self.window, dx, *end)

@@ -93,6 +93,18 @@ def _end_of_run(nodes: Sequence[Node], start: int) -> int:
     return end
 
 
+def takes_along(node: Node, before: Node) -> bool:
+    """Whether a layer's backward pass can do that of the layer before it, an activation in place, as well."""
+    return (
+        before.layer.is_activation
+        and node.layer.takes_slope_behind
+        and before.bottom_ids == before.top_ids == node.bottom_ids
+        and before.bottom_need_backward == node.bottom_need_backward == [True]
+        # not so for types derived from these that do something else
+        and all(layer.is_by_kernels("backward") for layer in (before.layer, node.layer))
+    )
+
+
 def _continues(first: Node, follower: Node) -> bool:
     layer = follower.layer
     return (

@@ -21,7 +21,7 @@ from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.graph import Graph
 from pycaffe_lite.net.joining import join_in_place
-from pycaffe_lite.net.passes import Backward, Forward, Notebook, Part, Pass
+from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_parts
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -120,7 +120,7 @@ class Net:
         join_in_place(self._graph.nodes)
         nodes, notebook = self._graph.nodes, Notebook()
         forward: list[Part] = [Forward(run) for run in runs(nodes)]
-        backward: list[Part] = [Backward(node) for node in reversed(nodes) if node.need_backward]
+        backward = backward_parts(nodes)
         self._forward_pass = Pass(forward, notebook)
         self._backward_pass = Pass(backward, notebook, self.learnable_params)
         self._both_passes = Pass([*forward, *backward], notebook, self.learnable_params)

@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels._jit import get_num_threads
 from pycaffe_lite.kernels._steps import Steps, note
+from pycaffe_lite.kernels.convolution import NO_END
 from pycaffe_lite.layers.base import Layer
-from pycaffe_lite.net.fusion import Run
+from pycaffe_lite.net.fusion import Run, takes_along
 from pycaffe_lite.net.graph import Node
 
 
@@ -42,12 +43,13 @@ class Forward:
 
 
 class Backward:
-    """The backward pass of a layer."""
+    """The backward pass of a layer, and of an activation before it that it takes along."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, node: Node, activation: Node | None) -> None:
+        self._node, self._activation = node, activation
         layer = node.layer
-        self.only_starts_kernels = layer.is_by_kernels("backward")
+        verb = "backward" if activation is None else "backward_with_slope"
+        self.only_starts_kernels = layer.is_by_kernels(verb)
         # What is left to be written of cleared gradients.
         self.before: list[Callable[[], object]] = [blob.finish_clearing for blob in (*node.top, *node.bottom)]
         self.before += [layer.ready_diffs] if layer.blobs else []
@@ -56,8 +58,23 @@ class Backward:
 
     def run(self, settled: bool) -> float:
         """Runs it, which is no part of the loss."""
-        self._node.layer.backward(self._node.top, self._node.bottom_need_backward, self._node.bottom)
+        node = self._node
+        if self._activation is None:
+            node.layer.backward(node.top, node.bottom_need_backward, node.bottom)
+        else:
+            slope = self._activation.layer.before_end(NO_END).slope
+            node.layer.backward_with_slope(node.top, node.bottom_need_backward, node.bottom, slope)
         return 0.0
+
+
+def backward_parts(nodes: Sequence[Node]) -> list[Part]:
+    """The backward pass of a net's layers."""
+    parts: list[Part] = []
+    left = [node for node in nodes if node.need_backward]
+    while left:
+        node = left.pop()
+        parts.append(Backward(node, left.pop() if left and takes_along(node, left[-1]) else None))
+    return parts
 
 
 def _check_bottoms(node: Node) -> float:

@@ -74,6 +74,8 @@ def test_maxima_and_their_places(case):
         if place >= 0:
             right_dx[at[0]].flat[place] += dy[at]
     assert np.array_equal(dx, right_dx)
+    pooling.index_backward(dy, index, window, dx, x, 0.5)
+    assert np.array_equal(dx, np.where(x > 0, right_dx, right_dx / 2))
     without = np.empty_like(y)
     pooling.max_forward(x, window, without, None)
     assert np.array_equal(without, y)
@@ -139,6 +141,9 @@ def test_means(case):
         if inside.size:
             right_dx[at[0], rows.start : rows.stop, columns.start : columns.stop] += dy[at] / area
     assert np.allclose(dx, right_dx, rtol=1e-5, atol=1e-5)
+    through = np.full_like(x, np.nan)
+    pooling.mean_backward(dy, window, through, x, 0.5)
+    assert np.array_equal(through, np.where(x > 0, dx, dx / 2))
 
 
 @settings(deadline=None, max_examples=30)

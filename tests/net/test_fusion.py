@@ -7,6 +7,8 @@ import pytest
 
 from pycaffe_lite import random
 from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.layers import registry
+from pycaffe_lite.layers.relu import ReLULayer
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
@@ -155,3 +157,67 @@ def test_gradients_are_those_of_the_unfused_net():
         gradients.append([blob.diff.copy() for blob in net.learnable_params])
     for fused, plain in zip(*gradients, strict=True):
         np.testing.assert_allclose(fused, plain, rtol=1e-5, atol=1e-6)
+
+
+POOLINGS = {
+    "scattered maxima": "kernel_size: 3 stride: 1",
+    "gathered maxima": "kernel_size: 2 stride: 2",
+    "means": "pool: AVE kernel_size: 3 stride: 2",
+    "chosen": "pool: STOCHASTIC kernel_size: 2 stride: 2",
+}
+LONG = """
+    layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 dim: 9 dim: 70 } } }
+    layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y' convolution_param {
+        num_output: 4 kernel_size: 3 weight_filler { type: 'gaussian' std: 0.3 } } }
+"""
+LOSS = """layer { name: 'l' type: 'InnerProduct' bottom: 'p' top: 'l' loss_weight: 1
+    inner_product_param { num_output: 1 weight_filler { type: 'xavier' } } }"""
+
+
+def pooled(param: str, bottom: str = "y") -> str:
+    return f"layer {{ name: 'p' type: 'Pooling' bottom: '{bottom}' top: 'p' pooling_param {{ {param} }} }}"
+
+
+def backward_layers(net: Net) -> int:
+    """How many parts a backward pass has."""
+    return len(net._backward_pass._parts)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_pooling_takes_a_relu_in_place_along(name):
+    net = build(LONG + RELU + pooled(POOLINGS[name]) + LOSS, "TRAIN")
+    assert backward_layers(net) == (4 if name == "chosen" else 3)
+    net.forward()
+    gradients = []
+    for watched in (False, True):
+        net.clear_param_diffs()
+        if watched:
+            net.before_backward(lambda i: None)
+        net.backward()
+        gradients.append([blob.diff.tobytes() for blob in (*net.blobs.values(), *net.learnable_params)])
+    assert gradients[0] == gradients[1]
+    assert (net.blobs["y"].data < 0).any()
+
+
+class Halved(ReLULayer):
+    """A ReLU with another gradient."""
+
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, propagate_down, bottom)
+        bottom[0].diff[...] /= 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RELU.replace("top: 'y'", "top: 'z'") + pooled("kernel_size: 2", "z"),
+        RELU + "layer { name: 'other' type: 'Power' bottom: 'y' top: 'other' }" + pooled("kernel_size: 2"),
+        RELU + DROP + pooled("kernel_size: 2"),
+        RELU.replace("'ReLU'", "'Halved'") + pooled("kernel_size: 2"),
+    ],
+    ids=["not in place", "another reader", "a layer between", "another gradient"],
+)
+def test_what_pooling_cannot_take_along(monkeypatch, text):
+    monkeypatch.setitem(registry._types, "Halved", registry._types["ReLU"]._replace(layer_class=Halved))
+    net = build(LONG + text + LOSS, "TRAIN")
+    assert backward_layers(net) == sum(node.need_backward for node in net._graph.nodes)
