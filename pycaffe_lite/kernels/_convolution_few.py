@@ -22,6 +22,7 @@ from pycaffe_lite.kernels._block import DEPTH, dot_block, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
+from pycaffe_lite.kernels._shares import MOST_TASKS
 from pycaffe_lite.kernels._simd import copy_exact, copy_run, target, vector_lanes
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
@@ -116,6 +117,9 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     parts = -(-2 * threads // g.group)
     channels = -(-per_group // parts)
     height = max(1, min(SUMS // row, -(-rows // parts)))
+    count = -(-rows // height)
+    if count <= MOST_TASKS * threads:  # few tasks had better be as many for each thread
+        height = -(-rows // (-(-count // threads) * threads))
     staged = staged_lines(g, g.P)
     channel_stride = g.H * g.W if g.bare else staged * g.line
     workspace = height * row
