@@ -117,9 +117,9 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     parts = -(-2 * threads // g.group)
     channels = -(-per_group // parts)
     height = max(1, min(SUMS // row, -(-rows // parts)))
-    count = -(-rows // height)
+    count = g.group * -(-rows // height)
     if count <= MOST_TASKS * threads:  # few tasks had better be as many for each thread
-        height = -(-rows // (-(-count // threads) * threads))
+        height = -(-rows * g.group // (-(-count // threads) * threads))
     staged = staged_lines(g, g.P)
     channel_stride = g.H * g.W if g.bare else staged * g.line
     workspace = height * row

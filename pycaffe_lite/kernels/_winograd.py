@@ -50,11 +50,12 @@ LEAST_GAIN = 1.8  # see `gain`
 MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
 LARGEST = 1 << 20  # kernels in all: 64 MB once they are transformed
 MOST_PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
-MOST_PRODUCTS = 49152  # products before the last transform: 192 KB, in the L2 cache
+MOST_PRODUCTS = 49152  # before the last transform: 192 KB, in the L2 cache; twice as many if pixels are
 FEW_TILES = 64  # per task, however many channels there are: each task reads all weights
 STORED = 128  # results of a channel that are turned round and stored together: 24 KB, in the L1 cache
 DEPTH = 128  # channels per piece of the sum
 PIECE = 16  # channels whose weights are transformed together
+WIDEST = 3  # vectors of output channels in a panel
 APART = 16  # numbers between places: with a power of two from one to the next all would share cache sets
 
 
@@ -196,7 +197,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     widest, stored = step + lanes, max(1, STORED // (4 * Q))
     workspace = tiles.room + places * (channels * tiles.length + APART)
     workspace += places * (count * widest + APART) + 4 * min(stored, tiles.lines) * Q * widest + lanes
-    packed = area * PIECE * 3 * lanes + panel
+    packed = area * PIECE * WIDEST * lanes + panel
     tasks = g.group * columns * -(-panels * panel // height)
     pieces, numbers = -(-channels // PIECE), transform_numbers(g.kernel_h, WEIGHTS, RESULTS)
     cut = Blocks(filled, height, step, panels, pieces, stored, *numbers, tasks)

@@ -28,6 +28,7 @@ from pycaffe_lite.kernels._winograd import (
     LEAST_OUTPUTS,
     MOST_KERNELS,
     PIECE,
+    WIDEST,
     cut_tiles,
     gain,
     list_runs,
@@ -38,7 +39,7 @@ from pycaffe_lite.kernels._winograd import (
     transform_channels,
     weight_jobs,
 )
-from pycaffe_lite.kernels._winograd_tiles import WIDEST, multiply_by_tiles
+from pycaffe_lite.kernels._winograd_tiles import multiply_by_tiles
 from pycaffe_lite.kernels._winograd_transforms import (
     ADDED,
     RUNS,
@@ -98,14 +99,17 @@ def suits(g: Geometry, lanes: int) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, threads: int, lanes: int) -> Plan:
-    """Cut the gradient into tasks of whole images, at least two per thread."""
-    rows, channels, per_group = g.C // g.group, g.M // g.group, -(-2 * threads // g.group)
+def plan(g: Geometry, lanes: int) -> Plan:
+    """Cut the gradient into tasks of whole images.
+
+    How many depends on the sizes alone: which tiles share a vector says in what order they are added.
+    """
+    rows, channels = g.C // g.group, g.M // g.group
     size, places, panel = g.kernel_h, places_of(g), 2 * lanes
     # dy as an image, whose results are those of its tiles; the image's channels are the output channels
     of_dy = g._replace(C=g.M, H=g.P, W=g.Q, M=g.C, pad_h=0, pad_w=0)
     P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
-    images = max(1, min(FEW_TILES // (P * Q), g.N // per_group))
+    images = max(1, min(FEW_TILES // (P * Q), g.N * g.group // LEAST_IMAGES))
     tiles = cut_tiles(of_dy, images * P * Q, lanes, of_dy=True)
     filled = -(-rows // lanes) * lanes
     panels, pieces = max(1, filled // panel), -(-channels // PIECE)
@@ -133,9 +137,8 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
 
 def add_tiles(dy: Array, w: Array, dx: Array, g: Geometry) -> None:
     """Overwrite dx with the gradient; arrays and sizes as for `convolution.backward_data`."""
-    threads = get_num_threads()
-    cut, image, sizes, tiles, blocks, jobs, count, workspace = plan(g, threads, target().lanes(dx.itemsize))
-    memory = worker_memory(dx.dtype, min(threads, cut.tasks), workspace)
+    cut, image, sizes, tiles, blocks, jobs, count, workspace = plan(g, target().lanes(dx.itemsize))
+    memory = worker_memory(dx.dtype, min(get_num_threads(), cut.tasks), workspace)
     u, table = scratch("packed", w.dtype, count), transform_table(w.dtype)
     transform_all_weights(
         memory, table, cut.weights, g.kernel_h, w.reshape(-1), jobs, cut.pieces, cut.panels, cut.filled,
@@ -151,7 +154,7 @@ def _add_up(
     micro: Array, table: Array, dy: Array, u: Array, dx: Array, image: Array, sizes: Array, of_tiles: Array,
     blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
-    """Do tasks of `add_tiles` until none is left; sums in the arrays' type, tile by tile in their order."""
+    """Do tasks of `add_tiles` until none is left; sums in the arrays' type, as the tiles are cut."""
     whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(dy)
     P, places, panel = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1), 2 * lanes

@@ -23,6 +23,7 @@ from pycaffe_lite.kernels._winograd import (
     DEPTH,
     FEW_TILES,
     PIECE,
+    WIDEST,
     cut_tiles,
     list_runs,
     ones,
@@ -43,7 +44,6 @@ from pycaffe_lite.kernels._winograd_transforms import (
 )
 
 LEAST_TASKS = 8  # each has all output channels; with fewer, cores may be left without work
-WIDEST = 3  # vectors of output channels in a panel
 
 
 class Blocks(NamedTuple):

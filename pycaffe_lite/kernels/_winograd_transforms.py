@@ -532,8 +532,9 @@ def transform_added(
     """out[to + start + i * line + 2 t + j] += (B p B')[i, j] for all tiles of vectors v < count.
 
     p[ξ] = a[ao + v * lanes + ξ * place_stride + l] for lane l. Tiles and their runs, which start at
-    to + starts[..] here: as for `transform_tiles`, with ADDED + i. Neighbouring tiles overlap. Up to a vector
-    behind the pixels of a line is read and written as it is.
+    to + starts[..] here: as for `transform_tiles`, with ADDED + i. Neighbouring tiles overlap: they are added
+    vector by vector, line by line of a vector's tiles. Up to a vector behind the pixels of a line is read and
+    written as it is.
     """
     n = types.intp
     signature = types.void(table, n, n, a, n, n, starts, n, out, n, n)

@@ -142,7 +142,7 @@ def backward_weights(x: Array, dy: Array, dw: Array, window: Window, accumulate:
     Args:
         x: (N, C, H, W); arrays as for `forward`.
         dy: (N, M, P, Q).
-        dw: (M, C / group, kernel_h, kernel_w), added to.
+        dw: (M, C / group, kernel_h, kernel_w), added to or overwritten.
         window: as for `forward`.
         accumulate: False to overwrite dw, whatever it holds.
     """

@@ -11,7 +11,7 @@ def read(values: Array, classes: int, ignored: int | None, labels: Array, found:
         values: (count,).
         classes: how many there are.
         ignored: the label that does not count, None if there is none.
-        labels: (count,), int32, overwritten; with any number where a value is no class.
+        labels: (count,), int32, overwritten; -1, too, where a value is no class.
         found: (2,), int64, overwritten: how many labels are not ignored; the first i whose value is no
             class (not whole, or not from 0 to classes - 1), -1 if there is none.
     """

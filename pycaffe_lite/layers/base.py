@@ -22,11 +22,12 @@ Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
 def by_kernels(verb: Verb) -> Verb:
-    """Says of a layer's forward or backward, of before_end or a verb .._with_.., that it only starts kernels.
+    """Says of a layer's verb that it only starts kernels.
 
-    All that it does with values of blobs, learnable ones too, is done by worker kernels: these can be run
-    again without it (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and
-    `backward` may do what `ready_diffs` does. What overrides such a method has to say so itself.
+    The verbs: forward, forward_with_end, before_end, backward, backward_with_slope. All that they do with
+    values of blobs, learnable ones too, is done by worker kernels: these can be run again without it
+    (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and backward ones may do
+    what `ready_diffs` does. What overrides such a method has to say so itself.
     """
     verb.by_kernels = True  # type: ignore[attr-defined]
     return verb
@@ -84,7 +85,8 @@ class Layer(Generic[P]):
     reshape_follows_shapes: ClassVar[bool] = False
     # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
     fills_tops: ClassVar[bool] = False
-    # Whether backward overwrites the learnable blobs' diffs where they are clear: no zeros are written then.
+    # Whether backward asks all learnable blobs for `diff_to_add` and overwrites those that are clear: nobody
+    # writes zeros then.
     overwrites_clear_diffs: ClassVar[bool] = False
     # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
     # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
@@ -132,12 +134,20 @@ class Layer(Generic[P]):
     # ------------------------------------------- what some types say otherwise
 
     def ready_diffs(self) -> None:
-        """Gets the learnable blobs' diffs ready to be added to, as backward does before it starts kernels."""
+        """Gets the learnable blobs' diffs ready, as backward does before it starts kernels.
+
+        Those that are clear hold zeros then, or anything where backward overwrites them.
+        """
         for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
             if wanted and self.overwrites_clear_diffs:
                 blob.diff_to_add()
             elif wanted:
                 blob.finish_clearing()
+
+    @property
+    def checks_bottoms(self) -> bool:
+        """Whether `check_bottoms` does anything."""
+        return type(self).check_bottoms is not Layer.check_bottoms
 
     def check_bottoms(self, bottom: Blobs) -> None:
         """Raises an error if the kernels of the last forward or backward have met values that cannot be."""
@@ -260,7 +270,10 @@ class Layer(Generic[P]):
                 blob.diff.fill(weight)
 
     def loss(self, top: Blobs) -> float:
-        """The layer's part of the loss: the sum over its weighted tops of data times weight."""
+        """The layer's part of the loss: the sum over its weighted tops of data times weight.
+
+        The product of single values is kept in float64.
+        """
         total = 0.0
         for blob, weight in zip(top, self.loss_weights, strict=True):
             if weight and blob.count == 1:

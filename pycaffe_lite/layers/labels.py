@@ -36,7 +36,7 @@ class LabelReader:
         self.found = np.array([0, -1])
 
     def start(self, blob: Blob, classes: int) -> Labels:
-        """Starts the kernel that reads the labels of a blob, flat, -1 where one is to be ignored.
+        """Starts the kernel that reads the labels of a blob, flat; -1 is to be ignored, or is no class.
 
         The array is used again by the next call. Whether all labels are classes is for `check` to say.
         """

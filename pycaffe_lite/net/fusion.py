@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from pycaffe_lite.kernels.convolution import NO_END
 from pycaffe_lite.layers.base import Layer
@@ -30,7 +31,7 @@ class Run:
             and all(node.layer.is_by_kernels("before_end") for node in self._followers)
             and not self._moving
         )
-        self.finishes = self._weighed or type(nodes[0].layer).check_bottoms is not Layer.check_bottoms
+        self.finishes = self._weighed or nodes[0].layer.checks_bottoms
 
     def forward(self, settled: bool) -> float:
         """Runs them, with their learnable blobs as they are now; returns their part of the loss.
@@ -100,9 +101,14 @@ def takes_along(node: Node, before: Node) -> bool:
         and node.layer.takes_slope_behind
         and before.bottom_ids == before.top_ids == node.bottom_ids
         and before.bottom_need_backward == node.bottom_need_backward == [True]
-        # not so for types derived from these that do something else
-        and all(layer.is_by_kernels("backward") for layer in (before.layer, node.layer))
+        # not so for types derived from these whose backward passes do something else
+        and _is_from_one_class(before.layer, "backward", "before_end")
+        and _is_from_one_class(node.layer, "backward", "backward_with_slope")
     )
+
+
+def _is_from_one_class(layer: Layer[Any], *verbs: str) -> bool:
+    return len({next(c for c in type(layer).__mro__ if verb in vars(c)) for verb in verbs}) == 1
 
 
 def _continues(first: Node, follower: Node) -> bool:

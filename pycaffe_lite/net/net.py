@@ -257,7 +257,11 @@ class Net:
         return self._forward(0, len(self._graph.nodes) - 1)
 
     def forward_backward(self) -> float:
-        """Runs all layers forward and backward; returns the loss."""
+        """Runs all layers forward and backward; returns the loss.
+
+        Raises:
+            LayerError: a loss got a label that is no class. Gradients may have been added to by then.
+        """
         watched = self._before_forward or self._after_forward or self._before_backward or self._after_backward
         if not (self.debug_info or watched):
             return self._both_passes.run()

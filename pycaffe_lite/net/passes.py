@@ -11,7 +11,6 @@ from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels._jit import get_num_threads
 from pycaffe_lite.kernels._steps import Steps, note
 from pycaffe_lite.kernels.convolution import NO_END
-from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.net.fusion import Run, takes_along
 from pycaffe_lite.net.graph import Node
 
@@ -21,7 +20,8 @@ class Part(Protocol):
 
     Attributes:
         only_starts_kernels: whether to run it is no more than to start kernels, with the calls around that.
-        before, after: these calls, if it is no more than that; the latter return its part of the loss.
+        before, after: these calls, if it is no more than that; the latter check what the kernels have met and
+            return its part of the loss.
     """
 
     only_starts_kernels: bool
@@ -53,8 +53,9 @@ class Backward:
         # What is left to be written of cleared gradients.
         self.before: list[Callable[[], object]] = [blob.finish_clearing for blob in (*node.top, *node.bottom)]
         self.before += [layer.ready_diffs] if layer.blobs else []
-        checks = type(layer).check_bottoms is not Layer.check_bottoms
-        self.after: list[Callable[[], float]] = [partial(_check_bottoms, node)] if checks else []
+        self.after: list[Callable[[], float]] = []
+        if layer.checks_bottoms:
+            self.after.append(partial(_check_bottoms, node))
 
     def run(self, settled: bool) -> float:
         """Runs it, which is no part of the loss."""
@@ -144,7 +145,8 @@ class Pass:
     Args:
         parts: what to run, in order.
         notebook: the net's.
-        adding_to: blobs to whose gradients the parts add. What they do may depend on whether these are clear.
+        adding_to: blobs to whose gradients backward parts add. What they do may depend on whether these are
+            clear when the pass begins; forward parts do not touch them.
     """
 
     def __init__(self, parts: Sequence[Part], notebook: Notebook, adding_to: Sequence[Blob] = ()) -> None:

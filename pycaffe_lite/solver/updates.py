@@ -50,7 +50,7 @@ class Updates:
             shape = len(numbers), len(numbers[0]) if numbers else 0
             if self._numbers.shape != shape:
                 self._conditions, self._numbers = None, np.empty(shape)
-            self._given, self._numbers[:] = numbers, np.reshape(numbers, shape)
+            self._given, self._numbers[:] = [tuple(row) for row in numbers], np.reshape(numbers, shape)
         self._finite[0] = 1
         for blob in blobs:
             blob.finish_clearing()

@@ -138,6 +138,8 @@ TYPICAL = {
     "caffe1": case(2, 3, 51, 47, 96, 11, stride=4),
     "lenet1": case(2, 1, 28, 28, 20, 5),
     "lenet2": case(9, 20, 12, 12, 50, 5),
+    "tiles of several images in a vector": case(8, 20, 10, 10, 50, 5),
+    "tiles of several images in a short vector": case(9, 18, 8, 8, 32, 3),
     "vectors of tiles": case(40, 20, 12, 12, 50, 5),
     "vectors of tiles, odd lines": case(9, 33, 13, 15, 20, 3, pad=1, group=2),
     "cifar": case(3, 32, 16, 16, 32, 5, pad=2),
@@ -232,7 +234,8 @@ def assert_close(got, expected, bound, errs=1):
 
 def check(case, dtype):
     x, w, dy, bias = arrays(case, dtype)
-    # Winograd's algorithm for 5x5 kernels errs by several times what a sum of products does.
+    # Winograd's algorithm for 5x5 kernels errs by several times what a sum of products does; and its errors
+    # are relative to the largest numbers of a tile, also where there is nothing but padding to multiply with.
     size, stride = case["w"][2], case["window"].stride_h
     best = 4 if -(-size // stride) == 5 else 1
     window = case["window"]
@@ -240,24 +243,28 @@ def check(case, dtype):
     spoil_scratch(dtype)
     for name in WAYS:
         errs = best if name == "best" else 1
+        bounds = [y_bound, dx_bound, dw_bound]
+        if name == "best":
+            bounds = [bound.max(axis=(2, 3), keepdims=True, initial=0) for bound in bounds]
         with way(name):
             out = guarded_nans(dy.shape, dtype)
             convolution.forward(guarded(x), guarded(w), bias, out, window)
-            assert_close(out, y + bias[:, None, None], y_bound, errs)
+            assert_close(out, y + bias[:, None, None], bounds[0], errs)
             out = guarded_nans(x.shape, dtype)
             convolution.backward_data(guarded(dy), guarded(w), out, window)
-            assert_close(out, dx, dx_bound, errs)
+            assert_close(out, dx, bounds[1], errs)
             out = guarded(w)
             convolution.backward_weights(guarded(x), guarded(dy), out, window)
-            assert_close(out, w + dw, dw_bound, errs)
+            assert_close(out, w + dw, bounds[2], errs)
             out = guarded_nans(w.shape, dtype)
             convolution.backward_weights(guarded(x), guarded(dy), out, window, accumulate=False)
-            assert_close(out, dw, dw_bound, errs)
+            assert_close(out, dw, bounds[2], errs)
 
 
 @settings(deadline=None, max_examples=150)
 @given(cases, st.sampled_from([np.float32, np.float64]))
 @example(case(2, 3, 0, 4, 5, 1, pad=1), np.float32)  # an image without pixels still has a border
+@example(case(9, 17, 3, 28, 13, 5, pad=(1, 0)), np.float32)  # weights that meet nothing but padding
 def test_equals_its_definition(case, dtype):
     shape = outputs_of(case)
     assume(min(shape) > 0 and np.prod(shape) * np.prod(case["w"][1:]) < 2e7)

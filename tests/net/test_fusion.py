@@ -8,6 +8,7 @@ import pytest
 from pycaffe_lite import random
 from pycaffe_lite.kernels.convolution import End
 from pycaffe_lite.layers import registry
+from pycaffe_lite.layers.base import by_kernels
 from pycaffe_lite.layers.relu import ReLULayer
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.net import Net
@@ -207,6 +208,14 @@ class Halved(ReLULayer):
         bottom[0].diff[...] /= 2
 
 
+class HalvedByKernels(Halved):
+    """As it would be if that were a kernel's work."""
+
+    @by_kernels
+    def backward(self, top, propagate_down, bottom):
+        super().backward(top, propagate_down, bottom)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -214,10 +223,13 @@ class Halved(ReLULayer):
         RELU + "layer { name: 'other' type: 'Power' bottom: 'y' top: 'other' }" + pooled("kernel_size: 2"),
         RELU + DROP + pooled("kernel_size: 2"),
         RELU.replace("'ReLU'", "'Halved'") + pooled("kernel_size: 2"),
+        RELU.replace("'ReLU'", "'HalvedByKernels'") + pooled("kernel_size: 2"),
     ],
-    ids=["not in place", "another reader", "a layer between", "another gradient"],
+    ids=["not in place", "another reader", "a layer between", "another gradient", "another one by kernels"],
 )
 def test_what_pooling_cannot_take_along(monkeypatch, text):
-    monkeypatch.setitem(registry._types, "Halved", registry._types["ReLU"]._replace(layer_class=Halved))
+    for kind in (Halved, HalvedByKernels):
+        relu = registry._types["ReLU"]
+        monkeypatch.setitem(registry._types, kind.__name__, relu._replace(layer_class=kind))
     net = build(LONG + text + LOSS, "TRAIN")
     assert backward_layers(net) == sum(node.need_backward for node in net._graph.nodes)
