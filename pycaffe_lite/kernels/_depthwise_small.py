@@ -18,7 +18,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels._image import Geometry, inside, staged_lines
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import worker_memory
-from pycaffe_lite.kernels._simd import target, vector_lanes, zero_run
+from pycaffe_lite.kernels._simd import bring_near, target, vector_lanes, zero_run
 from pycaffe_lite.kernels._tile import (
     SLIDE_SIZES,
     SLIDE_STRIDES,
@@ -125,6 +125,10 @@ def _slide(
     while task < task_count:
         first, end = task * s.together, min((task + 1) * s.together, s.planes)
         stop = end * s.rows * s.P * s.Q
+        # What follows, the next task's as a rule, is brought near by and by, some of it at each tile.
+        tiles_of_plane = s.rows * ((s.P + s.lines - 1) // s.lines) * ((s.Q + lanes - 1) // lanes)
+        x_to_come, x_each = end * s.H * s.W, s.H * s.W // tiles_of_plane + 1
+        y_to_come, y_each = stop, s.rows * s.P * s.Q // tiles_of_plane + 1
         p = 0
         while p < s.P:
             lines = min(s.lines, s.P - p)
@@ -141,6 +145,10 @@ def _slide(
                     stored = lanes if s.lines == s.P and beyond <= stop else min(lanes, s.Q)
                     for at in range(0, s.Q, lanes):
                         q = max(0, min(at, s.Q - lanes))
+                        bring_near(x, x_to_come, x_each)
+                        bring_near(y, y_to_come, y_each)
+                        x_to_come += x_each
+                        y_to_come += y_each
                         slide_tile(
                             tiles, s.tile, lines, a, m * s.area, memory, source + q, s.line, taps,
                             y, to + q, s.Q, stored, start[m], slope,

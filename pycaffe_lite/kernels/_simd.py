@@ -517,3 +517,19 @@ def copy_lines(_context: Any, source: Any, at: Any, width: Any, lines: Any, out:
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def bring_near(_context: Any, x: Any, start: Any, count: Any) -> Any:
+    """Bring the cache lines of x[start : start + count] to the L2 cache; beyond the array it does no harm.
+
+    The CPU foresees by itself what follows in a page, but not the next page, or where results will go.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        writer = VectorWriter(builder, x.dtype, CACHE_LINE // item_bytes(x.dtype))
+        first = data_pointer(context, builder, signature.args[0], args[0], args[1])
+        writer.each_vector(args[2], lambda i: writer.prefetch(writer.at(first, i), level=2))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, types.intp), codegen

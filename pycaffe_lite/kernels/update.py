@@ -22,8 +22,12 @@ from numba import prange
 
 from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_piece, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels._simd import bring_near
 
 PART = 32_768  # numbers whose squares are summed by themselves
+NEAR = 1 << 19  # numbers of a parameter: up to 2 MB of each array are likely to be in the caches
+RUN = 128  # numbers gone through at a time beyond that
+AHEAD = 1024  # numbers: so long before they are used, 4 KB of each array, they are asked for
 
 
 class Gradient(NamedTuple):
@@ -65,6 +69,24 @@ def is_finite(w: float) -> bool:
     return w - w == 0
 
 
+@kernel
+def take_run(tasks: Tasks, arrays: tuple[Array, ...], stop: int, end: int) -> tuple[int, int, int]:
+    """First and last + 1 of the next numbers, equal where none is left; and where their piece ends.
+
+    stop, end: what came with the run before, 0 at the start. Of large arrays, which come from memory, RUN
+    numbers are taken, and the ones AHEAD are brought near.
+    """
+    first, size = stop, arrays[0].size
+    if first == end:
+        first, end = take_piece(tasks, size)
+    if size <= NEAR:
+        return first, end, end
+    stop = min(first + RUN, end)
+    for array in arrays:
+        bring_near(array, first + AHEAD, stop - first)
+    return first, stop, end
+
+
 class Rule:
     """A rule for arrays of any size, on several threads."""
 
@@ -94,16 +116,17 @@ def sgd(
     T, fine = all_w.dtype.type, True
     clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
     eta, mu = T(numbers[4]), T(numbers[5])
-    first, end = take_piece(tasks, all_w.size)
-    while first < end:
-        w, diff, h = all_w[first:end], all_diff[first:end], all_h[first:end]
+    arrays = all_w, all_diff, all_h
+    first, stop, end = take_run(tasks, arrays, 0, 0)
+    while first < stop:
+        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
         for i in range(w.size):
             g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
             h[i] = mu * h[i] + eta * g
             diff[i] = h[i]
             w[i] -= diff[i]
             fine &= is_finite(w[i])
-        first, end = take_piece(tasks, all_w.size)
+        first, stop, end = take_run(tasks, arrays, stop, end)
     if not fine:
         finite[0] = 0
 
@@ -116,9 +139,10 @@ def nesterov(
     T, fine = all_w.dtype.type, True
     clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
     eta, mu, one = T(numbers[4]), T(numbers[5]), T(1)
-    first, end = take_piece(tasks, all_w.size)
-    while first < end:
-        w, diff, h = all_w[first:end], all_diff[first:end], all_h[first:end]
+    arrays = all_w, all_diff, all_h
+    first, stop, end = take_run(tasks, arrays, 0, 0)
+    while first < stop:
+        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
         for i in range(w.size):
             g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
             before = h[i]
@@ -126,7 +150,7 @@ def nesterov(
             diff[i] = (one + mu) * h[i] - mu * before
             w[i] -= diff[i]
             fine &= is_finite(w[i])
-        first, end = take_piece(tasks, all_w.size)
+        first, stop, end = take_run(tasks, arrays, stop, end)
     if not fine:
         finite[0] = 0
 
@@ -139,16 +163,17 @@ def adagrad(
     T, fine = all_w.dtype.type, True
     clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
     eta, delta = T(numbers[4]), T(numbers[5])
-    first, end = take_piece(tasks, all_w.size)
-    while first < end:
-        w, diff, h = all_w[first:end], all_diff[first:end], all_h[first:end]
+    arrays = all_w, all_diff, all_h
+    first, stop, end = take_run(tasks, arrays, 0, 0)
+    while first < stop:
+        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
         for i in range(w.size):
             g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
             h[i] += g * g
             diff[i] = eta * (g / (math.sqrt(h[i]) + delta))
             w[i] -= diff[i]
             fine &= is_finite(w[i])
-        first, end = take_piece(tasks, all_w.size)
+        first, stop, end = take_run(tasks, arrays, stop, end)
     if not fine:
         finite[0] = 0
 
@@ -161,16 +186,17 @@ def rmsprop(
     T, fine = all_w.dtype.type, True
     clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
     eta, rho, delta, one = T(numbers[4]), T(numbers[5]), T(numbers[6]), T(1)
-    first, end = take_piece(tasks, all_w.size)
-    while first < end:
-        w, diff, h = all_w[first:end], all_diff[first:end], all_h[first:end]
+    arrays = all_w, all_diff, all_h
+    first, stop, end = take_run(tasks, arrays, 0, 0)
+    while first < stop:
+        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
         for i in range(w.size):
             g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
             h[i] = rho * h[i] + (one - rho) * (g * g)
             diff[i] = eta * (g / (math.sqrt(h[i]) + delta))
             w[i] -= diff[i]
             fine &= is_finite(w[i])
-        first, end = take_piece(tasks, all_w.size)
+        first, stop, end = take_run(tasks, arrays, stop, end)
     if not fine:
         finite[0] = 0
 
@@ -187,9 +213,10 @@ def adadelta(
     T, fine = all_w.dtype.type, True
     clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
     eta, mu, delta, one = T(numbers[4]), T(numbers[5]), T(numbers[6]), T(1)
-    first, end = take_piece(tasks, all_w.size)
-    while first < end:
-        w, diff, h, h2 = all_w[first:end], all_diff[first:end], all_h[first:end], all_h2[first:end]
+    arrays = all_w, all_diff, all_h, all_h2
+    first, stop, end = take_run(tasks, arrays, 0, 0)
+    while first < stop:
+        w, diff, h, h2 = all_w[first:stop], all_diff[first:stop], all_h[first:stop], all_h2[first:stop]
         for i in range(w.size):
             g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
             h[i] = mu * h[i] + (one - mu) * (g * g)
@@ -198,7 +225,7 @@ def adadelta(
             diff[i] = eta * u
             w[i] -= diff[i]
             fine &= is_finite(w[i])
-        first, end = take_piece(tasks, all_w.size)
+        first, stop, end = take_run(tasks, arrays, stop, end)
     if not fine:
         finite[0] = 0
 
@@ -215,9 +242,10 @@ def adam(
     T, fine = all_w.dtype.type, True
     clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
     eta, beta1, beta2, delta, one = T(numbers[4]), T(numbers[5]), T(numbers[6]), T(numbers[7]), T(1)
-    first, end = take_piece(tasks, all_w.size)
-    while first < end:
-        w, diff, m, v = all_w[first:end], all_diff[first:end], all_m[first:end], all_v[first:end]
+    arrays = all_w, all_diff, all_m, all_v
+    first, stop, end = take_run(tasks, arrays, 0, 0)
+    while first < stop:
+        w, diff, m, v = all_w[first:stop], all_diff[first:stop], all_m[first:stop], all_v[first:stop]
         for i in range(w.size):
             g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
             m[i] = beta1 * m[i] + (one - beta1) * g
@@ -225,7 +253,7 @@ def adam(
             diff[i] = eta * (m[i] / (math.sqrt(v[i]) + delta))
             w[i] -= diff[i]
             fine &= is_finite(w[i])
-        first, end = take_piece(tasks, all_w.size)
+        first, stop, end = take_run(tasks, arrays, stop, end)
     if not fine:
         finite[0] = 0
 

@@ -13,7 +13,7 @@ from numba.core.registry import cpu_target
 
 from pycaffe_lite.kernels import _table
 from pycaffe_lite.kernels._jit import kernel
-from pycaffe_lite.kernels._simd import copy_lines
+from pycaffe_lite.kernels._simd import bring_near, copy_lines
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._winograd_transforms import transform_table
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
@@ -76,3 +76,18 @@ def test_copied_lines_lie_between_zeros(dtype, width, first, beyond):
     wanted[:, first : first + width] = source.reshape(lines, width)
     np.testing.assert_array_equal(out[: lines * line].reshape(lines, line), wanted[:, :line])
     assert margins_untouched(out)
+
+
+@kernel
+def look_ahead(x, start, count):
+    bring_near(x, start, count)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("start", "count"), [(0, 100), (90, 5000), (1 << 40, 100), (-(1 << 40), 100), (0, 0)]
+)
+def test_to_look_beyond_an_array_does_no_harm(dtype, start, count):
+    x = np.arange(100, dtype=dtype)
+    look_ahead(x, start, count)
+    assert np.array_equal(x, np.arange(100))

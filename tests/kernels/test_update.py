@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pycaffe_lite.kernels import update
 from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels._steps import PIECE
-from pycaffe_lite.kernels.update import PART, Gradient
+from pycaffe_lite.kernels.update import NEAR, PART, Gradient
 
 
 def momentum(w, g, history, eta, mu):
@@ -113,7 +113,7 @@ def threads():
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("count", [0, 1, PIECE, 2 * PIECE + 5])
+@pytest.mark.parametrize("count", [0, 1, PIECE, 2 * PIECE + 5, NEAR + 5])
 def test_pieces_and_threads_change_nothing(rule, count, threads):
     rule, _, histories, numbers = RULES[rule]
     gradient = Gradient(0.5, 0.5, 0.1, 0.0)
