@@ -1,5 +1,6 @@
 """The micro-kernels in LLVM's language: `_tile` says what they compute and why they look as they do."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,10 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     builder.branch(loop)
     builder.position_at_end(from_start)
     splats = [w.splat(builder.load(w.at(start, i))) for i in range(rows)]
+    with builder.if_then(builder.not_(bypass)):
+        for run in itertools.chain(*c_at.values()):  # what is stored in the end may have to come from far
+            w.prefetch(run)
+    started = builder.basic_block
     builder.branch(loop)
 
     builder.position_at_end(loop)
@@ -99,9 +104,9 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
             new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
     following = builder.add(k, INT64(1))
     for phi, first, later in ((k, INT64(0), following), (a_k, a, w.at(a_k, rows))):
-        join_phi(phi, (first, from_c), (first, from_start), (later, loop))
+        join_phi(phi, (first, from_c), (first, started), (later, loop))
     for i, j in tile:
-        join_phi(sums[i, j], (loaded[i, j], from_c), (splats[i], from_start), (new[i, j], loop))
+        join_phi(sums[i, j], (loaded[i, j], from_c), (splats[i], started), (new[i, j], loop))
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, end)
 
     builder.position_at_end(end)
