@@ -130,7 +130,7 @@ def transpose_panel(
 ) -> None:
     """out[to + k * width + r] = a[at + r * row_stride + k] for r < rows <= width, k < count.
 
-    width is one or two vectors. What lies between rows and width gets any value, and so may a vector's
+    width is some whole vectors. What lies between rows and width gets any value, and so may a vector's
     number of rows of `out` after the last one.
     """
     lanes = vector_lanes(a)
@@ -163,7 +163,7 @@ def store_transposed(
 def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> None:
     """Pack rows of A, times scale[p.first + r] unless scale is empty, as columns of a panel for `pick_tile`.
 
-    A[r, k] goes to out[p.to + k * width + r]; width is one or two vectors. As for `transpose_panel`, what
+    A[r, k] goes to out[p.to + k * width + r]; width is some whole vectors. As for `transpose_panel`, what
     lies between p.rows and width gets any value.
     """
     lanes = vector_lanes(a)

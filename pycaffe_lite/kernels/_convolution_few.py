@@ -2,9 +2,9 @@
 
 Late in a net, and at batch 1, there are more weights than anything else, and rearranging them would take
 longer than multiplying. So here the columns are rearranged instead (`_image` has the equations), into panels
-of two vectors of positions, and a tile is ten output channels, picked from the array of weights, by a panel:
-the pick tile of `_convolution_pixels` with its factors exchanged. A few positions that are left over when
-vectors are full (one of 7x7, four of 14x14) are panels one wide, for dot tiles.
+of three vectors of positions, or two, and a tile is eight or ten output channels, picked from the array of
+weights, by a panel: the pick tile of `_convolution_pixels` with its factors exchanged. A few positions that
+are left over when vectors are full (one of 7x7, four of 14x14) are panels one wide, for dot tiles.
 
 The panels are made by all threads together, then a task is some output channels at all positions. The rows
 of panels for one image and a 1x1 kernel stand in the image already.
@@ -18,16 +18,17 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import DEPTH, dot_block, transpose_panel
+from pycaffe_lite.kernels._block import dot_block, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._shares import MOST_TASKS
-from pycaffe_lite.kernels._simd import copy_exact, copy_run, target, vector_lanes
+from pycaffe_lite.kernels._simd import bring_near, copy_exact, copy_run, target, vector_lanes
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
     WIDE_PICK,
     max_pick_rows,
+    panel_width,
     pick_tile,
     tile_count,
     tile_table,
@@ -38,6 +39,8 @@ MOST_POSITIONS = 400  # at once: a piece of their columns, 400 KB, stays in the 
 MOST_COLUMNS = 1 << 22  # numbers of all panels, 16 MB, unless the weights are more
 STAGED = 16  # channels staged at a time
 SUMS = 32768  # results per task: 128 KB, in the L2 cache
+DEPTH = 128  # steps of k per piece: a panel of them, 24 KB, stays in the L1 cache while all rows pass
+MOST_IN_PLACE = 256  # steps of k up to which panels are read where they stand
 SUM_DEPTH = 1024  # steps of k whose sum is added up by itself
 LINES_AHEAD = 16  # vectors of each row of weights that are on their way from memory
 STREAMS = 8  # rows at a time then: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
@@ -51,7 +54,6 @@ class Blocks(NamedTuple):
     rows: int  # staged lines per image and channel
     length: int  # positions in panels, whole vectors
     rest: int  # positions left over
-    panel: int  # positions in each panel, but for a last one of a vector
     row: int  # from the sums of one output channel to those of the next
     height: int  # output channels per task
     depth: int  # steps of k per piece
@@ -112,7 +114,6 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     length, rest = positions // lanes * lanes, positions % lanes
     if rest > min(DOT_COLUMNS, lanes // 2, g.Q) or length == 0 or g.P * g.Q == 1:
         length, rest = -(-positions // lanes) * lanes, 0
-    panel = WIDE_PICK * lanes if length == WIDE_PICK * lanes else 2 * lanes
     row = length + (lanes if rest else 0)
     parts = -(-2 * threads // g.group)
     channels = -(-per_group // parts)
@@ -125,24 +126,24 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     workspace = height * row
     # A deeper product gains more by panels, whose rows lie close together, than making them costs.
     in_place = g.bare and g.N == area == 1 and (g.P, g.Q) == (g.H, g.W)
-    direct = in_place and length + rest == positions and K <= DEPTH
+    direct = in_place and length + rest == positions and K <= MOST_IN_PLACE
     if direct:
         workspace += K * rest
     if not g.bare:
         workspace = max(workspace, g.N * min(STAGED, channels) * channel_stride + 2 * lanes)
     # One panel passes along whole rows of weights at once. With more, a piece of their rows is read again
-    # from the L1 cache for each.
-    depth, ahead = (K, LINES_AHEAD * lanes) if length <= panel else (DEPTH, 0)
+    # from the L2 cache for each.
+    depth, ahead = (K, LINES_AHEAD * lanes) if length <= WIDE_PICK * lanes else (DEPTH, 0)
     tasks = g.group * -(-rows // height)
     blocks = Blocks(
-        channels, -(-per_group // channels), staged, length, rest, panel, row, height, depth, ahead,
+        channels, -(-per_group // channels), staged, length, rest, row, height, depth, ahead,
         int(direct), tasks,
     )  # fmt: skip
     return Plan(
         np.array(g),
         np.array(blocks),
         taps(g, STAGED, channel_stride),
-        _pieces(g, length, K, panel),
+        _pieces(g, length, K, lanes),
         weights.at + np.arange(g.M) * K,
         np.arange(K),
         np.arange(0, K + lanes, lanes),
@@ -152,23 +153,23 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     )
 
 
-def _pieces(g: Geometry, length: int, K: int, panel: int) -> Array:
+def _pieces(g: Geometry, length: int, K: int, lanes: int) -> Array:
     """The lines of columns, cut where panels end: (pieces, 5).
 
     For each piece: its image, where it starts in a channel of that image, where its row 0 starts in a group's
     panels, its length, and the width of its panel.
     """
-    pieces, j = [], 0
+    pieces, j, first, width = [], 0, 0, 0
     for n in range(g.N):
         for p in range(g.P):
             q = 0
             while q < g.Q:
                 at = p * g.stride_h * g.line + q
                 if j < length:
-                    i = j % panel
-                    width = min(panel, length - j + i)
-                    count = min(g.Q - q, width - i)
-                    pieces.append((n, at, (j - i) * K + i, count, width))
+                    if j == first + width:
+                        first, width = j, panel_width.py_func(length - j, lanes)  # type: ignore[attr-defined]
+                    count = min(g.Q - q, first + width - j)
+                    pieces.append((n, at, first * K + j - first, count, width))
                 else:
                     count = 1
                     pieces.append((n, at, j * K, 1, 1))
@@ -269,9 +270,10 @@ def transpose_images(
 
     The first panel is at columns[to]. Where a panel is not full, the rest of it gets any value.
     """
-    lanes = vector_lanes(x)
-    for j in range(0, g.N, cut.panel):
-        images, width = min(cut.panel, g.N - j), min(cut.panel, cut.length - j)
+    lanes, j = vector_lanes(x), 0
+    while j < g.N:
+        width = panel_width(cut.length - j, lanes)
+        images = min(width, g.N - j)
         at, out = (j * g.group + group) * K + k0, to + j * K + k0 * width
         # whole vectors may write beyond their numbers: the last of them go one by one
         whole = max(0, k1 - k0 - 2 * lanes)
@@ -279,6 +281,7 @@ def transpose_images(
         for k in range(whole, k1 - k0):
             for i in range(images):
                 columns[out + k * width + i] = x[at + i * g.group * K + k]
+        j += width
 
 
 @worker_kernel
@@ -292,14 +295,11 @@ def _multiply(
     rows, lanes, plane = g.M // g.group, vector_lanes(a), g.P * g.Q
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
-    most = max_pick_rows(cut.panel // lanes)
-    most = min(STREAMS, most) if cut.ahead > 0 else most
     sums, left_over, of_group = memory[: cut.height * cut.row], memory[cut.height * cut.row :], -1
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         group, i0 = task // parts, task % parts * cut.height
         m, height = group * rows + i0, min(cut.height, rows - i0)
-        count = tile_count(height, most)
         first = group * (cut.length + cut.rest) * K
         if cut.direct and of_group != group:
             of_group = group
@@ -307,40 +307,53 @@ def _multiply(
                 for r in range(cut.rest):
                     left_over[r * K + k] = columns[(group * K + k) * plane + cut.length + r]
         for k0 in range(0, K, cut.depth):
-            for t in range(count):
-                i, last = t * height // count, (t + 1) * height // count
-                k, end = k0, min(k0 + cut.depth, K)
-                while k < end:
-                    depth = min(SUM_DEPTH, end - k)
-                    if cut.ahead == 0:
-                        # more panels than one: the first looks ahead for the next tile's rows
-                        ahead = (last - i) * K if t + 1 < count else depth - i * K
-                    elif k < K - cut.ahead:
-                        depth, ahead = min(depth, K - cut.ahead - k), cut.ahead
-                    else:  # beyond the rows' ends, to where the next tile's rows begin
-                        ahead = cut.ahead + (last - i - 1) * K
-                    for j in range(0, cut.length, cut.panel):
-                        width = min(cut.panel, cut.length - j)
+            j, end = 0, min(k0 + cut.depth, K)
+            while j < cut.length:
+                width = panel_width(cut.length - j, lanes)
+                most = max_pick_rows(width // lanes)
+                count = tile_count(height, min(STREAMS, most) if cut.ahead > 0 else most)
+                for t in range(count):
+                    i, last = t * height // count, (t + 1) * height // count
+                    if j == 0 and end == K:
+                        results_near(g, m + i, m + last, y)
+                    k = k0
+                    while k < end:
+                        depth = min(SUM_DEPTH, end - k)
+                        if cut.ahead == 0:
+                            # more panels than one: the first looks ahead for the next tile's rows
+                            ahead = 0 if j > 0 else (last - i) * K if t + 1 < count else depth - i * K
+                        elif k < K - cut.ahead:
+                            depth, ahead = min(depth, K - cut.ahead - k), cut.ahead
+                        else:  # beyond the rows' ends, to where the next tile's rows begin
+                            ahead = cut.ahead + (last - i - 1) * K
                         bo, ldb = first + j * K + k * width, width
                         if cut.direct:
                             bo, ldb = (group * K + k) * plane + j, plane
                         pick_tile(
                             tiles, last - i, width // lanes, depth, a, 0, rows_at, m + i, depth_at, k,
-                            columns, bo, ldb, sums, i * cut.row + j, cut.row, k > 0, ahead if j == 0 else 0,
+                            columns, bo, ldb, sums, i * cut.row + j, cut.row, k > 0, ahead, 0, 0,
                         )  # fmt: skip
-                    k += depth
-                if cut.rest > 0 and k0 + cut.depth >= K:
-                    b, bo = (left_over, 0) if cut.direct else (columns, first + cut.length * K)
-                    dot_block(
-                        tiles, a, rows_at[m + i], K, vectors_at, last - i, b, bo, rest_at, 0, vectors_at,
-                        cut.rest, False, K // lanes, K % lanes, sums, i * cut.row + cut.length, cut.row,
-                        False, True, 0,
-                    )  # fmt: skip
+                        k += depth
+                    if cut.rest > 0 and end == K and j + width == cut.length:
+                        b, bo = (left_over, 0) if cut.direct else (columns, first + cut.length * K)
+                        dot_block(
+                            tiles, a, rows_at[m + i], K, vectors_at, last - i, b, bo, rest_at, 0, vectors_at,
+                            cut.rest, False, K // lanes, K % lanes, sums, i * cut.row + cut.length, cut.row,
+                            False, True, 0,
+                        )  # fmt: skip
+                j += width
         if plane == 1:
             finish_pixels(sums, cut.row, g, m, height, start, scale, slope, y)
         else:
             finish_planes(sums, cut.row, g, m, height, start, scale, slope, y)
         task = take_task(tasks, cut.tasks)
+
+
+@kernel
+def results_near(g: Geometry, m0: int, m1: int, y: Array) -> None:
+    """Bring near where the results of channels m0 .. m1 will be stored."""
+    for n in range(g.N):
+        bring_near(y, (n * g.M + m0) * g.P * g.Q, (m1 - m0) * g.P * g.Q)
 
 
 @kernel

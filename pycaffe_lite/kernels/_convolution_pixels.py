@@ -1,8 +1,8 @@
 """Forward convolution the other way round: positions as rows, output channels as columns of the product.
 
 The lines of a small image do not fill vectors; its output channels usually do. So here the weights are packed
-in panels of two vectors of channels (the last of one or three, if need be), the numbers of col are picked
-from the (staged) image where they stand, and a tile is ten positions by two vectors of channels. The result
+in panels of three vectors of channels, or two, the numbers of col are picked from the (staged) image where
+they stand, and a tile is eight or ten positions by a panel. The result
 comes out transposed: it is kept per task, [position, channel], until the depth is done, and then written to y
 with its bias and activation.
 """
@@ -18,7 +18,7 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, sta
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
-from pycaffe_lite.kernels._tile import WIDE_PICK, max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import max_pick_rows, panel_width, pick_tile, tile_count, tile_table
 from pycaffe_lite.kernels._weights import Weights, packing
 
 SUMS = 76800  # results per task: 300 KB, in the L2 cache
@@ -117,12 +117,6 @@ def _pack_jobs(g: Geometry, weights: Weights, filled: int, height: int, lanes: i
     return np.array(jobs)
 
 
-@kernel
-def panel_width(left: int, lanes: int) -> int:
-    """Channels in the next panel where so many are left: two vectors, or all of them, up to three."""
-    return left if left <= WIDE_PICK * lanes else 2 * lanes
-
-
 def pixel_product(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
@@ -178,7 +172,7 @@ def _forward(
                     j, last = t * count // tall, (t + 1) * count // tall
                     pick_tile(
                         tiles, last - j, vectors, (c1 - c0) * area, b, bo, places, j, taps, 0, packed, at,
-                        width, memory, j * ld + m, ld, k0 > 0, 0,
+                        width, memory, j * ld + m, ld, k0 > 0, 0, 0, 0,
                     )  # fmt: skip
                 m += width
         m = group * rows + i0

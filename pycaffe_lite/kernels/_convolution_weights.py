@@ -24,16 +24,23 @@ from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_colu
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
-from pycaffe_lite.kernels._tile import DOT_COLUMNS, max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import (
+    DOT_COLUMNS,
+    max_pick_rows,
+    panel_width,
+    pick_tile,
+    tile_count,
+    tile_table,
+)
 from pycaffe_lite.kernels._weight_sums import (
     MOST_TURNED,
     PARTS,
     add_parts,
     add_sums,
     adding_workspace,
-    panel_count,
-    panel_size,
     turn,
+    turned_panel,
+    turned_size,
 )
 
 DOT_CHUNK = 1280  # columns per chunk: a dot tile's 5 rows, 25 KB, stay in the L1 cache
@@ -55,7 +62,7 @@ class Blocks(NamedTuple):
     rows: int  # staged lines per image and channel
     direct: int  # 1: dot tiles read lines where they stand
     parts: int  # of the chunks, each with its own sum
-    panel: int  # numbers of one panel of dy, turned round beforehand; 0: each task turns its own chunks
+    turned: int  # 1: dy is turned round beforehand; 0: each task turns its own chunks
     tasks: int
 
 
@@ -119,11 +126,10 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
         workspace += images * channels * staged * g.line + 2 * lanes
     channel_stride = g.H * g.W if g.bare else staged * g.line
     # Several tasks that read the same chunk had better find it turned.
-    panel = panel_size(g.N * g.P * g.Q, lanes)
-    panels = g.group * panel_count(filled, lanes) * panel
+    panels = turned_size(g, lanes)
     if width == K or panels > MOST_TURNED:
-        panel = panels = 0
-    cut = Blocks(filled, width, images, lines, channels, staged, 0, parts, panel, tasks)
+        panels = 0
+    cut = Blocks(filled, width, images, lines, channels, staged, 0, parts, int(panels > 0), tasks)
     return Plan(
         cut,
         False,
@@ -194,7 +200,7 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
             add_parts(memory, all_sums, dw, cut.parts, add)
         return
     if panels > 0:
-        turn(memory, dy, all_panels, sizes, cut.height, cut.panel)
+        turn(memory, dy, all_panels, sizes, cut.height)
     _with_pick_tiles(memory, tiles, x, dy, all_panels, all_sums, sizes, blocks, taps)
     add_sums(memory, all_sums, dw, sizes, cut.height, cut.parts, add)
 
@@ -210,8 +216,7 @@ def _with_pick_tiles(
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
-    K, panel, most = channels * area, 2 * vector_lanes(x), max_pick_rows(2)
-    per_group = (cut.height + panel - 1) // panel
+    K, lanes = channels * area, vector_lanes(x)
     k_blocks = (K + cut.width - 1) // cut.width
     image_chunks, line_chunks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     chunks, b_line = image_chunks * line_chunks, g.stride_h * g.line
@@ -239,11 +244,12 @@ def _with_pick_tiles(
                 stage(x, g, n0, n0 + images, first_c, first_c + c1 - c0, p0 * g.stride_h, cut.rows, memory)
                 b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
             count = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
-            for m in range(0, cut.height, panel):
-                vectors = min(panel, cut.height - m) * 2 // panel
-                line, many = vectors * panel // 2, min(panel, rows - m)
-                if cut.panel > 0:
-                    factor, first = panels, (group * per_group + m // panel) * cut.panel
+            m = 0
+            while m < cut.height:
+                line = panel_width(cut.height - m, lanes)
+                vectors, many = line // lanes, min(line, rows - m)
+                if cut.turned != 0:
+                    factor, first = panels, turned_panel(g, cut.height, group, m, lanes)
                     first += (n0 * plane + p0 * g.Q) * line
                 else:
                     factor, first = transposed, 0
@@ -252,13 +258,14 @@ def _with_pick_tiles(
                         transpose_panel(
                             dy, at, plane, many, lines * g.Q, line, transposed, n * lines * g.Q * line
                         )
-                tall = tile_count(width, most)
+                tall = tile_count(width, max_pick_rows(vectors))
                 for t in range(tall):
                     k, last = t * width // tall, (t + 1) * width // tall
                     pick_tile(
                         tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, factor, first,
-                        line, sums, to + k * cut.height + m, cut.height, chunk > begin, 0,
+                        line, sums, to + k * cut.height + m, cut.height, chunk > begin, 0, 0, 0,
                     )  # fmt: skip
+                m += line
         task = take_task(tasks, cut.tasks)
 
 

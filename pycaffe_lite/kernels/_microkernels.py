@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 
 from pycaffe_lite.kernels._simd import CACHE_LINE, INT64, VectorWriter, join_phi, llvm_float, target
 from pycaffe_lite.kernels._table import new_function, vector_writer
@@ -219,16 +220,17 @@ def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any,
 
 
 def pick_arguments(dtype: Any) -> list[Any]:
-    """depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead."""
+    """depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead, following, count."""
     pointer = llvm_float(dtype).as_pointer()
-    return [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, INT64, pointer, INT64, FLAG, INT64]
+    types_of = [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, INT64, pointer, INT64, FLAG, INT64]
+    return [*types_of, pointer, INT64]
 
 
 def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> None:
     """Add the function of `pick_tile` for one tile size."""
     pointer = llvm_float(dtype).as_pointer()
     function, builder = new_function(module, name, pick_arguments(dtype))
-    depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead = function.args
+    depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead, following_b, count = function.args
     w = vector_writer(builder, dtype)
     tile = [(i, j) for i in range(rows) for j in range(vectors)]
     a_rows = [w.at(a, builder.load(builder.gep(rows_at, [INT64(i)]))) for i in range(rows)]
@@ -240,12 +242,14 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
     builder.branch(line)
 
     builder.position_at_end(line)  # a vector's worth of steps: a cache line of each row, or part of one
-    first, b_first = builder.phi(INT64), builder.phi(pointer)
+    first, b_first, b_to_come = builder.phi(INT64), builder.phi(pointer), builder.phi(pointer)
     before = {t: builder.phi(w.vector) for t in tile}
     with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
         place = builder.add(builder.load(builder.gep(depth_at, [first])), ahead)
         for row in a_rows:
             w.prefetch(w.at(row, place))
+    with cgutils.for_range(builder, count) as loop:
+        w.prefetch(w.at(b_to_come, builder.mul(loop.index, INT64(w.lanes))), level=2)
     beyond = builder.add(first, INT64(w.lanes))
     beyond = builder.select(builder.icmp_signed("<", beyond, depth), beyond, depth)
     looked_ahead = builder.basic_block
@@ -269,7 +273,9 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
     builder.cbranch(builder.icmp_signed("<", following, beyond), step, line_done)
 
     builder.position_at_end(line_done)
-    for phi, start, later in ((first, INT64(0), following), (b_first, b, b_next)):
+    b_later = w.at(b_to_come, builder.mul(count, INT64(w.lanes)))
+    steps = (first, INT64(0), following), (b_first, b, b_next), (b_to_come, following_b, b_later)
+    for phi, start, later in steps:
         join_phi(phi, (start, entry), (later, line_done))
     for t in tile:
         join_phi(before[t], (w.zero(), entry), (new[t], line_done))

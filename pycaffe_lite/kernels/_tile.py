@@ -14,8 +14,8 @@ outer tile (C = A B, vectors along the columns of C)
 
 pick tile (C = A B, vectors along the columns of C)
 
-    As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed. Where three
-    vectors of columns are left, 8 rows x 3 vectors do them at once: two and one would take longer.
+    As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed. 10 rows x 2
+    vectors, or 8 rows x 3 vectors: these need 11 loads for 24 products, those 12 for 20.
 
 line tile (one row of an outer product)
 
@@ -93,8 +93,8 @@ from pycaffe_lite.kernels._table import Functions, call_entry, function_table, p
 __all__ = [
     "DOT_COLUMNS", "FOUR_HALVES", "LINE_VECTORS", "MOST_SITES", "ONE_VECTOR", "SLIDE_SIZES",
     "SLIDE_STRIDES", "STREAM_ROWS", "TWO_VECTORS", "WIDE_PICK", "dot_tile", "line_tile", "max_dot_rows",
-    "max_outer_rows", "max_pick_rows", "outer_tile", "pick_tile", "slide_number", "slide_tile", "spread_tile",
-    "stream_tile", "tile_count", "tile_table",
+    "max_outer_rows", "max_pick_rows", "outer_tile", "panel_start", "panel_width", "pick_tile",
+    "slide_number", "slide_tile", "spread_tile", "stream_tile", "tile_count", "tile_table",
 ]  # fmt: skip
 
 # Places in the table, of tiles of up to 12 rows.
@@ -199,11 +199,11 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
 @intrinsic
 def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, rows_at: Any, ro: Any,
           depth_at: Any, do: Any, b: Any, bo: Any, ldb: Any, c: Any, co: Any, ldc: Any,
-          accumulate: Any, ahead: Any) -> Any:  # fmt: skip
+          accumulate: Any, ahead: Any, _b: Any, following: Any, count: Any) -> Any:  # fmt: skip
     """Call a pick tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(
-        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, n, c, n, n, types.boolean, n
+        tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, n, c, n, n, types.boolean, n, b, n, n
     )  # fmt: skip
     return signature, passing_on(pick_arguments(a.dtype))
 
@@ -347,7 +347,7 @@ def dot_tile(
 def pick_tile(
     tiles: Array, rows: int, vectors: int, depth: int, a: Array, ao: int, rows_at: Array, ro: int,
     depth_at: Array, do: int, b: Array, bo: int, ldb: int, c: Array, co: int, ldc: int, accumulate: bool,
-    ahead: int,
+    ahead: int, following: int, count: int,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k < depth of A[i, k] B[k, j].
 
@@ -355,10 +355,14 @@ def pick_tile(
     C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows(vectors)), j < width: 1 to 3
     `vectors`.
     tiles: `tile_table`; depth: 1 and more. ahead: from A's numbers, which then lie side by side along k, to
-    those that will be asked for next; 0 if they are near already.
+    those that will be asked for next; 0 if they are near already. following: where in b those begin that will
+    be asked for after these; in each vector's worth of steps, `count` vectors of them are brought near.
     """
     number = FIRST_PICK + rows * WIDE_PICK + vectors - 1
-    _pick(tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, ldb, c, co, ldc, accumulate, ahead)
+    _pick(
+        tiles, number, depth, a, ao, rows_at, ro, depth_at, do, b, bo, ldb, c, co, ldc, accumulate, ahead,
+        b, following, count,
+    )  # fmt: skip
 
 
 @kernel(inline="always")  # as `outer_tile`
@@ -409,6 +413,27 @@ def max_pick_rows(_context: Any, vectors: Any) -> Any:
 def max_dot_rows(_context: Any) -> Any:
     """Most rows of a dot tile: a constant of the compiled code."""
     return types.intp(), lambda *_: INT64(dot_rows())
+
+
+@kernel
+def panel_width(left: int, lanes: int) -> int:
+    """Columns of the next panel where so many are left, whole vectors: three of them, or two, or one.
+
+    Three need fewest loads for each product, one most: so four that are left are two and two.
+    """
+    vectors = left // lanes
+    if vectors == WIDE_PICK or vectors > WIDE_PICK + 1:
+        return WIDE_PICK * lanes
+    return min(vectors, 2) * lanes
+
+
+@kernel
+def panel_start(number: int, columns: int, lanes: int) -> int:
+    """Where a panel starts of columns that are cut by `panel_width`; their number if there is none."""
+    start = 0
+    for _ in range(number):
+        start += panel_width(columns - start, lanes)
+    return start
 
 
 @kernel

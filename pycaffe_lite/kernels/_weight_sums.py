@@ -1,44 +1,52 @@
 """What ways to a gradient of weights share: dy with channels side by side, sums that are added to dw."""
 
 from pycaffe_lite.kernels._block import store_transposed, transpose_panel
-from pycaffe_lite.kernels._image import geometry_of
-from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, take_task, worker_kernel
+from pycaffe_lite.kernels._image import Geometry, geometry_of
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_piece, take_task, worker_kernel
 from pycaffe_lite.kernels._simd import vector_lanes
+from pycaffe_lite.kernels._tile import panel_start, panel_width
 
 PARTS = 4  # of the images at most, each with its own sum
 ADDED = 32  # columns of dw per task that adds sums to it
 MOST_TURNED = 1 << 23  # numbers of dy, 32 MB, that are turned round beforehand
 
 
-def panel_size(positions: int, lanes: int) -> int:
-    """Numbers of one panel of dy, with so many positions in all images, and room for a vector behind it."""
-    return (positions + lanes) * 2 * lanes
+def turned_size(g: Geometry, lanes: int) -> int:
+    """Numbers of dy as `turn` has it."""
+    filled = -(-(g.M // g.group) // lanes) * lanes
+    return g.group * filled * (g.N * g.P * g.Q + lanes)
 
 
-def panel_count(filled: int, lanes: int) -> int:
-    """Panels of a group with so many channels, filled up to whole vectors."""
-    return -(-filled // (2 * lanes))
+@kernel
+def turned_panel(g: Geometry, filled: int, group: int, m: int, lanes: int) -> int:
+    """Where the panel starts, among those of `turn`, that begins with channel m of a group.
+
+    There is room for a vector of each channel behind its positions.
+    """
+    return (group * filled + m) * (g.N * g.P * g.Q + lanes)
 
 
 @worker_kernel
-def turn(
-    dy: Array, panels: Array, sizes: Array, filled: int, panel_stride: int, tasks: Tasks, _memory: Array
-) -> None:
-    """panels[p * panel_stride + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
+def turn(dy: Array, panels: Array, sizes: Array, filled: int, tasks: Tasks, _memory: Array) -> None:
+    """panels[`turned_panel` + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
 
-    Panel p is two vectors of the channels of a group, or one if the `filled` ones, whole vectors, end with
-    it. What lies in it beyond the group's channels gets any value. A task is an image of a panel.
+    The `filled` channels of a group, whole vectors, are cut as by `panel_width`. What lies in a panel beyond
+    the group's channels gets any value. A task is an image of a panel.
     """
     g, lanes = geometry_of(sizes), vector_lanes(dy)
-    rows, plane, panel = g.M // g.group, g.P * g.Q, 2 * lanes
-    per_group, whole = (filled + panel - 1) // panel, plane // lanes * lanes
+    rows, plane = g.M // g.group, g.P * g.Q
+    per_group, whole = 0, plane // lanes * lanes
+    while panel_start(per_group, filled, lanes) < filled:
+        per_group += 1
     count = g.group * per_group
     task = take_task(tasks, g.N * count)
     while task < g.N * count:
-        n, number = task // count, task % count
-        group, m = number // per_group, number % per_group * panel
-        width, many = min(panel, filled - m), min(panel, rows - m)
-        at, to = (n * g.M + group * rows + m) * plane, number * panel_stride + n * plane * width
+        n, group = task // count, task % count // per_group
+        m = panel_start(task % per_group, filled, lanes)
+        width = panel_width(filled - m, lanes)
+        many = min(width, rows - m)
+        at = (n * g.M + group * rows + m) * plane
+        to = turned_panel(g, filled, group, m, lanes) + n * plane * width
         transpose_panel(dy, at, plane, many, whole, width, panels, to)
         # the next image's numbers, which follow, are another task's
         at, to = at + whole, to + whole * width

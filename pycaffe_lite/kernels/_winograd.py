@@ -22,13 +22,19 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels._block import Packing, pack_panel, store_transposed
-from pycaffe_lite.kernels._convolution_pixels import panel_width
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, stage
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._phases import split_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
-from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import (
+    WIDE_PICK,
+    max_pick_rows,
+    panel_width,
+    pick_tile,
+    tile_count,
+    tile_table,
+)
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 from pycaffe_lite.kernels._winograd_transforms import (
     ALGORITHMS,
@@ -49,13 +55,13 @@ LEAST_CHANNELS, LEAST_OUTPUTS, LEAST_TILES = 16, 16, 12  # below them the transf
 LEAST_GAIN = 1.8  # see `gain`
 MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
 LARGEST = 1 << 20  # kernels in all: 64 MB once they are transformed
-MOST_PIXELS = 262144  # transformed pixels per task, 1 MB; they are read place by place
+MOST_PIXELS = 229376  # transformed pixels per task, 896 KB; they are read place by place
 MOST_PRODUCTS = 49152  # before the last transform: 192 KB, in the L2 cache; twice as many if pixels are
-FEW_TILES = 64  # per task, however many channels there are: each task reads all weights
+LEAST_PER_TASK = 49  # tiles, however many channels there are: each task reads all weights
+FEW_TILES = 64  # that are enough
 STORED = 128  # results of a channel that are turned round and stored together: 24 KB, in the L1 cache
 DEPTH = 128  # channels per piece of the sum
 PIECE = 16  # channels whose weights are transformed together
-WIDEST = 3  # vectors of output channels in a panel
 APART = 16  # numbers between places: with a power of two from one to the next all would share cache sets
 
 
@@ -70,7 +76,7 @@ class Tiles(NamedTuple):
     rows: int  # staged lines per image
     line: int  # pixels of a staged line, of each phase
     room: int  # for staged lines of all images: whole vectors, so that what follows starts at a cache line
-    length: int  # from one channel's transformed pixels to the next: whole vectors, an odd number
+    length: int  # room for the tiles of a channel: whole vectors, an odd number of them
 
 
 TILES_FIELDS = len(Tiles._fields)
@@ -86,10 +92,10 @@ class Blocks(NamedTuple):
     """How the products are cut."""
 
     filled: int  # output channels of a group, filled up to whole vectors
-    height: int  # output channels per task
-    step: int  # output channels whose products are kept at a time, but for one more vector that may be left
-    panels: int  # of transformed weights in a group: two vectors of output channels, the last of up to three
-    pieces: int  # of a panel's channels, in transforming weights
+    height: int  # output channels per task; the last one has all that are left
+    blocks: int  # of output channels in a group, each a task
+    step: int  # output channels, at most, whose products are kept at a time: whole panels
+    ld: int  # from the products of one tile to those of the next: an odd number of vectors
     stored: int  # lines of tiles whose results are turned round and stored together
     weights: int  # the numbers of the transforms of weights
     results: int  # and results
@@ -113,7 +119,7 @@ class Plan(NamedTuple):
     sizes: Array  # Geometry without its stride, see `_phases`
     tiles: Array  # Tiles
     blocks: Array  # Blocks
-    jobs: Array  # how weights are packed, by group, panel and piece, see `weight_jobs`
+    jobs: Array  # how weights are transformed, see `weight_jobs`
     weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker, for either kernel
 
@@ -167,7 +173,7 @@ def cut_tiles(g: Geometry, most: int, lanes: int, stride: int = 1, of_dy: bool =
     vectors = -(-images * lines * width // lanes)
     transform = transform_number(g.kernel_h, (DY if of_dy else PIXELS) + kind)
     rows = 2 * lines if of_dy else 2 * lines + g.kernel_h - 1
-    line = 2 * width + g.kernel_w - 1
+    line = -(-(2 * width + g.kernel_w - 1) // lanes) * lanes
     room = -(-images * rows * line * stride**2 // lanes) * lanes + 2 * lanes
     return Tiles(images, lines, width, run, transform, rows, line, room, (vectors | 1) * lanes)
 
@@ -177,53 +183,72 @@ def staged(g: Geometry, tiles: Tiles) -> Geometry:
     return g._replace(bare=0, phases=g.stride_w, run=tiles.line, line=g.stride_w * tiles.line)
 
 
+def cut_evenly(filled: int, parts: int, lanes: int) -> tuple[int, int]:
+    """Whole panels of so many channels, as `panel_width` cuts them: (channels per block, blocks).
+
+    Not more blocks than `parts`; the last one has all that are left.
+    """
+    panel = WIDE_PICK * lanes
+    panels = max(1, -(-(filled - lanes) // panel))
+    height = -(-panels // parts) * panel
+    return height, max(1, -(-(filled - lanes) // height))
+
+
 @lru_cache(maxsize=1024)
 def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     """Cut a convolution so that pixels and products of a task stay in the L2 cache."""
     image, g = g, without_stride(g)
-    rows, channels, panel, places = g.M // g.group, g.C // g.group, 2 * lanes, places_of(g)
-    filled, area = -(-rows // lanes) * lanes, g.kernel_h * g.kernel_w
-    P, Q, panels = (g.P + 1) // 2, (g.Q + 1) // 2, max(1, filled // panel)
-    most = max(FEW_TILES, min(MOST_PIXELS // channels, MOST_PRODUCTS // panel) // places)
+    rows, channels, places, area = g.M // g.group, g.C // g.group, places_of(g), g.kernel_h * g.kernel_w
+    filled = -(-rows // lanes) * lanes
+    P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
+    fitting = MOST_PIXELS // (places * channels)
+    most = max(LEAST_PER_TASK, min(fitting, max(FEW_TILES, MOST_PRODUCTS // (2 * lanes * places))))
     tiles = cut_tiles(g, most, lanes, image.stride_h)
     columns = -(-g.N // tiles.images) * -(-P // tiles.lines)
     # Each part of the output channels transforms the pixels again.
-    parts = min(panels, -(-threads // (g.group * columns)))
-    height = -(-panels // parts) * panel
+    height, blocks = cut_evenly(filled, -(-threads // (g.group * columns)), lanes)
     count = tiles.images * tiles.lines * Q
     # Pixels that do not stay in the cache had better be read less often.
     products = MOST_PRODUCTS if places * channels * count <= MOST_PIXELS else 2 * MOST_PRODUCTS
-    step = min(height, max(panel, products // (places * count) // panel * panel))
-    widest, stored = step + lanes, max(1, STORED // (4 * Q))
+    step = min(filled, max(WIDE_PICK, products // (places * count) // lanes) * lanes)
+    ld, stored = (step // lanes | 1) * lanes, max(1, STORED // (4 * Q))
     workspace = tiles.room + places * (channels * tiles.length + APART)
-    workspace += places * (count * widest + APART) + 4 * min(stored, tiles.lines) * Q * widest + lanes
-    packed = area * PIECE * WIDEST * lanes + panel
-    tasks = g.group * columns * -(-panels * panel // height)
-    pieces, numbers = -(-channels // PIECE), transform_numbers(g.kernel_h, WEIGHTS, RESULTS)
-    cut = Blocks(filled, height, step, panels, pieces, stored, *numbers, tasks)
+    workspace += places * (count * ld + APART) + 4 * min(stored, tiles.lines) * Q * ld + lanes
+    numbers = transform_numbers(g.kernel_h, WEIGHTS, RESULTS)
+    cut = Blocks(filled, height, blocks, step, ld, stored, *numbers, g.group * columns * blocks)
     return Plan(
         cut,
         np.array(staged(image, tiles)),
         np.array(g),
         np.array(tiles),
         np.array(cut),
-        weight_jobs(g, weights, filled, panels, panel),
+        weight_jobs(g, weights, filled, lanes),
         places * (g.group * filled * channels + APART),
-        max(workspace, packed),
+        max(workspace, packed_size(area, lanes)),
     )
 
 
-def weight_jobs(g: Geometry, weights: Weights, filled: int, panels: int, panel: int) -> Array:
-    """For each group, panel and PIECE of its channels: its packing, and the panel's width."""
+def packed_size(area: int, lanes: int) -> int:
+    """Numbers of a PIECE of a panel's kernels, packed, and room behind them."""
+    return (area * PIECE + 1) * WIDE_PICK * lanes
+
+
+def weight_jobs(g: Geometry, weights: Weights, filled: int, lanes: int) -> Array:
+    """For each group, panel and PIECE of its channels: its packing, the panel's width, and where it goes.
+
+    The panel of the output channels from m on starts at (group * filled + m) * channels, as of every place.
+    """
     rows, channels = g.M // g.group, g.C // g.group
     jobs = []
     for group in range(g.group):
-        for number in range(panels):
-            m = number * panel
-            width = panel if number + 1 < panels else filled - m
+        m = 0
+        while m < filled:
+            width = panel_width.py_func(filled - m, lanes)  # type: ignore[attr-defined]
             for c in range(0, channels, PIECE):
                 many = min(width, rows - m), c, min(PIECE, channels - c)
-                jobs.append((*packing(g, weights, group, m, *many, 0), width))
+                to = (group * filled + m) * channels + c * width
+                jobs.append((*packing(g, weights, group, m, *many, 0), width, to))
+            m += width
     return np.array(jobs)
 
 
@@ -244,10 +269,7 @@ def winograd_product(
     if g.stride_h > 1:
         split_kernels(memory, a.reshape(-1), kernels, image)
     u, table = scratch("packed", a.dtype, count), transform_table(x.dtype)
-    transform_all_weights(
-        memory, table, cut.weights, of_phases.kernel_h, kernels, jobs, cut.pieces, cut.panels, cut.filled,
-        of_phases.C // g.group, u,
-    )  # fmt: skip
+    transform_all_weights(memory, table, cut.weights, of_phases.kernel_h, kernels, jobs, u)
     _forward(
         memory, tile_table(x.dtype), table, x.reshape(-1), u, scale, start,
         y.dtype.type(slope), y.reshape(-1), image, sizes, tiles, blocks,
@@ -262,22 +284,18 @@ def ones(count: int, dtype: np.dtype[Any]) -> Array:
 
 @worker_kernel
 def transform_all_weights(
-    table: Array, number: int, size: int, a: Array, jobs: Array, pieces: int, panels: int, filled: int,
-    channels: int, u: Array, tasks: Tasks, memory: Array,
-) -> None:  # fmt: skip
+    table: Array, number: int, size: int, a: Array, jobs: Array, u: Array, tasks: Tasks, memory: Array
+) -> None:
     """u[to + ξ * u.size // places + c * width + i] = (G w[m + i, c] G')[ξ] for all size x size kernels.
 
-    Panel m of a group goes to `to` = (group * filled + m) * channels. A task is a piece of a panel, which is
-    packed as jobs says.
+    A task is a piece of a panel; jobs: `weight_jobs`.
     """
-    panel, area, place_stride = 2 * vector_lanes(a), size * size, u.size // ((size + 1) * (size + 1))
+    area, place_stride = size * size, u.size // ((size + 1) * (size + 1))
     no_scale, lanes = a[:0], vector_lanes(a)
     task = take_task(tasks, jobs.shape[0])
     while task < jobs.shape[0]:
-        p, width = Packing(*to_fixed_tuple(jobs[task], 9)), jobs[task, 9]
+        p, width, to = Packing(*to_fixed_tuple(jobs[task], 9)), jobs[task, 9], jobs[task, 10]
         pack_panel(a, p, no_scale, width, memory)
-        of_panel, c = task // pieces, task % pieces * PIECE
-        to = (of_panel // panels * filled + of_panel % panels * panel) * channels + c * width
         for v in range(0, width, lanes):
             count = p.outer * p.inner // area
             transform_weights(table, number, count, memory, v, width, u, to + v, place_stride)
@@ -306,12 +324,14 @@ def list_runs(images: int, lines: int, tiles: Tiles, image: int, line: int, lane
 @kernel
 def transform_channels(
     table: Array, x: Array, g: Geometry, tiles: Tiles, n0: int, images: int, first: int, channels: int,
-    p0: int, starts: Array, vectors: int, lines: Array, pixels: Array, place_stride: int,
+    p0: int, starts: Array, vectors: int, lines: Array, pixels: Array, channel: int, vector: int,
+    place_stride: int,
 ) -> None:  # fmt: skip
-    """pixels[ξ * place_stride + c * tiles.length + tile] = (B' d B)[ξ] for all tiles of a task, c < channels.
+    """pixels[ξ * place_stride + c * channel + v * vector + l] = (B' d B)[ξ] for all tiles of a task.
 
-    Its tiles begin at line p0 of tiles of image n0. g: the image, whose phases are channels from `first` on;
-    channels: all phases of some. starts, vectors: of `list_runs`. lines: room for staged ones.
+    c < channels, vectors v of tiles, lanes l. The tiles begin at line p0 of tiles of image n0. g: the
+    image, whose phases are channels from `first` on; channels: all phases of some. starts, vectors: of
+    `list_runs`. lines: room for staged ones.
     """
     s, to = g.stride_h, 0
     for c in range(first // (s * s), (first + channels) // (s * s)):
@@ -319,9 +339,10 @@ def transform_channels(
         for phase in range(s * s):
             at = phase // s * g.line + phase % s * g.run
             transform_tiles(
-                table, tiles.transform, vectors, starts, 0, lines, at, s * g.line, pixels, to, place_stride
-            )
-            to += tiles.length
+                table, tiles.transform, vectors, starts, 0, lines, at, s * g.line,
+                pixels, to, vector, place_stride,
+            )  # fmt: skip
+            to += channel
 
 
 @worker_kernel
@@ -333,21 +354,20 @@ def _forward(
     """Do tasks of `winograd_product` until none is left."""
     image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(x)
-    P, Q, panel = (g.P + 1) // 2, (g.Q + 1) // 2, 2 * lanes
-    places = (g.kernel_h + 1) * (g.kernel_w + 1)
-    row_blocks = (cut.panels * panel + cut.height - 1) // cut.height
+    P, Q, places = (g.P + 1) // 2, (g.Q + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
     image_blocks, line_blocks = (g.N + tiles.images - 1) // tiles.images, (P + tiles.lines - 1) // tiles.lines
-    largest, ld, ldm = tiles.images * tiles.lines * Q, tiles.length, cut.step + lanes
+    largest, ld, ldm = tiles.images * tiles.lines * Q, tiles.length, cut.ld
     # From one place to the next:
     of_pixels, of_products, of_weights = channels * ld + APART, largest * ldm + APART, u.size // places
     lines_of_task, pixels = memory, memory[tiles.room :]
     products = pixels[places * of_pixels :]
     results = products[places * of_products :]
     starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
-    channel_numbers = np.arange(channels) * ld
+    # Vectors of tiles, each with all channels: what a pick tile reads lies close together.
+    of_vector, channel_numbers = channels * lanes, np.arange(channels) * lanes
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
-        block, rest = task % row_blocks, task // row_blocks
+        block, rest = task % cut.blocks, task // cut.blocks
         p0, rest = rest % line_blocks * tiles.lines, rest // line_blocks
         n0, group = rest % image_blocks * tiles.images, rest // image_blocks
         images, lines = min(tiles.images, g.N - n0), min(tiles.lines, P - p0)
@@ -355,12 +375,17 @@ def _forward(
         vectors = list_runs(images, lines, tiles, tiles.rows * line, line, lanes, starts)
         transform_channels(
             table, x, image, tiles, n0, images, group * channels, channels, p0, starts, vectors,
-            lines_of_task, pixels, of_pixels,
+            lines_of_task, pixels, lanes, of_vector, of_pixels,
         )  # fmt: skip
         count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, tile_numbers)
-        i, end = block * cut.height, (block + 1) * cut.height if block + 1 < row_blocks else cut.filled
+        for t in range(count):
+            tile_numbers[t] = tile_numbers[t] // lanes * of_vector + tile_numbers[t] % lanes
+        i, end = block * cut.height, (block + 1) * cut.height if block + 1 < cut.blocks else cut.filled
         while i < end:
-            height = cut.step if end - i > cut.step + lanes else end - i
+            height, more = 0, panel_width(end - i, lanes)
+            while more > 0 and height + more <= cut.step:
+                height += more
+                more = panel_width(end - i - height, lanes)
             multiply_places(
                 micro, places, pixels, of_pixels, tile_numbers, count, channel_numbers, channels,
                 u, (group * cut.filled + i) * channels, of_weights, height, products, ldm, of_products,
@@ -383,7 +408,8 @@ def multiply_places(
     """products[ξ * of_products + t * ld + i] = sum over c of pixels[ξ, tile t, c] u[ξ, c, i], i < height.
 
     pixels[ξ, t, c] = pixels[ξ * of_pixels + tile_numbers[t] + channel_numbers[c]], t < count, c < channels.
-    u: panels as of `transform_all_weights`, the first one at u[first + ξ * of_weights].
+    u: panels as of `transform_all_weights`, the first one at u[first + ξ * of_weights]. While the
+    tiles pass one, the next one is brought near by and by: it may have to come from far.
     """
     lanes = vector_lanes(pixels)
     for place in range(places):
@@ -392,15 +418,20 @@ def multiply_places(
             width = panel_width(height - m, lanes)
             vectors, at = width // lanes, place * of_weights + first + m * channels
             tall = tile_count(count, max_pick_rows(vectors))
+            following, each = at + channels * width, (vectors * lanes + tall - 1) // tall
+            if m + width >= height:  # the next place, or the output channels behind these
+                following = first + ((place + 1) * of_weights if place + 1 < places else height * channels)
             for c in range(0, channels, DEPTH):
+                depth = min(DEPTH, channels - c)
                 for t in range(tall):
                     j, last = t * count // tall, (t + 1) * count // tall
                     pick_tile(
-                        micro, last - j, vectors, min(DEPTH, channels - c),
+                        micro, last - j, vectors, depth,
                         pixels, place * of_pixels, tile_numbers, j, channel_numbers, c,
                         u, at + c * width, width,
-                        products, place * of_products + j * ld + m, ld, c > 0, 0,
+                        products, place * of_products + j * ld + m, ld, c > 0, 0, following, each,
                     )  # fmt: skip
+                    following += each * ((depth + lanes - 1) // lanes) * lanes
             m += width
 
 

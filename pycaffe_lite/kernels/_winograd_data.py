@@ -20,18 +20,17 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
-from pycaffe_lite.kernels._tile import tile_table
+from pycaffe_lite.kernels._tile import WIDE_PICK, panel_width, tile_table
 from pycaffe_lite.kernels._weights import Weights
 from pycaffe_lite.kernels._winograd import (
     APART,
     LEAST_CHANNELS,
     LEAST_OUTPUTS,
     MOST_KERNELS,
-    PIECE,
-    WIDEST,
     cut_tiles,
     gain,
     list_runs,
+    packed_size,
     places_of,
     staged,
     tiles_of,
@@ -59,8 +58,6 @@ class Blocks(NamedTuple):
     """How the products are cut."""
 
     filled: int  # channels of the image in a group, filled up to whole vectors
-    panels: int  # of transformed weights in a group: two vectors of channels, the last one up to three
-    pieces: int  # of a panel's channels of dy
     line: int  # pixels of a line of the image with its border, as the tiles cover it
     height: int  # and lines
     weights: int  # the numbers of the transforms of weights
@@ -85,7 +82,7 @@ class Plan(NamedTuple):
     sizes: Array  # Geometry of dy as an image, with the lines as they are staged
     tiles: Array  # Tiles
     blocks: Array  # Blocks
-    jobs: Array  # how weights are packed, see `_winograd.weight_jobs`
+    jobs: Array  # see `_winograd.weight_jobs`
     weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker
 
@@ -105,24 +102,23 @@ def plan(g: Geometry, lanes: int) -> Plan:
     How many depends on the sizes alone: which tiles share a vector says in what order they are added.
     """
     rows, channels = g.C // g.group, g.M // g.group
-    size, places, panel = g.kernel_h, places_of(g), 2 * lanes
+    size, places = g.kernel_h, places_of(g)
     # dy as an image, whose results are those of its tiles; the image's channels are the output channels
     of_dy = g._replace(C=g.M, H=g.P, W=g.Q, M=g.C, pad_h=0, pad_w=0)
     P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
     images = max(1, min(FEW_TILES // (P * Q), g.N * g.group // LEAST_IMAGES))
     tiles = cut_tiles(of_dy, images * P * Q, lanes, of_dy=True)
     filled = -(-rows // lanes) * lanes
-    panels, pieces = max(1, filled // panel), -(-channels // PIECE)
     area = size * size
     weights = Weights(rows * channels * area, area, rows * area, 1)
-    jobs = weight_jobs(of_dy, weights, filled, panels, panel)
+    jobs = weight_jobs(of_dy, weights, filled, lanes)
     line, height = 2 * Q + size - 1, 2 * P + size - 1
-    of_dy, most = staged(of_dy, tiles), min(rows, WIDEST * lanes)
+    of_dy, most = staged(of_dy, tiles), min(rows, WIDE_PICK * lanes)
     workspace = tiles.room + places * ((channels + most) * tiles.length + 2 * APART)
     workspace += (tiles.images * height + size + 1) * line + 4 * lanes
     tasks = g.group * -(-g.N // tiles.images)
     added = transform_number(size, ADDED + RUNS.index(lanes // tiles.run))
-    cut = Blocks(filled, panels, pieces, line, height, transform_number(size, WEIGHTS), added, tasks)
+    cut = Blocks(filled, line, height, transform_number(size, WEIGHTS), added, tasks)
     return Plan(
         cut,
         np.array(g),
@@ -131,7 +127,7 @@ def plan(g: Geometry, lanes: int) -> Plan:
         np.array(cut),
         jobs,
         places * (g.group * filled * channels + APART),
-        max(workspace, area * PIECE * WIDEST * lanes + panel),
+        max(workspace, packed_size(area, lanes)),
     )
 
 
@@ -140,10 +136,7 @@ def add_tiles(dy: Array, w: Array, dx: Array, g: Geometry) -> None:
     cut, image, sizes, tiles, blocks, jobs, count, workspace = plan(g, target().lanes(dx.itemsize))
     memory = worker_memory(dx.dtype, min(get_num_threads(), cut.tasks), workspace)
     u, table = scratch("packed", w.dtype, count), transform_table(w.dtype)
-    transform_all_weights(
-        memory, table, cut.weights, g.kernel_h, w.reshape(-1), jobs, cut.pieces, cut.panels, cut.filled,
-        g.M // g.group, u,
-    )  # fmt: skip
+    transform_all_weights(memory, table, cut.weights, g.kernel_h, w.reshape(-1), jobs, u)
     _add_up(
         memory, tile_table(w.dtype), table, dy.reshape(-1), u, dx.reshape(-1), image, sizes, tiles, blocks
     )
@@ -157,20 +150,20 @@ def _add_up(
     """Do tasks of `add_tiles` until none is left; sums in the arrays' type, as the tiles are cut."""
     whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(dy)
-    P, places, panel = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1), 2 * lanes
+    P, places = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
     image_blocks, ld = (g.N + tiles.images - 1) // tiles.images, tiles.length
     plane, area = whole.H * whole.W, cut.height * cut.line
     # From one place to the next:
     of_dy, of_products, of_weights = (
         channels * ld + APART,
-        min(rows, WIDEST * lanes) * ld + APART,
+        min(rows, WIDE_PICK * lanes) * ld + APART,
         u.size // places,
     )
     lines_of_task, gradients = memory, memory[tiles.room :]
     products = gradients[places * of_dy :]
     pixels = products[places * of_products :]
     starts, places_in_pixels = np.empty(ld // tiles.run, np.int64), np.empty(ld // tiles.run, np.int64)
-    row_numbers, channel_numbers = np.arange(WIDEST * lanes), np.empty(channels, np.int64)
+    row_numbers, channel_numbers = np.arange(WIDE_PICK * lanes), np.empty(channels, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         n0, group = task % image_blocks * tiles.images, task // image_blocks
@@ -181,11 +174,11 @@ def _add_up(
         places_in_pixels[images * P * (tiles.width // tiles.run) :] = images * area
         transform_channels(
             table, dy, g, tiles, n0, images, group * channels, channels, 0, starts, vectors, lines_of_task,
-            gradients, of_dy,
+            gradients, ld, lanes, of_dy,
         )  # fmt: skip
-        for number in range(cut.panels):
-            first = number * panel
-            width = panel if number + 1 < cut.panels else cut.filled - first
+        first = 0
+        while first < cut.filled:
+            width = panel_width(cut.filled - first, lanes)
             height = min(width, rows - first)
             multiply_by_tiles(
                 micro, places, u, (group * cut.filled + first) * channels, of_weights, width, height,
@@ -205,4 +198,5 @@ def _add_up(
                     else:
                         for h in range(whole.H):
                             copy_exact(pixels, at + h * cut.line, dx, to + h * whole.W, whole.W)
+            first += width
         task = take_task(tasks, cut.tasks)

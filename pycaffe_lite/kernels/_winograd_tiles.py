@@ -16,17 +16,23 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
-from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import (
+    WIDE_PICK,
+    max_pick_rows,
+    panel_width,
+    pick_tile,
+    tile_count,
+    tile_table,
+)
 from pycaffe_lite.kernels._weights import Weights
 from pycaffe_lite.kernels._winograd import (
     APART,
     DEPTH,
     FEW_TILES,
-    PIECE,
-    WIDEST,
     cut_tiles,
     list_runs,
     ones,
+    packed_size,
     places_of,
     staged,
     tiles_of,
@@ -50,8 +56,6 @@ class Blocks(NamedTuple):
     """How the products are cut."""
 
     filled: int  # output channels of a group, filled up to whole vectors
-    panels: int  # of transformed weights in a group: two vectors of output channels, the last of up to three
-    pieces: int  # of a panel's channels, in transforming weights
     weights: int  # the numbers of the transforms of weights
     results: int  # and results
     tasks: int
@@ -73,7 +77,7 @@ class Plan(NamedTuple):
     image: Array  # Geometry, with the lines as they are staged
     tiles: Array  # Tiles
     blocks: Array  # Blocks
-    jobs: Array  # how weights are packed, see `_winograd.weight_jobs`
+    jobs: Array  # see `_winograd.weight_jobs`
     weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker, for either kernel
 
@@ -99,21 +103,20 @@ def _tasks(g: Geometry, tiles: _winograd.Tiles) -> int:
 @lru_cache(maxsize=1024)
 def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
     """Cut a convolution into tasks of some tiles each, with all output channels."""
-    rows, channels, panel, places = g.M // g.group, g.C // g.group, 2 * lanes, places_of(g)
+    rows, channels, places = g.M // g.group, g.C // g.group, places_of(g)
     filled, tiles = -(-rows // lanes) * lanes, _tiles(g, lanes)
-    panels, pieces = max(1, filled // panel), -(-channels // PIECE)
-    workspace = tiles.room + places * ((channels + WIDEST * lanes) * tiles.length + 2 * APART)
+    workspace = tiles.room + places * ((channels + WIDE_PICK * lanes) * tiles.length + 2 * APART)
     workspace += 4 * tiles.images * tiles.lines * tiles.width + 2 * lanes
     results = transform_number(g.kernel_h, RESULTS_OF_TILES + RUNS.index(lanes // tiles.run))
-    cut = Blocks(filled, panels, pieces, transform_number(g.kernel_h, WEIGHTS), results, _tasks(g, tiles))
+    cut = Blocks(filled, transform_number(g.kernel_h, WEIGHTS), results, _tasks(g, tiles))
     return Plan(
         cut,
         np.array(staged(g, tiles)),
         np.array(tiles),
         np.array(cut),
-        weight_jobs(g, weights, filled, panels, panel),
+        weight_jobs(g, weights, filled, lanes),
         places * (g.group * filled * channels + APART),
-        max(workspace, g.kernel_h * g.kernel_w * PIECE * WIDEST * lanes + panel),
+        max(workspace, packed_size(g.kernel_h * g.kernel_w, lanes)),
     )
 
 
@@ -124,10 +127,7 @@ def product_by_tiles(
     cut, image, tiles, blocks, jobs, count, workspace = plan(g, weights, target().lanes(y.itemsize))
     memory = worker_memory(y.dtype, min(get_num_threads(), cut.tasks), workspace)
     u, table = scratch("packed", a.dtype, count), transform_table(x.dtype)
-    transform_all_weights(
-        memory, table, cut.weights, g.kernel_h, a.reshape(-1), jobs, cut.pieces, cut.panels, cut.filled,
-        g.C // g.group, u,
-    )  # fmt: skip
+    transform_all_weights(memory, table, cut.weights, g.kernel_h, a.reshape(-1), jobs, u)
     _forward(
         memory, tile_table(x.dtype), table, x.reshape(-1), u, scale if scale.size else ones(g.M, a.dtype),
         start, y.dtype.type(slope), y.reshape(-1), image, tiles, blocks,
@@ -142,16 +142,20 @@ def _forward(
     """Do tasks of `product_by_tiles` until none is left."""
     g, tiles, cut = geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(x)
-    P, panel, places = (g.P + 1) // 2, 2 * lanes, (g.kernel_h + 1) * (g.kernel_w + 1)
+    P, places = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
     image_blocks, line_blocks = (g.N + tiles.images - 1) // tiles.images, (P + tiles.lines - 1) // tiles.lines
     ld, line, plane = tiles.length, 2 * tiles.width, g.P * g.Q
     # From one place to the next:
-    of_pixels, of_products, of_weights = channels * ld + APART, WIDEST * lanes * ld + APART, u.size // places
+    of_pixels, of_products, of_weights = (
+        channels * ld + APART,
+        WIDE_PICK * lanes * ld + APART,
+        u.size // places,
+    )
     lines_of_task, pixels = memory, memory[tiles.room :]
     products = pixels[places * of_pixels :]
     results = products[places * of_products :]
     starts, places_in_results = np.empty(ld // tiles.run, np.int64), np.empty(ld // tiles.run, np.int64)
-    row_numbers, channel_numbers = np.arange(WIDEST * lanes), np.empty(channels, np.int64)
+    row_numbers, channel_numbers = np.arange(WIDE_PICK * lanes), np.empty(channels, np.int64)
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
         p0, rest = task % line_blocks * tiles.lines, task // line_blocks
@@ -161,13 +165,13 @@ def _forward(
         list_runs(images, lines, tiles, 2 * lines * line, line, lanes, places_in_results)
         transform_channels(
             table, x, g, tiles, n0, images, group * channels, channels, p0, starts, vectors, lines_of_task,
-            pixels, of_pixels,
+            pixels, ld, lanes, of_pixels,
         )  # fmt: skip
         there = min(2 * lines, g.P - 2 * p0)
         at_once = there if line == g.Q else 1
-        for number in range(cut.panels):
-            first = number * panel
-            width = panel if number + 1 < cut.panels else cut.filled - first
+        first = 0
+        while first < cut.filled:
+            width = panel_width(cut.filled - first, lanes)
             height, m = min(width, rows - first), group * rows + first
             multiply_by_tiles(
                 micro, places, u, (group * cut.filled + first) * channels, of_weights, width, height,
@@ -182,6 +186,7 @@ def _forward(
                     at, to = n * 2 * lines * line, ((n0 + n) * g.M + m + i) * plane + 2 * p0 * g.Q
                     for p in range(0, there, at_once):
                         copy_exact(results, at + p * line, y, to + p * g.Q, at_once * g.Q)
+            first += width
         task = take_task(tasks, cut.tasks)
 
 
@@ -211,5 +216,5 @@ def multiply_by_tiles(
                         micro, last - i, wide, min(DEPTH, channels - c),
                         u, first + place * of_weights, row_numbers, i, channel_numbers, c,
                         pixels, place * of_pixels + c * ld + v * lanes, ld,
-                        products, place * of_products + i * ld + v * lanes, ld, c > 0, 0,
+                        products, place * of_products + i * ld + v * lanes, ld, c > 0, 0, 0, 0,
                     )  # fmt: skip

@@ -231,9 +231,9 @@ def write_weights(module: Any, name: str, dtype: Any, size: int) -> None:
 
 
 def tiles_arguments(dtype: Any) -> list[Any]:
-    """count, starts, x, line, out, place_stride."""
+    """count, starts, x, line, out, vector_stride, place_stride."""
     pointer = llvm_float(dtype).as_pointer()
-    return [INT64, INT64.as_pointer(), pointer, INT64, pointer, INT64]
+    return [INT64, INT64.as_pointer(), pointer, INT64, pointer, INT64, INT64]
 
 
 def write_pixels(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
@@ -248,7 +248,7 @@ def write_dy(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
 
 def _write_tiles(module: Any, name: str, dtype: Any, matrix: Matrix, runs: int) -> None:
     function, builder = new_function(module, name, tiles_arguments(dtype))
-    count, starts, x, line, out, place_stride = function.args
+    count, starts, x, line, out, vector_stride, place_stride = function.args
     w = vector_writer(builder, dtype)
     across = len(matrix[0])
 
@@ -266,7 +266,7 @@ def _write_tiles(module: Any, name: str, dtype: Any, matrix: Matrix, runs: int) 
             square.append(row)
         _put_places(w, _both_sides(w, matrix, square), out, place_stride)
 
-    _repeat(builder, count, [(starts, INT64(runs)), (out, INT64(w.lanes))], one)
+    _repeat(builder, count, [(starts, INT64(runs)), (out, vector_stride)], one)
 
 
 def results_arguments(dtype: Any) -> list[Any]:
@@ -448,16 +448,17 @@ def transform_weights(
 @intrinsic
 def transform_tiles(
     _context: Any, table: Any, number: Any, count: Any, starts: Any, first: Any, x: Any, xo: Any, line: Any,
-    out: Any, to: Any, place_stride: Any,
+    out: Any, to: Any, vector_stride: Any, place_stride: Any,
 ) -> Any:  # fmt: skip
-    """out[to + v * lanes + ξ * place_stride + l] = (B' d B)[ξ] for vector v < count of tiles, lane l.
+    """out[to + v * vector_stride + ξ * place_stride + l] = (B' d B)[ξ] for vector v < count of tiles, lane l.
 
     A vector's tiles are RUNS[i] runs of neighbours; run s starts at xo + starts[first + v * RUNS[i] + s]. The
     tile t places after it has d[i, j] = x[start + i * line + 2 t + j]. The number's kind is PIXELS + i or,
     for A d A' with 2x2 numbers d, DY + i.
     """
     n = types.intp
-    return types.void(table, n, n, starts, n, x, n, n, out, n, n), passing_on(tiles_arguments(x.dtype))
+    signature = types.void(table, n, n, starts, n, x, n, n, out, n, n, n)
+    return signature, passing_on(tiles_arguments(x.dtype))
 
 
 @intrinsic

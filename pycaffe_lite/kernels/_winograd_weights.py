@@ -7,8 +7,9 @@ each place ξ a matrix product S[ξ, c, m] = sum over tiles of V[ξ, c, tile] D[
 100. For 3x3 kernels rounding errors are of the size that adding up products has; for 5x5 kernels they are
 about ten times as large, 3e-6 of the largest gradient.
 
-A task is a block of input channels of a group, for one of a fixed number of parts of the images. It takes the
-tiles chunk by chunk, in an order that does not depend on threads; and so does the result not, either.
+A task is a block of input and a block of output channels of a group, for one of a fixed number of parts of
+the images. It takes the tiles chunk by chunk, in an order that does not depend on threads; and so does the
+result not, either.
 """
 
 from functools import lru_cache
@@ -23,21 +24,29 @@ from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, tak
 from pycaffe_lite.kernels._phases import join_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import target, vector_lanes
-from pycaffe_lite.kernels._tile import max_pick_rows, pick_tile, tile_count, tile_table
+from pycaffe_lite.kernels._tile import (
+    WIDE_PICK,
+    max_pick_rows,
+    panel_width,
+    pick_tile,
+    tile_count,
+    tile_table,
+)
 from pycaffe_lite.kernels._weight_sums import (
     MOST_TURNED,
     PARTS,
     add_sums,
     adding_workspace,
-    panel_count,
-    panel_size,
     turn,
+    turned_panel,
+    turned_size,
 )
 from pycaffe_lite.kernels._weights import weights_in_order
 from pycaffe_lite.kernels._winograd import (
     APART,
     LEAST_CHANNELS,
     LEAST_GAIN,
+    cut_evenly,
     cut_tiles,
     gain,
     list_runs,
@@ -59,6 +68,9 @@ LEAST_TILES = 96  # in all images: below it, transforming the sums costs what th
 CHUNK = 128  # tiles at a time
 MOST_SUMS = 196608  # numbers that a task sums up: 768 KB, in the L2 cache
 FEW_SUMS = 98304  # up to which the images are cut into parts
+MOST_PIXELS = (
+    131072  # transformed ones of a chunk, 512 KB; more only where output channels are not shared out
+)
 
 
 class Blocks(NamedTuple):
@@ -66,8 +78,10 @@ class Blocks(NamedTuple):
 
     filled: int  # output channels of a group, filled up to whole vectors
     width: int  # input channels per task
+    height: int  # output channels per task; the last one has all that are left
+    blocks: int  # of output channels in a group
     parts: int  # of the images, each with its own sums
-    panel: int  # numbers of one panel of dy, turned round beforehand; 0: the task turns its own chunks
+    turned: int  # 1: dy is turned round beforehand; 0: the task turns its own chunks
     gradients: int  # the numbers of the transforms of dy
     sums: int  # and of sums
     tasks: int
@@ -97,10 +111,9 @@ class Plan(NamedTuple):
 
 def suits(g: Geometry, lanes: int) -> bool:
     """Whether an algorithm applies and pays."""
-    tiles, filled = g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2), -(-g.M // g.group // lanes) * lanes
-    panels = g.group * panel_count(filled, lanes) * panel_size(g.N * g.P * g.Q, lanes)
+    tiles = g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2)
     large = g.C // g.group * g.stride_h * g.stride_w >= LEAST_CHANNELS and tiles >= LEAST_TILES
-    return gain(g, g.M // g.group, lanes) >= LEAST_GAIN and large and panels <= MOST_TURNED
+    return gain(g, g.M // g.group, lanes) >= LEAST_GAIN and large and turned_size(g, lanes) <= MOST_TURNED
 
 
 @lru_cache(maxsize=1024)
@@ -112,27 +125,46 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     parts = min(PARTS, g.N) if places * g.group * channels * filled <= FEW_SUMS else 1
     tiles = cut_tiles(g._replace(N=-(-g.N // parts)), CHUNK, lanes, image.stride_h)
     blocks = max(-(-places * channels * filled // MOST_SUMS), -(-2 * threads // (g.group * parts)))
-    whole = image.C // g.group  # channels of the image, of which a task has all phases
-    width = -(-whole // min(whole, blocks)) * (channels // whole)
-    panel, count = panel_size(g.N * g.P * g.Q, lanes), tiles.images * tiles.lines * ((g.Q + 1) // 2)
+    phases = channels // (image.C // g.group)  # of a channel of the image: a task has all of them
+    width, height, across = _shape_of_task(channels, phases, filled, blocks, places * tiles.length, lanes)
+    panel, count = WIDE_PICK * lanes, tiles.images * tiles.lines * ((g.Q + 1) // 2)
+    turned = width < channels  # else no other task needs the same chunks of dy
     workspace = tiles.room + places * (width * tiles.length + APART)
-    workspace += places * (count * 2 * lanes + APART) + places * (width * filled + APART)
-    if width == channels:  # no other task needs the same chunks of dy
-        panel = 0
-        workspace += (2 * tiles.lines * g.Q + lanes) * 2 * lanes
+    workspace += places * (count * panel + APART) + places * (width * (height + lanes) + APART)
+    if not turned:
+        workspace += (2 * tiles.lines * g.Q + lanes) * panel
     numbers = transform_numbers(g.kernel_h, DY_OF_CHANNELS, SUMS)
-    tasks = g.group * parts * -(-channels // width)
-    cut = Blocks(filled, width, parts, panel, *numbers, tasks)
+    tasks = g.group * parts * -(-channels // width) * across
+    cut = Blocks(filled, width, height, across, parts, int(turned), *numbers, tasks)
     return Plan(
         cut,
         np.array(staged(image, tiles)),
         np.array(g),
         np.array(tiles),
         np.array(cut),
-        g.group * panel_count(filled, lanes) * panel,
+        turned_size(g, lanes) if turned else 0,
         parts * g.group * channels * g.kernel_h * g.kernel_w * filled,
         max(workspace, adding_workspace(rows)),
     )
+
+
+def _shape_of_task(
+    channels: int, phases: int, filled: int, blocks: int, pixels: int, lanes: int
+) -> tuple[int, int, int]:
+    """Input and output channels of a task, and blocks of output channels; at least so many `blocks` in all.
+
+    phases: channels that one of the image stands for, all of them in one task. Each block of output channels
+    transforms all pixels again, each block of input channels all of dy: there should be few of either.
+    pixels: numbers of a channel's transformed pixels.
+    """
+    whole, best, least = channels // phases, (channels, filled, 1), 0
+    for parts in range(1, filled // lanes + 1):
+        height, across = cut_evenly(filled, parts, lanes)
+        width = -(-whole // min(whole, -(-blocks // across))) * phases
+        work = across * channels + -(-channels // width) * filled
+        if parts == 1 or (work < least and width * pixels <= MOST_PIXELS):
+            best, least = (width, height, across), work
+    return best
 
 
 def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
@@ -144,8 +176,8 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: boo
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)
     panels, sums = scratch("packed", dw.dtype, of_panels), scratch("sums", dw.dtype, of_sums)
     dy = dy.reshape(-1)
-    if cut.panel > 0:
-        turn(memory, dy, panels, sizes, cut.filled, cut.panel)
+    if cut.turned:
+        turn(memory, dy, panels, sizes, cut.filled)
     _sum_up(
         memory, tile_table(x.dtype), transform_table(x.dtype), x.reshape(-1), dy, panels, sums, image, sizes,
         tiles, blocks,
@@ -167,16 +199,15 @@ def _sum_up(
     image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, area, lanes = g.C // g.group, g.kernel_h * g.kernel_w, vector_lanes(x)
     rows, plane = g.M // g.group, g.P * g.Q
-    places, panel, most = (g.kernel_h + 1) * (g.kernel_w + 1), 2 * lanes, max_pick_rows(2)
-    P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
-    per_group, c_blocks = (cut.filled + panel - 1) // panel, (channels + cut.width - 1) // cut.width
+    P, Q, places = (g.P + 1) // 2, (g.Q + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
+    c_blocks, tallest = (channels + cut.width - 1) // cut.width, min(cut.height + lanes, cut.filled)
     line_chunks = (P + tiles.lines - 1) // tiles.lines
     largest, ld = tiles.images * tiles.lines * Q, tiles.length
     # From one place to the next:
     of_pixels, of_dy, of_sums = (
         cut.width * ld + APART,
-        largest * panel + APART,
-        cut.width * cut.filled + APART,
+        largest * WIDE_PICK * lanes + APART,
+        cut.width * tallest + APART,
     )
     lines_of_chunk, pixels = memory, memory[tiles.room :]
     gradients = pixels[places * of_pixels :]
@@ -186,11 +217,12 @@ def _sum_up(
     channel_numbers = np.arange(cut.width) * ld
     task = take_task(tasks, cut.tasks)
     while task < cut.tasks:
-        part, group = task // (c_blocks * g.group), task // c_blocks % g.group
-        c0 = task % c_blocks * cut.width
-        width = min(cut.width, channels - c0)
+        c0, rest = task % c_blocks * cut.width, task // c_blocks
+        block, rest = rest % cut.blocks, rest // cut.blocks
+        group, part = rest % g.group, rest // g.group
+        m0, width = block * cut.height, min(cut.width, channels - c0)
+        height = cut.height if block + 1 < cut.blocks else cut.filled - m0
         begin, end = part * g.N // cut.parts, (part + 1) * g.N // cut.parts
-        tall = tile_count(width, most)
         for chunk in range((end - begin + tiles.images - 1) // tiles.images * line_chunks):
             n0, p0 = begin + chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
             images, lines = min(tiles.images, end - n0), min(tiles.lines, P - p0)
@@ -198,20 +230,23 @@ def _sum_up(
             vectors = list_runs(images, lines, tiles, tiles.rows * line, line, lanes, starts)
             transform_channels(
                 table, x, image, tiles, n0, images, group * channels + c0, width, p0, starts, vectors,
-                lines_of_chunk, pixels, of_pixels,
+                lines_of_chunk, pixels, ld, lanes, of_pixels,
             )  # fmt: skip
             count = list_columns(images, lines, Q, 1, lines * tiles.width, tiles.width, tile_numbers)
-            for m in range(0, cut.filled, panel):
-                wide = min(panel, cut.filled - m)
+            m = m0
+            while m < m0 + height:
+                wide = panel_width(m0 + height - m, lanes)
+                vectors = wide // lanes
+                tall = tile_count(width, max_pick_rows(vectors))
                 for n in range(n0, n0 + images):
-                    if cut.panel > 0:
-                        factor = panels
-                        at = (group * per_group + m // panel) * cut.panel + (n * g.P + 2 * p0) * g.Q * wide
+                    if cut.turned != 0:
+                        factor, at = panels, turned_panel(g, cut.filled, group, m, lanes)
+                        at += (n * g.P + 2 * p0) * g.Q * wide
                     else:
                         factor, at = turned, 0
                         transpose_panel(
                             dy, (n * g.M + group * rows + m) * plane + 2 * p0 * g.Q, plane,
-                            min(panel, rows - m), min(2 * lines, g.P - 2 * p0) * g.Q, wide, turned, 0,
+                            min(wide, rows - m), min(2 * lines, g.P - 2 * p0) * g.Q, wide, turned, 0,
                         )  # fmt: skip
                     for p in range(lines):
                         transform_line(
@@ -222,14 +257,15 @@ def _sum_up(
                     for t in range(tall):
                         c, last = t * width // tall, (t + 1) * width // tall
                         pick_tile(
-                            micro, last - c, wide // lanes, count, pixels, place * of_pixels,
+                            micro, last - c, vectors, count, pixels, place * of_pixels,
                             channel_numbers, c, tile_numbers, 0, gradients, place * of_dy, wide,
-                            totals, place * of_sums + c * cut.filled + m, cut.filled, chunk > 0, 0,
+                            totals, place * of_sums + c * height + m - m0, height, chunk > 0, 0, 0, 0,
                         )  # fmt: skip
-        to = ((part * g.group + group) * channels + c0) * area * cut.filled
+                m += wide
+        to = ((part * g.group + group) * channels + c0) * area * cut.filled + m0
         for c in range(width):
             transform_sums(
-                table, cut.sums, cut.filled // lanes, totals, c * cut.filled, of_sums,
+                table, cut.sums, height // lanes, totals, c * height, of_sums,
                 sums, to + c * area * cut.filled, cut.filled,
             )  # fmt: skip
         task = take_task(tasks, cut.tasks)
