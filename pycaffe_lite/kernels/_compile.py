@@ -8,8 +8,8 @@ and reason where it is decorated.
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
-import numba
 from numba import types
+from numba.core.registry import CPUDispatcher
 
 from pycaffe_lite.kernels._cache import ROOM, KernelCache
 
@@ -17,25 +17,46 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compiled(function: Callable[..., Any], parallel: bool, options: dict[str, Any]) -> Any:
-    """Numba's dispatcher for a function. parallel: its `prange` loops run on several threads."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", parallel=parallel, **options)(function)
+class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
+    """Numba's dispatcher, but for one thing: it compiles no version of its own for a constant.
+
+    Numba would do so for each constant that another kernel passes on, which takes as long every time.
+    """
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        names = {name: types.unliteral(kind) for name, kind in kws.items()}
+        return super().get_call_template(tuple(types.unliteral(kind) for kind in args), names)
+
+
+class _InnerDispatcher(_Dispatcher):
+    """A dispatcher for other kernels: nothing is compiled that takes Python's objects apart.
+
+    To do that takes a tenth to a half of the time in which a kernel is compiled. Called from Python, it is
+    the plain function.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.py_func(*args, **kwargs)
+
+
+def compiled(
+    function: Callable[..., Any], from_python: bool = True, parallel: bool = False, **options: Any
+) -> Any:
+    """Numba's dispatcher for a function.
+
+    Args:
+        function: what is to be compiled.
+        from_python: whether Python code calls it, and not other kernels alone.
+        parallel: its `prange` loops run on several threads.
+        options: further flags of `numba.njit`.
+    """
+    flags = {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": None, **options}
+    flags |= {"parallel": parallel, "no_cpython_wrapper": not from_python, "no_cfunc_wrapper": True}
+    dispatcher = (_Dispatcher if from_python else _InnerDispatcher)(function, targetoptions=flags)
     # A function from elsewhere is not part of the hash that names the cache folder.
     if function.__code__.co_filename.startswith(str(ROOM)):
-        dispatcher._cache = KernelCache(function, {"parallel": parallel, **options})
-    _forget_constants(dispatcher)
+        dispatcher._cache = KernelCache(function, flags)
     return dispatcher
-
-
-def _forget_constants(dispatcher: Any) -> None:
-    """Compile no version of its own for a constant that a kernel passes on: that would take as long again."""
-    find = dispatcher.get_call_template
-
-    def find_for_any(args: Any, kws: Any) -> Any:
-        names = {name: types.unliteral(kind) for name, kind in kws.items()}
-        return find(tuple(types.unliteral(kind) for kind in args), names)
-
-    dispatcher.get_call_template = find_for_any
 
 
 @overload
@@ -43,7 +64,7 @@ def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def kernel(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def kernel(function: Any = None, /, **options: Any) -> Any:
-    """Compile a serial kernel, which other kernels may call.
+    """Compile a serial kernel for other kernels. Called from Python code, it runs as the Python it is.
 
     Args:
         function: plain Python on arrays and numbers; stays reachable as `.py_func`.
@@ -51,4 +72,9 @@ def kernel(function: Any = None, /, **options: Any) -> Any:
     """
     if function is None:
         return lambda function: kernel(function, **options)
-    return compiled(function, False, options)
+    return compiled(function, from_python=False, **options)
+
+
+def serial_kernel(function: Callable[P, R], /) -> Callable[P, R]:
+    """Compile a serial kernel for Python code; other kernels may call it, too."""
+    return compiled(function)  # type: ignore[no-any-return]

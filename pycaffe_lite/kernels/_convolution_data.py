@@ -95,9 +95,7 @@ def _pack_jobs(g: Geometry, channels: int, depth: int) -> Array:
             for tap in range(area):
                 for m0 in range(0, rows, depth):
                     at = ((group * rows + m0) * per_group + c0) * area + tap
-                    to = packed_at.py_func(  # type: ignore[attr-defined]
-                        group * per_group + c0, count, area, tap, rows, m0
-                    )
+                    to = packed_at(group * per_group + c0, count, area, tap, rows, m0)
                     steps = min(depth, rows - m0)
                     jobs.append(Packing(at, area, count, 1, 0, steps, per_group * area, to, 0))
     return np.array(jobs)

@@ -167,7 +167,7 @@ def _pieces(g: Geometry, length: int, K: int, lanes: int) -> Array:
                 at = p * g.stride_h * g.line + q
                 if j < length:
                     if j == first + width:
-                        first, width = j, panel_width.py_func(length - j, lanes)  # type: ignore[attr-defined]
+                        first, width = j, panel_width(length - j, lanes)
                     count = min(g.Q - q, first + width - j)
                     pieces.append((n, at, first * K + j - first, count, width))
                 else:

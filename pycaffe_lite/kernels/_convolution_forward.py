@@ -176,9 +176,7 @@ def _pack_jobs(g: Geometry, weights: Weights, height: int, channels: int) -> Arr
         for i0 in range(0, rows, height):
             for c0 in range(0, per_group, channels):
                 count, steps = min(height, rows - i0), min(channels, per_group - c0)
-                to = packed_at.py_func(  # type: ignore[attr-defined]
-                    group * rows, rows, per_group * area, i0, c0 * area, steps * area
-                )
+                to = packed_at(group * rows, rows, per_group * area, i0, c0 * area, steps * area)
                 jobs.append(packing(g, weights, group, i0, count, c0, steps, to))
     return np.array(jobs)
 

@@ -110,7 +110,7 @@ def _pack_jobs(g: Geometry, weights: Weights, filled: int, height: int, lanes: i
         m = 0
         while m < filled:
             left = min(height - m % height, filled - m)  # of its task
-            width = panel_width.py_func(left, lanes)  # type: ignore[attr-defined]
+            width = panel_width(left, lanes)
             to, many = (group * filled + m) * per_group * area, min(width, rows - m)
             jobs.append((*packing(g, weights, group, m, many, 0, per_group, to), width))
             m += width

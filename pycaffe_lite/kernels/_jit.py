@@ -1,10 +1,10 @@
 """The decorators that make a kernel.
 
-`kernel` compiles a serial function; kernels may call each other. `parallel_kernel` compiles one whose
-`numba.prange` loops run on several threads; Python code calls it, kernels do not. `worker_kernel` compiles a
-serial function that several threads run at once, each with working memory of its own: for large kernels,
-which Numba would take several times as long to compile inside a parallel loop, and for those that may be
-started together (`_steps`).
+`kernel` compiles a serial function for other kernels, `serial_kernel` one that Python code calls, too.
+`parallel_kernel` compiles one whose `numba.prange` loops run on several threads; Python code calls it,
+kernels do not. `worker_kernel` compiles a serial function that several threads run at once, each with working
+memory of its own: for large kernels, which Numba would take several times as long to compile inside a
+parallel loop, and for those that may be started together (`_steps`).
 
 A parallel kernel must give the same bits for every number of threads: each output is written by one
 iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
 import numba
 import numpy as np
 
-from pycaffe_lite.kernels._compile import compiled, kernel
+from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
 from pycaffe_lite.kernels._steps import Tasks, note_other_work, single_entry, start, take_piece, take_task
 from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
@@ -27,6 +27,7 @@ __all__ = [
     "get_num_threads",
     "kernel",
     "parallel_kernel",
+    "serial_kernel",
     "set_num_threads",
     "take_piece",
     "take_task",
@@ -43,7 +44,7 @@ class ParallelKernel:
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         self.py_func = function
-        self.dispatcher = compiled(function, True, options)
+        self.dispatcher = compiled(function, parallel=True, **options)
         self.__doc__, self.__name__, self.__module__ = (
             function.__doc__,
             function.__name__,
@@ -77,7 +78,7 @@ class WorkerKernel:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.py_func = function
-        self.dispatcher = compiled(function, False, {})
+        self.dispatcher = compiled(function, from_python=False)
         self.__doc__, self.__name__, self.__module__ = (
             function.__doc__,
             function.__name__,

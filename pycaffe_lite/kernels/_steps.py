@@ -28,7 +28,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from pycaffe_lite.kernels._compile import compiled, kernel
+from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
 from pycaffe_lite.kernels._threads import enter_parallel
 
 STEP_BYTES = 2048  # room for what is written down of a call
@@ -171,7 +171,7 @@ def _entry(context: Any, module: Any, written: Any, called_with: Any) -> Any:
     return function
 
 
-@kernel
+@serial_kernel
 def _record(room: int, address: int, memory: Array, *args: Any) -> None:
     """Write down the call of the kernel at an address as kernel(*args, tasks, memory[worker])."""
     _write_down(room, address, memory, args)
@@ -289,7 +289,7 @@ def _go_through(room: int, rows: Array, counts: Array, workers: int, worker: int
                     _give_way(system_yield)
 
 
-@kernel
+@serial_kernel
 def _alone(room: int, rows: Array, counts: Array, workers: int, system_yield: int) -> None:
     """Go through all steps with one worker."""
     counts[:] = 0
@@ -303,7 +303,7 @@ def _together(room: int, rows: Array, counts: Array, workers: int, system_yield:
         _go_through(room, rows, counts, workers, worker, system_yield)
 
 
-_together = compiled(_together, True, {})
+_together = compiled(_together, parallel=True)
 
 
 Arguments = tuple[int, Array, Array, int, int]

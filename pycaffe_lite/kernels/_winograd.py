@@ -243,7 +243,7 @@ def weight_jobs(g: Geometry, weights: Weights, filled: int, lanes: int) -> Array
     for group in range(g.group):
         m = 0
         while m < filled:
-            width = panel_width.py_func(filled - m, lanes)  # type: ignore[attr-defined]
+            width = panel_width(filled - m, lanes)
             for c in range(0, channels, PIECE):
                 many = min(width, rows - m), c, min(PIECE, channels - c)
                 to = (group * filled + m) * channels + c * width

@@ -1,9 +1,9 @@
 """Hinge loss of class scores, one against the rest, and its gradient."""
 
-from pycaffe_lite.kernels._jit import Array, kernel
+from pycaffe_lite.kernels._jit import Array, serial_kernel
 
 
-@kernel
+@serial_kernel
 def forward(x: Array, labels: Array, squared: bool) -> float:
     """Compute the sum over n, c of h or, if squared, of h², in float64.
 
@@ -18,7 +18,7 @@ def forward(x: Array, labels: Array, squared: bool) -> float:
     return total
 
 
-@kernel
+@serial_kernel
 def backward(x: Array, labels: Array, squared: bool, scale: float, dx: Array) -> None:
     """dx[n, c] = scale s [h > 0] or, if squared, 2 scale s h; s and h as in `forward`.  dx: (N, C)."""
     T = x.dtype.type

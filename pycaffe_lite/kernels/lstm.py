@@ -5,7 +5,7 @@ on a row is split into short loops over few arrays, which run in vector register
 the step's matrix product it is little.
 """
 
-from pycaffe_lite.kernels._jit import Array, kernel
+from pycaffe_lite.kernels._jit import Array, kernel, serial_kernel
 from pycaffe_lite.kernels._math import sigmoid, tanh
 
 
@@ -26,7 +26,7 @@ def _forward_row(c_prev: Array, gates: Array, cont: float, acts: Array, c: Array
         h[d] = o[d] * tanh(c[d])
 
 
-@kernel
+@serial_kernel
 def forward(c_prev: Array, gates: Array, cont: Array, acts: Array, c: Array, h: Array) -> None:
     """Compute c = f c_prev + i g and h = o tanh(c); i, o = σ, f = cont σ and g = tanh of their gates.
 
@@ -62,7 +62,7 @@ def _backward_row(
         di[d] = term[d] * g[d] * i[d] * (one - i[d])
 
 
-@kernel
+@serial_kernel
 def backward(
     c_prev: Array, acts: Array, c: Array, dc: Array, dh: Array, dc_prev: Array, dgates: Array
 ) -> None:

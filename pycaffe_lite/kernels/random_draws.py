@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, kernel
+from pycaffe_lite.kernels._jit import Array, kernel, serial_kernel
 
 WORDS = 624
 _MIDDLE = 397
@@ -72,14 +72,14 @@ def _draw_unit(state: Array) -> Any:
             return unit
 
 
-@kernel
+@serial_kernel
 def raw(state: Array, out: Array) -> None:
     """out[i] = the next raw draw.  out: (count,) uint32."""
     for i in range(out.size):
         out[i] = _draw(state)
 
 
-@kernel
+@serial_kernel
 def uniform(state: Array, low: float, high: float, out: Array) -> None:
     """out[i] = u/2³² · (high − low) + low, drawn again where that is not below high.  out: (count,)."""
     span = high - low
@@ -90,7 +90,7 @@ def uniform(state: Array, low: float, high: float, out: Array) -> None:
         out[i] = value
 
 
-@kernel
+@serial_kernel
 def bernoulli(state: Array, largest: int, out: Array) -> None:
     """out[i] = 1 if u ≤ largest else 0.  out: (count,) uint8."""
     done = 0
@@ -107,7 +107,7 @@ def bernoulli(state: Array, largest: int, out: Array) -> None:
         done += count
 
 
-@kernel
+@serial_kernel
 def permute(state: Array, order: Array) -> None:
     """Shuffles order, (count,): for i from the last down to 1, swaps order[i] with one of order[0..i]."""
     for i in range(order.size - 1, 0, -1):
@@ -158,7 +158,7 @@ def _draw_exponential(state: Array, layers: Ziggurat) -> Any:
             return x + shift
 
 
-@kernel
+@serial_kernel
 def normal(
     state: Array, mean: float, std: float, layers: Ziggurat, tail_layers: Ziggurat, out: Array
 ) -> None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, kernel
+from pycaffe_lite.kernels._jit import Array, serial_kernel
 
 
-@kernel
+@serial_kernel
 def transform(
     items: Array, mean: Array, scale: float, rows: Array, columns: Array, mirrored: Array, out: Array
 ) -> None:

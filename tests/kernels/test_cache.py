@@ -13,8 +13,9 @@ COMPILE_ONE = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=sys.stdout)
 logging.getLogger("numba").setLevel(logging.WARNING)
-from pycaffe_lite.kernels._tile import tile_count
-print("tiles:", tile_count(50, 12))
+import numpy as np
+from pycaffe_lite.kernels.hinge_loss import forward
+print("loss:", forward(np.zeros((1, 3)), np.zeros(1), False))
 """
 
 
@@ -31,23 +32,23 @@ def announcement(folder):
 
 
 def test_compiles_once_and_says_so(tmp_path):
-    assert run(tmp_path) == [announcement(tmp_path), "tiles: 5"]
-    assert run(tmp_path) == ["tiles: 5"]
+    assert run(tmp_path) == [announcement(tmp_path), "loss: 3.0"]
+    assert run(tmp_path) == ["loss: 3.0"]
 
 
 def test_other_cpu_has_its_own_code(tmp_path):
     run(tmp_path)
     generic = run(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
-    assert generic == [announcement(tmp_path), "tiles: 5"]
+    assert generic == [announcement(tmp_path), "loss: 3.0"]
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_several_processes_at_once(tmp_path):
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(run, [tmp_path] * 3))
-    assert [lines[-1] for lines in results] == ["tiles: 5"] * 3
+    assert [lines[-1] for lines in results] == ["loss: 3.0"] * 3
     assert not list(tmp_path.rglob("*.tmp"))
-    assert run(tmp_path) == ["tiles: 5"]
+    assert run(tmp_path) == ["loss: 3.0"]
 
 
 def test_damaged_file_is_compiled_anew(tmp_path):
@@ -56,9 +57,9 @@ def test_damaged_file_is_compiled_anew(tmp_path):
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     lines = run(tmp_path)
-    assert "compiled _tile.tile_count cannot be used" in lines[0]
-    assert lines[-1] == "tiles: 5"
-    assert file.read_bytes() == whole or run(tmp_path) == ["tiles: 5"]
+    assert "compiled hinge_loss.forward cannot be used" in lines[0]
+    assert lines[-1] == "loss: 3.0"
+    assert file.read_bytes() == whole or run(tmp_path) == ["loss: 3.0"]
 
 
 def test_folder_that_cannot_be_written(tmp_path):
@@ -67,7 +68,7 @@ def test_folder_that_cannot_be_written(tmp_path):
     lines = run(blocked)
     assert lines[0] == announcement(blocked)
     assert "compiled code is not kept" in lines[1]
-    assert lines[-1] == "tiles: 5"
+    assert lines[-1] == "loss: 3.0"
 
 
 def test_functions_of_users_keep_numbas_cache(tmp_path):

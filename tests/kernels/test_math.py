@@ -2,24 +2,24 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels import _math
-from pycaffe_lite.kernels._jit import kernel
+from pycaffe_lite.kernels._jit import serial_kernel
 
 FUNCTIONS = {"exp": np.exp, "tanh": np.tanh, "sigmoid": lambda x: 0.5 * np.tanh(0.5 * x) + 0.5}
 
 
-@kernel
+@serial_kernel
 def exp(x, y):
     for i in range(x.size):
         y[i] = _math.exp(x[i])
 
 
-@kernel
+@serial_kernel
 def tanh(x, y):
     for i in range(x.size):
         y[i] = _math.tanh(x[i])
 
 
-@kernel
+@serial_kernel
 def sigmoid(x, y):
     for i in range(x.size):
         y[i] = _math.sigmoid(x[i])

@@ -12,7 +12,7 @@ import pytest
 from numba.core.registry import cpu_target
 
 from pycaffe_lite.kernels import _table
-from pycaffe_lite.kernels._jit import kernel
+from pycaffe_lite.kernels._jit import serial_kernel
 from pycaffe_lite.kernels._simd import bring_near, copy_lines
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._winograd_transforms import transform_table
@@ -58,7 +58,7 @@ def test_functions_in_tables_call_nothing(table, dtype, monkeypatch):
     assert not calls, f"{len(calls)} calls"
 
 
-@kernel
+@serial_kernel
 def copy(source, at, width, lines, out, to, line, first):
     copy_lines(source, at, width, lines, out, to, line, first)
 
@@ -78,7 +78,7 @@ def test_copied_lines_lie_between_zeros(dtype, width, first, beyond):
     assert margins_untouched(out)
 
 
-@kernel
+@serial_kernel
 def look_ahead(x, start, count):
     bring_near(x, start, count)
 
