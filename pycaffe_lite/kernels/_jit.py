@@ -11,13 +11,14 @@ iteration, sums over iterations are kept per part in a fixed number of parts and
 """
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
 import numpy as np
 
+from pycaffe_lite.kernels._calls import Array, Form, Tasks
 from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
-from pycaffe_lite.kernels._steps import Tasks, note_other_work, single_entry, start, take_piece, take_task
+from pycaffe_lite.kernels._steps import note_other_work, single_entry, start, take_piece, take_task
 from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
 __all__ = [
@@ -34,7 +35,6 @@ __all__ = [
     "worker_kernel",
 ]
 
-Array: TypeAlias = np.ndarray[Any, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -84,21 +84,23 @@ class WorkerKernel:
             function.__name__,
             function.__module__,
         )
-        self._addresses: dict[tuple[str, int], int] = {}
+        self._forms: dict[tuple[str, int], Form] = {}
 
     def __call__(self, memory: Array, *args: Any) -> None:
         key = memory.dtype.char, len(args)
-        address = self._addresses.get(key)
-        if address is None:
-            address = self._addresses[key] = self._compiled_address(memory, args)
-        start(address, memory, args)
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = self._compile(memory, args)
+        start(form, memory, args)
 
-    def _compiled_address(self, memory: Array, args: tuple[Any, ...]) -> int:
+    def _compile(self, memory: Array, args: tuple[Any, ...]) -> Form:
+        kinds = tuple(numba.typeof(arg) for arg in args)
         some_tasks = Tasks(np.zeros(1, np.int64), 0)
-        signature = tuple(numba.typeof(arg) for arg in (*args, some_tasks, memory[0]))
+        signature = (*kinds, numba.typeof(some_tasks), numba.typeof(memory[0]))
         self.dispatcher.compile(signature)
         compiled = self.dispatcher.overloads[signature]
-        return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+        address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        return Form(address, kinds, signature[-1].dtype)
 
 
 def worker_kernel(function: Callable[..., None], /) -> Callable[..., None]:

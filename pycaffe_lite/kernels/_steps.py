@@ -17,43 +17,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
+from pycaffe_lite.kernels._calls import CALL_BYTES, CALLER, LINE, SLOTS, Array, Form, Tasks
 from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
+from pycaffe_lite.kernels._simd import INT64
 from pycaffe_lite.kernels._threads import enter_parallel
 
-STEP_BYTES = 2048  # room for what is written down of a call
 PIECE = 16384  # numbers of a flat array in one task: 64 KB
-LINE = 8  # int64 numbers in a cache line: who writes to one takes it away from all others
 SPINS = 2000  # times that a worker looks for the others before it lets other threads have its core
-INT64 = ir.IntType(64)
-BYTES = ir.IntType(8).as_pointer()
-ENTRY = ir.FunctionType(ir.VoidType(), [BYTES, INT64.as_pointer(), INT64, INT64])
-
-Array = npt.NDArray[Any]
 
 # Numba's own pool, its last resort, does not bear calls from two threads at once.
 single_entry = threading.Lock()
-
-
-class Tasks(NamedTuple):
-    """What the workers of one step share out among them."""
-
-    taken: Array  # (workers * LINE,), int64: how many tasks of each worker's share, a cache line for each
-    worker: int  # which one this is
-
-
-TAKEN = types.Array(types.int64, 1, "C")
-TASKS = types.NamedTuple([TAKEN, types.int64], Tasks)
 
 
 @intrinsic
@@ -95,88 +77,6 @@ def take_piece(tasks: Tasks, size: int) -> tuple[int, int]:
     return min(size, task * PIECE), min(size, (task + 1) * PIECE)
 
 
-# --------------------------------------------------------------------------------------- writing steps down
-
-
-@intrinsic
-def _write_down(_context: Any, room: Any, address: Any, memory: Any, args: Any) -> Any:
-    """Write a step to the memory at `room`: its entry, the kernel's address, the memory's place, the args.
-
-    The entry is a function compiled here, for these types, which reads all that and calls the kernel. The
-    kernel itself is called by its address: linked in, it would be compiled anew.
-    """
-    row_type = types.Array(memory.dtype, 1, "C")
-    called_with = (*args.types, TASKS, row_type)
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        written = ir.LiteralStructType([
-            BYTES, INT64, INT64, INT64, *(context.get_value_type(arg) for arg in args.types)
-        ])  # fmt: skip
-        if context.get_abi_sizeof(written) > STEP_BYTES:
-            raise NotImplementedError(f"a step's arguments take more than {STEP_BYTES} bytes")
-        entry = _entry(context, builder.module, written, called_with)
-        rows = context.make_array(signature.args[2])(context, builder, values[2])
-        row = builder.extract_value(rows.shape, 1)
-        start = builder.ptrtoint(rows.data, INT64)
-        fields = [builder.bitcast(entry, BYTES), values[1], start, row]
-        for i, arg in enumerate(args.types):
-            fields.append(_without_owner(context, builder, arg, builder.extract_value(values[3], i)))
-        at = builder.inttoptr(values[0], written.as_pointer())
-        for i, field in enumerate(fields):
-            builder.store(field, cgutils.gep_inbounds(builder, at, 0, i))
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, memory, args), codegen
-
-
-def _without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """An array as one that nobody owns: `Steps` keeps it alive."""
-    if not isinstance(kind, types.Array):
-        return value
-    array = context.make_array(kind)(context, builder, value)
-    array.meminfo = cgutils.get_null_value(array.meminfo.type)
-    array.parent = cgutils.get_null_value(array.parent.type)
-    return array._getvalue()
-
-
-def _array_at(context: Any, builder: Any, kind: Any, start: Any, count: Any) -> Any:
-    """The array of `count` numbers at an address."""
-    array = context.make_array(kind)(context, builder)
-    bytes_each = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-    data = builder.inttoptr(start, array.data.type)
-    populate_array(array, data, [count], [bytes_each], bytes_each, meminfo=None)
-    return array._getvalue()
-
-
-def _entry(context: Any, module: Any, written: Any, called_with: Any) -> Any:
-    """The function that runs a step of these types: (step, counts of tasks, workers, number of this one)."""
-    function = ir.Function(module, ENTRY, module.get_unique_name("enter_step"))
-    function.linkage = "internal"
-    builder = ir.IRBuilder(function.append_basic_block())
-    step, taken, workers, worker = function.args
-    fields = builder.load(builder.bitcast(step, written.as_pointer()))
-    address, start, row = (builder.extract_value(fields, i) for i in (1, 2, 3))
-    args = [builder.extract_value(fields, i) for i in range(4, len(written.elements))]
-    numbers = builder.mul(workers, INT64(LINE))
-    taken = _array_at(context, builder, TAKEN, builder.ptrtoint(taken, INT64), numbers)
-    tasks = context.make_tuple(builder, TASKS, [taken, worker])
-    bytes_each = context.get_abi_sizeof(context.get_data_type(called_with[-1].dtype))
-    own = builder.add(start, builder.mul(builder.mul(worker, row), INT64(bytes_each)))
-    memory = _array_at(context, builder, called_with[-1], own, row)
-    convention = context.call_conv
-    kernel_type = convention.get_function_type(types.none, called_with)
-    kernel_function = builder.inttoptr(address, kernel_type.as_pointer())
-    convention.call_function(builder, kernel_function, types.none, called_with, [*args, tasks, memory])
-    builder.ret_void()
-    return function
-
-
-@serial_kernel
-def _record(room: int, address: int, memory: Array, *args: Any) -> None:
-    """Write down the call of the kernel at an address as kernel(*args, tasks, memory[worker])."""
-    _write_down(room, address, memory, args)
-
-
 # ------------------------------------------------------------------------------------------- running steps
 
 
@@ -186,9 +86,9 @@ def _enter(_context: Any, step: Any, counts: Any, at: Any, workers: Any, worker:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         taken = _place(context, builder, signature.args[1], args[1], args[2])
-        pointer = builder.inttoptr(args[0], BYTES)
-        entry = builder.load(builder.bitcast(pointer, ENTRY.as_pointer().as_pointer()))
-        builder.call(entry, [pointer, taken, args[3], args[4]])
+        slots = builder.inttoptr(args[0], SLOTS)
+        caller = builder.inttoptr(builder.load(slots), CALLER.as_pointer())
+        builder.call(caller, [slots, taken, args[3], args[4]])
         return context.get_dummy_value()
 
     return types.void(types.intp, counts, types.intp, types.intp, types.intp), codegen
@@ -276,7 +176,7 @@ def _go_through(room: int, rows: Array, counts: Array, workers: int, worker: int
         if _read(counts, over) == 0:
             number = worker if rows[step] == workers else count_up(counts, came)
             if number < rows[step]:
-                _enter(room + step * STEP_BYTES, counts, taken, rows[step], number)
+                _enter(room + step * CALL_BYTES, counts, taken, rows[step], number)
                 _set(counts, over, 1)
         _set(counts, busy + worker * LINE, 0)
         for other in range(workers):
@@ -338,7 +238,7 @@ class Steps:
 
     def __init__(self) -> None:
         self.whole = True
-        self._room = np.empty((1, STEP_BYTES), np.uint8)
+        self._room = np.empty((1, CALL_BYTES), np.uint8)
         self._rows = np.empty(1, np.int64)
         self._used: list[tuple[Any, ...]] = []  # arrays that have to stay alive
         self._arguments: Arguments | None = None
@@ -346,13 +246,13 @@ class Steps:
     def __len__(self) -> int:
         return len(self._used)
 
-    def write(self, address: int, memory: Array, args: tuple[Any, ...]) -> None:
-        """Write down the call of the kernel at an address, with working memory (workers, count)."""
+    def write(self, form: Form, memory: Array, args: tuple[Any, ...]) -> None:
+        """Write down the call of a kernel, with working memory (workers, count)."""
         number = len(self._used)
         if number == len(self._rows):
-            self._room = np.resize(self._room, (2 * number, STEP_BYTES))
+            self._room = np.resize(self._room, (2 * number, CALL_BYTES))
             self._rows = np.resize(self._rows, 2 * number)
-        _record(self._room[number].ctypes.data, address, memory, *args)
+        form.write(self._room, number * CALL_BYTES, memory, args)
         self._rows[number] = len(memory)
         self._used.append((memory, args))
         self._arguments = None
@@ -373,7 +273,7 @@ class _Here(threading.local):
     """Of the calling thread: room for one step, for each number of workers; and what is being noted."""
 
     def __init__(self) -> None:
-        self.room = np.empty((1, STEP_BYTES), np.uint8)
+        self.room = np.empty((1, CALL_BYTES), np.uint8)
         self.arguments: dict[int, Arguments] = {}
         self.noted: Steps | None = None
 
@@ -381,16 +281,16 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def start(address: int, memory: Array, args: tuple[Any, ...]) -> None:
-    """Run the worker kernel at an address, and note that."""
+def start(form: Form, memory: Array, args: tuple[Any, ...]) -> None:
+    """Run a worker kernel, and note that."""
     here, workers = _here, len(memory)
     arguments = here.arguments.get(workers)
     if arguments is None:
         arguments = here.arguments[workers] = _arguments(here.room, np.array([workers]))
-    _record(arguments[0], address, memory, *args)
+    form.write(here.room, 0, memory, args)
     _run(arguments)
     if here.noted is not None:
-        here.noted.write(address, memory, args)
+        here.noted.write(form, memory, args)
 
 
 def note_other_work() -> None:
