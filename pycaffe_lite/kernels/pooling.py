@@ -107,29 +107,15 @@ def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None
     """
     width = _padded_width(window, x.shape[2], y.shape[2])
     memory = worker_memory(x.dtype, get_num_threads(), x.shape[1] * width)
-    if index is None:
-        _max_forward(memory, x, window, width, y)
-    else:
-        _max_and_index_forward(memory, x, window, width, y, index.reshape(-1))
+    flat_index = np.empty(0, np.int32) if index is None else index.reshape(-1)
+    _max_forward(memory, x, window, width, y, flat_index)
 
 
 @worker_kernel
-def _max_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, memory: Array) -> None:
-    _max_of_planes(x, window, width, y, None, tasks, memory)
-
-
-@worker_kernel
-def _max_and_index_forward(
+def _max_forward(
     x: Array, window: Window, width: int, y: Array, index: Array, tasks: Tasks, memory: Array
 ) -> None:
-    _max_of_planes(x, window, width, y, index, tasks, memory)
-
-
-@kernel
-def _max_of_planes(
-    x: Array, window: Window, width: int, y: Array, index: Array | None, tasks: Tasks, memory: Array
-) -> None:
-    """As `max_forward`; width: see `_padded_width`; index: flat. memory: (H * width,)."""
+    """As `max_forward`; width: `_padded_width`; index: flat, empty if not wanted. memory: (H * width,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
     _, P, Q = y.shape
@@ -146,18 +132,17 @@ def _max_of_planes(
             for p in range(P):
                 to = (n * P + p) * Q
                 h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
-                if width > 0:
-                    max_run(
-                        plane, h0 * width, width, max(h1 - h0, 0), kernel_w, stride_w, Q, lowest,
-                        out, to, index, h0 * W - pad_w, W,
-                    )  # fmt: skip
-                    continue
-                for q in range(Q):
-                    w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
-                    value, where = _max_at(plane, 0, W, h0, h1, w0, w1)
-                    out[to + q] = value
-                    if index is not None:
-                        index[to + q] = where
+                sizes = h0 * width, width, max(h1 - h0, 0), kernel_w, stride_w, Q
+                if width > 0 and index.size > 0:
+                    max_run(plane, *sizes, lowest, out, to, index, h0 * W - pad_w, W)
+                elif width > 0:
+                    max_run(plane, *sizes, lowest, out, to, None, h0 * W - pad_w, W)
+                else:
+                    for q in range(Q):
+                        w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                        out[to + q], where = _max_at(plane, 0, W, h0, h1, w0, w1)
+                        if index.size > 0:
+                            index[to + q] = where
         part = take_task(tasks, parts)
 
 
@@ -195,36 +180,15 @@ def index_backward(
         and target().vector_bytes >= 32  # with narrower vectors it takes longer than to scatter
     )
     end = _values(values, dx), dx.dtype.type(slope)
-    if gathers:
-        _gather_backward(no_memory(dy.dtype), dy, index, window, dx, *end)
-    else:
-        _scatter_backward(no_memory(dy.dtype), dy, index, dx, *end)
+    _index_backward(no_memory(dy.dtype), dy, index, window, gathers, dx, *end)
 
 
 @worker_kernel
-def _scatter_backward(
-    dy: Array, index: Array, dx: Array, values: Array, slope: float, tasks: Tasks, _memory: Array
-) -> None:
-    """`index_backward` for any windows."""
-    planes, P, Q = dy.shape
-    size = dx.shape[1] * dx.shape[2]
-    source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
-    parts = min(planes, PARTS)
-    part = take_task(tasks, parts)
-    while part < parts:
-        start, stop = _part(part, parts, planes)
-        for n in range(start, stop):
-            _scatter(source, where, n * P * Q, P * Q, out, n * size, size)
-            _through_slope(out, n * size, size, values, slope)
-        part = take_task(tasks, parts)
-
-
-@worker_kernel
-def _gather_backward(
-    dy: Array, index: Array, window: Window, dx: Array, values: Array, slope: float, tasks: Tasks,
-    _memory: Array,
+def _index_backward(
+    dy: Array, index: Array, window: Window, gathers: bool, dx: Array, values: Array, slope: float,
+    tasks: Tasks, _memory: Array,
 ) -> None:  # fmt: skip
-    """`index_backward` for windows that `gather_plane` knows.
+    """`index_backward`; gathers: whether `gather_plane` knows such windows.
 
     It reads beyond the plane: where there is no memory, the plane is scattered.
     """
@@ -239,7 +203,7 @@ def _gather_backward(
         start, stop = _part(part, parts, planes)
         for n in range(start, stop):
             at, to = n * P * Q, n * H * W
-            if 0 < at < source.size - after:
+            if gathers and 0 < at < source.size - after:
                 gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
             else:
                 _scatter(source, where, at, P * Q, out, to, H * W)
