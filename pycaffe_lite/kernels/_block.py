@@ -21,6 +21,7 @@ from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_ke
 from pycaffe_lite.kernels._simd import (
     copy_exact,
     copy_run,
+    keep_small,
     transpose_exact,
     transpose_runs,
     vector_lanes,
@@ -92,6 +93,7 @@ def moved(p: Packing, to: int) -> Packing:
 @kernel
 def pack_rows(a: Array, p: Packing, scale: Array, out: Array) -> None:
     """Pack rows of A, times scale[p.first + r] unless scale is empty, as `outer_tile` reads them."""
+    keep_small()
     lanes = vector_lanes(a)
     depth, to = p.outer * p.inner, p.to
     count = tile_count(p.rows, max_outer_rows())
@@ -133,6 +135,7 @@ def transpose_panel(
     width is some whole vectors. What lies between rows and width gets any value, and so may a vector's
     number of rows of `out` after the last one.
     """
+    keep_small()
     lanes = vector_lanes(a)
     for v in range(0, rows, lanes):
         height, start = min(lanes, rows - v), at + v * row_stride
@@ -166,6 +169,7 @@ def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> No
     A[r, k] goes to out[p.to + k * width + r]; width is some whole vectors. As for `transpose_panel`, what
     lies between p.rows and width gets any value.
     """
+    keep_small()
     lanes = vector_lanes(a)
     for i in range(p.outer):
         at, to = p.at + i * p.outer_stride, p.to + i * p.inner * width
@@ -217,6 +221,7 @@ def copy_tile(
     tile: Array, held: int, read: bool,
 ) -> None:  # fmt: skip
     """Copy columns j .. j + width of C, found as in `multiply_packed`, to rows of `held` numbers, or back."""
+    keep_small()
     i = 0
     while i < width:
         count = min(width - i, plane - (j + i) % plane)
@@ -243,6 +248,7 @@ def multiply_packed(
     c[co + j // plane * plane_stride + r * ldc + j % plane].
     tile, sites: working memory of OUTER_TILE_SIZE and SITES_SIZE.
     """
+    keep_small()
     lanes = vector_lanes(a)
     count = tile_count(rows, max_outer_rows())
     rounds = count if depth <= SHALLOW else 1  # as in `multiply_lines`
@@ -286,6 +292,7 @@ def multiply_lines(
     that every tile is made of whole runs and B is read where it stands, whatever its taps are. bypass: as for
     `outer_tile`.
     """
+    keep_small()
     lanes = vector_lanes(a)
     halves = width % lanes != 0
     run = lanes // 2 if halves else lanes

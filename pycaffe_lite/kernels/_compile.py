@@ -5,6 +5,7 @@ ZeroDivisionError) and keep the machine code on disk (`_cache`). One that depart
 and reason where it is decorated.
 """
 
+import gc
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -18,12 +19,20 @@ R = TypeVar("R")
 
 
 class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
-    """Numba's dispatcher, but for one thing: it compiles no version of its own for a constant.
+    """Numba's dispatcher, with less to do."""
 
-    Numba would do so for each constant that another kernel passes on, which takes as long every time.
-    """
+    def compile(self, sig: Any) -> Any:
+        # To look for garbage among the objects that Numba makes would take a tenth of the time.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile(sig)
+        finally:
+            if collects:
+                gc.enable()
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
+        # One version for all constants that other kernels pass on: each would take as long to compile.
         names = {name: types.unliteral(kind) for name, kind in kws.items()}
         return super().get_call_template(tuple(types.unliteral(kind) for kind in args), names)
 

@@ -29,7 +29,7 @@ from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, st
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._shares import MOST_TASKS, TO_BEGIN, longest_share, pieces
-from pycaffe_lite.kernels._simd import target
+from pycaffe_lite.kernels._simd import keep_small, target
 from pycaffe_lite.kernels._tile import tile_table
 from pycaffe_lite.kernels._weights import Weights, packing, weights_in_order
 
@@ -263,6 +263,7 @@ def _forward(
     memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `product` until none is left; sums in the arrays' type. jobs: see `_pack_jobs`."""
+    keep_small()
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, depth = channels * area, cut.channels * area

@@ -23,7 +23,7 @@ from pycaffe_lite.kernels._block import dot_block, row_length, transpose_panel, 
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._simd import keep_small, target, vector_lanes
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
     max_pick_rows,
@@ -278,6 +278,7 @@ def _with_dot_tiles(
 
     Cut into parts, dw is (parts, ..) and gets the gradient of each part of the chunks.
     """
+    keep_small()
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, lanes = channels * area, vector_lanes(x)

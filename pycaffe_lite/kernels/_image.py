@@ -26,6 +26,7 @@ from pycaffe_lite.kernels._simd import (
     copy_every_second,
     copy_lines,
     copy_run,
+    keep_small,
     vector_lanes,
     zero_run,
 )
@@ -130,6 +131,7 @@ def list_columns(images: int, lines: int, width: int, step: int, image: int, lin
 
     image and line are the distances from one image to the next, and from one line to the next.
     """
+    keep_small()
     count = 0
     for n in range(images):
         for p in range(lines):
@@ -157,6 +159,7 @@ def stage(
     padded x[n, c, first + r, t * stride_w + f]. out has a vector of room at its end.
     first is a multiple of stride_h; lines that no result reads may be left out.
     """
+    keep_small()
     lanes = vector_lanes(x)
     read = min(g.stride_h, (g.kernel_h - 1) * g.dilation_h + 1)
     to = 0
@@ -234,6 +237,7 @@ def gather(
 
     Rows of `out` must reach a vector beyond the last column (`_block.row_length`).
     """  # noqa: D205
+    keep_small()
     lanes = vector_lanes(b)
     for k in range(k0, k1):
         to = (k - k0) * ld

@@ -6,18 +6,24 @@ ends where the run ends, over values that are already there: nothing is read or 
 value is left over for a slower loop. Runs shorter than a vector take a narrower one.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from llvmlite import ir
-from llvmlite.ir.values import MDValue
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from pycaffe_lite.kernels._simd import INT32, INT64, VectorWriter, data_pointer, item_bytes, target
+from pycaffe_lite.kernels._simd import (
+    INT32,
+    INT64,
+    VectorWriter,
+    data_pointer,
+    each_time,
+    item_bytes,
+    target,
+)
 
 LEAST_RUN = 4  # outputs; the narrowest vector
 
@@ -77,27 +83,12 @@ class RunWriter(VectorWriter):
         return builder.add(steps, self.splat_index(builder.trunc(start, INT32)))
 
 
-@contextmanager
-def _few_times(builder: Any, count: Any) -> Iterator[Any]:
-    """Write a loop over the yielded index < count that LLVM leaves as it is.
-
-    Windows are small: unrolled, as LLVM would have it, a loop takes longer to enter than to run.
-    """
-    with cgutils.for_range(builder, count) as loop:
-        yield loop.index
-        last = builder.basic_block
-    module = builder.module
-    as_it_is = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
-    marks = MDValue(module, [], str(len(module.metadata)))
-    marks.operands = (marks, as_it_is)  # LLVM knows a loop's marks by their pointing at themselves
-    last.terminator.set_metadata("llvm.loop", marks)
+Body = Callable[[RunWriter, Any, Any], None]  # (writer, row, first of a vector of outputs)
+ONE = INT64(1)
 
 
-Body = Callable[[RunWriter, Any, Any], None]
-
-
-def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body) -> None:
-    """Write body(writer, o, vector's width) over all outputs, with the widest vector that the run fills."""
+def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body, rows: Any = ONE) -> None:
+    """Write the body for all rows and their `count` outputs, with the widest vector that a row fills."""
     widths = []
     lanes = target().lanes(item_bytes(dtype))
     while lanes >= LEAST_RUN:
@@ -111,10 +102,10 @@ def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body) -> 
         writer = RunWriter(builder, dtype, lanes, stride)
         vectors = builder.sdiv(builder.add(count, INT64(lanes - 1)), INT64(lanes))
         last = builder.sub(count, INT64(lanes))
-        with cgutils.for_range(builder, vectors) as loop:
-            at = builder.mul(loop.index, INT64(lanes))
+        with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, vectors) as vector:
+            at = builder.mul(vector.index, INT64(lanes))
             o = builder.select(builder.icmp_signed("<", at, last), at, last)
-            body(writer, o, lanes)
+            body(writer, row.index, o)
         builder.branch(done)
         builder.position_at_end(narrower)
     builder.branch(done)
@@ -122,34 +113,39 @@ def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body) -> 
 
 
 @intrinsic
-def max_run(
-    _context: Any, x: Any, at: Any, row: Any, high: Any, wide: Any, stride: Any, count: Any,
-    lowest: Any, y: Any, to: Any, index: Any, index_at: Any, index_row: Any,
+def max_rows(
+    _context: Any, x: Any, at: Any, row: Any, high: Any, wide: Any, stride_h: Any, stride: Any, rows: Any,
+    count: Any, lowest: Any, y: Any, to: Any, index: Any, index_at: Any, index_row: Any,
 ) -> Any:  # fmt: skip
-    """y[to + o] = max over i < high, j < wide of x[at + i row + o stride + j], o < count; at least `lowest`.
+    """y[to + p count + o] = max over i < high, j < wide of x[at + (p stride_h + i) row + o stride + j].
 
-    index[to + o], unless index is None: index_at + i index_row + o stride + j of the first maximum in the
-    order of i, j; -1 where nothing is above `lowest`. stride: 1 or 2; count: LEAST_RUN or more.
+    For outputs o < count of rows p < rows; at least `lowest`. index[to + p count + o], unless index is None:
+    index_at + (p stride_h + i) index_row + o stride + j of the first maximum in the order of i, j; -1 where
+    nothing is above `lowest`. stride: 1 or 2; count: LEAST_RUN or more.
     """
     dtype, indexed = x.dtype, not isinstance(index, types.NoneType)
-    size = types.intp
-    signature = types.void(x, size, size, size, size, size, size, dtype, y, size, index, size, size)
+    n = types.intp
+    signature = types.void(x, n, n, n, n, n, n, n, n, dtype, y, n, index, n, n)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at, row, high, wide, stride, count, lowest = args[1:8]
+        at, row, high, wide, stride_h, stride, rows, count, lowest = args[1:10]
+        to, (index_at, index_row) = args[11], args[13:]
         source = data_pointer(context, builder, signature.args[0], args[0], at)
-        out = data_pointer(context, builder, signature.args[8], args[8], args[9])
+        out = data_pointer(context, builder, signature.args[10], args[10], to)
         if indexed:
-            index_out = data_pointer(context, builder, signature.args[10], args[10], args[9])
+            index_out = data_pointer(context, builder, signature.args[12], args[12], to)
 
         Best = tuple[Any, Any]  # of the maxima, and where they are
 
-        def start_of(writer: RunWriter, o: Any) -> tuple[Any, Any, Best]:
+        def start_of(writer: RunWriter, p: Any, o: Any) -> tuple[Any, Any, Best]:
             """Where the first window is, its index, and what the maxima start with."""
-            from_start = builder.mul(o, writer.stride)
-            first = writer.first_indices(builder.add(args[11], from_start)) if indexed else None
-            lows = writer.splat(lowest), writer.splat_index(INT32(-1)) if indexed else None
-            return writer.at(source, from_start), first, lows
+            line, from_start = builder.mul(p, stride_h), builder.mul(o, writer.stride)
+            start = writer.at(writer.at(source, builder.mul(line, row)), from_start)
+            if not indexed:
+                return start, None, (writer.splat(lowest), None)
+            place = builder.add(index_at, builder.mul(line, index_row))
+            first = writer.first_indices(builder.add(place, from_start))
+            return start, first, (writer.splat(lowest), writer.splat_index(INT32(-1)))
 
         def better(writer: RunWriter, values: Any, first: Any, offset: Any, best: Best) -> Best:
             """The maxima with the values that are `offset` behind the first ones of their windows."""
@@ -159,43 +155,44 @@ def max_run(
             here = builder.add(first, writer.splat_index(builder.trunc(offset, INT32)))
             return builder.select(above, values, best[0]), builder.select(above, here, best[1])
 
-        def finish(writer: RunWriter, o: Any, best: Best) -> None:
-            writer.store(best[0], writer.at(out, o))
+        def finish(writer: RunWriter, p: Any, o: Any, best: Best) -> None:
+            place = builder.add(builder.mul(p, count), o)
+            writer.store(best[0], writer.at(out, place))
             if indexed:
-                writer.store(best[1], writer.at(index_out, o))
+                writer.store(best[1], writer.at(index_out, place))
 
-        def any_window(writer: RunWriter, o: Any, _lanes: int) -> None:
-            start, first, lows = start_of(writer, o)
+        def any_window(writer: RunWriter, p: Any, o: Any) -> None:
+            start, first, lows = start_of(writer, p, o)
             held = [cgutils.alloca_once_value(builder, value) for value in lows if value is not None]
-            with _few_times(builder, high) as i, _few_times(builder, wide) as j:
+            with each_time(builder, high) as i, each_time(builder, wide) as j:
                 line = writer.at(start, builder.mul(i, row))
-                offset = builder.add(builder.mul(i, args[12]), j)
+                offset = builder.add(builder.mul(i, index_row), j)
                 before = [builder.load(place) for place in held]
                 best = before[0], before[1] if indexed else None
                 after = better(writer, writer.load_column(writer.at(line, j)), first, offset, best)
                 for value, place in zip(after, held, strict=False):
                     builder.store(value, place)
             last = [builder.load(place) for place in held]
-            finish(writer, o, (last[0], last[1] if indexed else None))
+            finish(writer, p, o, (last[0], last[1] if indexed else None))
 
-        def usual_window(writer: RunWriter, o: Any, _lanes: int, size: int) -> None:
+        def usual_window(writer: RunWriter, p: Any, o: Any, size: int) -> None:
             """As many lines as columns, stride 2: without loops, and the values of a row loaded at once."""
-            start, first, best = start_of(writer, o)
+            start, first, best = start_of(writer, p, o)
             for i in range(size):
                 line = writer.at(start, builder.mul(INT64(i), row))
                 for j, values in enumerate(writer.load_columns(line, size)):
-                    offset = builder.add(builder.mul(INT64(i), args[12]), INT64(j))
+                    offset = builder.add(builder.mul(INT64(i), index_row), INT64(j))
                     best = better(writer, values, first, offset, best)
-            finish(writer, o, best)
+            finish(writer, p, o, best)
 
         done = builder.append_basic_block("windows.done")
         of_two = builder.icmp_signed("==", stride, INT64(2))
         for size in (2, 3):
             square = builder.and_(*(builder.icmp_signed("==", side, INT64(size)) for side in (high, wide)))
             with builder.if_then(builder.and_(of_two, square)):
-                _each_run(builder, dtype, stride, count, partial(usual_window, size=size))
+                _each_run(builder, dtype, stride, count, partial(usual_window, size=size), rows)
                 builder.branch(done)
-        _each_run(builder, dtype, stride, count, any_window)
+        _each_run(builder, dtype, stride, count, any_window, rows)
         builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -214,10 +211,10 @@ def add_lines(_context: Any, x: Any, at: Any, line: Any, lines: Any, count: Any,
         source = data_pointer(context, builder, signature.args[0], args[0], args[1])
         out = data_pointer(context, builder, signature.args[5], args[5], args[6])
 
-        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, _row: Any, o: Any) -> None:
             total = cgutils.alloca_once_value(builder, writer.zero())
             start = writer.at(source, o)
-            with _few_times(builder, lines) as i:
+            with each_time(builder, lines) as i:
                 values = writer.load(writer.at(start, builder.mul(i, line)))
                 builder.store(builder.fadd(builder.load(total), values), total)
             writer.store(builder.load(total), writer.at(out, o))
@@ -246,10 +243,10 @@ def mean_run(
         areas = data_pointer(context, builder, signature.args[6], args[6], INT64(0))
         out = data_pointer(context, builder, signature.args[7], args[7], args[8])
 
-        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, _row: Any, o: Any) -> None:
             total = cgutils.alloca_once_value(builder, writer.zero())
             start = writer.at(source, builder.mul(o, stride))
-            with _few_times(builder, wide) as j:
+            with each_time(builder, wide) as j:
                 values = writer.load_column(writer.at(start, j))
                 builder.store(builder.fadd(builder.load(total), values), total)
             area = builder.fmul(writer.splat(high), writer.load(writer.at(areas, o)))
@@ -277,10 +274,10 @@ def spread_run(
         source = data_pointer(context, builder, signature.args[0], args[0], at)
         out = data_pointer(context, builder, signature.args[6], args[6], args[7])
 
-        def body(writer: RunWriter, o: Any, _lanes: int) -> None:
+        def body(writer: RunWriter, _row: Any, o: Any) -> None:
             def sum_back(terms: Any) -> Any:
                 total = cgutils.alloca_once_value(builder, writer.zero())
-                with _few_times(builder, terms) as i:
+                with each_time(builder, terms) as i:
                     values = writer.load(writer.at(source, builder.sub(o, i)))
                     builder.store(builder.fadd(builder.load(total), values), total)
                 return builder.load(total)

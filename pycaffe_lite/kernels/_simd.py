@@ -7,12 +7,14 @@ NUMBA_CPU_NAME and NUMBA_CPU_FEATURES may change.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
+from llvmlite.ir.values import MDValue
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
@@ -239,7 +241,7 @@ class VectorWriter:
         body(i)
         following = builder.add(i, INT64(vectors * self.lanes))
         join_phi(i, (INT64(0), entry), (following, builder.basic_block))
-        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+        leave_loop(builder, builder.cbranch(builder.icmp_signed("<", following, count), loop, done))
         builder.position_at_end(done)
 
     def sum_lanes_of_four(self, v: list[Any]) -> Any:
@@ -299,6 +301,28 @@ def join_phi(phi: Any, *incoming: tuple[Any, Any]) -> Any:
     return phi
 
 
+@contextmanager
+def each_time(builder: Any, count: Any) -> Iterator[Any]:
+    """Write a loop over the yielded index < count, which LLVM leaves as it is."""
+    with cgutils.for_range(builder, count) as loop:
+        yield loop.index
+        last = builder.basic_block
+    leave_loop(builder, last.terminator)
+
+
+def leave_loop(builder: Any, branch: Any) -> None:
+    """Have LLVM leave a loop as it is, whose last branch this is.
+
+    Most loops over vectors are short: unrolled, as LLVM would have it, they take longer to enter than to run,
+    and several times as long to compile.
+    """
+    module = builder.module
+    as_it_is = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    marks = MDValue(module, [], str(len(module.metadata)))
+    marks.operands = (marks, as_it_is)  # LLVM knows a loop's marks by their pointing at themselves
+    branch.set_metadata("llvm.loop", marks)
+
+
 def data_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
     """Pointer to element `offset` of a contiguous array, counted in memory order."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
@@ -312,6 +336,21 @@ def vector_lanes(_context: Any, array: Any) -> Any:
         return INT64(target().lanes(item_bytes(array.dtype)))
 
     return types.intp(array), codegen
+
+
+@intrinsic
+def keep_small(_context: Any) -> Any:
+    """Have LLVM keep the code of the kernel small that says so: no loop is unrolled or written twice.
+
+    For kernels whose time is spent in the functions and vector loops that they call: LLVM would make three
+    times as much code of the loops around them, of many kernels over again, and no quicker one.
+    """
+
+    def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        builder.function.attributes.add("optsize")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 def _copying_every(stride: int, source: Any, out: Any) -> tuple[Any, Any]:
@@ -501,9 +540,9 @@ def copy_lines(_context: Any, source: Any, at: Any, width: Any, lines: Any, out:
             mask = writer.lanes_between(w, width)
 
             def copy(load: Callable[[Any], Any]) -> None:
-                with cgutils.for_range(builder, lines) as loop:
-                    value = load(writer.at(read, builder.add(builder.mul(loop.index, width), w)))
-                    writer.store(value, writer.at(write, builder.add(builder.mul(loop.index, line), u)))
+                with each_time(builder, lines) as r:
+                    value = load(writer.at(read, builder.add(builder.mul(r, width), w)))
+                    writer.store(value, writer.at(write, builder.add(builder.mul(r, line), u)))
 
             begins = builder.icmp_signed(">=", w, INT64(0))
             ends = builder.icmp_signed("<=", builder.add(w, INT64(writer.lanes)), width)

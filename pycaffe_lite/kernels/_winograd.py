@@ -26,7 +26,7 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns, sta
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._phases import split_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._simd import keep_small, target, vector_lanes
 from pycaffe_lite.kernels._tile import (
     WIDE_PICK,
     max_pick_rows,
@@ -309,6 +309,7 @@ def list_runs(images: int, lines: int, tiles: Tiles, image: int, line: int, lane
     image, line: from one image to the next, from one line of pixels to the next. The last vector may repeat
     the last run.
     """
+    keep_small()
     count, of_vector = 0, lanes // tiles.run
     for n in range(images):
         for p in range(lines):

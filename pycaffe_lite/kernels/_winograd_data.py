@@ -19,7 +19,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from pycaffe_lite.kernels._image import Geometry, geometry_of
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, keep_small, target, vector_lanes
 from pycaffe_lite.kernels._tile import WIDE_PICK, panel_width, tile_table
 from pycaffe_lite.kernels._weights import Weights
 from pycaffe_lite.kernels._winograd import (
@@ -148,6 +148,7 @@ def _add_up(
     blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `add_tiles` until none is left; sums in the arrays' type, as the tiles are cut."""
+    keep_small()
     whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(dy)
     P, places = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)

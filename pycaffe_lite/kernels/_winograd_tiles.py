@@ -15,7 +15,7 @@ from pycaffe_lite.kernels import _winograd
 from pycaffe_lite.kernels._image import Geometry, geometry_of
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, target, vector_lanes
+from pycaffe_lite.kernels._simd import copy_exact, keep_small, target, vector_lanes
 from pycaffe_lite.kernels._tile import (
     WIDE_PICK,
     max_pick_rows,
@@ -140,6 +140,7 @@ def _forward(
     sizes: Array, of_tiles: Array, blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `product_by_tiles` until none is left."""
+    keep_small()
     g, tiles, cut = geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(x)
     P, places = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)

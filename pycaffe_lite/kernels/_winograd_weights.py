@@ -23,7 +23,7 @@ from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._phases import join_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
-from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._simd import keep_small, target, vector_lanes
 from pycaffe_lite.kernels._tile import (
     WIDE_PICK,
     max_pick_rows,
@@ -196,6 +196,7 @@ def _sum_up(
     sizes: Array, of_tiles: Array, blocks: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = the part's gradient of the weight k of output channel m."""
+    keep_small()
     image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
     channels, area, lanes = g.C // g.group, g.kernel_h * g.kernel_w, vector_lanes(x)
     rows, plane = g.M // g.group, g.P * g.Q

@@ -25,9 +25,9 @@ from pycaffe_lite.kernels._jit import (
     take_task,
     worker_kernel,
 )
-from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_run, mean_run, spread_run
+from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_rows, mean_run, spread_run
 from pycaffe_lite.kernels._scratch import no_memory, worker_memory
-from pycaffe_lite.kernels._simd import copy_exact, target
+from pycaffe_lite.kernels._simd import copy_exact, keep_small, target
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
 PARTS = 64  # tasks at most
@@ -78,6 +78,7 @@ def _padded_width(window: Window, W: int, Q: int) -> int:
 @kernel
 def _padded(plane: Array, W: int, pad: int, width: int, space: Array) -> Array:
     """The plane or, if its rows are to be wider than W, a copy of it in the middle of the rows of `space`."""
+    keep_small()
     if width <= W:
         return plane
     for h in range(plane.size // W):
@@ -91,6 +92,7 @@ def _padded(plane: Array, W: int, pad: int, width: int, space: Array) -> Array:
 @kernel
 def _max_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> tuple[float, int]:
     """The first maximum of x[at + h * W + w] in the window, and its h * W + w."""
+    keep_small()
     best, where = x.dtype.type(LOWEST), -1
     for h in range(h0, h1):
         for w in range(w0, w1):
@@ -123,26 +125,35 @@ def _max_forward(
     source, out = x.reshape(-1), y.reshape(-1)
     space = memory[: H * width if width > W else 0]
     space[:] = lowest
+    # The rows whose windows are whole.
+    first_whole, last_whole = (
+        (pad_h + stride_h - 1) // stride_h,
+        min(P, (H - kernel_h + pad_h) // stride_h + 1),
+    )
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
         start, stop = _part(part, parts, planes)
         for n in range(start, stop):
             plane = _padded(source[n * H * W : (n + 1) * H * W], W, pad_w, width, space)
-            for p in range(P):
+            p = 0
+            while p < P:
                 to = (n * P + p) * Q
                 h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
-                sizes = h0 * width, width, max(h1 - h0, 0), kernel_w, stride_w, Q
+                rows = max(1, last_whole - p) if p >= first_whole and width > 0 else 1
+                start, place = h0 * width, h0 * W - pad_w
+                sizes = width, max(h1 - h0, 0), kernel_w, stride_h, stride_w, rows, Q, lowest
                 if width > 0 and index.size > 0:
-                    max_run(plane, *sizes, lowest, out, to, index, h0 * W - pad_w, W)
+                    max_rows(plane, start, *sizes, out, to, index, place, W)
                 elif width > 0:
-                    max_run(plane, *sizes, lowest, out, to, None, h0 * W - pad_w, W)
+                    max_rows(plane, start, *sizes, out, to, None, place, W)
                 else:
                     for q in range(Q):
                         w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
                         out[to + q], where = _max_at(plane, 0, W, h0, h1, w0, w1)
                         if index.size > 0:
                             index[to + q] = where
+                p += rows
         part = take_task(tasks, parts)
 
 
