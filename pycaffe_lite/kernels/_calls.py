@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.np.arrayobj import populate_array
 
 from pycaffe_lite.kernels._simd import INT64, compiled_module
 
@@ -167,12 +167,14 @@ class _Reader:
 
 def _array_at(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any]) -> Any:
     """The contiguous array of a shape that starts at a pointer; nobody owns it."""
-    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    item = INT64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     strides: list[Any] = []
-    step = INT64(item)
+    count = INT64(1)
     for length in reversed(shape):
-        strides.insert(0, step)
-        step = builder.mul(step, length)
+        strides.insert(0, builder.mul(count, item))
+        count = builder.mul(count, length)
     array = context.make_array(kind)(context, builder)
-    populate_array(array, data, shape, strides, INT64(item), meminfo=None)
+    array.data, array.nitems, array.itemsize = data, count, item
+    array.shape, array.strides = (cgutils.pack_array(builder, v, INT64) for v in (shape, strides))
+    array.meminfo, array.parent = (cgutils.get_null_value(v.type) for v in (array.meminfo, array.parent))
     return array._getvalue()
