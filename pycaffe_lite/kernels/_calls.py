@@ -25,9 +25,6 @@ from pycaffe_lite.kernels._simd import INT64, compiled_module
 
 CALL_BYTES = 2048  # room for what is written down of a call
 LINE = 8  # int64 numbers in a cache line: who writes to one takes it away from all others
-HEAD = (
-    4  # slots before the arguments': the code that makes the call, the kernel's, memory and its rows' length
-)
 SLOTS = INT64.as_pointer()
 # Makes a call: (its slots, counts of tasks taken, number of workers, which one this is).
 CALLER = ir.FunctionType(ir.VoidType(), [SLOTS, INT64.as_pointer(), INT64, INT64])
@@ -47,10 +44,18 @@ TASKS = types.NamedTuple([TAKEN, types.int64], Tasks)
 
 
 class Form:
-    """How calls of a kernel are written down, whose code is at an address and compiled for these types."""
+    """How calls of a kernel are written down.
+
+    Args:
+        address: of the kernel's code.
+        kinds: Numba's types of its arguments, before its tasks and its memory.
+        memory: the type of a number of its memory.
+
+    Raises:
+        NotImplementedError: there are more arguments than there is room for.
+    """
 
     def __init__(self, address: int, kinds: tuple[Any, ...], memory: Any) -> None:
-        """Kinds: Numba's types of the arguments, memory: of a number of the working memory."""
         self._head = _caller(kinds, memory), address
         self._struct = struct.Struct("=qqqq" + "".join(map(_codes, kinds)))
         if self._struct.size > CALL_BYTES:
@@ -119,7 +124,7 @@ def _write_caller(module: Any, kinds: tuple[Any, ...], memory: Any) -> None:
     builder = ir.IRBuilder(function.append_basic_block())
     slots, taken, workers, worker = function.args
     reader = _Reader(context, builder, slots)
-    _, address, start, row = (reader.number() for _ in range(HEAD))
+    _, address, start, row = (reader.number() for _ in range(4))  # as `Form.write` begins
     args = [reader.read(kind) for kind in kinds]
     taken = _array_at(context, builder, TAKEN, taken, [builder.mul(workers, INT64(LINE))])
     tasks = context.make_tuple(builder, TASKS, [taken, worker])

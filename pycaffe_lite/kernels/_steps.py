@@ -1,10 +1,9 @@
 """Steps: calls of worker kernels, written down so that they can be run again without Python.
 
-A call is written down as where the kernel's code is, its working memory and its arguments. All workers then
-go through all steps that were written down, one after another; between two they wait for each other, which
-takes a fraction of a microsecond where each has a core. A call by itself is one step. What Python does
-between two calls, and starting the threads for each, takes as long as the arithmetic of a small layer: so
-whoever repeats the same calls lets them be noted (`note`), and runs them together next time.
+All workers go through all steps that were written down (`_calls`), one after another; between two they wait
+for each other, which takes a fraction of a microsecond where each has a core. A call by itself is one step.
+What Python does between two calls, and starting the threads for each, takes as long as the arithmetic of a
+small layer: so whoever repeats the same calls lets them be noted (`note`), and runs them together next time.
 
 Nobody waits for a worker that has not come. The tasks of a step are shared out among those who are there,
 and a step is over when none is left and nobody is at work on one. So steps come to an end, too, where the

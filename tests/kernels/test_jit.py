@@ -1,8 +1,11 @@
 """The decorators: what they compile, how it is called, what is kept on disk."""
 
+import gc
+
 import numpy as np
 import pytest
 from numba import prange
+from numba.core.errors import TypingError
 
 from pycaffe_lite.kernels import _block, _jit
 from pycaffe_lite.kernels._cache import KernelCache
@@ -81,3 +84,23 @@ def test_only_kernels_of_the_package_are_kept_on_disk():
     assert isinstance(_block.row_length._cache, KernelCache)
     assert isinstance(_jit.worker_kernel(_block.pack_all.py_func).dispatcher._cache, KernelCache)
     assert not isinstance(halved._cache, KernelCache)
+
+
+@pytest.mark.parametrize("collects", [False, True])
+def test_the_garbage_collector_is_left_as_it_was(collects):
+    @kernel
+    def wrong(x):
+        return x.there_is_no_such_thing
+
+    @serial_kernel
+    def calls(x):
+        return wrong(x)
+
+    before = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        with pytest.raises(TypingError):
+            calls(1)
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()
