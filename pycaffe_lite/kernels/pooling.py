@@ -126,10 +126,8 @@ def _max_forward(
     space = memory[: H * width if width > W else 0]
     space[:] = lowest
     # The rows whose windows are whole.
-    first_whole, last_whole = (
-        (pad_h + stride_h - 1) // stride_h,
-        min(P, (H - kernel_h + pad_h) // stride_h + 1),
-    )
+    first_whole = (pad_h + stride_h - 1) // stride_h
+    last_whole = min(P, (H - kernel_h + pad_h) // stride_h + 1)
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
