@@ -7,7 +7,8 @@ the CPU and its features as Numba was told to compile for, and Numba's code gene
 folder one file per kernel and signature.
 
 Files are written under a temporary name and renamed, so several processes can start at once; where nothing
-can be written, kernels are compiled in memory; a damaged file is compiled anew.
+can be written, kernels are compiled in memory. A file begins with a hash of the rest: a damaged one, which
+could end the process, is compiled anew.
 """
 
 import contextlib
@@ -33,6 +34,7 @@ from numba.core.serialize import dumps
 
 CACHE_VARIABLE = "PYCAFFE_LITE_CACHE_DIR"
 ROOM = Path(__file__).parent
+DIGEST_BYTES = hashlib.sha256().digest_size
 CODE_SWITCHES = (
     "OPT",
     "LOOP_VECTORIZE",
@@ -99,10 +101,14 @@ def load_file(name: str, target: tuple[str, ...]) -> bytes | None:
     """What is kept under a name for this build, or None, and then the user is told of compiling, once."""
     path = _path(name, target)
     try:
-        if path is not None:
-            return path.read_bytes()
+        content = b"" if path is None else path.read_bytes()
     except OSError:
-        pass  # not compiled yet
+        content = b""  # not compiled yet
+    digest, code = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if content and digest == hashlib.sha256(code).digest():
+        return code
+    if content:
+        logger.debug("compiled code is damaged: %s", path)
     _announce_compilation()
     return None
 
@@ -115,7 +121,7 @@ def save_file(name: str, target: tuple[str, ...], content: bytes) -> None:
     temporary = path.with_name(f"{name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        temporary.write_bytes(hashlib.sha256(content).digest() + content)
         temporary.replace(path)
     except OSError as error:
         logger.debug("compiled code is not kept: %s", error)
@@ -153,13 +159,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         if not self._enabled:
             return None
         content = load_file(self._file(sig), target_context.codegen().magic_tuple())
-        if content is None:
-            return None
-        try:
-            return CompileResult._rebuild(target_context, *pickle.loads(content))
-        except Exception as error:  # whatever a damaged file makes of pickle and LLVM
-            logger.debug("compiled %s cannot be used (%s: %s)", self._name, type(error).__name__, error)
-            return None
+        return None if content is None else CompileResult._rebuild(target_context, *pickle.loads(content))
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
         if self._enabled and not data.library.has_dynamic_globals:
