@@ -19,6 +19,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from pycaffe_lite.kernels._simd import INT64, compiled_module
@@ -113,7 +114,8 @@ def _caller(kinds: tuple[Any, ...], memory: Any) -> int:
         _write_caller(module, kinds, memory)
         return module
 
-    engine = compiled_module(name, write)
+    with global_compiler_lock:
+        engine = compiled_module(name, write)
     _engines.append(engine)
     return int(engine.get_function_address("caller"))
 

@@ -22,7 +22,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     """Numba's dispatcher, with less to do."""
 
     def compile(self, sig: Any) -> Any:
-        # To look for garbage among the objects that Numba makes would take a tenth of the time.
+        # To look for garbage among the objects that Numba makes would take 7 % of the time.
         collects = gc.isenabled()
         gc.disable()
         try:
@@ -40,8 +40,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
 class _InnerDispatcher(_Dispatcher):
     """A dispatcher for other kernels: nothing is compiled that takes Python's objects apart.
 
-    To do that takes a tenth to a half of the time in which a kernel is compiled. Called from Python, it is
-    the plain function.
+    For all kernels of LeNet that would take 4 of 30 seconds. Called from Python, it is the plain function.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

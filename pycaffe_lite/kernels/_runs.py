@@ -8,7 +8,7 @@ value is left over for a slower loop. Runs shorter than a vector take a narrower
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -112,6 +112,81 @@ def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body, row
     builder.position_at_end(done)
 
 
+Best = tuple[Any, Any]  # a vector of maxima, and one of where they are, unless nobody wants to know
+
+
+class _Maxima(NamedTuple):
+    """Writes the maxima over windows; pointers and numbers as `max_rows` gets them."""
+
+    builder: Any
+    source: Any
+    row: Any
+    high: Any
+    wide: Any
+    stride_h: Any
+    count: Any
+    lowest: Any
+    out: Any
+    index_out: Any  # or None
+    index_at: Any
+    index_row: Any
+
+    def start_of(self, writer: RunWriter, p: Any, o: Any) -> tuple[Any, Any, Best]:
+        """Where the first window is, its index, and what the maxima start with."""
+        builder = self.builder
+        line, from_start = builder.mul(p, self.stride_h), builder.mul(o, writer.stride)
+        start = writer.at(writer.at(self.source, builder.mul(line, self.row)), from_start)
+        if self.index_out is None:
+            return start, None, (writer.splat(self.lowest), None)
+        place = builder.add(self.index_at, builder.mul(line, self.index_row))
+        first = writer.first_indices(builder.add(place, from_start))
+        return start, first, (writer.splat(self.lowest), writer.splat_index(INT32(-1)))
+
+    def better(self, writer: RunWriter, values: Any, first: Any, i: Any, j: Any, best: Best) -> Best:
+        """The maxima with the values in line i, column j of the windows; first: their first indices."""
+        builder = self.builder
+        above = builder.fcmp_ordered(">", values, best[0])
+        maxima = builder.select(above, values, best[0])
+        if self.index_out is None:
+            return maxima, None
+        offset = builder.trunc(builder.add(builder.mul(i, self.index_row), j), INT32)
+        here = builder.add(first, writer.splat_index(offset))
+        return maxima, builder.select(above, here, best[1])
+
+    def finish(self, writer: RunWriter, p: Any, o: Any, best: Best) -> None:
+        """Store the maxima of outputs o, o + 1, .. of row p."""
+        place = self.builder.add(self.builder.mul(p, self.count), o)
+        writer.store(best[0], writer.at(self.out, place))
+        if self.index_out is not None:
+            writer.store(best[1], writer.at(self.index_out, place))
+
+    def any_window(self, writer: RunWriter, p: Any, o: Any) -> None:
+        """Windows of any size, in loops."""
+        builder = self.builder
+        start, first, lows = self.start_of(writer, p, o)
+        held = [cgutils.alloca_once_value(builder, low) for low in lows if low is not None]
+
+        def best_so_far() -> Best:
+            values = [builder.load(place) for place in held]
+            return values[0], values[1] if len(values) > 1 else None
+
+        with each_time(builder, self.high) as i, each_time(builder, self.wide) as j:
+            values = writer.load_column(writer.at(start, builder.add(builder.mul(i, self.row), j)))
+            after = self.better(writer, values, first, i, j, best_so_far())
+            for value, place in zip(after, held, strict=False):
+                builder.store(value, place)
+        self.finish(writer, p, o, best_so_far())
+
+    def usual_window(self, writer: RunWriter, p: Any, o: Any, size: int) -> None:
+        """As many lines as columns, stride 2: without loops, and the values of a row loaded at once."""
+        start, first, best = self.start_of(writer, p, o)
+        for i in range(size):
+            line = writer.at(start, self.builder.mul(INT64(i), self.row))
+            for j, values in enumerate(writer.load_columns(line, size)):
+                best = self.better(writer, values, first, INT64(i), INT64(j), best)
+        self.finish(writer, p, o, best)
+
+
 @intrinsic
 def max_rows(
     _context: Any, x: Any, at: Any, row: Any, high: Any, wide: Any, stride_h: Any, stride: Any, rows: Any,
@@ -128,71 +203,23 @@ def max_rows(
     signature = types.void(x, n, n, n, n, n, n, n, n, dtype, y, n, index, n, n)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at, row, high, wide, stride_h, stride, rows, count, lowest = args[1:10]
-        to, (index_at, index_row) = args[11], args[13:]
-        source = data_pointer(context, builder, signature.args[0], args[0], at)
-        out = data_pointer(context, builder, signature.args[10], args[10], to)
-        if indexed:
-            index_out = data_pointer(context, builder, signature.args[12], args[12], to)
+        row, high, wide, stride_h, stride, rows, count, lowest = args[2:10]
 
-        Best = tuple[Any, Any]  # of the maxima, and where they are
+        def pointer(array: int, offset: Any) -> Any:
+            return data_pointer(context, builder, signature.args[array], args[array], offset)
 
-        def start_of(writer: RunWriter, p: Any, o: Any) -> tuple[Any, Any, Best]:
-            """Where the first window is, its index, and what the maxima start with."""
-            line, from_start = builder.mul(p, stride_h), builder.mul(o, writer.stride)
-            start = writer.at(writer.at(source, builder.mul(line, row)), from_start)
-            if not indexed:
-                return start, None, (writer.splat(lowest), None)
-            place = builder.add(index_at, builder.mul(line, index_row))
-            first = writer.first_indices(builder.add(place, from_start))
-            return start, first, (writer.splat(lowest), writer.splat_index(INT32(-1)))
-
-        def better(writer: RunWriter, values: Any, first: Any, offset: Any, best: Best) -> Best:
-            """The maxima with the values that are `offset` behind the first ones of their windows."""
-            above = builder.fcmp_ordered(">", values, best[0])
-            if not indexed:
-                return builder.select(above, values, best[0]), None
-            here = builder.add(first, writer.splat_index(builder.trunc(offset, INT32)))
-            return builder.select(above, values, best[0]), builder.select(above, here, best[1])
-
-        def finish(writer: RunWriter, p: Any, o: Any, best: Best) -> None:
-            place = builder.add(builder.mul(p, count), o)
-            writer.store(best[0], writer.at(out, place))
-            if indexed:
-                writer.store(best[1], writer.at(index_out, place))
-
-        def any_window(writer: RunWriter, p: Any, o: Any) -> None:
-            start, first, lows = start_of(writer, p, o)
-            held = [cgutils.alloca_once_value(builder, value) for value in lows if value is not None]
-            with each_time(builder, high) as i, each_time(builder, wide) as j:
-                line = writer.at(start, builder.mul(i, row))
-                offset = builder.add(builder.mul(i, index_row), j)
-                before = [builder.load(place) for place in held]
-                best = before[0], before[1] if indexed else None
-                after = better(writer, writer.load_column(writer.at(line, j)), first, offset, best)
-                for value, place in zip(after, held, strict=False):
-                    builder.store(value, place)
-            last = [builder.load(place) for place in held]
-            finish(writer, p, o, (last[0], last[1] if indexed else None))
-
-        def usual_window(writer: RunWriter, p: Any, o: Any, size: int) -> None:
-            """As many lines as columns, stride 2: without loops, and the values of a row loaded at once."""
-            start, first, best = start_of(writer, p, o)
-            for i in range(size):
-                line = writer.at(start, builder.mul(INT64(i), row))
-                for j, values in enumerate(writer.load_columns(line, size)):
-                    offset = builder.add(builder.mul(INT64(i), index_row), INT64(j))
-                    best = better(writer, values, first, offset, best)
-            finish(writer, p, o, best)
-
+        source, out = pointer(0, args[1]), pointer(10, args[11])
+        index_out = pointer(12, args[11]) if indexed else None
+        sizes = row, high, wide, stride_h, count, lowest
+        maxima = _Maxima(builder, source, *sizes, out, index_out, *args[13:])
         done = builder.append_basic_block("windows.done")
         of_two = builder.icmp_signed("==", stride, INT64(2))
         for size in (2, 3):
             square = builder.and_(*(builder.icmp_signed("==", side, INT64(size)) for side in (high, wide)))
             with builder.if_then(builder.and_(of_two, square)):
-                _each_run(builder, dtype, stride, count, partial(usual_window, size=size), rows)
+                _each_run(builder, dtype, stride, count, partial(maxima.usual_window, size=size), rows)
                 builder.branch(done)
-        _each_run(builder, dtype, stride, count, any_window, rows)
+        _each_run(builder, dtype, stride, count, maxima.any_window, rows)
         builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()

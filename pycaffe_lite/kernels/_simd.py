@@ -313,8 +313,7 @@ def each_time(builder: Any, count: Any) -> Iterator[Any]:
 def leave_loop(builder: Any, branch: Any) -> None:
     """Have LLVM leave a loop as it is, whose last branch this is.
 
-    Most loops over vectors are short: unrolled, as LLVM would have it, they take longer to enter than to run,
-    and several times as long to compile.
+    Most loops over vectors are short: unrolled, as LLVM would have it, they take longer to enter than to run.
     """
     module = builder.module
     as_it_is = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
@@ -342,8 +341,8 @@ def vector_lanes(_context: Any, array: Any) -> Any:
 def keep_small(_context: Any) -> Any:
     """Have LLVM keep the code of the kernel small that says so: no loop is unrolled or written twice.
 
-    For kernels whose time is spent in the functions and vector loops that they call: LLVM would make three
-    times as much code of the loops around them, of many kernels over again, and no quicker one.
+    For kernels whose time is spent in the functions and vector loops that they call: LLVM would make
+    almost three times as much code of the loops around them, of many kernels over again, and no quicker one.
     """
 
     def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:

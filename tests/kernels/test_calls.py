@@ -44,20 +44,8 @@ def test_arguments_of_every_kind(dtype, up):
     args = cube, numbers, Sizes(up, -3, 0.5), None, np.bool_(not up), -(1 << 40), dtype(0.1), bytes_, out
     with note() as steps:
         told(np.empty((2, 16), dtype), *args)
-    wanted = [
-        cube[1, 2, 3],
-        2,
-        3,
-        5,
-        -6,
-        -1.5 * (1 + up),
-        1 - up,
-        dtype(-(1 << 40)),
-        dtype(0.1),
-        202,
-        16,
-        435,
-    ]
+    of_numbers = [dtype(-(1 << 40)), dtype(0.1), 202, 16]
+    wanted = [cube[1, 2, 3], *cube.shape, -6, -1.5 * (1 + up), 1 - up, *of_numbers, 435]
     assert out.tolist() == wanted
     cube += 1  # arrays are read anew, numbers are what they were
     steps.run()
