@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +21,37 @@ LEGACY_AXES = ("num", "channels", "height", "width")
 _numbers = itertools.count(1)
 
 
+class Changes:
+    """Counts how often a blob of a group, say of a net, has taken another shape or other memory."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 class _Memory:
     """A flat array of fixed capacity, zeroed and allocated when it is first touched.
 
     With `is_clear` its numbers stand for zeros, whatever they are, until they are touched.
+
+    Attributes:
+        number: tells it from every other memory, also from one that is freed. start: of these numbers in it.
     """
 
-    __slots__ = ("_array", "capacity", "dtype", "is_clear")
+    __slots__ = ("_array", "capacity", "dtype", "is_clear", "number", "start")
 
     def __init__(self, capacity: int, dtype: np.dtype) -> None:
+        self.number, self.start = next(_numbers), 0
         self.capacity = capacity
         self.dtype = dtype
         self.is_clear = True
         self._array: Array | None = None
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether somebody may hold a view of it."""
+        return self._array is not None
 
     @property
     def array(self) -> Array:
@@ -54,11 +71,11 @@ class _Memory:
 class _Part(_Memory):
     """Some of the numbers of another memory, which keeps them."""
 
-    __slots__ = ("start", "whole")
+    __slots__ = ("whole",)
 
     def __init__(self, whole: _Memory, start: int, capacity: int) -> None:
         super().__init__(capacity, whole.dtype)
-        self.whole, self.start = whole, start
+        self.whole, self.number, self.start = whole, whole.number, start
 
     def to_overwrite(self) -> Array:
         """The numbers: the whole memory's."""
@@ -73,20 +90,15 @@ class Blob:
 
     `data` and `diff` are C-contiguous views of memory that several blobs may share. Memory comes into
     being, zeroed, at the first touch: a net's shapes can be known without the memory to run it. Reshaping
-    to no more values than there is room for keeps the memory and the old values; growing past it starts
-    afresh with zeros, data and diff both, as in Caffe.
+    to no more values than there is room for keeps the memory and the old values, so that views taken before
+    stay alive; growing past it starts afresh with zeros, data and diff both, as in Caffe.
 
     Args:
         shape: lengths of the axes; `()` is a scalar with one value.
-        dtype: float32, or float64 for gradient checks.
-
-    Attributes:
-        layouts: a number that is another one whenever any blob has taken another shape or other memory.
+        dtype: float32, or float64 for gradient checks. What a layer keeps for itself may have another one.
 
     Source: BVLC/caffe src/caffe/blob.cpp
     """
-
-    layouts: ClassVar[int] = 0
 
     def __init__(self, shape: Sequence[int] = (0,), dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -95,6 +107,7 @@ class Blob:
         self._data = self._diff = _Memory(0, self.dtype)
         self._data_view: Array | None = None
         self._diff_view: Array | None = None
+        self._changes = Changes()
         self.reshape(tuple(shape))
 
     def __repr__(self) -> str:
@@ -181,7 +194,7 @@ class Blob:
         if count > MAX_COUNT:
             raise NetError(f"a blob of shape {shape} would hold {count} values, more than {MAX_COUNT}")
         self._shape, self._count = shape, count
-        Blob.layouts = next(_numbers)
+        self._changes.number += 1
         if count > self._data.capacity:
             self._data, self._diff = _Memory(count, self.dtype), _Memory(count, self.dtype)
         self._data_view = self._diff_view = None
@@ -253,27 +266,31 @@ class Blob:
         self._check_sharing(other)
         if self._data is not other._data:
             self._data, self._data_view = other._data, None
-            Blob.layouts = next(_numbers)
+            self._changes.number += 1
 
-    def hold_data(self, parts: Sequence[Blob]) -> None:
-        """Lets the parts' data lie side by side in this blob's from now on, with the values that they have.
+    def hold_data(self, parts: Sequence[Blob]) -> bool:
+        """Lets the parts' data lie side by side in this blob's from now on, where nobody has touched it yet.
 
-        Until they are reshaped past their sizes, or `keep_data`. Together they have as many values as the
-        blob.
+        Memory that was touched stays where it is: somebody may have kept a view of it. Together the parts
+        have as many values as the blob.
+
+        Returns:
+            Whether they lie there.
         """
         if sum(part._count for part in parts) != self._count:
             shapes = ", ".join(str(part._shape) for part in parts)
             raise NetError(f"a blob of shape {self._shape} cannot hold the data of shapes {shapes}")
-        starts = [0, *itertools.accumulate(part._count for part in parts)]
+        starts = itertools.accumulate((part._count for part in parts), initial=0)
         placed = list(zip(parts, starts, strict=False))
         if all(part._is_part(self, start) for part, start in placed):
-            return
-        values = [None if part._data.is_clear else part.data.copy() for part in parts]
-        for (part, start), old in zip(placed, values, strict=True):
+            return True
+        if any(part._data.is_touched for part in parts):
+            self.leave_data(parts)
+            return False
+        for part, start in placed:
             part._data, part._data_view = _Part(self._data, start, part._count), None
-            if old is not None:
-                part.data[...] = old
-        Blob.layouts = next(_numbers)
+            part._changes.number += 1
+        return True
 
     def _is_part(self, whole: Blob, start: int) -> bool:
         memory = self._data
@@ -282,13 +299,11 @@ class Blob:
             and (memory.whole, memory.start, memory.capacity) == (whole._data, start, self._count)
         )  # fmt: skip
 
-    def keep_data(self) -> None:
-        """Ends `hold_data` for this part: its values move to memory of its own."""
-        if isinstance(self._data, _Part):
-            values = self.data
+    def leave_data(self, parts: Sequence[Blob]) -> None:
+        """Ends `hold_data`: the parts keep the memory, this blob gets another."""
+        if any(isinstance(part._data, _Part) and part._data.whole is self._data for part in parts):
             self._data, self._data_view = _Memory(self._count, self.dtype), None
-            self.data[...] = values
-            Blob.layouts = next(_numbers)
+            self._changes.number += 1
 
     def shares_data(self, other: Blob) -> bool:
         """Whether the data of both begins in the same place."""
@@ -300,7 +315,24 @@ class Blob:
         other._make_room_for_diff()
         if self._diff is not other._diff:
             self._diff, self._diff_view = other._diff, None
-            Blob.layouts = next(_numbers)
+            self._changes.number += 1
+
+    # ---------------------------------------------------------------- changes
+
+    def count_changes_in(self, changes: Changes) -> None:
+        """Counts changes of the shape and of the memory there from now on."""
+        self._changes = changes
+        changes.number += 1
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Tells the memory of data and of diff from any other."""
+        return self._data.number, self._diff.number
+
+    @property
+    def place(self) -> tuple[tuple[int, ...], int]:
+        """The shape, and where in its memory the data begins."""
+        return self._shape, self._data.start
 
     def _check_sharing(self, other: Blob) -> None:
         if self._count != other._count:

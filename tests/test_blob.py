@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pycaffe_lite.blob import Blob
+from pycaffe_lite.blob import Blob, Changes
 
 
 def test_a_cleared_diff_is_zero():
@@ -55,9 +55,10 @@ def test_clearing_a_shrunken_blob_leaves_the_rest_alone():
     assert np.array_equal(rest.diff, [0, 0, 5, 5, 5, 5])
 
 
-def test_layouts_tell_shapes_and_memory_that_have_changed():
+def test_changes_of_shape_and_memory_are_counted():
     one, other = Blob((2, 3)), Blob((6,))
-    changes = []
+    counted, changes = Changes(), []
+    other.count_changes_in(counted)
     for change in (
         lambda: other.share_data(one),
         lambda: other.share_data(one),
@@ -66,9 +67,11 @@ def test_layouts_tell_shapes_and_memory_that_have_changed():
         lambda: other.reshape(2, 3),
         lambda: other.reshape((2, 3)),
     ):
-        before = Blob.layouts
+        before = counted.number
         change()
-        changes.append(Blob.layouts != before)
+        one.reshape(3, 2)
+        one.reshape(2, 3)  # what another blob does is not counted
+        changes.append(counted.number != before)
     assert changes == [True, False] * 3
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pycaffe_lite import fillers
 from pycaffe_lite.blob import Blob
@@ -59,7 +60,7 @@ class Layer(Generic[P]):
         name, type: as in the prototxt.
         layer_param: the layer's whole message. param: its own part, say `convolution_param`.
         phase: caffe_pb2.TRAIN or caffe_pb2.TEST.
-        blobs: the learnable blobs, in Caffe's order.
+        blobs: the learnable blobs, in Caffe's order. buffers: what the layer keeps between its verbs.
         param_propagate_down: per learnable blob, whether its gradient is wanted.
         loss_weights: per top, its weight in the loss; 0 where it is no part of it.
         need_backward: whether a backward pass may come; without one, forward need keep nothing for it.
@@ -107,6 +108,7 @@ class Layer(Generic[P]):
         self.phase: int = layer_param.phase
         self.dtype = context.dtype
         self.blobs: list[Blob] = []
+        self.buffers: list[Blob] = []
         self.param_propagate_down: list[bool] = []
         self.loss_weights: list[float] = []
         self.need_backward = True
@@ -219,6 +221,15 @@ class Layer(Generic[P]):
             except NetError as error:
                 raise self.error(str(error)) from None
         self.blobs.append(blob)
+        return blob
+
+    def add_buffer(self, dtype: npt.DTypeLike | None = None) -> Blob:
+        """Makes a blob for what forward keeps for backward; reshape shapes it. dtype: None, the net's.
+
+        The net has to know such memory, see `net.passes`; arrays that no other verb reads need no buffer.
+        """
+        blob = Blob(dtype=self.dtype if dtype is None else dtype)
+        self.buffers.append(blob)
         return blob
 
     def error(self, message: str) -> LayerError:

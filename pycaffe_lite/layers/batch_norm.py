@@ -53,7 +53,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         p = self.param
         given = p.HasField("use_global_stats")
         self.use_global_stats = p.use_global_stats if given else self.phase == caffe_pb2.TEST
-        self.standardizer = Standardizer(self.dtype)
+        self.standardizer = Standardizer(self.add_buffer())
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)

@@ -18,7 +18,8 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
 
     Where the bottoms' values lie side by side in the top (say, of one image), the net may let the top hold
     them, see `net.joining`: then there is nothing to do, and whoever overwrites values of the top by hand
-    overwrites them in the bottoms, too.
+    overwrites them in the bottoms, too. If they then take a smaller shape, they stay where they are and the
+    top moves.
 
     `concat_dim` is the old name of the axis, which it does not count from the end.
 
@@ -57,28 +58,22 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
         edges = [0, *itertools.accumulate(blob.shape[self.axis] for blob in bottom)]
         top[0].reshape((*first[: self.axis], edges[-1], *first[self.axis + 1 :]))
         self.parts = Parts(top[0].shape, self.axis, edges)
+        self.joined = False
         if len(bottom) == 1:
             top[0].share_data(bottom[0])
             top[0].share_diff(bottom[0])
-        elif self.holds_bottoms:
-            self._hold(bottom, top)
-
-    def _hold(self, bottom: Blobs, top: Blobs) -> None:
-        if self._holds(top):
-            top[0].hold_data(bottom)
-            return
-        for blob in bottom:
-            blob.keep_data()
-
-    def _holds(self, top: Blobs) -> bool:
-        return self.holds_bottoms and top[0].count_axes(0, self.axis) == 1
+            self.joined = True
+        elif self.holds_bottoms and top[0].count_axes(0, self.axis) == 1:
+            self.joined = top[0].hold_data(bottom)
+        else:
+            top[0].leave_data(bottom)
 
     def _without_axis(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape[: self.axis] + shape[self.axis + 1 :]
 
     @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        if len(bottom) > 1 and not self._holds(top):
+        if not self.joined:
             self.parts.join((blob.data for blob in bottom), top[0].data)
 
     @by_kernels

@@ -45,7 +45,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
             raise self.error(f"needs a dropout_ratio from 0 to below 1, got {ratio:g}")
         self.does_nothing = not self.training and top[0] is bottom[0]
         self.keep = 1.0 - ratio  # in double precision, of the float32 ratio
-        self.mask = np.zeros(0, np.uint8)
+        self.mask = self.add_buffer(np.uint8)
 
     def is_by_kernels(self, verb: str) -> bool:
         copies_or_draws = verb == "forward" and not self.does_nothing
@@ -54,15 +54,15 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
-        if self.training and self.mask.size != bottom[0].count:
-            self.mask = np.zeros(bottom[0].count, np.uint8)
+        if self.training:
+            self.mask.reshape((bottom[0].count,))
 
     @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data, top[0].data
         if self.training:
-            random.stream().bernoulli(x.size, self.keep, np.float64, out=self.mask)
-            dropout.apply(x.ravel(), self.mask, 1 / self.keep, y.ravel())
+            random.stream().bernoulli(x.size, self.keep, np.float64, out=self.mask.data.view(np.uint8))
+            dropout.apply(x.ravel(), self.mask.data, 1 / self.keep, y.ravel())
         elif top[0] is not bottom[0]:
             np.copyto(y, x)
 
@@ -72,6 +72,6 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
             return
         dy, dx = top[0].diff, bottom[0].diff
         if self.training:
-            dropout.apply(dy.ravel(), self.mask, 1 / self.keep, dx.ravel())
+            dropout.apply(dy.ravel(), self.mask.data, 1 / self.keep, dx.ravel())
         elif top[0] is not bottom[0]:
             np.copyto(dx, dy)

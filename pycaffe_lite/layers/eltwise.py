@@ -56,6 +56,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if coeffs and self.param.operation == MAX:
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
+        self.winner = self.add_buffer(np.int32)  # which bottom has the maximum
         self.takes_slope = self.param.operation == SUM
 
     def is_by_kernels(self, verb: str) -> bool:
@@ -70,7 +71,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
                 )
         top[0].reshape_like(bottom[0])
         if self.param.operation == MAX:
-            self.winner = np.empty(bottom[0].count, np.int32)
+            self.winner.reshape((bottom[0].count,))
 
     @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -84,9 +85,9 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             for x in others:
                 eltwise.product(y, x, y)
         else:
-            eltwise.maximum(first, second, y, self.winner)
+            eltwise.maximum(first, second, y, self.winner.data)
             for k, x in enumerate(others, start=2):
-                eltwise.maximum_with(x, k, y, self.winner)
+                eltwise.maximum_with(x, k, y, self.winner.data)
 
     @by_kernels
     def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
@@ -114,7 +115,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             if self.param.operation == SUM:
                 eltwise.scale(dy, self.coeffs[k], dx)
             elif self.param.operation == MAX:
-                eltwise.maximum_gradient(self.winner, k, dy, dx)
+                eltwise.maximum_gradient(self.winner.data, k, dy, dx)
             elif self.param.stable_prod_grad:
                 factors = dy
                 for other in (blob.data.ravel() for i, blob in enumerate(bottom) if i != k):

@@ -53,7 +53,7 @@ class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
             raise self.error("takes loss_param { normalization: ... }, not the old normalize")
         self.stored: Array | None = None if len(bottom) == 3 else self._read_matrix()
         self.labels = LabelReader(self, self.ignore_label)
-        self.prob = Blob(dtype=self.dtype)
+        self.prob = self.add_buffer()
 
     def _read_matrix(self) -> Array:
         if not self.param.HasField("source"):

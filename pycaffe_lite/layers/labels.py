@@ -32,18 +32,22 @@ class LabelReader:
         self._layer = weakref.proxy(layer)
         self._ignored = ignore_label
         self._hint = " (ignore_label leaves a label out)" if can_ignore else ""
-        self._labels: Labels = np.empty(0, np.int32)
+        self._labels = layer.add_buffer(np.int32)
         self.found = np.array([0, -1])
+
+    def reshape(self, blob: Blob) -> None:
+        """Makes room for the labels of a blob."""
+        self._labels.reshape((blob.count,))
 
     def start(self, blob: Blob, classes: int) -> Labels:
         """Starts the kernel that reads the labels of a blob, flat; -1 is to be ignored, or is no class.
 
         The array is used again by the next call. Whether all labels are classes is for `check` to say.
         """
-        if self._labels.size != blob.count:
-            self._labels = np.empty(blob.count, np.int32)
-        labels.read(blob.data.reshape(-1), classes, self._ignored, self._labels, self.found)
-        return self._labels
+        self.reshape(blob)
+        values = self._labels.data.view(np.int32)
+        labels.read(blob.data.reshape(-1), classes, self._ignored, values, self.found)
+        return values
 
     def check(self, blob: Blob, classes: int) -> None:
         """Checks the labels that were read last.

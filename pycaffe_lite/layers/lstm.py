@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import lstm
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.layers.base import Blobs
@@ -40,7 +40,7 @@ class LSTMLayer(RecurrentLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         # Per step: i, f, o and g; cont_t h_t-1; and c_t, with c_0 in front.
-        self.acts, self.gated, self.cells = (Blob(dtype=self.dtype) for _ in range(3))
+        self.acts, self.gated, self.cells = (self.add_buffer() for _ in range(3))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)

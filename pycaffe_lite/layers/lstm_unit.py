@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import lstm
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.in_place import refuse_in_place
@@ -37,7 +37,7 @@ class LSTMUnitLayer(Layer[Any]):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
-        self.acts = Blob(dtype=self.dtype)  # i, f, o and g
+        self.acts = self.add_buffer()  # i, f, o and g
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         c_prev, x, cont = (blob.shape for blob in bottom)

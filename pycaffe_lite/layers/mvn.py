@@ -30,7 +30,7 @@ class MVNLayer(Layer[caffe_pb2.MVNParameter]):
     exact_bottoms = exact_tops = 1
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.standardizer = Standardizer(self.dtype)
+        self.standardizer = Standardizer(self.add_buffer())
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0]

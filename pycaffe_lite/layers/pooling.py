@@ -64,7 +64,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         self.gives_indices = len(top) > 1
         self.takes_slope_behind = self.pool != PoolingParameter.STOCHASTIC
         self._read_sizes()
-        self.index = np.empty((0, 0, 0), np.int32)  # of the values taken, where a forward pass has kept them
+        self.index = self.add_buffer(np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False
         self.plane = (0, 0)  # height and width of what the indices are of
 
@@ -117,7 +117,9 @@ class PoolingLayer(Layer[PoolingParameter]):
         for blob in top:
             blob.reshape((N, C, P, Q))
         if self.index.shape != (N * C, P, Q) or self.plane != (H, W):
-            self.index = np.zeros((N * C, P, Q), np.int32)  # takes no memory before a pass writes to it
+            self.index.reshape(N * C, P, Q)
+            if self.pool == PoolingParameter.STOCHASTIC:  # a gradient could come before the next draws
+                self.index.data.fill(0)
             self.indexed, self.plane = False, (H, W)
 
     def _outputs(self, size: int, axis: int) -> int:
@@ -147,14 +149,14 @@ class PoolingLayer(Layer[PoolingParameter]):
         # A gradient needs the indices; in TEST it is rarely asked for, and can find them then.
         self.indexed = self.phase == caffe_pb2.TRAIN or self.gives_indices
         if self.pool == PoolingParameter.MAX:
-            pooling.max_forward(x, self.window, y, self.index if self.indexed else None)
+            pooling.max_forward(x, self.window, y, self.index.data if self.indexed else None)
             if self.gives_indices:
-                top[1].data[...] = self.index.reshape(top[1].shape)
+                top[1].data[...] = self.index.data.reshape(top[1].shape)
         elif self.pool == PoolingParameter.AVE:
             pooling.mean_forward(x, self.window, y)
         elif self.phase == caffe_pb2.TRAIN:
             draws = random.stream().uniform(y.size, 0, 1).astype(y.dtype, copy=False).reshape(y.shape)
-            pooling.sample_forward(x, self.window, draws, y, self.index)
+            pooling.sample_forward(x, self.window, draws, y, self.index.data)
         else:
             pooling.weighted_forward(x, self.window, y)
 
@@ -181,5 +183,5 @@ class PoolingLayer(Layer[PoolingParameter]):
             pooling.weighted_backward(x, dy, self.window, dx)
         else:
             if self.pool == PoolingParameter.MAX and not self.indexed:
-                pooling.max_forward(x, self.window, np.empty_like(dy), self.index)
-            pooling.index_backward(dy, self.index, self.window, dx, *end)
+                pooling.max_forward(x, self.window, np.empty_like(dy), self.index.data)
+            pooling.index_backward(dy, self.index.data, self.window, dx, *end)

@@ -79,8 +79,8 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
             *bottom[0].shape[:2],
         )
         self._add_weights()
-        self.carried = [Blob(dtype=self.dtype) for _ in self.states]
-        self.summed, self.static_summed = Blob(dtype=self.dtype), Blob(dtype=self.dtype)
+        self.carried = [self.add_buffer() for _ in self.states]
+        self.summed, self.static_summed = self.add_buffer(), self.add_buffer()
 
     def _count_blobs(self, bottoms: int, tops: int) -> None:
         """Checks the numbers of bottoms and tops, which depend on `expose_hidden`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import inner_product, tanh
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.layers.base import Blobs
@@ -44,7 +44,7 @@ class RNNLayer(RecurrentLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         # Per step: cont_t h_t-1; h_t; o_t, as later layers may overwrite the top; and its gradient.
-        self.gated, self.hidden, self.output = (Blob(dtype=self.dtype) for _ in range(3))
+        self.gated, self.hidden, self.output = (self.add_buffer() for _ in range(3))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)

@@ -44,7 +44,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
         if p.bias_term:
             axes = len(bottom[1].shape) if len(bottom) > 1 else p.num_axes
             self.bias = self.add_blob(covered_shape(self, bottom[0], p.axis, axes), p.bias_filler)
-        self.kept = Blob(dtype=self.dtype)
+        self.kept = self.add_buffer()
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.fold = fold(self, bottom[0], self._scale(bottom), self.param.axis)

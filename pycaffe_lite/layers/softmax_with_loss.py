@@ -37,7 +37,7 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
         super().setup(bottom, top)
         note_engine(self)
         self.labels = LabelReader(self, self.ignore_label)
-        self.prob = Blob(dtype=self.dtype)
+        self.prob = self.add_buffer()
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
@@ -50,6 +50,7 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
                 f"axis {axis}, got label shape {label.shape}"
             )
         self.fixed_Z = self.fixed_normalizer(self.outer, self.inner)
+        self.labels.reshape(label)
         self.prob.reshape_like(x)
         if len(top) == 2:
             top[1].reshape_like(x)

@@ -46,7 +46,7 @@ class SPPLayer(Layer[SPPParameter]):
         if top[0] is bottom[0]:
             raise self.error("cannot work in place")
         self.shape: tuple[int, ...] | None = None
-        self.x = Blob(dtype=self.dtype)  # the bottom's data, with a gradient of its own
+        self.x = self.add_buffer()  # the bottom's data, with a gradient of its own
         self.levels: list[PoolingLayer] = []
         self.pooled: list[Blob] = []
 
@@ -56,7 +56,7 @@ class SPPLayer(Layer[SPPParameter]):
             raise self.error(f"needs a bottom of 4 axes with planes that are not empty, got shape {shape}")
         if shape != self.shape:
             self.x.reshape(shape)
-            self.pooled = [Blob(dtype=self.dtype) for _ in range(self.param.pyramid_height)]
+            self.pooled = [self.add_buffer() for _ in range(self.param.pyramid_height)]
             self.levels = [self._level(i, shape) for i in range(self.param.pyramid_height)]
             self.shape = shape
         self.x.share_data(bottom[0])

@@ -15,11 +15,11 @@ class Standardizer:
     """y = (x - mean) scale, with a mean and a scale per channel of (N, C, inner) arrays.
 
     Args:
-        dtype: of the arrays.
+        copy: a buffer of the layer's, for a copy of x.
     """
 
-    def __init__(self, dtype: np.dtype) -> None:
-        self._copy = Blob(dtype=dtype)
+    def __init__(self, copy: Blob) -> None:
+        self._copy = copy
 
     def moments(self, x: Array) -> tuple[Moments, Moments]:
         """Mean and (biased) variance of each channel, (C,) each. x: (N, C, inner), not empty."""

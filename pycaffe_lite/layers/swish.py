@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels import swish
 from pycaffe_lite.layers.base import Blobs
 from pycaffe_lite.layers.neuron import NeuronLayer
@@ -22,7 +21,7 @@ class SwishLayer(NeuronLayer[caffe_pb2.SwishParameter]):
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.gate = Blob(dtype=self.dtype)
+        self.gate = self.add_buffer()
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)

@@ -17,29 +17,32 @@ class Run:
         nodes: all of them, in order.
         only_starts_kernels: whether to run them is no more than that, see `layers.base.by_kernels`, and what
             `finish` does.
+        shapes_itself: whether `forward` shapes a layer, since its shapes may depend on values.
         finishes: whether `finish` does anything.
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
-        self._moving = [node for node in nodes if not node.layer.reshape_follows_shapes]
+        self.shapes_itself = not all(node.layer.reshape_follows_shapes for node in nodes)
         self._followers = nodes[:0:-1]  # the last one first
         self._weighed = any(nodes[0].layer.loss_weights)
         verb = "forward_with_end" if self._followers else "forward"
         self.only_starts_kernels = (
             nodes[0].layer.is_by_kernels(verb)
             and all(node.layer.is_by_kernels("before_end") for node in self._followers)
-            and not self._moving
+            and not self.shapes_itself
         )
         self.finishes = self._weighed or nodes[0].layer.checks_bottoms
 
-    def forward(self, settled: bool) -> float:
-        """Runs them, with their learnable blobs as they are now; returns their part of the loss.
-
-        With `settled` blobs only those are reshaped that want it before every pass.
-        """
-        for node in self._moving if settled else self.nodes:
+    def reshape(self) -> None:
+        """Shapes them."""
+        for node in self.nodes:
             node.reshape()
+
+    def forward(self) -> float:
+        """Runs them, with their learnable blobs as they are now; returns their part of the loss."""
+        if self.shapes_itself:
+            self.reshape()
         self._compute()
         return self._loss()
 

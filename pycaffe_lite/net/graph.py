@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pycaffe_lite.blob import Blob
+from pycaffe_lite.blob import Blob, Changes
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.layers.base import Layer, LayerContext
 from pycaffe_lite.layers.registry import create_layer
@@ -53,6 +53,14 @@ class Node:
             raise self.layer.error(str(error)) from None
 
 
+def blobs_of(nodes: Iterable[Node]) -> list[Blob]:
+    """The blobs that layers work on, learnable ones and those that they keep for themselves included."""
+    blobs = (
+        blob for node in nodes for blob in (*node.bottom, *node.top, *node.layer.blobs, *node.layer.buffers)
+    )
+    return list({id(blob): blob for blob in blobs}.values())
+
+
 class Graph:
     """Layers in the order of their running, with the blobs between them.
 
@@ -64,6 +72,7 @@ class Graph:
         inputs: indices of the tops of Input layers. outputs: of the blobs that no layer reads, in
             alphabetical order of their names.
         params: the learnable parameters.
+        changes: counts changes of shape and memory of all blobs that the layers work on.
 
     Source: BVLC/caffe src/caffe/net.cpp, Net::Init
     """
@@ -103,6 +112,9 @@ class Graph:
         for i in self.outputs:
             log.info("This network produces output %s", self.blob_names[i])
         self.params.share_memory()
+        self.changes = Changes()
+        for blob in blobs_of(self.nodes):
+            blob.count_changes_in(self.changes)
 
     # --------------------------------------------------------- layer by layer
 

@@ -19,7 +19,7 @@ from pycaffe_lite.layers.memory_data import MemoryDataLayer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fusion import runs
-from pycaffe_lite.net.graph import Graph
+from pycaffe_lite.net.graph import Graph, blobs_of
 from pycaffe_lite.net.joining import join_in_place
 from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_parts
 from pycaffe_lite.net.sharing import ParamTable
@@ -118,7 +118,9 @@ class Net:
             force_backward=param.force_backward,
         )
         join_in_place(self._graph.nodes)
-        nodes, notebook = self._graph.nodes, Notebook()
+        nodes, self._changes = self._graph.nodes, self._graph.changes
+        self._notebook = notebook = Notebook(blobs_of(nodes), self._changes)
+        self._forward_at = -1  # the blobs' changes when the last whole forward pass was over
         forward: list[Part] = [Forward(run) for run in runs(nodes)]
         backward = backward_parts(nodes)
         self._forward_pass = Pass(forward, notebook)
@@ -218,7 +220,9 @@ class Net:
         """Runs layers `start` to `end`, both included; returns their part of the loss."""
         whole = start == 0 and end == len(self._graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
-            return self._forward_pass.run()
+            loss = self._forward_pass.run()
+            self._forward_at = self._changes.number
+            return loss
         loss = 0.0
         for i in range(start, end + 1):
             for callback in self._before_forward:
@@ -231,12 +235,16 @@ class Net:
                 self._debug.after_forward(i)
             for callback in self._after_forward:
                 callback(i)
+        if whole:
+            self._forward_at = self._changes.number
         return loss
 
     def _backward(self, start: int, end: int) -> None:
         """Runs layers `start` down to `end`, both included, backward."""
         whole = start == len(self._graph.nodes) - 1 and end == 0
-        if whole and not (self.debug_info or self._before_backward or self._after_backward):
+        # What layers keep for a backward pass has to be of a forward pass with these shapes.
+        fits = self._forward_at == self._changes.number
+        if whole and fits and not (self.debug_info or self._before_backward or self._after_backward):
             self._backward_pass.run()
             return
         for i in range(start, end - 1, -1):
@@ -252,6 +260,12 @@ class Net:
         if self.debug_info:
             self._debug.after_all()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks at the blobs between two layers."""
+        callbacks = self._before_forward, self._after_forward, self._before_backward, self._after_backward
+        return self.debug_info or any(callbacks)
+
     def forward_loss(self) -> float:
         """Runs all layers forward and returns the loss."""
         return self._forward(0, len(self._graph.nodes) - 1)
@@ -262,9 +276,10 @@ class Net:
         Raises:
             LayerError: a loss got a label that is no class. Gradients may have been added to by then.
         """
-        watched = self._before_forward or self._after_forward or self._before_backward or self._after_backward
-        if not (self.debug_info or watched):
-            return self._both_passes.run()
+        if not self.is_watched:
+            loss = self._both_passes.run()
+            self._forward_at = self._changes.number
+            return loss
         loss = self.forward_loss()
         self._backward(len(self._graph.nodes) - 1, 0)
         return loss
@@ -387,9 +402,10 @@ class Net:
         first.reset(data, labels)
 
     def clear_param_diffs(self) -> None:
-        """Sets the gradients of all learnable params to zero."""
+        """Sets the gradients of all learnable params to zero, in arrays that were taken before as well."""
         for blob in self.learnable_params:
             blob.clear_diff()
+            blob.finish_clearing()
 
     def before_forward(self, callback: LayerCallback) -> None:
         """Calls `callback(layer_index)` before each layer's forward."""

@@ -5,39 +5,49 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
-from pycaffe_lite.blob import Blob
+from pycaffe_lite.blob import Blob, Changes
 from pycaffe_lite.kernels._jit import get_num_threads
 from pycaffe_lite.kernels._steps import Steps, note
 from pycaffe_lite.kernels.convolution import NO_END
 from pycaffe_lite.net.fusion import Run, takes_along
-from pycaffe_lite.net.graph import Node
+from pycaffe_lite.net.graph import Node, blobs_of
 
 
 class Part(Protocol):
     """What a pass is made of: one layer's verb, or that of several in one go.
 
     Attributes:
+        nodes: the layers, whose blobs it works on.
         only_starts_kernels: whether to run it is no more than to start kernels, with the calls around that.
         before, after: these calls, if it is no more than that; the latter check what the kernels have met and
             return its part of the loss.
+        shapes_itself: whether it shapes its layers whenever it runs, which may depend on values.
     """
 
+    nodes: Sequence[Node]
     only_starts_kernels: bool
     before: list[Callable[[], object]]
     after: list[Callable[[], float]]
+    shapes_itself: bool
 
-    def run(self, settled: bool) -> float:
-        """Runs it; returns its part of the loss. settled: all blobs are as the last pass left them."""
+    def reshape(self) -> None:
+        """Shapes its layers to what lies before them; for parts that do not shape themselves."""
+
+    def run(self) -> float:
+        """Runs it; returns its part of the loss."""
 
 
 class Forward:
     """The forward pass of the layers of a run."""
 
     def __init__(self, layers: Run) -> None:
-        self.run = layers.forward
+        self.nodes = layers.nodes
+        self.reshape, self.run = layers.reshape, layers.forward
         self.only_starts_kernels = layers.only_starts_kernels
+        self.shapes_itself = layers.shapes_itself
         self.before: list[Callable[[], object]] = []
         self.after: list[Callable[[], float]] = [layers.finish] if layers.finishes else []
 
@@ -45,8 +55,11 @@ class Forward:
 class Backward:
     """The backward pass of a layer, and of an activation before it that it takes along."""
 
+    shapes_itself = False
+
     def __init__(self, node: Node, activation: Node | None) -> None:
         self._node, self._activation = node, activation
+        self.nodes: Sequence[Node] = [node] if activation is None else [node, activation]
         layer = node.layer
         verb = "backward" if activation is None else "backward_with_slope"
         self.only_starts_kernels = layer.is_by_kernels(verb)
@@ -57,7 +70,10 @@ class Backward:
         if layer.checks_bottoms:
             self.after.append(partial(_check_bottoms, node))
 
-    def run(self, settled: bool) -> float:
+    def reshape(self) -> None:
+        """Does nothing: the forward pass has shaped the layers."""
+
+    def run(self) -> float:
         """Runs it, which is no part of the loss."""
         node = self._node
         if self._activation is None:
@@ -83,14 +99,6 @@ def _check_bottoms(node: Node) -> float:
     return 0.0
 
 
-class Conditions(NamedTuple):
-    """What steps depend on, besides the values in blobs."""
-
-    layouts: int  # of all blobs
-    threads: int
-    caller: int  # the thread whose working memory the kernels use
-
-
 class Notes(NamedTuple):
     """The steps of some parts of a pass, one after another."""
 
@@ -100,47 +108,162 @@ class Notes(NamedTuple):
     end: int  # the part behind them
 
 
-Page = dict[int, Notes]  # what a pass has noted, by the first part
+Page = dict[int, Notes | None]  # what was noted, by the first part; None: a part that cannot be
+Book = dict[Hashable, Page]  # for blobs of certain shapes, by which gradients were clear
 
 
 class Notebook:
-    """What a net's passes have noted under the present conditions; empty as soon as these are others.
+    """What a net's passes have noted, for several shapes of its blobs.
 
-    It holds on to the memory that the noted steps work on, and has few pages: only backward passes need
-    several, one where gradients were cleared before and one where they were not.
+    It holds on to the memory that the noted steps work on, so it is emptied as soon as any blob of the net
+    has other memory; and where kernels run on other threads, or in another thread of Python's, whose working
+    memory they use. A net that goes back and forth between some shapes, say of an image pyramid, keeps its
+    memory once it has seen the largest.
+
+    Args:
+        blobs: all blobs that the net's layers work on. changes: counts these blobs' changes.
     """
 
-    MOST_PAGES = 8
+    MOST_SHAPES = 16  # per segment
+    MOST_PAGES = 8  # only backward passes need several: gradients were cleared before, or they were not
 
-    def __init__(self) -> None:
-        self._conditions: Conditions | None = None
-        self._pages: dict[Hashable, Page | None] = {}
+    def __init__(self, blobs: Sequence[Blob], changes: Changes) -> None:
+        self.changes = changes
+        self._blobs = blobs
+        self._seen = -1  # of the changes, when the memory was looked at
+        self._memory: list[tuple[int, int]] = []
+        self._runs_on: tuple[int, int] = (0, 0)
+        self._books: dict[int, dict[Hashable, Book]] = {}  # by segment, and by shapes
+        self._open: dict[int, Book] = {}  # by segment
 
-    def open(self, key: Hashable) -> tuple[Page | None, bool]:
-        """The page of a key, if there is one; and whether this is the first time that it is asked for."""
-        conditions = conditions_now()
-        if conditions != self._conditions:
-            self._conditions, self._pages = conditions, {}
-        return self._pages.get(key), key not in self._pages
+    def check(self) -> None:
+        """Empties the notebook where what it holds is out of date."""
+        runs_on = get_num_threads(), threading.get_ident()
+        if self._seen != self.changes.number:
+            self._seen = self.changes.number
+            memory = [blob.memory for blob in self._blobs]
+            if memory != self._memory:
+                self._memory = memory
+                self._empty()
+        if runs_on != self._runs_on:
+            self._runs_on = runs_on
+            self._empty()
 
-    def keep(self, key: Hashable, page: Page | None) -> None:
-        """Keep what a pass has noted; unless the conditions have changed on the way. None: nothing yet."""
-        if conditions_now() != self._conditions:
-            self._pages = {}
-            return
-        if key not in self._pages and len(self._pages) == self.MOST_PAGES:
-            del self._pages[next(iter(self._pages))]  # the oldest
-        self._pages[key] = page
+    def _empty(self) -> None:
+        self._books, self._open = {}, {}
+
+    def book(self, segment: int) -> Book | None:
+        """What was noted of a segment for the shapes that it had when it was last opened."""
+        return self._open.get(segment)
+
+    def open(self, segment: int, shapes: Hashable) -> Book:
+        """What was noted of a segment for blobs of these shapes; the shapes used last are kept longest."""
+        books = self._books.setdefault(segment, {})
+        book = books.pop(shapes, None)
+        if book is None and len(books) == self.MOST_SHAPES:
+            del books[next(iter(books))]
+        book = books[shapes] = self._open[segment] = {} if book is None else book
+        return book
+
+
+class Segment:
+    """Parts of a pass that can all be shaped before any of them runs: no shape depends on values.
+
+    Args:
+        parts: what to run, in order.
+        notebook: the net's.
+    """
+
+    def __init__(self, parts: Sequence[Part], notebook: Notebook) -> None:
+        self._parts = parts
+        self._notebook = notebook
+        self._blobs = blobs_of(node for part in parts for node in part.nodes)
+        self._shaped = -1  # the net's changes when the layers were last shaped
+
+    def run(self, key: Hashable, loss: float) -> float:
+        """Runs all parts.
+
+        Args:
+            key: what notes depend on besides shapes and memory.
+            loss: of what ran before.
+
+        Returns:
+            The loss with these parts' added.
+        """
+        book = self._shape()
+        page = book.get(key)
+        if page is None:
+            for part in self._parts:
+                loss += part.run()
+            if len(book) == Notebook.MOST_PAGES:
+                del book[next(iter(book))]  # the oldest
+            book[key] = {}
+            return loss
+        i = 0
+        while i < len(self._parts):
+            if i not in page:
+                i, loss = self._note_from(i, page, loss)
+                continue
+            notes = page[i]
+            if notes is None:
+                loss += self._parts[i].run()
+                i += 1
+                continue
+            steps, before, after, i = notes
+            for call in before:
+                call()
+            steps.run()
+            for finish in after:
+                loss += finish()
+        return loss
+
+    def _shape(self) -> Book:
+        """Shapes the layers where any blob of the net has changed; returns what was noted for the shapes."""
+        changes = self._notebook.changes
+        have_changed = self._shaped != changes.number
+        if have_changed:
+            for part in self._parts:
+                part.reshape()
+            self._shaped = changes.number
+        self._notebook.check()
+        # by its number: a net that nobody needs would stay, in a circle, until the collector finds it
+        book = None if have_changed else self._notebook.book(id(self))
+        if book is None:
+            book = self._notebook.open(id(self), tuple([blob.place for blob in self._blobs]))
+        return book
+
+    def _note_from(self, first: int, page: Page, loss: float) -> tuple[int, float]:
+        """Runs parts from the first on, as long as they only start kernels, and notes their steps.
+
+        Returns the index of the part behind them, and the loss with theirs added.
+        """
+        page[first] = None
+        if not self._parts[first].only_starts_kernels:
+            return first + 1, loss + self._parts[first].run()
+        end = first
+        with note() as steps:
+            while end < len(self._parts) and self._parts[end].only_starts_kernels:
+                count = len(steps)
+                loss += self._parts[end].run()
+                if not steps.whole:
+                    steps.forget(count)
+                    page[end] = None
+                    break
+                end += 1
+        if end > first:
+            noted = self._parts[first:end]
+            before = dict.fromkeys(call for part in noted for call in part.before)
+            page[first] = Notes(steps, list(before), [call for part in noted for call in part.after], end)
+        return (end if steps.whole else end + 1), loss
 
 
 class Pass:
     """One way through a net.
 
-    The first time, each part is run by itself. If the conditions are the same the second time, it notes the
+    The first time that blobs have certain shapes, each part is run by itself. The second time, it notes the
     steps of those that only start kernels, and from then on each piece of them is run at once: Python would
     take a fifth of SqueezeNet's time for one image. Weights and inputs may change in between: steps know
-    where values are, not what they are. As soon as the conditions are others, all begins anew. Parameters of
-    layers are not expected to change.
+    where values are, not what they are. Parameters of layers are not expected to change.
 
     Args:
         parts: what to run, in order.
@@ -150,60 +273,17 @@ class Pass:
     """
 
     def __init__(self, parts: Sequence[Part], notebook: Notebook, adding_to: Sequence[Blob] = ()) -> None:
-        self._parts = parts
-        self._notebook = notebook
         self._adding_to = adding_to
-        self._layouts = -1  # of all blobs, as the last pass left them
+        self._pieces = [
+            piece
+            for shape_themselves, group in groupby(parts, key=lambda part: part.shapes_itself)
+            for piece in (list(group) if shape_themselves else [Segment(list(group), notebook)])
+        ]
 
     def run(self) -> float:
         """Runs all parts and returns the loss."""
-        # not the pass itself: a net that nobody needs would stay until the collector finds the circle
-        key = id(self), tuple([blob.diff_is_clear for blob in self._adding_to])
-        page, is_first = self._notebook.open(key)
-        noting = page is None and not is_first
-        notes = {} if page is None else page
-        loss, i = 0.0, 0
-        while i < len(self._parts):
-            settled = self._layouts == Blob.layouts
-            if noting and settled and self._parts[i].only_starts_kernels:
-                part_of_loss, i = self._note_from(i, notes)
-                loss += part_of_loss
-            elif i in notes and settled:
-                steps, before, after, i = notes[i]
-                for call in before:
-                    call()
-                steps.run()
-                for finish in after:
-                    loss += finish()
-            else:
-                loss += self._parts[i].run(settled)
-                i += 1
-        if page is None:
-            self._notebook.keep(key, None if is_first else notes)
-        self._layouts = Blob.layouts
+        key = tuple([blob.diff_is_clear for blob in self._adding_to])
+        loss = 0.0
+        for piece in self._pieces:
+            loss = piece.run(key, loss) if isinstance(piece, Segment) else loss + piece.run()
         return loss
-
-    def _note_from(self, first: int, notes: Page) -> tuple[float, int]:
-        """Runs parts from the first on, as long as they only start kernels, and notes their steps.
-
-        Returns their part of the loss, and the index of the part behind them.
-        """
-        loss, end = 0.0, first
-        with note() as steps:
-            while end < len(self._parts) and self._parts[end].only_starts_kernels:
-                count = len(steps)
-                loss += self._parts[end].run(settled=True)
-                if not steps.whole:
-                    steps.forget(count)
-                    break
-                end += 1
-        if end > first:
-            noted = self._parts[first:end]
-            before = dict.fromkeys(call for part in noted for call in part.before)
-            notes[first] = Notes(steps, list(before), [call for part in noted for call in part.after], end)
-        return loss, end if steps.whole else end + 1
-
-
-def conditions_now() -> Conditions:
-    """What steps that are noted now depend on."""
-    return Conditions(Blob.layouts, get_num_threads(), threading.get_ident())

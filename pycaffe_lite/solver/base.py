@@ -214,7 +214,7 @@ class Solver:
         self._stop_requested = False
         self._start_clock()
         while self.iter < end:
-            self.net.clear_param_diffs()
+            self._clear_gradients()
             if self._test_is_due():
                 self.test_all()
                 if self._stop_requested:
@@ -235,6 +235,14 @@ class Solver:
             if action is Action.STOP:
                 self._stop_requested = True
                 break
+
+    def _clear_gradients(self) -> None:
+        """Sets the gradients to zero: at once where anybody may look, else where they are added to."""
+        if self._on_start or self.net.is_watched:
+            self.net.clear_param_diffs()
+            return
+        for blob in self.net.learnable_params:
+            blob.clear_diff()
 
     def _forward_backward(self) -> float:
         """Adds up the gradients of iter_size batches; returns the mean of their losses."""

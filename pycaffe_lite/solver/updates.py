@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 from pycaffe_lite.blob import Array, Blob
+from pycaffe_lite.kernels._jit import get_num_threads
 from pycaffe_lite.kernels._steps import Steps, note
 from pycaffe_lite.kernels.update import Rule
-from pycaffe_lite.net.passes import Conditions, conditions_now
+
+Conditions = tuple[list[tuple[int, int]], int, int]  # the memory; threads; whose working memory kernels use
 
 
 class Updates:
@@ -55,12 +58,13 @@ class Updates:
         for blob in blobs:
             blob.finish_clearing()
         same = len(history) == len(self._history) and all(map(operator.is_, history, self._history))
-        if same and self._conditions == conditions_now():
+        conditions = [blob.memory for blob in blobs], get_num_threads(), threading.get_ident()
+        if same and self._conditions == conditions:
             self._steps.run()
         else:
             with note() as self._steps:
                 self._start_each(blobs, history)
-            self._conditions, self._history = conditions_now(), list(history)
+            self._conditions, self._history = conditions, list(history)
         return bool(self._finite[0])
 
     def _start_each(self, blobs: Sequence[Blob], history: Sequence[Array]) -> None:

@@ -12,6 +12,7 @@ from pycaffe_lite.layers.base import by_kernels
 from pycaffe_lite.layers.relu import ReLULayer
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.net.passes import backward_parts
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
@@ -181,7 +182,7 @@ def pooled(param: str, bottom: str = "y") -> str:
 
 def backward_layers(net: Net) -> int:
     """How many parts a backward pass has."""
-    return len(net._backward_pass._parts)
+    return len(backward_parts(net._graph.nodes))
 
 
 @pytest.mark.parametrize("name", POOLINGS)

@@ -102,7 +102,9 @@ def test_backward_from_given_diffs(net):
     dh = (dy @ w2.data) * (h > 0)
     np.testing.assert_allclose(diffs["x"], dh @ w1.data, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(w2.diff, dy.T @ h, rtol=1e-4, atol=1e-6)
+    kept = w2.diff
     net.clear_param_diffs()
+    assert not kept.any()
     assert not w2.diff.any()
     assert list(net.backward(start="ip2", end="ip2")) == ["h"]
 

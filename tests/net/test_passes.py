@@ -346,6 +346,71 @@ def test_old_memory_is_not_kept():
     assert held() is None
 
 
+def books_of(net: Net) -> list[dict]:
+    """What was noted, by segment of a pass and by shapes."""
+    return [book for books in net._notebook._books.values() for book in books.values()]
+
+
+def reshape(net: Net, images: int) -> None:
+    net.blobs["x"].reshape(images, 4, 14, 14)
+
+
+def test_what_was_noted_of_other_shapes_is_kept(monkeypatch):
+    sizes = [3, 1, 2] * 5
+    right = [first_pass(OTHERS, (images, 4, 14, 14), seed) for seed, images in enumerate(sizes)]
+    seen = steps_run(monkeypatch)
+    net = net_of(OTHERS, 3, 4, 14, 14)
+    for seed, images in enumerate(sizes):
+        reshape(net, images)
+        set_values(net, seed)
+        net.forward()
+        assert values(net) == right[seed]
+    assert len(seen) == 3 * (len(sizes) - 2 * 3)  # three pieces, from the third pass with a shape on
+
+
+def test_few_shapes_are_kept():
+    net = net_of(OTHERS, 100, 4, 14, 14)
+    for images in range(100, 0, -1):
+        reshape(net, images)
+        net.forward()
+    assert len(books_of(net)) == Notebook.MOST_SHAPES
+
+
+def test_another_net_may_take_other_shapes(monkeypatch):
+    net, other = net_of(OTHERS, 2, 4, 14, 14), net_of(OTHERS, 2, 4, 14, 14)
+    for _ in range(3):
+        net.forward()
+    seen = steps_run(monkeypatch)
+    for images in (1, 3, 2):
+        reshape(other, images)
+        other.reshape()
+        net.forward()
+    assert len(seen) == 3 * 3
+
+
+def test_a_gradient_with_a_known_shape_but_without_a_forward_pass():
+    """What layers keep for a backward pass is then that of another shape."""
+    text = """
+    layer { name: 'y' type: 'Pooling' bottom: 'x' top: 'y' pooling_param { kernel_size: 2 stride: 2 } }
+    layer { name: 'ip' type: 'InnerProduct' bottom: 'y' top: 'ip' loss_weight: 1
+      inner_product_param { num_output: 1 axis: 3 } }"""
+    found = []
+    for watched in (False, True):
+        net = net_of("force_backward: true " + text, 8, 4, 14, 14, phase=caffe_pb2.TRAIN)
+        if watched:
+            net.before_backward(lambda i: None)
+        for images in (1, 1, 1, 8):
+            reshape(net, images)
+            set_values(net, images)
+            net.forward()
+            net.backward()
+        reshape(net, 1)
+        net.reshape()
+        net.backward()
+        found.append(gradients(net))
+    assert found[0] == found[1]
+
+
 def test_few_pages_are_kept():
     net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
     net.forward()
@@ -355,7 +420,7 @@ def test_few_pages_are_kept():
             if numbers.integers(2):
                 blob.clear_diff()
         net.backward()
-    assert len(net._backward_pass._notebook._pages) == Notebook.MOST_PAGES
+    assert max(len(book) for book in books_of(net)) == Notebook.MOST_PAGES
 
 
 def test_a_gradient_that_will_be_overwritten_is_not_cleared():

@@ -294,3 +294,22 @@ def test_settings_found_wrong_when_training():
     with pytest.raises(SolverError) as caught:
         solver("snapshot_prefix: '/no/such/folder/x'").solve()
     assert str(caught.value).startswith("cannot write snapshots with snapshot_prefix '/no/such/folder/x'")
+
+
+@pytest.mark.parametrize("watch", ["on_start", "before_forward"])
+def test_callbacks_see_gradients_of_zero_in_arrays_taken_before(watch):
+    made = solver()
+    made.step(1)
+    kept = [blob.diff for blob in made.net.learnable_params]
+    assert any(diff.any() for diff in kept)
+    seen = []
+
+    def look(*_):
+        seen.append(any(diff.any() for diff in kept))
+
+    if watch == "on_start":
+        made.add_callback(look, lambda: None)
+    else:
+        made.net.before_forward(lambda i: look() if i == 0 else None)
+    made.step(2)
+    assert seen == [False, False]
