@@ -21,7 +21,8 @@ The rest is the same for every layer and done here:
 * bottom diffs are overwritten, whatever was in them; blob diffs are added to;
 * where propagate_down is false, a bottom's diff stays as it is, and the other gradients do not change;
 * a layer that has seen another batch size gives, bit for bit, what a new one gives;
-* in place, where asked for, values and gradients are bit for bit those of separate blobs.
+* in place, where asked for, values and gradients are bit for bit those of separate blobs;
+* verbs that are `by_kernels` give bit for bit the same when they are replayed (`replay_check`).
 
 Draws from the random stream start at the same seed before every pass.
 """
@@ -29,6 +30,7 @@ Draws from the random stream start at the same seed before every pass.
 from dataclasses import dataclass
 
 import numpy as np
+from replay_check import check_replay
 from tolerances import assert_gradient, assert_reference
 
 from pycaffe_lite import random
@@ -124,6 +126,8 @@ def build_layer(prototxt, bottoms, *, phase=TRAIN, dtype=F32, blobs=None, in_pla
         The rig.
     """
     message = layer_message(prototxt, phase)
+    if not message.bottom:
+        message.bottom.extend(f"bottom_{i}" for i in range(len(bottoms)))
     layer = create_layer(message, LayerContext(dtype=np.dtype(dtype)))
     bottom = []
     for values in bottoms:
@@ -227,6 +231,11 @@ def check_layer(
         )
     if in_place:
         _check_in_place(prototxt, rigs[F32], bottoms, list(gradients), bool(wanted_blobs), spec)
+
+    def build(bottoms, blobs):
+        return build_layer(prototxt, bottoms, phase=phase, blobs=blobs, seed=seed)
+
+    check_replay(build, bottoms, blobs, list(gradients) if len(gradients) or wanted_blobs else [])
 
 
 def _blob_values(prototxt, bottoms, phase, blobs, seed):

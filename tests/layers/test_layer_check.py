@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from layer_check import build_layer, check_layer
 
+from pycaffe_lite.layers.base import by_kernels
+from pycaffe_lite.layers.bias import BiasLayer
 from pycaffe_lite.layers.inner_product import InnerProductLayer
 from pycaffe_lite.layers.relu import ReLULayer
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 RELU = 'type: "ReLU"'
 IP = 'type: "InnerProduct" inner_product_param { num_output: 2 }'
+BIAS = 'type: "Bias"'
 RIGHT = ReLULayer.forward, ReLULayer.backward, ReLULayer.reshape
 RIGHT_IP = InnerProductLayer.backward
 
@@ -162,3 +165,34 @@ def test_default_blobs_are_random_and_others_as_given():
 def test_a_whole_layer_can_be_given():
     rig = build_layer('layer { name: "n" type: "ReLU" phase: TEST top: "y" }', [X])
     assert (rig.layer.name, rig.layer.phase, len(rig.top)) == ("n", 1, 1)
+
+
+def test_a_verb_that_says_it_is_by_kernels_and_is_not(monkeypatch):
+    @by_kernels
+    def forward(self, bottom, top):
+        np.maximum(bottom[0].data, 0, out=top[0].data)
+
+    @by_kernels
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            np.multiply(top[0].diff, bottom[0].data > 0, out=bottom[0].diff)
+
+    @by_kernels
+    def backward_blobs(self, top, propagate_down, bottom):
+        RIGHT_IP(self, top, propagate_down, bottom)
+        self.blobs[1].diff[...] += self.blobs[1].diff
+
+    fails(monkeypatch, ReLULayer, "forward", forward, "replayed forward: top 0 differs", RELU, [X])
+    monkeypatch.undo()
+    fails(monkeypatch, ReLULayer, "backward", backward, "replayed backward: diff of bottom 0", RELU, [X])
+    monkeypatch.undo()
+    twice = {"check_blobs": False, "gradients": (0,)}
+    fails(monkeypatch, InnerProductLayer, "backward", backward_blobs, "replayed .* blob 1", IP, [X], **twice)
+
+
+def test_an_end_that_says_it_is_by_kernels_and_is_not(monkeypatch):
+    @by_kernels
+    def before_end(self, end):
+        return end.behind(None, self.blobs[0].data * 1)
+
+    fails(monkeypatch, BiasLayer, "before_end", before_end, "replayed before_end: shift", BIAS, [X])
