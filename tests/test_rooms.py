@@ -10,14 +10,16 @@ import pycaffe_lite
 PACKAGE = Path(pycaffe_lite.__file__).parent
 # Rooms in order; those in one entry may import each other.
 ORDER = [
-    {"errors", "glog", "mode", "proto", "kernels"},
+    {"printable", "extras"},
+    {"errors"},
+    {"glog", "mode", "proto", "kernels"},
     {"blob", "random"},
     {"fillers"},
     {"io", "data"},
     {"layers"},
     {"net"},
     {"solver"},
-    {"cli", "__init__"},
+    {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

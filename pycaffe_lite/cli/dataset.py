@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pycaffe_lite.cli.command import CaffeGroup
-from pycaffe_lite.cli.output import start_log
+from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.data.mnist import make_mnist
 
 
@@ -38,4 +38,4 @@ def mnist(source: Path | None, out: Path) -> None:
     """
     start_log()
     for database in make_mnist(source, out):
-        click.echo(f"{database.path}: {database.records} records")
+        echo(f"{database.path}: {database.records} records")

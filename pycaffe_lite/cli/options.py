@@ -9,11 +9,9 @@ import click
 
 from pycaffe_lite.errors import KernelError
 from pycaffe_lite.kernels import _jit
+from pycaffe_lite.kernels._threads import MOST_THREADS
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-# More threads than any machine has cores: a slip, which the operating system would answer by a crash.
-MOST_THREADS = 1024
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
@@ -32,7 +30,8 @@ def threads_option(function: F) -> F:
         metavar="N",
         callback=_set_threads,
         expose_value=False,
-        help="Number of threads.  [default: PYCAFFE_LITE_THREADS, else the cores that may be used]",
+        help="Number of threads.  [default: PYCAFFE_LITE_THREADS, else OMP_NUM_THREADS, else the cores that "
+        "may be used]",
     )(function)
 
 
@@ -42,7 +41,7 @@ def gpu_option(function: F) -> F:
         "--gpu",
         default="",
         metavar="IDS",
-        help="Taken from Caffe's command lines: there is no GPU support, the CPU computes.",
+        help="Taken from Caffe's command lines and ignored: CPU only.",
     )(function)
 
 
@@ -57,7 +56,7 @@ def phase_option(function: F) -> F:
     """`--phase TRAIN` or `--phase TEST`."""
     return click.option(
         "--phase",
-        type=click.Choice(["TRAIN", "TEST"]),
+        type=click.Choice(["TRAIN", "TEST"], case_sensitive=False),
         default="TRAIN",
         show_default=True,
         help="Phase of the net.",

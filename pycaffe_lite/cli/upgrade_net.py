@@ -9,7 +9,7 @@ import click
 from google.protobuf.message import DecodeError, Message
 
 from pycaffe_lite.cli.command import CaffeCommand
-from pycaffe_lite.cli.output import start_log
+from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.errors import PrototxtError, PycaffeError
 from pycaffe_lite.io.files import atomic_write, read_bytes
 from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
@@ -53,7 +53,7 @@ def command(ctx: click.Context, old: str, new: str) -> None:
             write(new, net.SerializeToString())
     except PrototxtError as error:
         raise Unreadable(str(error)) from None
-    click.echo(f"wrote {new}")
+    echo(f"wrote {new}")
     if not complete:
         ctx.exit(INCOMPLETE)
 

@@ -6,7 +6,7 @@ import click
 
 from pycaffe_lite.cli import upgrade_net
 from pycaffe_lite.cli.command import CaffeCommand
-from pycaffe_lite.cli.output import start_log
+from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
 
@@ -31,4 +31,4 @@ def command(old: str, new: str) -> None:
             upgrade_net.write(new, solver.SerializeToString())
     except PrototxtError as error:
         raise upgrade_net.Unreadable(str(error)) from None
-    click.echo(f"wrote {new}")
+    echo(f"wrote {new}")

@@ -7,14 +7,18 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.errors import FileLookupError, PycaffeError
+from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.proto.paths import open_regular, read_within, too_large
 
 StrPath = str | os.PathLike[str]
+
+# Bytes of the largest file that is read into memory: 4e9 weights.
+LARGEST = 2**34
 
 
 @contextlib.contextmanager
@@ -93,27 +97,34 @@ def _is_running(process: int) -> bool:
     return process != os.getpid()  # an earlier process of the same number: containers start anew at 1
 
 
-def read_bytes(path: StrPath, *, error: type[PycaffeError]) -> npt.NDArray[np.uint8]:
+def read_bytes(
+    path: StrPath, *, error: type[PycaffeError], limit: int = LARGEST, what: str = "weights or a snapshot"
+) -> npt.NDArray[np.uint8]:
     """The whole file, as read-only bytes that arrays can view.
 
     A copy rather than a memory map: were the file shortened while in use, a map would kill the process.
 
+    Args:
+        path: of the file. error: class of the error raised where it cannot be read.
+        limit: the number of bytes from which on it cannot be what is wanted. what: is wanted, for the error.
+
     Raises:
         FileLookupError: the file is not there.
-        PycaffeError: (as `error`) it is a folder, may not be read, or reading fails.
+        PycaffeError: (as `error`) it is a folder, a device or a named pipe, may not be read, is too large, or
+            reading fails.
     """
-    try:
-        with open(path, "rb", buffering=0) as file:
-            data = _read_all(file)
-    except FileNotFoundError:
-        raise FileLookupError(f"no such file: '{path}'") from None
-    except OSError as failure:
-        raise error(f"cannot read '{path}': {reason(failure)}") from None
+    with open_regular(path, limit, what, error=error) as file:
+        try:
+            data = _read_all(file, limit)
+        except OSError as failure:
+            raise error(f"cannot read '{path}': {reason(failure)}") from None
+    if data is None:
+        raise too_large(path, limit, what, error)
     data.flags.writeable = False
     return data
 
 
-def _read_all(file: IO[bytes]) -> npt.NDArray[np.uint8]:
+def _read_all(file: BinaryIO, limit: int) -> npt.NDArray[np.uint8] | None:
     size = os.fstat(file.fileno()).st_size
     data = np.empty(size, np.uint8)
     done = 0
@@ -123,5 +134,7 @@ def _read_all(file: IO[bytes]) -> npt.NDArray[np.uint8]:
             return data[:done]
         done += count
     # A pipe states no size; its bytes come until they end.
-    rest = file.read() or b""
+    rest = read_within(file, limit - size)
+    if rest is None:
+        return None
     return np.concatenate([data, np.frombuffer(rest, np.uint8)]) if rest else data
