@@ -46,32 +46,19 @@ class CaffeCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; what goes wrong becomes one line, Ctrl-C the exit status that shells expect.
-
-        Before the line of an error that no check has foreseen, its traceback is shown.
-        """
+        """Runs the command; what goes wrong becomes one line, Ctrl-C the exit status that shells expect."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Names in a prototxt may have letters that the user's encoding has not.
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
-        except PycaffeError as error:
-            message = str(error)
-        except MemoryError as error:
-            message = f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
-        except BrokenPipeError:  # click ends quietly
-            raise
-        except OSError as error:
-            message = f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            for line in "".join(traceback.format_exception(error)).splitlines():
-                echo(line, err=True)
-            message = f"{type(error).__name__}: {error}".removesuffix(": ")
         except KeyboardInterrupt:
             echo("Interrupted.", err=True)
             ctx.exit(_INTERRUPTED)
+        except Exception as error:
+            message = _line_of(error)
+            if message is None:
+                raise
         if glog.has_destination():
             log.error("%s", message, extra=FOR_FILES_ONLY)
         raise click.ClickException(message)
@@ -127,6 +114,21 @@ class CaffeGroup(click.Group):
             known = ", ".join(self.commands)
             raise click.UsageError(f"No such command '{printable(name)}'.{meant} Commands: {known}.", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _line_of(error: Exception) -> str | None:
+    """What to say of an error, None where click does; first the traceback of an unforeseen one."""
+    if isinstance(error, (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)):
+        return None
+    if isinstance(error, PycaffeError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
+    if isinstance(error, OSError):
+        return f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        echo(line, err=True)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import click
 
 from pycaffe_lite.cli import upgrade_net
 from pycaffe_lite.cli.command import CaffeCommand
-from pycaffe_lite.cli.output import echo, start_log
+from pycaffe_lite.cli.output import start_log
 from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
 
@@ -18,8 +18,8 @@ def command(old: str, new: str) -> None:
     """Writes a solver of an older format in the present one.
 
     IN is a solver's prototxt, or the same in binary form, with the old `solver_type`; OUT is written in the
-    same form with `type` instead, whole or not at all. Comments are lost. The exit status is 2 where IN
-    cannot be read.
+    same form with `type` instead, whole or not at all, or to stdout where it is "-". Comments are lost. The
+    exit status is 2 where IN cannot be read.
     """
     start_log()
     try:
@@ -31,4 +31,3 @@ def command(old: str, new: str) -> None:
             upgrade_net.write(new, solver.SerializeToString())
     except PrototxtError as error:
         raise upgrade_net.Unreadable(str(error)) from None
-    echo(f"wrote {new}")

@@ -11,9 +11,6 @@ from pycaffe_lite.io.model import Array
 from pycaffe_lite.io.wire import WireError
 from pycaffe_lite.io.wireblob import legacy_parts, read_blob, write_part
 
-# Bytes: protocol buffers, and so Caffe, read no larger message.
-_LARGEST = 2**31 - 1
-
 
 def read(path: StrPath) -> Array:
     """Reads a BlobProto file: a mean of shape (1, C, H, W), or any blob in the shape it states.
@@ -25,7 +22,7 @@ def read(path: StrPath) -> Array:
         FileLookupError: the file is not there.
         DataError: it is truncated, or holds no blob; the message names the file and the place.
     """
-    data = read_bytes(path, error=DataError, limit=_LARGEST, what="a .binaryproto")
+    data = read_bytes(path, error=DataError)
     if not len(data):
         raise DataError(f"'{path}' is empty")
     try:

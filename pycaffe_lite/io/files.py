@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import PycaffeError
-from pycaffe_lite.proto.paths import open_regular, read_within, too_large
+from pycaffe_lite.proto.paths import open_regular, target_of
 
 StrPath = str | os.PathLike[str]
 
@@ -27,6 +28,7 @@ def atomic_write(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> 
 
     The bytes go to a temporary file in the same folder, which is flushed, synced and renamed at the end;
     the folder is synced too. Whatever happens before that, a file that had the name keeps it, untouched.
+    Where the name is a link, this is true of the file that it leads to.
 
     Args:
         path: of the file to be.
@@ -46,7 +48,7 @@ def atomic_write(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> 
 @contextlib.contextmanager
 def atomic_path(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> Iterator[Path]:
     """As `atomic_write`, for libraries that open their files by name: yields the temporary path."""
-    target = Path(path)
+    target = target_of(path, error)
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         _remove_leftovers(target)
@@ -97,44 +99,32 @@ def _is_running(process: int) -> bool:
     return process != os.getpid()  # an earlier process of the same number: containers start anew at 1
 
 
-def read_bytes(
-    path: StrPath, *, error: type[PycaffeError], limit: int = LARGEST, what: str = "weights or a snapshot"
-) -> npt.NDArray[np.uint8]:
+def read_bytes(path: StrPath, *, error: type[PycaffeError]) -> npt.NDArray[np.uint8]:
     """The whole file, as read-only bytes that arrays can view.
 
     A copy rather than a memory map: were the file shortened while in use, a map would kill the process.
 
-    Args:
-        path: of the file. error: class of the error raised where it cannot be read.
-        limit: the number of bytes from which on it cannot be what is wanted. what: is wanted, for the error.
-
     Raises:
         FileLookupError: the file is not there.
-        PycaffeError: (as `error`) it is a folder, a device or a named pipe, may not be read, is too large, or
+        PycaffeError: (as `error`) it is a folder, a device or a pipe, may not be read, is too large, or
             reading fails.
     """
-    with open_regular(path, limit, what, error=error) as file:
+    with open_regular(path, LARGEST, "weights or a snapshot", error=error) as file:
         try:
-            data = _read_all(file, limit)
+            data = _read_all(file)
         except OSError as failure:
             raise error(f"cannot read '{path}': {reason(failure)}") from None
-    if data is None:
-        raise too_large(path, limit, what, error)
     data.flags.writeable = False
     return data
 
 
-def _read_all(file: BinaryIO, limit: int) -> npt.NDArray[np.uint8] | None:
+def _read_all(file: FileIO) -> npt.NDArray[np.uint8]:
     size = os.fstat(file.fileno()).st_size
     data = np.empty(size, np.uint8)
     done = 0
     while done < size:
-        count = file.readinto(data.data[done:])  # type: ignore[attr-defined]
+        count = file.readinto(data.data[done:])
         if not count:
             return data[:done]
         done += count
-    # A pipe states no size; its bytes come until they end.
-    rest = read_within(file, limit - size)
-    if rest is None:
-        return None
-    return np.concatenate([data, np.frombuffer(rest, np.uint8)]) if rest else data
+    return data

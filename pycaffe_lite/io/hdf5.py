@@ -43,7 +43,7 @@ _MAX_COMPRESSION = 1032
 
 
 def is_hdf5(path: StrPath) -> bool:
-    """Whether a file begins as HDF5 files do; False where it cannot be read, or only once: a pipe."""
+    """Whether a file begins as HDF5 files do; False where it is no file or cannot be read."""
     try:
         if not os.path.isfile(path):
             return False

@@ -6,9 +6,8 @@ import os
 import select
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from pycaffe_lite.errors import FileLookupError, PycaffeError
 
@@ -22,7 +21,7 @@ _KINDS = {
     stat.S_IFDIR: "Is a directory",
     stat.S_IFCHR: "it is a device, not a file",
     stat.S_IFBLK: "it is a device, not a file",
-    stat.S_IFIFO: "it is a named pipe, not a file",
+    stat.S_IFIFO: "it is a pipe, not a file",
     stat.S_IFSOCK: "it is a socket, not a file",
 }
 _MIB = 2**20
@@ -70,49 +69,52 @@ def _upwards(folder: Path | None) -> Iterator[Path]:
 
 
 def read_regular(
-    path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError
+    path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError, pipes: bool = False
 ) -> bytes:
     """The bytes of a file; see `open_regular`.
 
-    Raises:
-        FileLookupError: there is no such file. PycaffeError: (as `error`) it cannot be read, or is too large.
+    Args:
+        path, limit, what, error: as there.
+        pipes: whether the file may also be a pipe that the shell makes, `<(...)` or /dev/stdin.
     """
-    with open_regular(path, limit, what, error=error) as file:
+    with open_regular(path, limit, what, error=error, pipes=pipes) as file:
         try:
-            content = read_within(file, limit)
+            content = _read_within(file, limit)
         except OSError as problem:
             raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
     if content is None:
-        raise too_large(path, limit, what, error)
+        raise _too_large(path, limit, what, error)
     return content
 
 
-@contextmanager
 def open_regular(
-    path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError
-) -> Iterator[BinaryIO]:
+    path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError, pipes: bool = False
+) -> FileIO:
     """Opens a file that somebody names, say in a prototxt, for reading.
 
-    A device may never end, and opening a named pipe waits for somebody who writes: both are refused. Pipes
-    that the shell makes, `<(...)` and /dev/stdin, may be read.
+    A device may never end, and opening a named pipe waits for somebody who writes: both are refused.
 
     Args:
         path: of the file. limit: the number of bytes from which on it cannot be what is wanted.
         what: is wanted, "a prototxt", for the error.
         error: class of the error raised where the file cannot be read.
+        pipes: as for `read_regular`.
 
-    Yields:
-        The open binary file, without a buffer.
+    Returns:
+        The open file, without a buffer.
 
     Raises:
         FileLookupError: there is no such file. PycaffeError: (as `error`) it is something else than a file,
             may not be read, or is too large.
     """
+    by_shell = pipes and os.fspath(path).startswith(_PIPES)
     try:
-        _check_kind(path, os.stat(path), limit, what, error)
-        # Another thing may have taken the place meanwhile: it must not make the program wait either.
+        # A device is not opened: that alone may do something. If one takes the place of a file after this
+        # line, it is found out below.
+        if not by_shell:
+            _check_kind(path, os.stat(path), error)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
+        file = FileIO(os.open(path, flags))
     except FileNotFoundError:
         hint = "; standard input is /dev/stdin" if os.fspath(path) == "-" else ""
         raise FileLookupError(f"no such file: '{path}'{hint}") from None
@@ -120,32 +122,33 @@ def open_regular(
         raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
     except ValueError as problem:  # no file can have such a name
         raise FileLookupError(f"cannot read '{path}': {problem}") from None
-    with open(descriptor, "rb", buffering=0) as file:
-        _check_kind(path, os.fstat(file.fileno()), limit, what, error)
-        yield file
-
-
-def _check_kind(
-    path: StrPath, status: os.stat_result, limit: int, what: str, error: type[PycaffeError]
-) -> None:
-    kind = stat.S_IFMT(status.st_mode)
-    if kind == stat.S_IFREG:
+    try:
+        status = os.fstat(file.fileno())
+        if not (by_shell and stat.S_ISFIFO(status.st_mode)):
+            _check_kind(path, status, error)
         if status.st_size > limit:
-            raise too_large(path, limit, what, error)
-    elif kind != stat.S_IFIFO or not os.fspath(path).startswith(_PIPES):
+            raise _too_large(path, limit, what, error)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_kind(path: StrPath, status: os.stat_result, error: type[PycaffeError]) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
         raise error(f"cannot read '{path}': {_KINDS.get(kind, 'it is not a file')}")
 
 
-def too_large(path: StrPath, limit: int, what: str, error: type[PycaffeError]) -> PycaffeError:
-    """The error for a file that has more bytes than the limit."""
-    return error(f"cannot read '{path}': it is larger than {limit // _MIB} MiB, which is no size for {what}")
+def _too_large(path: StrPath, limit: int, what: str, error: type[PycaffeError]) -> PycaffeError:
+    return error(f"cannot read '{path}': more than {limit // _MIB} MiB is too much for {what}")
 
 
-def read_within(file: BinaryIO, limit: int) -> bytes | None:
-    """What is left of a file that `open_regular` has opened; None where that is more than `limit` bytes.
+def _read_within(file: FileIO, limit: int) -> bytes | None:
+    """All bytes of an open file; None where there are more than `limit`.
 
     Raises:
-        OSError: reading fails, or the file is a pipe to which nobody writes.
+        OSError: reading fails, or nobody writes to a pipe.
     """
     parts: list[bytes] = []
     room = limit + 1
@@ -154,10 +157,26 @@ def read_within(file: BinaryIO, limit: int) -> bytes | None:
         if is_pipe and not select.select([file], [], [], _SILENT_SECONDS)[0]:
             raise OSError(f"nothing has come through the pipe for {_SILENT_SECONDS:g} seconds")
         part = file.read(min(room, _PART))
-        if part is None:  # nothing to read after all
-            continue
+        if part is None:  # a file as those of /proc, which waits for what the system will say
+            raise OSError("there is nothing to read")
         if not part:
             return b"".join(parts)
         parts.append(part)
         room -= len(part)
     return None
+
+
+def target_of(path: StrPath, error: type[PycaffeError]) -> Path:
+    """Where a file is written that takes its name once it is whole: where links of that name lead.
+
+    Raises:
+        PycaffeError: (as `error`) the name is that of a device or the like, which must not be replaced.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):  # nothing there; what is wrong with the folder is found when writing
+        return target
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise error(f"cannot write '{path}': {_KINDS.get(kind, 'it is not a file')}")
+    return target

@@ -154,7 +154,7 @@ def text_of(message: Message) -> str:
 def _read(path: StrPath) -> str:
     """The text of a file; bytes that are no UTF-8 (in comments, say) as lone surrogates."""
     glog.open_log()  # what follows may have something to say
-    data = read_regular(path, LARGEST, "a prototxt")
+    data = read_regular(path, LARGEST, "a prototxt", pipes=True)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise PrototxtError(f"{path}: this is UTF-16 text, save it as UTF-8")
     if b"\0" in data:
