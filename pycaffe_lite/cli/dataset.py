@@ -29,7 +29,7 @@ def command() -> None:
     metavar="DIR",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Folder for the databases, made where it is missing.  [default: the working directory]",
+    help="Folder for the databases, made if it is missing.  [default: the working directory]",
 )
 def mnist(source: Path | None, out: Path) -> None:
     """Makes MNIST's mnist_train_lmdb and mnist_test_lmdb.

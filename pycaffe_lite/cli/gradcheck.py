@@ -31,9 +31,13 @@ from pycaffe_lite.proto.prototxt import Document, read_net
 @click.argument("model", metavar="NET")
 @phase_option
 @net_state_options
-@click.option("--weights", metavar="FILES", help="Weights to check at, comma-separated.")
+@click.option("--weights", metavar="FILES", help="Weights to check with, comma-separated.")
 @click.option(
-    "--layer", "layers", multiple=True, metavar="NAME", help="Check only this layer, and others so given."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME",
+    help="Check only this layer; may be given several times.",
 )
 @click.option(
     "--samples",

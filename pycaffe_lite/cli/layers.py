@@ -42,7 +42,7 @@ def command(layer_type: str | None) -> None:
                 echo(line)
     else:
         close = nearest(layer_type, types)
-        meant = f"Did you mean '{close}'?" if close else "All are listed by: pycaffe-lite layers"
+        meant = f"Did you mean '{close}'?" if close else "Run 'pycaffe-lite layers' to list them."
         raise click.UsageError(f"No such layer type '{layer_type}'. {meant}")
 
 

@@ -36,12 +36,12 @@ def threads_option(function: F) -> F:
 
 
 def gpu_option(function: F) -> F:
-    """`-gpu 0`: taken from Caffe's command lines; the run is on the CPU, which is said."""
+    """`-gpu 0`: accepted as on Caffe's command lines; the log says that there is no GPU support."""
     return click.option(
         "--gpu",
         default="",
         metavar="IDS",
-        help="Taken from Caffe's command lines and ignored: CPU only.",
+        help="Accepted as on Caffe's command lines, and ignored: CPU only.",
     )(function)
 
 
@@ -57,6 +57,7 @@ def phase_option(function: F) -> F:
     return click.option(
         "--phase",
         type=click.Choice(["TRAIN", "TEST"], case_sensitive=False),
+        metavar="TRAIN|TEST",
         default="TRAIN",
         show_default=True,
         help="Phase of the net.",
@@ -66,10 +67,18 @@ def phase_option(function: F) -> F:
 def net_state_options(function: F) -> F:
     """`--level` and `--stage`: the net's state, for include and exclude rules."""
     function = click.option(
-        "--stage", default="", metavar="NAMES", help="Stages that hold for the net's rules, comma-separated."
+        "--stage",
+        default="",
+        metavar="NAMES",
+        help="Stages of the net, comma-separated, for its include and exclude rules.",
     )(function)
     return click.option(
-        "--level", type=int, metavar="N", default=0, show_default=True, help="Level for the net's rules."
+        "--level",
+        type=int,
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Level of the net, for its include and exclude rules.",
     )(function)
 
 

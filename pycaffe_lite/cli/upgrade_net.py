@@ -1,4 +1,4 @@
-"""`pycaffe-lite upgrade-net`: a net of an older format in the present one."""
+"""`pycaffe-lite upgrade-net`: a net of an older format in today's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Unreadable(click.ClickException):
 @click.argument("new", metavar="OUT")
 @click.pass_context
 def command(ctx: click.Context, old: str, new: str) -> None:
-    """Writes a net of an older format in the present one.
+    """Upgrades a net from an older format.
 
     IN is a prototxt or a .caffemodel of any age; OUT is written in the same form, whole or not at all, or to
     stdout where it is "-". Comments are lost. The exit status is 1 where something of IN could not be kept,

@@ -1,4 +1,4 @@
-"""`pycaffe-lite upgrade-solver`: a solver of an older format in the present one."""
+"""`pycaffe-lite upgrade-solver`: a solver of an older format in today's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
 @click.argument("old", metavar="IN")
 @click.argument("new", metavar="OUT")
 def command(old: str, new: str) -> None:
-    """Writes a solver of an older format in the present one.
+    """Upgrades a solver from an older format.
 
     IN is a solver's prototxt, or the same in binary form, with the old `solver_type`; OUT is written in the
     same form with `type` instead, whole or not at all, or to stdout where it is "-". Comments are lost. The
