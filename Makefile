@@ -8,6 +8,12 @@ BIN := $(VENV)/bin
 lenet: $(VENV)/installed
 	$(BIN)/pycaffe-lite dataset mnist --out models/lenet
 	$(BIN)/pycaffe-lite train models/lenet/lenet_solver.prototxt --log_file models/lenet/lenet.log
+	@echo
+	@echo "The trained weights are in models/lenet/lenet_solver_iter_10000.caffemodel. The command is here:"
+	@echo "  $(BIN)/pycaffe-lite --help"
+	@echo "  $(BIN)/pycaffe-lite test models/lenet/lenet_train_test.prototxt \\"
+	@echo "    --weights models/lenet/lenet_solver_iter_10000.caffemodel"
+	@echo "or, once '. $(BIN)/activate' has been run in this shell, plain 'pycaffe-lite'."
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

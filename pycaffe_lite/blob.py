@@ -147,10 +147,7 @@ class Blob:
 
     def _legacy(self, axis: int) -> int:
         if len(self._shape) > len(LEGACY_AXES):
-            raise NetError(
-                f"'{LEGACY_AXES[axis]}' is asked of a blob of shape {self._shape}, but only blobs of at most "
-                "4 axes have it"
-            )
+            raise NetError(f"'{LEGACY_AXES[axis]}' needs a blob of at most 4 axes, got shape {self._shape}")
         return self._shape[axis] if axis < len(self._shape) else 1
 
     @property

@@ -12,12 +12,21 @@ PycaffeError
 │   └── SnapshotError   a snapshot that cannot be written or restored
 └── KernelError         compiled code that cannot run here (threads after a fork)
 
-Each message is one line that says what is wrong, where, and what to do about it.
+Each message is one line that says what is wrong, where, and what to do about it. It may hold names from
+files as they are: errors make their messages printable.
 """
+
+from pycaffe_lite.printable import printable_line
 
 
 class PycaffeError(Exception):
-    """Base of every error that pycaffe-lite raises on purpose."""
+    """Base of every error that pycaffe-lite raises on purpose.
+
+    Its message is one printable line of bounded length, whatever the text holds that it is made with.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(printable_line(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class PrototxtError(PycaffeError):

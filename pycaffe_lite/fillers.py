@@ -44,7 +44,7 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
         raise NetError(f"filler '{filler.type}' cannot be sparse: only 'gaussian' takes the field 'sparse'")
     for field, _ in filler.ListFields():
         if field.name not in ("type", *_READ.get(filler.type, ())):
-            log.info("filler '%s' has no use for '%s'", filler.type, field.name)
+            log.info("filler '%s' ignores '%s'", filler.type, field.name)
     values = function(blob.shape, filler, stream or random.stream())
     blob.data[...] = values.reshape(blob.shape)
 

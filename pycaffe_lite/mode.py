@@ -1,8 +1,10 @@
-"""Caffe's choice of device: there is one, the CPU; programs that ask for a GPU run all the same."""
+"""Caffe's choice of device: CPU only; programs that ask for a GPU run all the same."""
 
 from __future__ import annotations
 
 import logging
+
+from pycaffe_lite import glog
 
 log = logging.getLogger(__name__)
 
@@ -12,10 +14,12 @@ def set_mode_cpu() -> None:
 
 
 def set_mode_gpu() -> None:
-    """Taken from pycaffe programs: says in the log that the CPU computes."""
-    log.warning("There is no GPU support: set_mode_gpu() leaves the CPU in use")
+    """Taken from pycaffe programs and ignored, which the log says: CPU only."""
+    glog.open_log()
+    log.warning("There is no GPU support: set_mode_gpu() is ignored")
 
 
 def set_device(device: int) -> None:
-    """Taken from pycaffe programs: says in the log that there is no such device."""
-    log.warning("There is no GPU support: set_device(%d) does nothing", device)
+    """Taken from pycaffe programs and ignored, which the log says: CPU only."""
+    glog.open_log()
+    log.warning("There is no GPU support: set_device(%s) is ignored", device)

@@ -2,23 +2,29 @@
 
 import io
 import logging
+import os
 import re
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from pycaffe_lite import PycaffeError, glog, init_log, log
+from pycaffe_lite import PycaffeError, get_solver, glog, init_log, log, set_device
+from pycaffe_lite.printable import Lines
 
 LINE = re.compile(r"([IWEF])(\d{4}) (\d\d):(\d\d):(\d\d)\.(\d{6}) +(\d+) (\w+\.py):(\d+)\] (.*)")
 
 
 @pytest.fixture(autouse=True)
-def no_handlers():
-    """No handler of another test, and none for the next."""
+def new_process(monkeypatch):
+    """The log as it is at the start, before the test and after it."""
+    handlers, level = list(glog.LOGGER.handlers), glog.LOGGER.level
+    glog.LOGGER.handlers.clear()
+    monkeypatch.setattr(glog, "_destination", glog._Destination())
     yield
-    for handler in list(glog.LOGGER.handlers):
-        glog.detach(handler)
+    glog.LOGGER.handlers[:] = handlers
+    glog.LOGGER.setLevel(level)
 
 
 def record(message="message", level=logging.INFO, created=None):
@@ -136,7 +142,7 @@ def test_log_file_takes_names_that_are_no_utf_8(tmp_path):
     glog.attach(file)
     glog.LOGGER.info("reading %s", b"caf\xe9.prototxt".decode(errors="surrogateescape"))
     glog.detach(file)
-    assert (tmp_path / "a.log").read_text().endswith("] reading caf\\udce9.prototxt\n")
+    assert (tmp_path / "a.log").read_text().endswith("] reading caf\\xe9.prototxt\n")
 
 
 def test_log_file_that_cannot_be_made(tmp_path):
@@ -189,3 +195,150 @@ def test_a_mistake_in_a_message_is_shown(tmp_path, monkeypatch, capsys, make):
     handler.handle(mistaken)
     handler.close()
     assert "TypeError" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------- names from files
+
+
+HOSTILE = "a\033[2J\nE1121 Traceback \u202e"
+SHOWN = r"a\x1b[2J\nE1121 Traceback \u202e"
+
+
+def test_names_are_printable(tmp_path, caplog):
+    """Also for the handlers that the program has on the root logger, as pytest's own is."""
+    caplog.set_level(logging.INFO)
+    file = glog.LogFile(tmp_path / "a.log")
+    glog.attach(file)
+    logger = logging.getLogger("pycaffe_lite.net.some")
+    logger.info("layer %s: %d of %g, %s", HOSTILE, 3, 0.5, [HOSTILE])
+    logger.info("%(name)s", {"name": HOSTILE})
+    logger.info("x" * 3000)
+    glog.detach(file)
+    expected = [f"layer {SHOWN}: 3 of 0.5, {[HOSTILE]}", SHOWN]
+    assert caplog.messages[:2] == expected
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert [line.partition("] ")[2] for line in lines[:2]] == expected
+    assert len(lines) == 3
+    assert len(lines[2]) < 600
+
+
+def test_texts_of_several_lines_stay_so(tmp_path):
+    file = glog.LogFile(tmp_path / "a.log")
+    glog.attach(file)
+    glog.LOGGER.info("net %s:\n%s", HOSTILE, Lines(f"name: 1\n{chr(27)}[2J\n"))
+    glog.detach(file)
+    assert (tmp_path / "a.log").read_text().partition("] ")[2] == f"net {SHOWN}:\nname: 1\n\\x1b[2J\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_log_file_that_is_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(PycaffeError) as error:
+        glog.LogFile(path)
+    assert str(error.value) == f"cannot write the log to '{path}': nobody reads this pipe"
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    file = glog.LogFile(path)
+    glog.attach(file)
+    glog.LOGGER.info("hello")
+    glog.detach(file)
+    assert os.read(reader, 1000).endswith(b"] hello\n")
+    os.close(reader)
+
+
+# ---------------------------------------------------------------------------- unasked, from Python
+
+NET = """
+layer { name: "d" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 4 dim: 3 } } }
+layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }
+"""
+SOLVER = (
+    'net: "n.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 display: 1 snapshot_after_train: false'
+)
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch, capsys):
+    """program(set_up, between): what a program writes to stderr that trains a net.
+
+    It sets up logging first, and does more between making the solver and training. Each line is severity and
+    message.
+    """
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "n.prototxt").write_text(NET)
+    (tmp_path / "s.prototxt").write_text(SOLVER)
+
+    def run(set_up=lambda: None, between=lambda: None):
+        monkeypatch.setattr(logging.getLogger(), "handlers", [])  # without pytest's
+        set_up()
+        solver = get_solver("s.prototxt")
+        between()
+        solver.step(1)
+        lines = capsys.readouterr().err.splitlines()
+        return [f"{match[1]} {match[10]}" for line in lines if (match := LINE.fullmatch(line))]
+
+    yield run
+    logging.disable(logging.NOTSET)
+
+
+def test_the_log_goes_to_stderr_unasked(program):
+    lines = program()
+    assert "I Creating Layer l" in lines
+    assert lines[-1] == "I Iteration 0, lr = 0.01"
+    assert len(program()) == len(lines)  # not twice
+
+
+def test_minimum_level_holds_unasked(program, monkeypatch):
+    monkeypatch.setenv("GLOG_minloglevel", "2")
+    assert program() == []
+
+
+@pytest.mark.parametrize(
+    "set_up",
+    [
+        lambda: logging.getLogger().addHandler(logging.NullHandler()),
+        lambda: logging.getLogger("pycaffe_lite").addHandler(logging.NullHandler()),
+        lambda: logging.getLogger("pycaffe_lite").setLevel(logging.WARNING),
+        lambda: logging.getLogger("pycaffe_lite").setLevel(logging.CRITICAL),
+        lambda: logging.disable(logging.WARNING),
+        lambda: init_log(2),
+        lambda: init_log(0, False),
+    ],
+)
+def test_a_program_that_has_set_up_logging_gets_what_it_says(program, set_up):
+    assert program(set_up) == []
+
+
+def test_a_program_that_sets_up_logging_later(program):
+    stream = io.StringIO()
+
+    def set_up():
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        logging.getLogger().addHandler(handler)
+
+    lines = program(between=set_up)
+    assert lines[-1] == "I Solver scaffolding done."
+    assert glog.LOGGER.level == logging.NOTSET
+    assert stream.getvalue() == ""  # the root logger's level is WARNING
+    logging.getLogger("pycaffe_lite.net").warning("look: %s", HOSTILE)
+    assert stream.getvalue() == f"WARNING look: {SHOWN}\n"
+
+
+def test_a_level_that_the_program_gives_holds(program):
+    lines = program(
+        lambda: logging.getLogger("pycaffe_lite").setLevel(logging.WARNING), lambda: set_device(0)
+    )
+    assert lines == ["W There is no GPU support: set_device(0) is ignored"]
+
+
+def test_what_a_program_logs_keeps_its_lines(capsys):
+    init_log()
+    log("one\ntwo \033[2J")
+    assert capsys.readouterr().err.partition("] ")[2] == "one\ntwo \\x1b[2J\n"
+
+
+def test_importing_says_nothing():
+    done = subprocess.run([sys.executable, "-c", "import pycaffe_lite"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -10,14 +10,16 @@ import pycaffe_lite
 PACKAGE = Path(pycaffe_lite.__file__).parent
 # Rooms in order; those in one entry may import each other.
 ORDER = [
-    {"errors", "glog", "mode", "proto", "kernels"},
+    {"printable", "extras"},
+    {"errors"},
+    {"glog", "mode", "proto", "kernels"},
     {"blob", "random"},
     {"fillers"},
     {"io", "data"},
     {"layers"},
     {"net"},
     {"solver"},
-    {"cli", "__init__"},
+    {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -58,3 +60,16 @@ def test_kernels_know_arrays_only():
 
 def test_every_room_has_a_place():
     assert {room_of(path.parts) for path in FILES} == set(RANK)
+
+
+def calls(path: Path) -> set[str]:
+    """What a file calls, as it is written there: `click.echo`."""
+    tree = ast.parse((PACKAGE / path).read_text())
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+def test_one_place_writes_what_users_see():
+    """It makes names from files printable, which the others can forget."""
+    writing = {"print", "click.echo", "click.secho", "Console", "sys.stdout.write", "sys.stderr.write"}
+    wrong = {str(path) for path in FILES if calls(path) & writing} - {"cli/output.py"}
+    assert not wrong, f"{sorted(wrong)} should write through cli/output.py"

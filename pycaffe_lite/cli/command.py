@@ -6,18 +6,24 @@ import io
 import logging
 import re
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from pycaffe_lite import glog
-from pycaffe_lite.cli.output import FOR_FILES_ONLY
+from pycaffe_lite.cli.output import FOR_FILES_ONLY, echo
 from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.printable import printable, printable_line
+from pycaffe_lite.proto.text_slips import nearest
 
 log = logging.getLogger(__name__)
 
-# gflags takes one dash or two; there are no one-letter options, `-s` would swallow `-solver`.
+# gflags takes one dash or two; there are no one-letter options but -h, `-s` would swallow `-solver`.
 _OPTION = re.compile(r"--?([A-Za-z][\w-]+)(=.*)?", re.DOTALL)
+_HELP = ["--help", "-h"]
 _INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
 
@@ -46,18 +52,14 @@ class CaffeCommand(click.Command):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
-        except PycaffeError as error:
-            message = str(error)
-        except MemoryError as error:
-            message = f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
-        except BrokenPipeError:  # click ends quietly
-            raise
-        except OSError as error:
-            message = f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
         except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
+            echo("Interrupted.", err=True)
             ctx.exit(_INTERRUPTED)
-        if glog.LOGGER.handlers:
+        except Exception as error:
+            message = _line_of(error)
+            if message is None:
+                raise
+        if glog.has_destination():
             log.error("%s", message, extra=FOR_FILES_ONLY)
         raise click.ClickException(message)
 
@@ -69,7 +71,7 @@ class CaffeGroup(click.Group):
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         settings = {
-            "help_option_names": ["--help"],
+            "help_option_names": _HELP,
             "max_content_width": 100,
             "token_normalize_func": _dashed,
         }
@@ -79,10 +81,20 @@ class CaffeGroup(click.Group):
         """All commands, in the order in which they were added."""
         return list(self.commands)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Reads the arguments; what is wrong with them is said in a printable line."""
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what goes wrong is said in a printable line."""
+        with _printable_errors():
+            return super().invoke(ctx)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Moves the command to the front: gflags takes options on either side of it."""
         args = _spelled_out(args) or ["--help"]
-        if args[0].startswith("--") and args[0] not in ("--help", "--version"):
+        if args[0].startswith("--") and args[0] not in (*_HELP, "--version"):
             for i, arg in enumerate(args):
                 if _dashed(arg) in self.commands:
                     args = [arg, *args[:i], *args[i + 1 :]]
@@ -94,10 +106,39 @@ class CaffeGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command; for an unknown one the error lists those that there are."""
-        if _dashed(args[0]) not in self.commands:
-            raise click.UsageError(f"No such command '{args[0]}'. Commands: {', '.join(self.commands)}.", ctx)
+        """Finds the command; for an unknown one the error names the most similar, and all."""
+        name = _dashed(args[0])
+        if name not in self.commands:
+            close = nearest(name, self.commands)
+            meant = f" Did you mean '{close}'?" if close else ""
+            known = ", ".join(self.commands)
+            raise click.UsageError(f"No such command '{printable(name)}'.{meant} Commands: {known}.", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _line_of(error: Exception) -> str | None:
+    """What to say of an error, None where click does; first the traceback of an unforeseen one."""
+    if isinstance(error, (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)):
+        return None
+    if isinstance(error, PycaffeError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
+    if isinstance(error, OSError):
+        return f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        echo(line, err=True)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Makes the message of an error printable: it may hold a name from a file, or the name of a file."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = printable_line(error.message)  # for type checkers the attribute is final
+        raise
 
 
 def _dashed(name: str) -> str:

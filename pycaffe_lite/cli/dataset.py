@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pycaffe_lite.cli.command import CaffeGroup
-from pycaffe_lite.cli.output import start_log
+from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.data.mnist import make_mnist
 
 
@@ -29,7 +29,7 @@ def command() -> None:
     metavar="DIR",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Folder for the databases, made where it is missing.  [default: the working directory]",
+    help="Folder for the databases, made if it is missing.  [default: the working directory]",
 )
 def mnist(source: Path | None, out: Path) -> None:
     """Makes MNIST's mnist_train_lmdb and mnist_test_lmdb.
@@ -38,4 +38,4 @@ def mnist(source: Path | None, out: Path) -> None:
     """
     start_log()
     for database in make_mnist(source, out):
-        click.echo(f"{database.path}: {database.records} records")
+        echo(f"{database.path}: {database.records} records")

@@ -13,7 +13,7 @@ from llvmlite import binding as llvm
 
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.options import gpu_option, threads_option
-from pycaffe_lite.cli.output import say_mode, start_log
+from pycaffe_lite.cli.output import echo, say_mode, start_log
 from pycaffe_lite.kernels import _jit
 from pycaffe_lite.kernels._threads import available_cores
 
@@ -37,7 +37,7 @@ def command(gpu: str) -> None:
         "Python": platform.python_version(),
         "NumPy, Numba, llvmlite": f"{np.__version__}, {numba.__version__}, {llvmlite.__version__}",
     }.items():
-        click.echo(f"{name + ':':<26}{value}")
+        echo(f"{name + ':':<26}{value}")
 
 
 def _processor() -> str:

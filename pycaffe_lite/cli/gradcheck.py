@@ -18,7 +18,7 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import start_log
+from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.errors import NetError
 from pycaffe_lite.net.gradcheck import GradientReport, check_net
 from pycaffe_lite.net.net import Net
@@ -31,9 +31,13 @@ from pycaffe_lite.proto.prototxt import Document, read_net
 @click.argument("model", metavar="NET")
 @phase_option
 @net_state_options
-@click.option("--weights", metavar="FILES", help="Weights to check at, comma-separated.")
+@click.option("--weights", metavar="FILES", help="Weights to check with, comma-separated.")
 @click.option(
-    "--layer", "layers", multiple=True, metavar="NAME", help="Check only this layer, and others so given."
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME",
+    help="Check only this layer; may be given several times.",
 )
 @click.option(
     "--samples",
@@ -61,7 +65,7 @@ def command(
     seed: int,
     strict: bool,
 ) -> None:
-    """Checks a net's gradients against differences.
+    """Checks a net's gradients against finite differences.
 
     Builds the net of the prototxt NET in float64, gives its inputs random values, and compares what the
     backward pass of each layer says with central differences of its forward pass: for all bottoms that can
@@ -88,14 +92,12 @@ def command(
     checked = wrong = 0
     for _, reports in groupby(check_net(net, layers=layers or None, samples=samples, seed=seed), _layer_of):
         for report in _worth_saying(list(reports)):
-            click.echo(str(report))
+            echo(str(report))
             wrong += not report.passed
         checked += 1
     if not checked:
         raise NetError(f"{model}: there is no gradient to check")
-    click.echo(
-        f"{checked} layers, " + (f"{wrong} gradients are wrong" if wrong else "all gradients are right")
-    )
+    echo(f"{checked} layers, " + (f"{wrong} gradients are wrong" if wrong else "all gradients are right"))
     if wrong:
         ctx.exit(1)
 

@@ -11,6 +11,7 @@ import click
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.output import echo
 from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.layers.registry import LayerType, layer_types
 from pycaffe_lite.proto import caffe_pb2
@@ -34,12 +35,14 @@ def command(layer_type: str | None) -> None:
     if layer_type is None:
         width = max(map(len, types))
         for name, entry in types.items():
-            click.echo(f"{name:<{width}}  {_documentation(entry.layer_class).partition(chr(10))[0]}")
+            echo(f"{name:<{width}}  {_documentation(entry.layer_class).partition(chr(10))[0]}")
     elif layer_type in types:
-        click.echo("\n".join(_description(layer_type, types[layer_type])))
+        for paragraph in _description(layer_type, types[layer_type]):
+            for line in paragraph.split("\n"):
+                echo(line)
     else:
         close = nearest(layer_type, types)
-        meant = f"Did you mean '{close}'?" if close else "All are listed by: pycaffe-lite layers"
+        meant = f"Did you mean '{close}'?" if close else "Run 'pycaffe-lite layers' to list them."
         raise click.UsageError(f"No such layer type '{layer_type}'. {meant}")
 
 

@@ -9,11 +9,9 @@ import click
 
 from pycaffe_lite.errors import KernelError
 from pycaffe_lite.kernels import _jit
+from pycaffe_lite.kernels._threads import MOST_THREADS
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-# More threads than any machine has cores: a slip, which the operating system would answer by a crash.
-MOST_THREADS = 1024
 
 
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
@@ -32,17 +30,18 @@ def threads_option(function: F) -> F:
         metavar="N",
         callback=_set_threads,
         expose_value=False,
-        help="Number of threads.  [default: PYCAFFE_LITE_THREADS, else the cores that may be used]",
+        help="Number of threads.  [default: PYCAFFE_LITE_THREADS, else OMP_NUM_THREADS, else the cores that "
+        "may be used]",
     )(function)
 
 
 def gpu_option(function: F) -> F:
-    """`-gpu 0`: taken from Caffe's command lines; the run is on the CPU, which is said."""
+    """`-gpu 0`: accepted as on Caffe's command lines; the log says that there is no GPU support."""
     return click.option(
         "--gpu",
         default="",
         metavar="IDS",
-        help="Taken from Caffe's command lines: there is no GPU support, the CPU computes.",
+        help="Accepted as on Caffe's command lines, and ignored: CPU only.",
     )(function)
 
 
@@ -57,7 +56,8 @@ def phase_option(function: F) -> F:
     """`--phase TRAIN` or `--phase TEST`."""
     return click.option(
         "--phase",
-        type=click.Choice(["TRAIN", "TEST"]),
+        type=click.Choice(["TRAIN", "TEST"], case_sensitive=False),
+        metavar="TRAIN|TEST",
         default="TRAIN",
         show_default=True,
         help="Phase of the net.",
@@ -67,10 +67,18 @@ def phase_option(function: F) -> F:
 def net_state_options(function: F) -> F:
     """`--level` and `--stage`: the net's state, for include and exclude rules."""
     function = click.option(
-        "--stage", default="", metavar="NAMES", help="Stages that hold for the net's rules, comma-separated."
+        "--stage",
+        default="",
+        metavar="NAMES",
+        help="Stages of the net, comma-separated, for its include and exclude rules.",
     )(function)
     return click.option(
-        "--level", type=int, metavar="N", default=0, show_default=True, help="Level for the net's rules."
+        "--level",
+        type=int,
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Level of the net, for its include and exclude rules.",
     )(function)
 
 

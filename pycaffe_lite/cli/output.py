@@ -1,6 +1,7 @@
 """What the user sees: Caffe's log where stderr is a file or a pipe, a quiet screen where it is a terminal.
 
-Results go to stdout.
+Results go to stdout. All is written by the functions here, which make names from files printable: no command
+calls `click.echo` or `print` itself.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from pycaffe_lite import glog
+from pycaffe_lite.printable import printable, printable_line
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +46,45 @@ def interactive() -> bool:
 
 def say(message: str, style: str = "") -> None:
     """Writes a line on the terminal, above a progress bar."""
-    SCREEN.print(Text(message, style))
+    SCREEN.print(Text(printable_line(message), style))
+
+
+def echo(line: str, *, err: bool = False) -> None:
+    """Writes a line of results to stdout; with `err`, one of complaints to stderr."""
+    click.echo(printable_line(line), err=err)
+
+
+class Column(NamedTuple):
+    """A column of a table: its heading, what stands under it, and whether it holds numbers."""
+
+    heading: str
+    footer: str = ""
+    is_number: bool = False
+
+
+def echo_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Writes a table of results to stdout."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_footer=True,
+        pad_edge=False,
+        title=Text(printable(title)),
+        title_justify="left",
+    )
+    for column in columns:
+        table.add_column(
+            Text(printable(column.heading)),
+            Text(printable(column.footer)),
+            justify="right" if column.is_number else "left",
+            no_wrap=column.is_number,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # of a file; a table is as wide as it needs
+    console.print(table)
 
 
 def start_log(log_file: Path | None = None, *, append: bool = False) -> None:
@@ -76,7 +119,7 @@ class _ScreenHandler(logging.Handler):
 
 
 def say_mode(gpu: str) -> None:
-    """Says that the CPU computes, also where the user asked for a GPU."""
+    """Says that the CPU computes, and that a GPU which the user asked for is not used."""
     if gpu:
         log.warning("There is no GPU support: -gpu %s is ignored", gpu)
     log.info("Use CPU.")
@@ -99,7 +142,7 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     It is drawn by its caller's thread alone, and seldom, so that it can stand beside a measurement.
 
     Args:
-        what: its title. total: steps to its end.
+        what: is done, one word of ours. total: steps to its end.
 
     Yields:
         What to call after each step.

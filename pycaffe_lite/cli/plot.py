@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.output import echo
 from pycaffe_lite.errors import DataError, PycaffeError
+from pycaffe_lite.extras import missing
 from pycaffe_lite.io.files import atomic_path
 from pycaffe_lite.solver.curves import Curve, Curves, read_curves
 
@@ -22,7 +24,7 @@ def command(log_file: Path, picture: Path, title: str) -> None:
     LOG is a log of ours or of Caffe's, PICTURE the file to write: .png, .svg or .pdf.
     """
     draw(read_curves(log_file), picture, title)
-    click.echo(f"wrote {picture}")
+    echo(f"wrote {picture}")
 
 
 def draw(curves: Curves, picture: Path, title: str) -> None:
@@ -33,9 +35,7 @@ def draw(curves: Curves, picture: Path, title: str) -> None:
         matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
-        raise PycaffeError(
-            "drawing needs matplotlib, which is not installed: pip install 'pycaffe-lite[plot]'"
-        ) from None
+        raise PycaffeError(missing("drawing", "matplotlib", "plot")) from None
     figure, losses = pyplot.subplots(figsize=(8, 4.5), dpi=120)
     others = losses.twinx()
     for phase, table, line in (("train", curves.train, "-"), ("test", curves.test, "--")):

@@ -16,7 +16,7 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import progress_bar, results_wanted, say_mode, start_log
+from pycaffe_lite.cli.output import echo, progress_bar, results_wanted, say_mode, start_log
 from pycaffe_lite.net.evaluate import Score, evaluate
 from pycaffe_lite.proto import caffe_pb2
 
@@ -67,4 +67,4 @@ def command(
         log.info("%s", score)
     if results_wanted():
         for score in total.means():
-            click.echo(str(score))
+            echo(str(score))

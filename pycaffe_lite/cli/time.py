@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.nets import load_net
@@ -21,7 +17,7 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import progress_bar, results_wanted, say_mode, start_log
+from pycaffe_lite.cli.output import Column, echo_table, progress_bar, results_wanted, say_mode, start_log
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.timing import Timings, time_layers
 from pycaffe_lite.proto import caffe_pb2
@@ -92,31 +88,21 @@ def _log_report(timings: Timings, iterations: int) -> None:
 def _print_table(net: Net, timings: Timings, iterations: int) -> None:
     """The mean milliseconds of each layer, and of all, as a table."""
     forward, backward = sum(timings.forward_ms), sum(timings.backward_ms)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_footer=True,
-        pad_edge=False,
-        title=f"Milliseconds, mean of {iterations} iterations",
-        title_justify="left",
-    )
-    table.add_column("layer", "all", overflow="fold")
-    table.add_column("type", overflow="fold")
-    table.add_column("top", overflow="fold")
+    columns = [Column("layer", "all"), Column("type"), Column("top")]
     for heading, total in (("forward", forward), ("backward", backward), ("both", forward + backward)):
-        table.add_column(heading, _number(total / iterations), justify="right", no_wrap=True)
-    table.add_column("share", "100%", justify="right", no_wrap=True)
-    for layer, ahead, back in zip(net.layers, timings.forward_ms, timings.backward_ms, strict=True):
-        table.add_row(
+        columns.append(Column(heading, _number(total / iterations), is_number=True))
+    columns.append(Column("share", "100%", is_number=True))
+    rows = [
+        (
             layer.name,
             layer.type,
             _first_shape(net, layer.name),
             *(_number(ms / iterations) for ms in (ahead, back, ahead + back)),
             f"{(ahead + back) / (forward + backward):.0%}",
         )
-    console = Console(file=sys.stdout, highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 1000  # of a file; a table is as wide as it needs
-    console.print(table)
+        for layer, ahead, back in zip(net.layers, timings.forward_ms, timings.backward_ms, strict=True)
+    ]
+    echo_table(f"Milliseconds, mean of {iterations} iterations", columns, rows)
 
 
 def _first_shape(net: Net, layer: str) -> str:

@@ -19,7 +19,7 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import interactive, say, say_mode, start_log
+from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
@@ -123,7 +123,7 @@ def command(
         runner.solve()
     log.info("Optimization Done.")
     for score in results.at_end():
-        click.echo(str(score))
+        echo(str(score))
 
 
 @contextmanager

@@ -1,15 +1,16 @@
-"""`pycaffe-lite upgrade-net`: a net of an older format in the present one."""
+"""`pycaffe-lite upgrade-net`: a net of an older format in today's."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any, TypeVar
 
 import click
 from google.protobuf.message import DecodeError, Message
 
 from pycaffe_lite.cli.command import CaffeCommand
-from pycaffe_lite.cli.output import start_log
+from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.errors import PrototxtError, PycaffeError
 from pycaffe_lite.io.files import atomic_write, read_bytes
 from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
@@ -23,6 +24,7 @@ INCOMPLETE = 1
 # Characters that no text has, and each binary message has near its start.
 CONTROL = frozenset(range(32)) - frozenset(b"\t\n\v\f\r")
 LOOK = 65536
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1")
 
 
 class Unreadable(click.ClickException):
@@ -36,11 +38,11 @@ class Unreadable(click.ClickException):
 @click.argument("new", metavar="OUT")
 @click.pass_context
 def command(ctx: click.Context, old: str, new: str) -> None:
-    """Writes a net of an older format in the present one.
+    """Upgrades a net from an older format.
 
-    IN is a prototxt or a .caffemodel of any age; OUT is written in the same form, whole or not at all.
-    Comments are lost. The exit status is 1 where something of IN could not be kept, which the log says, and 2
-    where IN cannot be read.
+    IN is a prototxt or a .caffemodel of any age; OUT is written in the same form, whole or not at all, or to
+    stdout where it is "-". Comments are lost. The exit status is 1 where something of IN could not be kept,
+    which the log says, and 2 where IN cannot be read.
     """
     start_log()
     try:
@@ -53,7 +55,6 @@ def command(ctx: click.Context, old: str, new: str) -> None:
             write(new, net.SerializeToString())
     except PrototxtError as error:
         raise Unreadable(str(error)) from None
-    click.echo(f"wrote {new}")
     if not complete:
         ctx.exit(INCOMPLETE)
 
@@ -84,6 +85,10 @@ def write_text(path: str, document: prototxt.Document[Any]) -> bool:
 
 
 def write(path: str, content: bytes) -> None:
-    """Writes a file, whole or not at all."""
+    """Writes a file, whole or not at all, and says so; or to stdout."""
+    if path in STDOUT:
+        sys.stdout.buffer.write(content)
+        return
     with atomic_write(path) as file:
         file.write(content)
+    echo(f"wrote {path}")

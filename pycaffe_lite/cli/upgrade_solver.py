@@ -1,4 +1,4 @@
-"""`pycaffe-lite upgrade-solver`: a solver of an older format in the present one."""
+"""`pycaffe-lite upgrade-solver`: a solver of an older format in today's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
 @click.argument("old", metavar="IN")
 @click.argument("new", metavar="OUT")
 def command(old: str, new: str) -> None:
-    """Writes a solver of an older format in the present one.
+    """Upgrades a solver from an older format.
 
     IN is a solver's prototxt, or the same in binary form, with the old `solver_type`; OUT is written in the
-    same form with `type` instead, whole or not at all. Comments are lost. The exit status is 2 where IN
-    cannot be read.
+    same form with `type` instead, whole or not at all, or to stdout where it is "-". Comments are lost. The
+    exit status is 2 where IN cannot be read.
     """
     start_log()
     try:
@@ -31,4 +31,3 @@ def command(old: str, new: str) -> None:
             upgrade_net.write(new, solver.SerializeToString())
     except PrototxtError as error:
         raise upgrade_net.Unreadable(str(error)) from None
-    click.echo(f"wrote {new}")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import DataError
+from pycaffe_lite.extras import missing
 
 # The planes of each kind of image that is read; others have more than 8 bits a value.
 _PLANES = {
@@ -43,9 +44,7 @@ def decode(encoded: bytes, color: bool | None = None) -> npt.NDArray[np.uint8]:
     try:
         from PIL import Image
     except ImportError:
-        raise DataError(
-            "encoded images need Pillow, which is not installed: pip install 'pycaffe-lite[image]'"
-        ) from None
+        raise DataError(missing("reading encoded images", "Pillow", "image")) from None
     try:
         image = Image.open(io.BytesIO(encoded))
         if image.mode not in _PLANES:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.errors import DataError, FileLookupError
-from pycaffe_lite.io.files import reason
 from pycaffe_lite.io.wire import bytes_field, varint_field
+from pycaffe_lite.proto.paths import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ REPOSITORY_COPY = Path(__file__).parents[2] / "models" / "lenet" / "mnist"
 
 _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
 _TIMEOUT_SECONDS = 30.0
+_LARGEST = 2**28  # bytes of one of the files: five times those of MNIST
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -132,11 +133,9 @@ def _find(folder: Path) -> list[File]:
 def _read_file(folder: Path, name: str) -> File:
     for path in (folder / f"{name}.gz", folder / name):
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+            content = read_regular(path, _LARGEST, "a file of MNIST", error=DataError)
+        except FileLookupError:
             continue
-        except OSError as error:
-            raise DataError(f"cannot read '{path}': {reason(error)}") from None
         return File(str(path), _unpacked(path.name, content, str(path)))
     raise FileLookupError(f"no such file: '{folder / name}.gz', nor without '.gz'")
 

@@ -6,15 +6,20 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.errors import FileLookupError, PycaffeError
+from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.proto.paths import open_regular, target_of
 
 StrPath = str | os.PathLike[str]
+
+# Bytes of the largest file that is read into memory: 4e9 weights.
+LARGEST = 2**34
 
 
 @contextlib.contextmanager
@@ -23,6 +28,7 @@ def atomic_write(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> 
 
     The bytes go to a temporary file in the same folder, which is flushed, synced and renamed at the end;
     the folder is synced too. Whatever happens before that, a file that had the name keeps it, untouched.
+    Where the name is a link, this is true of the file that it leads to.
 
     Args:
         path: of the file to be.
@@ -42,7 +48,7 @@ def atomic_write(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> 
 @contextlib.contextmanager
 def atomic_path(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> Iterator[Path]:
     """As `atomic_write`, for libraries that open their files by name: yields the temporary path."""
-    target = Path(path)
+    target = target_of(path, error)
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         _remove_leftovers(target)
@@ -100,28 +106,25 @@ def read_bytes(path: StrPath, *, error: type[PycaffeError]) -> npt.NDArray[np.ui
 
     Raises:
         FileLookupError: the file is not there.
-        PycaffeError: (as `error`) it is a folder, may not be read, or reading fails.
+        PycaffeError: (as `error`) it is a folder, a device or a pipe, may not be read, is too large, or
+            reading fails.
     """
-    try:
-        with open(path, "rb", buffering=0) as file:
+    with open_regular(path, LARGEST, "weights or a snapshot", error=error) as file:
+        try:
             data = _read_all(file)
-    except FileNotFoundError:
-        raise FileLookupError(f"no such file: '{path}'") from None
-    except OSError as failure:
-        raise error(f"cannot read '{path}': {reason(failure)}") from None
+        except OSError as failure:
+            raise error(f"cannot read '{path}': {reason(failure)}") from None
     data.flags.writeable = False
     return data
 
 
-def _read_all(file: IO[bytes]) -> npt.NDArray[np.uint8]:
+def _read_all(file: FileIO) -> npt.NDArray[np.uint8]:
     size = os.fstat(file.fileno()).st_size
     data = np.empty(size, np.uint8)
     done = 0
     while done < size:
-        count = file.readinto(data.data[done:])  # type: ignore[attr-defined]
+        count = file.readinto(data.data[done:])
         if not count:
             return data[:done]
         done += count
-    # A pipe states no size; its bytes come until they end.
-    rest = file.read() or b""
-    return np.concatenate([data, np.frombuffer(rest, np.uint8)]) if rest else data
+    return data

@@ -10,6 +10,7 @@ Source: BVLC/caffe src/caffe/net.cpp (ToHDF5), src/caffe/solvers/sgd_solver.cpp 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from pycaffe_lite.blob import MAX_AXES, MAX_COUNT, Blob
 from pycaffe_lite.errors import PycaffeError, SnapshotError, WeightsError
+from pycaffe_lite.extras import missing
 from pycaffe_lite.io.files import StrPath, atomic_write, read_bytes
 from pycaffe_lite.io.hdf5_format import (
     SIGNATURE,
@@ -41,8 +43,10 @@ _MAX_COMPRESSION = 1032
 
 
 def is_hdf5(path: StrPath) -> bool:
-    """Whether a file begins as HDF5 files do; False where it cannot be read."""
+    """Whether a file begins as HDF5 files do; False where it is no file or cannot be read."""
     try:
+        if not os.path.isfile(path):
+            return False
         with open(path, "rb") as file:
             return file.read(len(SIGNATURE)) == SIGNATURE
     except OSError:
@@ -125,9 +129,7 @@ def _read_with_library(path: StrPath, size: int, error: type[PycaffeError]) -> T
     try:
         import h5py
     except ImportError:
-        raise error(
-            f"'{path}' is in HDF5's newer format, which needs h5py: pip install 'pycaffe-lite[hdf5]'"
-        ) from None
+        raise error(missing(f"'{path}' is in HDF5's newer format: reading it", "h5py", "hdf5")) from None
     room = size * _MAX_COMPRESSION
 
     def read_item(item: Any) -> Tree | Values:

@@ -18,6 +18,7 @@ import os
 import pickle
 import platform
 import sys
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from numba.core.serialize import dumps
 
 CACHE_VARIABLE = "PYCAFFE_LITE_CACHE_DIR"
 ROOM = Path(__file__).parent
+# As much as a file of compiled code has at least: a full disk may still have room for a name.
+_TRIAL_BYTES = 1 << 14
 DIGEST_BYTES = hashlib.sha256().digest_size
 CODE_SWITCHES = (
     "OPT",
@@ -46,7 +49,7 @@ CODE_SWITCHES = (
 
 logger = logging.getLogger("pycaffe_lite.kernels")
 _announce_lock = threading.Lock()
-_announced = False
+_announced = _said_not_kept = False
 
 
 def cache_root() -> Path:
@@ -109,12 +112,12 @@ def load_file(name: str, target: tuple[str, ...]) -> bytes | None:
         return code
     if content:
         logger.debug("compiled code is damaged: %s", path)
-    _announce_compilation()
+    _announce_compilation(path)
     return None
 
 
 def save_file(name: str, target: tuple[str, ...], content: bytes) -> None:
-    """Keep content under a name, whole or not at all; without a sound where nothing can be written."""
+    """Keep content under a name, whole or not at all; where nothing can be written, the user is told once."""
     path = _path(name, target)
     if path is None:
         return
@@ -124,7 +127,7 @@ def save_file(name: str, target: tuple[str, ...], content: bytes) -> None:
         temporary.write_bytes(hashlib.sha256(content).digest() + content)
         temporary.replace(path)
     except OSError as error:
-        logger.debug("compiled code is not kept: %s", error)
+        _say_not_kept(f"cannot write to '{path.parent}': {error.strerror}")
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -167,13 +170,32 @@ class KernelCache(_Cache):  # type: ignore[misc]
             save_file(self._file(sig), target, dumps(data._reduce()))
 
 
-def _announce_compilation() -> None:
+def _announce_compilation(path: Path | None) -> None:
+    """Says, once, that the user has to wait, and whether the next start will be quicker."""
     global _announced
     with _announce_lock:
-        if not _announced:
-            _announced = True
-            try:
-                kept = f"done once, kept in {cache_root()}"
-            except RuntimeError:  # no home folder
-                kept = "nowhere to keep them, there is no home folder"
-            logger.info("compiling kernels for this machine; %s", kept)
+        if _announced:
+            return
+        _announced = True
+        if path is None:
+            has_sources = _sources() is not None
+            _say_not_kept("there is no home folder" if has_sources else "their sources cannot be read")
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent) as file:
+                file.write(bytes(_TRIAL_BYTES))
+        except OSError as error:
+            _say_not_kept(f"cannot write to '{path.parent}': {error.strerror}")
+        else:
+            logger.info("compiling kernels for this machine; done once, kept in %s", cache_root())
+
+
+def _say_not_kept(why: str) -> None:
+    global _said_not_kept
+    if not _said_not_kept:
+        _said_not_kept = True
+        logger.warning(
+            "compiling kernels for this machine, as at every start: %s; set %s to a writable folder",
+            *(why, CACHE_VARIABLE),
+        )

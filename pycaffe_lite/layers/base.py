@@ -15,6 +15,7 @@ from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.io.blobproto import array_of
 from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.printable import printable
 from pycaffe_lite.proto import caffe_pb2
 
 Blobs = Sequence[Blob]
@@ -114,7 +115,7 @@ class Layer(Generic[P]):
         self.need_backward = True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} '{self.name}'>"
+        return f"<{type(self).__name__} '{printable(self.name)}'>"
 
     # -------------------------------------------------------- the four verbs
 

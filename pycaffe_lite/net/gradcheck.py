@@ -28,6 +28,7 @@ from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.printable import printable
 
 STEP = 1e-5
 SMALL_STEP = 1e-7  # of the second look
@@ -67,7 +68,8 @@ class GradientReport:
         return self.error <= self.threshold
 
     def __str__(self) -> str:
-        head = f"layer '{self.layer}' ({self.type}), {self.blob}: "
+        layer, kind, blob = map(printable, (self.layer, self.type, self.blob))
+        head = f"layer '{layer}' ({kind}), {blob}: "
         if self.index is None:
             return f"{head}nothing to check"
         kinks = f", {self.kinks} at a kink" if self.kinks else ""

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite import glog
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.layers.base import Layer
@@ -25,6 +26,7 @@ from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_part
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
+from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_net, text_of
 
@@ -100,6 +102,7 @@ class Net:
     def _build(self, document: Document[caffe_pb2.NetParameter], dtype: np.dtype) -> None:
         if dtype not in (np.float32, np.float64):
             raise ArgumentError(f"a net's dtype is float32 or float64, not {dtype}")
+        glog.open_log()
         param = document.message
         placed = [PlacedLayer(layer, _where(document, i)) for i, layer in enumerate(param.layer)]
         layers = filter_layers(placed, param.state)
@@ -108,7 +111,7 @@ class Net:
         self.state = param.state
         self.dtype = dtype
         if log.isEnabledFor(logging.INFO):
-            log.info("Initializing net from parameters: \n%s", _text_of(param, layers))
+            log.info("Initializing net from parameters: \n%s", Lines(_text_of(param, layers)))
         folder = document.path.parent if document.path else None
         self._graph = Graph(
             insert_splits(layers),

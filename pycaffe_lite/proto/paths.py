@@ -1,15 +1,34 @@
-"""Where the files are that a prototxt names."""
+"""Where the files are that a prototxt names, and opening those that are files."""
 
 from __future__ import annotations
 
 import os
+import select
+import stat
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
-from pycaffe_lite.errors import FileLookupError
+from pycaffe_lite.errors import FileLookupError, PycaffeError
+
+StrPath = str | os.PathLike[str]
+
+# What `command <(other command)` and `other command | command /dev/stdin` make of a file's name.
+_PIPES = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+# How long a pipe may be silent before it counts as one that nobody writes to.
+_SILENT_SECONDS = 30.0
+_KINDS = {
+    stat.S_IFDIR: "Is a directory",
+    stat.S_IFCHR: "it is a device, not a file",
+    stat.S_IFBLK: "it is a device, not a file",
+    stat.S_IFIFO: "it is a pipe, not a file",
+    stat.S_IFSOCK: "it is a socket, not a file",
+}
+_MIB = 2**20
+_PART = 2**16  # bytes read at once: as many as a pipe holds
 
 
-def resolve(name: str | os.PathLike[str], near: Path | None = None) -> Path:
+def resolve(name: StrPath, near: Path | None = None) -> Path:
     """Finds a file or folder that a prototxt names.
 
     As in Caffe, a relative name is meant from the working directory. Where nothing is there, the
@@ -47,3 +66,117 @@ def _upwards(folder: Path | None) -> Iterator[Path]:
         folder = Path(os.path.abspath(folder))
         yield folder
         yield from folder.parents
+
+
+def read_regular(
+    path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError, pipes: bool = False
+) -> bytes:
+    """The bytes of a file; see `open_regular`.
+
+    Args:
+        path, limit, what, error: as there.
+        pipes: whether the file may also be a pipe that the shell makes, `<(...)` or /dev/stdin.
+    """
+    with open_regular(path, limit, what, error=error, pipes=pipes) as file:
+        try:
+            content = _read_within(file, limit)
+        except OSError as problem:
+            raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
+    if content is None:
+        raise _too_large(path, limit, what, error)
+    return content
+
+
+def open_regular(
+    path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError, pipes: bool = False
+) -> FileIO:
+    """Opens a file that somebody names, say in a prototxt, for reading.
+
+    A device may never end, and opening a named pipe waits for somebody who writes: both are refused.
+
+    Args:
+        path: of the file. limit: the number of bytes from which on it cannot be what is wanted.
+        what: is wanted, "a prototxt", for the error.
+        error: class of the error raised where the file cannot be read.
+        pipes: as for `read_regular`.
+
+    Returns:
+        The open file, without a buffer.
+
+    Raises:
+        FileLookupError: there is no such file. PycaffeError: (as `error`) it is something else than a file,
+            may not be read, or is too large.
+    """
+    by_shell = pipes and os.fspath(path).startswith(_PIPES)
+    try:
+        # A device is not opened: that alone may do something. If one takes the place of a file after this
+        # line, it is found out below.
+        if not by_shell:
+            _check_kind(path, os.stat(path), error)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        file = FileIO(os.open(path, flags))
+    except FileNotFoundError:
+        hint = "; standard input is /dev/stdin" if os.fspath(path) == "-" else ""
+        raise FileLookupError(f"no such file: '{path}'{hint}") from None
+    except OSError as problem:
+        raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
+    except ValueError as problem:  # no file can have such a name
+        raise FileLookupError(f"cannot read '{path}': {problem}") from None
+    try:
+        status = os.fstat(file.fileno())
+        if not (by_shell and stat.S_ISFIFO(status.st_mode)):
+            _check_kind(path, status, error)
+        if status.st_size > limit:
+            raise _too_large(path, limit, what, error)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_kind(path: StrPath, status: os.stat_result, error: type[PycaffeError]) -> None:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        raise error(f"cannot read '{path}': {_KINDS.get(kind, 'it is not a file')}")
+
+
+def _too_large(path: StrPath, limit: int, what: str, error: type[PycaffeError]) -> PycaffeError:
+    return error(f"cannot read '{path}': more than {limit // _MIB} MiB is too much for {what}")
+
+
+def _read_within(file: FileIO, limit: int) -> bytes | None:
+    """All bytes of an open file; None where there are more than `limit`.
+
+    Raises:
+        OSError: reading fails, or nobody writes to a pipe.
+    """
+    parts: list[bytes] = []
+    room = limit + 1
+    is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+    while room:
+        if is_pipe and not select.select([file], [], [], _SILENT_SECONDS)[0]:
+            raise OSError(f"nothing has come through the pipe for {_SILENT_SECONDS:g} seconds")
+        part = file.read(min(room, _PART))
+        if part is None:  # a file as those of /proc, which waits for what the system will say
+            raise OSError("there is nothing to read")
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        room -= len(part)
+    return None
+
+
+def target_of(path: StrPath, error: type[PycaffeError]) -> Path:
+    """Where a file is written that takes its name once it is whole: where links of that name lead.
+
+    Raises:
+        PycaffeError: (as `error`) the name is that of a device or the like, which must not be replaced.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):  # nothing there; what is wrong with the folder is found when writing
+        return target
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise error(f"cannot write '{path}': {_KINDS.get(kind, 'it is not a file')}")
+    return target

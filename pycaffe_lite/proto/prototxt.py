@@ -18,8 +18,10 @@ from typing import Generic, TypeVar
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from pycaffe_lite.errors import FileLookupError, PrototxtError
+from pycaffe_lite import glog
+from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.proto import caffe_pb2, upgrade
+from pycaffe_lite.proto.paths import read_regular
 from pycaffe_lite.proto.text_fields import fields_of
 from pycaffe_lite.proto.text_parser import FieldPath, Remark, TextParser, UnknownField
 from pycaffe_lite.proto.text_tokens import Source
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 StrPath = str | os.PathLike[str]
+
+# Bytes. The largest nets that people have written take a few million.
+LARGEST = 2**26
 
 
 @dataclass(frozen=True)
@@ -148,14 +153,8 @@ def text_of(message: Message) -> str:
 
 def _read(path: StrPath) -> str:
     """The text of a file; bytes that are no UTF-8 (in comments, say) as lone surrogates."""
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise FileLookupError(f"no such file: {str(path)!r}") from None
-    except OSError as error:
-        raise FileLookupError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except ValueError as error:
-        raise FileLookupError(f"cannot read {str(path)!r}: {error}") from None
+    glog.open_log()  # what follows may have something to say
+    data = read_regular(path, LARGEST, "a prototxt", pipes=True)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise PrototxtError(f"{path}: this is UTF-16 text, save it as UTF-8")
     if b"\0" in data:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from pycaffe_lite.errors import PrototxtError
+from pycaffe_lite.printable import printable
 from pycaffe_lite.proto.text_fields import Field, fields_of
 from pycaffe_lite.proto.text_slips import nearest, one_edit_apart, slip_of
 from pycaffe_lite.proto.text_strings import unquote
-from pycaffe_lite.proto.text_tokens import Source, Token, printable
+from pycaffe_lite.proto.text_tokens import Source, Token
 
 # Deeper nesting than this is no net: Caffe's own messages need 6 levels.
 _DEEPEST = 64

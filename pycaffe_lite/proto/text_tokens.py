@@ -7,6 +7,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from pycaffe_lite.errors import PrototxtError
+from pycaffe_lite.printable import printable
 
 # How much of a line an error quotes.
 _QUOTED = 100
@@ -89,16 +90,4 @@ class Source:
             first = max(0, min(column - 1 - _QUOTED // 2, len(text) - _QUOTED))
             last = first + _QUOTED
             text = ("…" if first else "") + text[first:last] + ("…" if last < len(text) else "")
-        return printable(text)
-
-
-def printable(text: str) -> str:
-    """The text as one line: control characters and bytes that are no UTF-8 as escapes, tabs as spaces."""
-    return "".join(c if c.isprintable() else " " if c == "\t" else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python's `surrogateescape` keeps it
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+        return printable(text.replace("\t", " "))

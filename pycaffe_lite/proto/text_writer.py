@@ -36,10 +36,13 @@ class TextWriter:
         self.unplaced: list[UnknownField] = []
 
     def write(self) -> str:
-        """The text, which ends with a line break, empty for an empty message."""
+        """The text, which ends with a line break, empty for an empty message.
+
+        What a terminal would not show stands in strings as escapes, which readers read as the same string.
+        """
         self._write(self._message, (), 0)
         self.unplaced = [field for fields in self._unknown.values() for field in fields]
-        return self._out.getvalue()
+        return "".join(map(_escaped, self._out.getvalue().splitlines(keepends=True)))
 
     def _write(self, message: Message, path: FieldPath, depth: int) -> None:
         known = fields_of(message.DESCRIPTOR).by_name
@@ -59,3 +62,13 @@ class TextWriter:
             first, line_break, rest = stranger.text.partition("\n")
             text = first + line_break + textwrap.dedent(rest)
             self._out.write(textwrap.indent(text, _INDENT * depth) + "\n")
+
+
+def _escaped(line: str) -> str:
+    if line.removesuffix("\n").isprintable():
+        return line
+    return "".join(c if c.isprintable() or c in "\t\n" else _octal(c) for c in line)
+
+
+def _octal(character: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))

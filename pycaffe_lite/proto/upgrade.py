@@ -174,10 +174,10 @@ def complete_snapshot_prefix(solver: caffe_pb2.SolverParameter, path: str | os.P
     path = Path(path)
     if not solver.HasField("snapshot_prefix"):
         solver.snapshot_prefix = str(path.with_suffix(""))
-        log.info("snapshot_prefix is not given and becomes %s", solver.snapshot_prefix)
+        log.info("snapshot_prefix not set; using %s", solver.snapshot_prefix)
     elif os.path.isdir(solver.snapshot_prefix):
         solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / path.stem)
-        log.info("snapshot_prefix is a folder and becomes %s", solver.snapshot_prefix)
+        log.info("snapshot_prefix is a folder; using %s", solver.snapshot_prefix)
 
 
 # From V0 to V1 ------------------------------------------------------------------------------

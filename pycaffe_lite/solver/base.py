@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite import random
+from pycaffe_lite import glog, random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.io.files import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.evaluate import Score, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
 from pycaffe_lite.solver import continuation, divergence, lr_policy, snapshot
@@ -103,8 +104,9 @@ class Solver:
         self._stop_requested = False
         self._warned_of_nan = False
         self._before_tests: continuation.Continuation | None = None
+        glog.open_log()
         if log.isEnabledFor(logging.INFO):
-            log.info("Initializing solver from parameters: \n%s", text_of(self.param))
+            log.info("Initializing solver from parameters: \n%s", Lines(text_of(self.param)))
         self.check_settings()
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
@@ -182,6 +184,7 @@ class Solver:
             SolverError: the loss or a weight became NaN or infinite (with on_nan 'stop'), or a setting
                 is wrong. SnapshotError: a snapshot cannot be written or restored.
         """
+        glog.open_log()
         p = self.param
         if p.snapshot_after_train:
             snapshot.check_folder(p.snapshot_prefix, self.iter)
@@ -205,6 +208,7 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Trains for so many iterations; tests and snapshots fall due as the settings say."""
+        glog.open_log()
         p = self.param
         lr_policy.policy_of(p)
         end = self.iter + iterations

@@ -79,7 +79,7 @@ def test_lines(run, name, line):
     ("name", "message"),
     [
         ("relu", "Error: No such layer type 'relu'. Did you mean 'ReLU'?"),
-        ("Permute", "Error: No such layer type 'Permute'. All are listed by: pycaffe-lite layers"),
+        ("Permute", "Error: No such layer type 'Permute'. Run 'pycaffe-lite layers' to list them."),
     ],
 )
 def test_an_unknown_type(misused, name, message):

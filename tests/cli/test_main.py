@@ -2,6 +2,7 @@
 
 import errno
 import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +11,7 @@ from pycaffe_lite.cli import main
 from pycaffe_lite.cli import test as testing
 
 COMMANDS = list(main.commands)
-NO_SUCH_COMMAND = f"Error: No such command 'trian'. Commands: {', '.join(COMMANDS)}."
+NO_SUCH_COMMAND = "Error: No such command '{}'. {}Commands: " + f"{', '.join(COMMANDS)}."
 MISSING_COMMAND = f"Error: Missing command. Commands: {', '.join(COMMANDS)}."
 
 
@@ -59,7 +60,7 @@ def test_there_are_no_one_letter_options(command):
 # ----------------------------------------------------------------------------------- help, version
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-help"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-help"], ["-h"]])
 def test_help(run, arguments):
     result = run(*arguments)
     assert (result.code, result.err) == (0, [])
@@ -70,8 +71,9 @@ def test_help(run, arguments):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_each_command(run, command):
-    result = run(command, "--help")
+@pytest.mark.parametrize("option", ["--help", "-help", "-h"])
+def test_help_of_each_command(run, command, option):
+    result = run(command, option)
     assert (result.code, result.err) == (0, [])
     assert result.out[0].startswith(f"Usage: pycaffe-lite {command}")
 
@@ -81,7 +83,9 @@ def test_version(run, spelling):
     assert run(spelling) == (0, [f"pycaffe-lite, version {__version__}"], [])
 
 
-def test_the_checkouts_launcher(program, environment, tmp_path):
+@pytest.mark.parametrize("module", [False, True])
+def test_the_checkouts_launcher_and_the_module(program, environment, tmp_path, module):
+    program = [sys.executable, "-m", "pycaffe_lite"] if module else program
     done = subprocess.run(
         [*program, "-version"], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
     )
@@ -94,7 +98,9 @@ def test_the_checkouts_launcher(program, environment, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("trian", NO_SUCH_COMMAND),
+        ("trian", NO_SUCH_COMMAND.format("trian", "Did you mean 'train'? ")),
+        ("device_qurey", NO_SUCH_COMMAND.format("device-qurey", "Did you mean 'device-query'? ")),
+        ("serve", NO_SUCH_COMMAND.format("serve", "")),
         ("-gpu 0", MISSING_COMMAND),
         ("train", "Error: Missing the solver's prototxt: give it as the argument or as --solver."),
         ("train -solver=", "Error: Missing the solver's prototxt: give it as the argument or as --solver."),
@@ -139,7 +145,6 @@ def test_the_checkouts_launcher(program, environment, tmp_path):
             "Error: Invalid value for '--iterations': 'many' is not a valid integer range.",
         ),
         ("time", "Error: Missing the model's prototxt: give it as the argument or as --model."),
-        ("time a -phase test", "Error: Invalid value for '--phase': 'test' is not one of 'TRAIN', 'TEST'."),
         ("dataset cifar", "Error: No such command 'cifar'. Commands: mnist."),
         ("plot a", "Error: Missing argument 'PICTURE'."),
     ],
@@ -148,7 +153,12 @@ def test_misuse(misused, arguments, line):
     assert misused(*arguments.split()) == line
 
 
-# Versions of click punctuate these differently.
+# Versions of click write these differently.
+def test_a_phase_that_there_is_not(misused):
+    line = misused("time", "a", "-phase", "VAL")
+    assert line.upper() == "ERROR: INVALID VALUE FOR '--PHASE': 'VAL' IS NOT ONE OF 'TRAIN', 'TEST'."
+
+
 @pytest.mark.parametrize("arguments", ["-s solver.prototxt", "train -s solver.prototxt"])
 def test_one_letter_options_are_refused(misused, arguments):
     line = misused(*arguments.split())
@@ -187,6 +197,14 @@ def raising(error):
 def test_the_systems_errors_are_one_line(fails, monkeypatch, error, line):
     monkeypatch.setattr(testing, "load_net", raising(error))
     assert fails("test", "a", "-weights", "b") == line
+
+
+def test_an_error_that_nobody_has_foreseen(run, monkeypatch):
+    monkeypatch.setattr(testing, "load_net", raising(KeyError("a\x1b\nb")))
+    result = run("test", "a", "-weights", "b", level=2)
+    assert (result.code, result.out) == (1, [])
+    assert result.err[0] == "Traceback (most recent call last):"
+    assert result.err[-2:] == [r"KeyError: 'a\x1b\nb'", r"Error: KeyError: 'a\x1b\nb'"]
 
 
 def test_ctrl_c_anywhere(run, monkeypatch):

@@ -152,8 +152,8 @@ def test_the_user_is_told_that_kernels_are_compiled(terminal, monkeypatch, tmp_p
     with redirect_stderr(terminal), click.Context(click.Command("x")):
         output.start_log(log)
         logging.getLogger("pycaffe_lite.net").info("nothing to tell")
-        _cache._announce_compilation()
-        _cache._announce_compilation()
+        for name in ("a", "b"):
+            _cache._announce_compilation(tmp_path / "build" / name)
     (line,) = terminal.lines
     assert line.startswith("compiling kernels")
     assert str(tmp_path) in line

@@ -56,7 +56,8 @@ def test_table(folder, run):
 
 
 @pytest.mark.parametrize(
-    ("flags", "accuracy"), [([], False), (["-phase", "TRAIN"], False), (["-phase=TEST"], True)]
+    ("flags", "accuracy"),
+    [([], False), (["-phase", "TRAIN"], False), (["-phase=TEST"], True), (["--phase", "test"], True)],
 )
 def test_phase(folder, run, flags, accuracy):
     result = run("time", "net.prototxt", "-iterations", 1, *flags)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pycaffe_lite.data import image
 from pycaffe_lite.errors import DataError
+from pycaffe_lite.extras import missing
 
 IMAGES = Path(__file__).parents[1] / "data" / "images"
 
@@ -100,5 +101,5 @@ def test_half_an_image(rgb):
 
 def test_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    message = "encoded images need Pillow, which is not installed: pip install 'pycaffe-lite[image]'"
+    message = missing("reading encoded images", "Pillow", "image")
     refuses(re.escape(message), b"")

@@ -117,12 +117,31 @@ def test_reading(tmp_path):
     assert not data.flags.writeable
 
 
-def test_reading_a_pipe(tmp_path):
-    read_end, write_end = os.pipe()
-    os.write(write_end, b"piped")
-    os.close(write_end)
-    assert bytes(read_bytes(f"/dev/fd/{read_end}", error=DataError)) == b"piped"
-    os.close(read_end)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_reading_what_may_never_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path / "pipe", "pipe"), ("/dev/zero", "device")):
+        with pytest.raises(DataError) as caught:
+            read_bytes(path, error=DataError)
+        assert str(caught.value) == f"cannot read '{path}': it is a {kind}, not a file"
+
+
+def test_writing_through_a_link(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    with atomic_write(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert names(tmp_path) == ["link", "real"]
+
+
+def test_devices_are_not_replaced(tmp_path):
+    (tmp_path / "null").symlink_to("/dev/null")
+    with pytest.raises(DataError) as caught, atomic_write(tmp_path / "null", error=DataError):
+        pass
+    assert str(caught.value) == f"cannot write '{tmp_path / 'null'}': it is a device, not a file"
+    assert (tmp_path / "null").is_symlink()
 
 
 def test_reading_what_is_not_there_or_no_file(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import FileLookupError, SnapshotError, WeightsError
+from pycaffe_lite.extras import missing
 from pycaffe_lite.io import caffemodel, hdf5, solverstate
 from pycaffe_lite.io.state import SolverState
 from pycaffe_lite.proto import caffe_pb2
@@ -213,6 +214,5 @@ def test_the_newer_format_without_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(WeightsError) as caught:
         hdf5.read_model(tmp_path / "x")
-    assert str(caught.value) == (
-        f"'{tmp_path / 'x'}' is in HDF5's newer format, which needs h5py: pip install 'pycaffe-lite[hdf5]'"
-    )
+    message = missing(f"'{tmp_path / 'x'}' is in HDF5's newer format: reading it", "h5py", "hdf5")
+    assert str(caught.value) == message

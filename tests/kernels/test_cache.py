@@ -1,9 +1,13 @@
 """Compiled kernels on disk: what names their folder, and what happens where it cannot be used."""
 
+import errno
+import logging
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -82,9 +86,41 @@ def test_folder_that_cannot_be_written(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     lines = run(blocked)
-    assert lines[0] == announcement(blocked)
-    assert "compiled code is not kept" in lines[1]
-    assert lines[-1] == "loss: 3.0"
+    said, result = lines
+    assert re.sub(r"/\w{24}'", "/…'", said) == (
+        "pycaffe_lite.kernels: compiling kernels for this machine, as at every start: cannot write to "
+        f"'{blocked}/…': Not a directory; set PYCAFFE_LITE_CACHE_DIR to a writable folder"
+    )
+    assert result == "loss: 3.0"
+
+
+def full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("full_from", ["the start", "the first file"])
+def test_full_disk(tmp_path, monkeypatch, caplog, full_from):
+    monkeypatch.setenv("PYCAFFE_LITE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(_cache, "_announced", False)
+    monkeypatch.setattr(_cache, "_said_not_kept", False)
+    target = ("some", "cpu", "")
+    if full_from == "the start":
+        monkeypatch.setattr(_cache.tempfile, "TemporaryFile", full_disk)
+    with caplog.at_level(logging.INFO):
+        assert _cache.load_file("a", target) is None
+        monkeypatch.setattr(Path, "write_bytes", full_disk)
+        for name in ("a", "b"):
+            _cache.save_file(name, target, b"code")
+    *before, said = caplog.messages
+    assert before == (
+        [] if full_from == "the start" else [announcement(tmp_path).removeprefix("pycaffe_lite.kernels: ")]
+    )
+    (folder,) = tmp_path.iterdir()
+    assert said == (
+        f"compiling kernels for this machine, as at every start: cannot write to '{folder}': No space left "
+        "on device; set PYCAFFE_LITE_CACHE_DIR to a writable folder"
+    )
+    assert not list(folder.iterdir())
 
 
 def test_functions_of_users_keep_numbas_cache(tmp_path):

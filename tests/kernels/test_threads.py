@@ -90,7 +90,29 @@ def test_default_comes_from_the_environment(monkeypatch):
         _threads._default_count()
     assert str(caught.value) == "PYCAFFE_LITE_THREADS must be a whole number from 1 on, got 'all'"
     monkeypatch.delenv("PYCAFFE_LITE_THREADS")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert 1 <= _threads._default_count() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("openmp", "own", "count"),
+    [
+        ("3", "", 3),
+        (" 3 ", "", 3),
+        ("3,2", "", 3),
+        ("3 , 2", "", 3),
+        ("3", "5", 5),
+        ("", "5", 5),
+        *((text, "", None) for text in ("", " ", "0", "-1", "x", "3,x", ",", "²", "3.5", "99999999")),
+    ],
+)
+def test_openmps_variable_counts_after_ours(monkeypatch, caplog, openmp, own, count):
+    monkeypatch.setattr(_threads, "available_cores", lambda: 77)
+    monkeypatch.setenv("OMP_NUM_THREADS", openmp)
+    monkeypatch.setenv("PYCAFFE_LITE_THREADS", own)
+    assert _threads._default_count() == (count or 77)
+    ignored = [f"OMP_NUM_THREADS is ignored: {openmp.strip()!r} is not a number of threads"]
+    assert caplog.messages == ([] if count or not openmp.strip() else ignored)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,5 @@ def test_what_it_does_not_take():
     with pytest.raises(LayerError) as error:
         build_layer('type: "MVN"', [np.ones((1, 3, 2, 2, 2))])
     assert str(error.value) == (
-        "layer 'layer' (MVN): 'num' is asked of a blob of shape (1, 3, 2, 2, 2), "
-        "but only blobs of at most 4 axes have it"
+        "layer 'layer' (MVN): 'num' needs a blob of at most 4 axes, got shape (1, 3, 2, 2, 2)"
     )

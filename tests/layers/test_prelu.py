@@ -69,8 +69,7 @@ def test_bottom_of_five_axes():
     with pytest.raises(LayerError) as error:
         build_layer('type: "PReLU"', [np.ones((1, 2, 1, 1, 1))])
     assert str(error.value) == (
-        "layer 'layer' (PReLU): 'channels' is asked of a blob of shape (1, 2, 1, 1, 1), "
-        "but only blobs of at most 4 axes have it"
+        "layer 'layer' (PReLU): 'channels' needs a blob of at most 4 axes, got shape (1, 2, 1, 1, 1)"
     )
 
 

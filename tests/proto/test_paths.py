@@ -1,11 +1,17 @@
-"""Files that a prototxt names: from the working directory, else from its own folder or above."""
+"""Files that a prototxt names: from the working directory, else from its own folder or above; files only."""
 
+import os
+import socket
+import stat
 from pathlib import Path
 
 import pytest
 
-from pycaffe_lite.errors import FileLookupError
-from pycaffe_lite.proto.paths import resolve
+from pycaffe_lite.errors import DataError, FileLookupError
+from pycaffe_lite.proto import paths
+from pycaffe_lite.proto.paths import open_regular, read_regular, resolve
+
+NEEDS_FIFOS = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 
 
 @pytest.fixture
@@ -72,3 +78,101 @@ def test_empty_name(zoo):
     with pytest.raises(FileLookupError) as error:
         resolve("", zoo)
     assert str(error.value) == "a file name is empty"
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+def refused(path, limit=100, **options):
+    with pytest.raises(FileLookupError) as error:
+        read_regular(path, limit, "a prototxt", **options)
+    return str(error.value)
+
+
+def test_a_file_of_as_many_bytes_as_it_may_have(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100)
+    assert read_regular(path, 100, "a prototxt") == b"x" * 100
+    with open_regular(path, 100, "a prototxt") as file:
+        assert file.read(3) == b"xxx"
+
+
+def test_a_file_that_is_too_large(tmp_path):
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    assert refused(path, 2**26) == f"cannot read '{path}': more than 64 MiB is too much for a prototxt"
+    with pytest.raises(DataError):
+        read_regular(path, 2**26, "a prototxt", error=DataError)
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 101)
+    real = os.fstat
+    monkeypatch.setattr(
+        os, "fstat", lambda fd: os.stat_result((stat.S_IFREG, *real(fd)[1:6], 0, *real(fd)[7:]))
+    )
+    assert refused(path, 100).endswith("is too much for a prototxt")
+
+
+@NEEDS_FIFOS
+def test_what_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    os.symlink("/dev/zero", "zeros")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    for path, says in (
+        ("pipe", "it is a pipe, not a file"),
+        ("zeros", "it is a device, not a file"),
+        ("/dev/zero", "it is a device, not a file"),
+        ("/dev/null", "it is a device, not a file"),
+        ("socket", "it is a socket, not a file"),
+        (".", "Is a directory"),
+        ("a\0b", "embedded null byte"),
+    ):
+        for pipes in (False, True):
+            assert refused(path, pipes=pipes) == f"cannot read '{path}': {says}".replace("\0", "\\x00")
+    assert refused("none") == "no such file: 'none'"
+    assert refused("-") == "no such file: '-'; standard input is /dev/stdin"
+
+
+@NEEDS_FIFOS
+def test_a_pipe_that_takes_the_place_of_a_file(tmp_path, monkeypatch):
+    """It was a file when it was looked at."""
+    os.mkfifo(tmp_path / "pipe")
+    is_file = os.stat(__file__)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", lambda path: is_file)
+        message = refused(tmp_path / "pipe")
+    assert message.endswith("it is a pipe, not a file")
+
+
+@pytest.fixture
+def pipe():
+    """The path of a pipe as the shell makes it, and the descriptor to write to."""
+    read_end, write_end = os.pipe()
+    yield f"/dev/fd/{read_end}", write_end
+    os.close(read_end)
+
+
+@NEEDS_FIFOS
+def test_pipes_of_the_shell(pipe):
+    path, write_end = pipe
+    os.write(write_end, b"piped")
+    os.close(write_end)
+    assert refused(path) == f"cannot read '{path}': it is a pipe, not a file"
+    assert read_regular(path, 5, "a prototxt", pipes=True) == b"piped"
+
+
+@NEEDS_FIFOS
+def test_pipes_of_the_shell_that_do_not_end(pipe, monkeypatch):
+    path, write_end = pipe
+    os.write(write_end, b"piped")
+    assert refused(path, limit=4, pipes=True).endswith("is too much for a prototxt")
+    monkeypatch.setattr(paths, "_SILENT_SECONDS", 0.01)
+    assert refused(path, pipes=True) == (
+        f"cannot read '{path}': nothing has come through the pipe for 0.01 seconds"
+    )
+    os.close(write_end)
