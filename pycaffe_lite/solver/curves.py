@@ -19,8 +19,8 @@ from pycaffe_lite.solver.log_lines import log_lines
 
 Phase = Literal["train", "test"]
 
-# Further curves of a log are left out, and further outputs before the line that says their iteration: a
-# label map that nobody reads made 250,000 curves in logs of Caffe's.
+# A label map that no layer reads makes 250,000 curves in a log of Caffe's. More are left out, and so are
+# more values that wait for the line with their iteration.
 MOST_CURVES = MOST_WAITING = 1 << 18
 
 
@@ -215,7 +215,6 @@ class _Points:
 class _Waiting:
     """A value whose iteration a later line says."""
 
-    phase: Phase
     name: str
     number: int | None
     value: float
@@ -241,7 +240,7 @@ class _Reader:
     _iteration: int | None = None  # of the last line that names one
     _test: tuple[int, int] | None = None  # iteration and net of the test under way
     _train: int | None = None  # the iteration whose outputs of the train net are announced
-    _waiting: list[_Waiting] = field(default_factory=list)
+    _waiting: dict[Phase, list[_Waiting]] = field(default_factory=lambda: {"train": [], "test": []})
     _month: int = 0
     _first_day: int = 0
     _first_seconds: float = math.nan
@@ -250,7 +249,7 @@ class _Reader:
     @property
     def has_waiting(self) -> bool:
         """Whether there are values of which no line says the iteration."""
-        return bool(self._waiting)
+        return any(self._waiting.values())
 
     def read(self, line: str) -> None:
         """Takes in a line."""
@@ -306,29 +305,25 @@ class _Reader:
         elif phase == "test" and self._test is not None:
             iteration, net = self._test
             self._add_point((phase, net, name, number), iteration, value, seconds)
-        elif len(self._waiting) < MOST_WAITING:
-            self._waiting.append(_Waiting(phase, name, number, value, seconds))
+        elif len(self._waiting[phase]) < MOST_WAITING:
+            self._waiting[phase].append(_Waiting(name, number, value, seconds))
 
     def _place(self, phase: Phase, iteration: int | None) -> bool:
-        """Gives values that wait their iteration, or drops them where it cannot be known.
+        """Gives the values that wait their iteration, or drops them where it cannot be known.
 
         Returns:
             Whether there were any.
         """
-        mine = [waiting for waiting in self._waiting if waiting.phase == phase]
-        if mine:
-            self._waiting = [waiting for waiting in self._waiting if waiting.phase != phase]
+        waiting, self._waiting[phase] = self._waiting[phase], []
         if iteration is not None:
             net, last = 0, -2
-            for waiting in mine:
-                number = -1 if waiting.number is None else waiting.number
-                # The numbers begin anew with each net.
+            for one in waiting:
+                number = -1 if one.number is None else one.number
                 if phase == "test" and number <= last:
-                    net += 1
+                    net += 1  # the numbers begin anew with each net
                 last = number
-                key = (phase, net, waiting.name, waiting.number)
-                self._add_point(key, iteration, waiting.value, waiting.seconds)
-        return bool(mine)
+                self._add_point((phase, net, one.name, one.number), iteration, one.value, one.seconds)
+        return bool(waiting)
 
     def _add_point(self, key: _Key, iteration: int, value: float, seconds: float) -> None:
         points = self._points.get(key)
