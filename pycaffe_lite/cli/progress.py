@@ -21,7 +21,7 @@ from rich.text import Text
 
 from pycaffe_lite.cli.output import SCREEN, interactive, say
 from pycaffe_lite.cli.signals import SignalRequests
-from pycaffe_lite.net.evaluate import Score
+from pycaffe_lite.net.evaluate import FIRST, Output, Scores
 from pycaffe_lite.solver import Solver
 
 # The bar is drawn by a thread of its own, which takes time from the kernels: not more often than needed.
@@ -105,12 +105,12 @@ class _View:
     def _on_test_batch(self, index: int, done: int) -> None:
         self._testing = f"testing, batch {done} of {self._solver.param.test_iter[index]}"
 
-    def _on_test(self, index: int, scores: list[Score]) -> None:
+    def _on_test(self, index: int, scores: Scores) -> None:
         solver = self._solver
         if solver.iter == solver.param.max_iter:
             return  # the command prints the last results
         net = f" net #{index}" if len(solver.test_nets) > 1 else ""
-        results = "  ".join(f"{score.name} = {score.value:.4g}" for score in scores)
+        results = "  ".join(_brief(output) for output in scores.outputs)
         say(f"iteration {solver.iter}, test{net}:  {results}")
 
     def _on_snapshot(self, path: Path) -> None:
@@ -153,6 +153,13 @@ class _Speed:
     def pause(self) -> None:
         """Leaves out the time since the last iteration: it was spent otherwise."""
         self._marks.clear()
+
+
+def _brief(output: Output) -> str:
+    """`accuracy = 0.9871`; of an output of many values, the first ones and how many there are."""
+    values = " ".join(f"{value:.4g}" for value in output.values[:FIRST])
+    more = f" ... ({output.values.size} values)" if output.values.size > FIRST else ""
+    return f"{output.name} = {values}{more}"
 
 
 def _batch_size(solver: Solver) -> int:

@@ -17,7 +17,7 @@ from pycaffe_lite.cli.options import (
     threads_option,
 )
 from pycaffe_lite.cli.output import echo, progress_bar, results_wanted, say_mode, start_log
-from pycaffe_lite.net.evaluate import Score, evaluate
+from pycaffe_lite.net.evaluate import Scores, evaluate
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -56,15 +56,16 @@ def command(
     log.info("Running for %d iterations.", iterations)
     with progress_bar("testing", iterations) as advance:
 
-        def on_batch(index: int, scores: list[Score]) -> None:
-            for score in scores:
-                log.info("Batch %d, %s = %g", index, score.name, score.value)
+        def on_batch(index: int, scores: Scores) -> None:
+            for line in scores.lines(lambda _, score: f"Batch {index}, {score.name} = {score.value:g}"):
+                log.info("%s", line)
             advance()
 
         total = evaluate(net, iterations, on_batch)
     log.info("Loss: %g", total.mean_loss())
-    for score in total.means():
-        log.info("%s", score)
+    results = list(total.means().lines())
+    for line in results:
+        log.info("%s", line)
     if results_wanted():
-        for score in total.means():
-            echo(str(score))
+        for line in results:
+            echo(line)

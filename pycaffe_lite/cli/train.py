@@ -23,7 +23,7 @@ from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
-from pycaffe_lite.net.evaluate import Score
+from pycaffe_lite.net.evaluate import Scores
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
@@ -122,8 +122,8 @@ def command(
     with _named(file), requests.handled(), watch(runner, requests):
         runner.solve()
     log.info("Optimization Done.")
-    for score in results.at_end():
-        echo(str(score))
+    for line in results.at_end():
+        echo(line)
 
 
 @contextmanager
@@ -140,16 +140,19 @@ class _LastResults:
 
     def __init__(self, solver: Solver) -> None:
         self._solver = solver
-        self._tests: dict[int, tuple[int, list[Score]]] = {}
+        self._tests: dict[int, tuple[int, Scores]] = {}
         solver.after_test.append(self._note)
 
-    def _note(self, index: int, scores: list[Score]) -> None:
+    def _note(self, index: int, scores: Scores) -> None:
         self._tests[index] = (self._solver.iter, scores)
 
-    def at_end(self) -> list[Score]:
-        """Results of tests with the weights as they are now; earlier ones would mislead."""
+    def at_end(self) -> list[str]:
+        """Results of tests with the weights as they are now, in lines; earlier ones would mislead."""
         return [
-            s for iteration, scores in self._tests.values() if iteration == self._solver.iter for s in scores
+            line
+            for iteration, scores in self._tests.values()
+            if iteration == self._solver.iter
+            for line in scores.lines()
         ]
 
 

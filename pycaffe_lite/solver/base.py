@@ -17,7 +17,7 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.io.files import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
-from pycaffe_lite.net.evaluate import Score, ScoreSum, output_scores
+from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
@@ -95,8 +95,8 @@ class Solver:
         self.iter = 0
         self.current_step = 0
         self.rate = 0.0
-        self.last_test_scores: dict[int, list[Score]] = {}
-        self.after_test: list[Callable[[int, list[Score]], object]] = []
+        self.last_test_scores: dict[int, Scores] = {}
+        self.after_test: list[Callable[[int, Scores], object]] = []
         self.after_test_batch: list[Callable[[int, int], object]] = []
         self.after_snapshot: list[Callable[[Path], object]] = []
         self._on_start: list[Callable[[], object]] = []
@@ -263,7 +263,7 @@ class Solver:
             return
         message = (
             f"iteration {self.iter}: {what}: {origin(self.net)}; "
-            "a lower base_lr or clip_gradients may help, and the last snapshot is as it was"
+            "a lower base_lr or clip_gradients may help, and the last snapshot is untouched"
         )
         if self.on_nan == "stop":
             raise SolverError(message)
@@ -280,8 +280,8 @@ class Solver:
             "Iteration %d (%g iter/s, %gs/%d iters), loss = %g",
             *(self.iter, speed, seconds, self.param.display, self.smoothed_loss),
         )
-        for i, score in enumerate(output_scores(self.net)):
-            log.info("    Train net output #%d: %s", i, score)
+        for line in output_scores(self.net).lines(lambda i, score: f"    Train net output #{i}: {score}"):
+            log.info("%s", line)
         self._start_clock()
 
     # -------------------------------------------------------------------------------------------- update
@@ -387,8 +387,8 @@ class Solver:
         if self.param.test_compute_loss and total.count:
             log.info("Test loss: %g", total.mean_loss())
         scores = total.means()
-        for i, score in enumerate(scores):
-            log.info("    Test net output #%d: %s", i, score)
+        for line in scores.lines(lambda i, score: f"    Test net output #{i}: {score}"):
+            log.info("%s", line)
         self.last_test_scores[index] = scores
         for hook in self.after_test:
             hook(index, scores)

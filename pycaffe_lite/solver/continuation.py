@@ -177,7 +177,7 @@ def _decode_window(buffer: wire.Bytes, inside: wire.Field, window: LossWindow) -
         elif f.number == 3 and f.wire_type == VARINT:
             size = f.value
     if size == window.size and 1 <= len(floats) <= 1 + size:
-        window.start, window.smoothed, window.losses = start, float(floats[0]), floats[1:].tolist()
+        window.start, window.losses = start, floats[1:].tolist()  # floats[0], the mean, follows from them
 
 
 def _decode_layer(buffer: wire.Bytes, inside: wire.Field, layers: dict[tuple[int, str], bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -13,21 +14,29 @@ class LossWindow:
         size: average_loss, how many iterations count.
         start: the iteration the window began with.
         losses: the losses that count now, a ring once it is full.
-        smoothed: their mean, kept up incrementally as Caffe does.
     """
 
     size: int
     start: int = 0
     losses: list[float] = field(default_factory=list)
-    smoothed: float = 0.0
 
     def add(self, loss: float, iteration: int) -> None:
         """Takes in the loss of an iteration."""
         if len(self.losses) < self.size:
             self.losses.append(loss)
-            count = len(self.losses)
-            self.smoothed = (self.smoothed * (count - 1) + loss) / count
         else:
-            place = (iteration - self.start) % self.size
-            self.smoothed += (loss - self.losses[place]) / self.size
-            self.losses[place] = loss
+            self.losses[(iteration - self.start) % self.size] = loss
+
+    @property
+    def smoothed(self) -> float:
+        """The mean of `losses`, 0 where there are none yet.
+
+        Caffe keeps a running mean, adding the new loss and taking away the one that leaves. That mean never
+        recovers from an infinity, and a huge loss takes the digits of the others with it. Summing anew takes
+        some microseconds for a hundred losses, and only when somebody asks.
+        """
+        losses = self.losses.copy()  # the progress bar asks from another thread
+        try:
+            return math.fsum(loss / len(losses) for loss in losses)
+        except ValueError:  # infinities of both signs
+            return math.nan

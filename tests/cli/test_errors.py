@@ -359,7 +359,7 @@ def test_loss_that_is_no_number(folder, edit, fails):
     edit("solver.prototxt", "0.0001", "1e38")
     line = fails("train", "solver.prototxt")
     assert line.startswith("Error: solver.prototxt: iteration ")
-    assert line.endswith("a lower base_lr or clip_gradients may help, and the last snapshot is as it was")
+    assert line.endswith("a lower base_lr or clip_gradients may help, and the last snapshot is untouched")
 
 
 # ----------------------------------------------------------------------------------------- snapshots

@@ -210,11 +210,10 @@ def test_parse_log_sh(both):
 
 def test_our_reader_reads_both(log_of):
     ours, caffes = (read_curves(path) for path in (log_of("train"), DATA / "logs" / "train.log"))
-    for mine, theirs in (
-        ({"lr": ours.lr}, {"lr": caffes.lr}),
-        (ours.train, caffes.train),
-        (ours.test, caffes.test),
+    for mine, theirs in zip(
+        [ours.lr, *ours.train, *ours.test], [caffes.lr, *caffes.train, *caffes.test], strict=True
     ):
-        assert list(mine) == list(theirs)
-        for name, curve in mine.items():
-            assert [i for i, _ in curve] == [i for i, _ in theirs[name]]
+        for one, other in ((mine.name, theirs.name), (mine.number, theirs.number), (mine.net, theirs.net)):
+            assert one == other
+        assert mine.iterations.tolist() == theirs.iterations.tolist()
+        assert mine.seconds.min() > 0

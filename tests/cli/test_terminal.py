@@ -81,6 +81,18 @@ def test_several_test_nets_are_numbered(folder, edit, terminal, run):
     assert tests == [f"iteration {i}, test net #{k}" for i in (0, 2) for k in (0, 1)]
 
 
+def test_of_an_output_of_many_values_the_first_are_shown(folder, edit, terminal, run):
+    unread = """
+    layer { name: "map" type: "DummyData" top: "map" include { phase: TEST }
+            dummy_data_param { shape { dim: 21 } data_filler { value: 0.25 } } }
+    """
+    edit("net.prototxt", 'name: "small"', f'name: "small" {unread}')
+    result = run("train", "solver.prototxt")
+    tests = [line for line in terminal.lines if ", test:" in line]
+    assert tests[0].endswith("  map = 0.25 0.25 0.25 0.25 0.25 ... (21 values)")
+    assert result.out[2:] == ["map = 0.25"] * 21
+
+
 def test_resuming_says_from_where(folder, edit, terminal, run):
     run("train", "solver.prototxt")
     edit("solver.prototxt", "max_iter: 4", "max_iter: 6")

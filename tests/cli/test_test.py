@@ -68,3 +68,19 @@ def test_level_and_stages(weights, run, rule, flags, kept):
     result = run("test", "net.prototxt", "-weights", weights, "-iterations", 1, *flags)
     assert result.code == 0
     assert any(line.startswith("bonus = ") for line in result.out) == kept
+
+
+def test_of_a_large_output_the_first_values_are_shown(weights, run):
+    unread = """
+    layer { name: "map" type: "DummyData" top: "map"
+            dummy_data_param { shape { dim: 60 dim: 60 } data_filler { value: 2 } } }
+    """
+    Path("net.prototxt").write_text(Path("net.prototxt").read_text() + unread)
+    result = run("test", "net.prototxt", "-weights", weights, "-iterations", 2)
+    more = (
+        "    ... and 3595 more values of 'map' (3600 in all); "
+        "a Silence layer keeps an output that nobody reads out of the log"
+    )
+    assert result.out[2:] == ["map = 2"] * 5 + [more]
+    assert result.messages.count("Batch 1, map = 2") == 5
+    assert result.messages.count(more) == 3

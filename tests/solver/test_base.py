@@ -9,6 +9,7 @@ from small_solver import NET, feed_iteration, settings, solver, weights
 from pycaffe_lite import random
 from pycaffe_lite.errors import FileLookupError, SolverError
 from pycaffe_lite.solver import Action, AdamSolver, SGDSolver, get_solver, solver_type_list
+from pycaffe_lite.solver.loss_window import LossWindow
 
 
 def log_of(caplog, run, *names):
@@ -125,6 +126,19 @@ def test_lines_of_a_run(caplog):
     assert lines[-1] == "Optimization Done."
 
 
+def test_an_output_that_nobody_reads_is_not_a_line_for_each_value(caplog):
+    unread = """layer { name: "map" type: "DummyData" top: "map"
+                dummy_data_param { shape { dim: 40 dim: 50 } data_filler { value: 2 } } }"""
+    made = solver("display: 1 test_iter: 3 test_interval: 1", net=NET + unread)
+    lines = log_of(caplog, lambda: made.step(1))
+    for phase in ("Train", "Test"):
+        outputs = [line for line in lines if line.startswith(f"    {phase} net output")]
+        assert outputs[1:] == [f"    {phase} net output #{i}: map = 2" for i in range(1, 6)]
+    assert sum("... and 1995 more values of 'map' (2000 in all)" in line for line in lines) == 2
+    assert len(made.last_test_scores[0]) == 2001
+    assert made.last_test_scores[0][-1].value == 2
+
+
 def test_clipping_and_multistep_lines(caplog):
     made = solver("clip_gradients: 0.001 lr_policy: 'multistep' gamma: 0.5 stepvalue: 1 display: 1")
     lines = log_of(caplog, lambda: made.step(2))
@@ -154,6 +168,24 @@ def test_the_smoothed_loss_is_a_running_mean_that_restarts_with_each_step():
     np.testing.assert_allclose(smoothed, want, rtol=1e-12)
     made.step(1)
     assert smoothed[-1] == raw[-1]
+
+
+@pytest.mark.parametrize("outlier", [1e30, 1e308, np.inf, -np.inf, np.nan])
+def test_a_loss_that_left_the_window_leaves_no_trace(outlier):
+    window = LossWindow(3, start=10)
+    means = []
+    for i, loss in enumerate([3, 3, outlier, 3, 3.5, 4]):
+        window.add(loss, 10 + i)
+        means.append(window.smoothed)
+    assert means[:2] == [3, 3]
+    assert all(mean == outlier / 3 or not np.isfinite(mean) for mean in means[2:5])
+    assert means[5] == 3.5
+
+
+def test_means_of_windows_at_the_limits():
+    assert LossWindow(2).smoothed == 0
+    assert LossWindow(2, losses=[1.7e308, 1.7e308]).smoothed == 1.7e308
+    assert np.isnan(LossWindow(2, losses=[np.inf, -np.inf]).smoothed)
 
 
 def test_debug_info_only_where_shown(caplog):

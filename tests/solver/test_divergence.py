@@ -6,7 +6,7 @@ from small_solver import NET, solver
 
 from pycaffe_lite.errors import SolverError
 
-ADVICE = "; a lower base_lr or clip_gradients may help, and the last snapshot is as it was"
+ADVICE = "; a lower base_lr or clip_gradients may help, and the last snapshot is untouched"
 
 
 def poison(made, at, what):
