@@ -49,7 +49,7 @@ def test_folder_that_is_no_database(folder, edit, fails):
     (folder / "images").mkdir()
     edit("net.prototxt", '"db"', '"images"')
     assert fails("train", "solver.prototxt") == (
-        "Error: net.prototxt:3: layer 'data' (Data): 'images' is no LMDB: it holds no file data.mdb"
+        "Error: net.prototxt:3: layer 'data' (Data): 'images' is not an LMDB: it holds no file data.mdb"
     )
 
 
@@ -58,8 +58,7 @@ def test_damaged_database(folder, edit, fails):
     (folder / "bad" / "data.mdb").write_bytes(b"no database" * 1000)
     edit("net.prototxt", '"db"', '"bad"')
     assert fails("train", "solver.prototxt") == (
-        "Error: net.prototxt:3: layer 'data' (Data): cannot read LMDB 'bad': INVALID: "
-        "File is not an LMDB file"
+        "Error: net.prototxt:3: layer 'data' (Data): cannot read LMDB 'bad': data.mdb is not an LMDB file"
     )
 
 
