@@ -187,6 +187,8 @@ class Pages:
         values: list[bytes | LongValue] = list(_slices(data, nodes.end, ends))
         for i in np.flatnonzero(is_long).tolist():
             page = int.from_bytes(data[int(nodes.end[i]) : int(ends[i])], "little")
+            if not META_PAGES <= page <= self.meta.last_page:
+                raise damaged(pages[nodes.page[i]])
             values[i] = LongValue(page, int(nodes.value[i]))
         return keys, values, bool(is_long.any())
 

@@ -28,6 +28,8 @@ DATA_FILE = "data.mdb"
 _PAGES_AT_ONCE = 64
 # How often in a row to read anew what other processes have overwritten meanwhile.
 _MOST_TRIES = 1000
+# How often to read meta pages that seem damaged: another process may have been writing them.
+_META_TRIES = 3
 
 
 class LmdbReader:
@@ -230,15 +232,15 @@ class LmdbReader:
             raise self._unreadable(reason(error)) from None
 
     def _newest(self) -> Snapshot:
-        try:
+        problem: LmdbError | str = ""
+        for _ in range(_META_TRIES):
             try:
                 return Snapshot(self._descriptor)
-            except LmdbError:
-                return Snapshot(self._descriptor)  # a meta page may just have been half written
-        except LmdbError as error:
-            raise self._unreadable(error) from None
-        except OSError as error:
-            raise self._unreadable(reason(error)) from None
+            except LmdbError as error:
+                problem = error
+            except OSError as error:
+                problem = reason(error)
+        raise self._unreadable(problem)
 
     def _unreadable(self, why: LmdbError | str) -> DataError:
         return DataError(f"cannot read LMDB '{self.path}': {why}")

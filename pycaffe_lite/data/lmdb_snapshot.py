@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pycaffe_lite.data.lmdb_pages import META_BYTES, LmdbError, LongValue, Pages, damaged, read_meta
+from pycaffe_lite.data.lmdb_pages import META_BYTES, LmdbError, LongValue, Pages, read_meta
 
 # The branch pages on the way to a page, top first: the pages below each, and which of them was taken.
 _Way = tuple[tuple[list[int], int], ...]
@@ -56,14 +56,18 @@ class Snapshot:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        heads = [os.pread(descriptor, META_BYTES, 0)]
-        metas = [read_meta(heads[0], 0)]
-        self._size = metas[0].page_size
-        heads.append(os.pread(descriptor, META_BYTES, self._size))
-        metas.append(read_meta(heads[1], 1))
-        if (metas[1].word, metas[1].page_size) != (metas[0].word, self._size):
-            raise damaged(1)
-        later = metas[1].transaction > metas[0].transaction
+        self._size = read_meta(os.pread(descriptor, META_BYTES, 0), 0).page_size
+        # Both in one piece: another process may be writing.
+        head = os.pread(descriptor, self._size + META_BYTES, 0)
+        heads = [head[:META_BYTES], head[self._size :]]
+        metas = [read_meta(data, page) for page, data in enumerate(heads)]
+        transactions = [meta.transaction for meta in metas]
+        first_ones = transactions == [0, 0]
+        by_turns = [n % 2 for n in transactions] == [0, 1] and abs(transactions[0] - transactions[1]) == 1
+        same = metas[0].word == metas[1].word and metas[1].page_size == self._size
+        if not (same and (first_ones or by_turns)):
+            raise LmdbError("pages 0 and 1 of data.mdb contradict each other; copy or make it again")
+        later = transactions[1] > transactions[0]
         self._meta, self._meta_bytes = metas[later], heads[later]
         self._pages = Pages(self._meta)
         self.entries = self._meta.entries

@@ -91,16 +91,20 @@ def damaged(whole: bytes, random: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def read(path: Path, passes: int = 2) -> str:
-    """Reads all records, and trains on them as the Data layer would.
+def read(path: Path, changing: bool = False) -> str:
+    """Reads all records twice, and makes batches of them as the Data layer does.
+
+    Args:
+        path: of the database.
+        changing: whether it is written to meanwhile, so that the second time may give other records.
 
     Returns:
         The error's message; empty where there was none.
     """
     try:
         reader = open_database(path, DataParameter.LMDB)
-        keys = [key for key, _ in reader.read(passes * RECORDS)]
-        assert keys[:RECORDS] == sorted(set(keys[:RECORDS])) == keys[RECORDS:][:RECORDS]
+        keys = [key for key, _ in reader.read(2 * RECORDS)]
+        assert changing or keys[:RECORDS] == sorted(set(keys[:RECORDS])) == keys[RECORDS:]
         transformer = Transformer(TransformationParameter(scale=0.5), TRAIN, None)
         source = RecordSource(open_database(path, DataParameter.LMDB), transformer, 1, labels=True)
         source.shape()

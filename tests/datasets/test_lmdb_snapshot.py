@@ -279,3 +279,37 @@ def test_depths_beyond_reason(caffe_lmdb):
         pytest.raises(LmdbError, match=r"^page 1 of data.mdb is damaged"),
     ):
         Snapshot(file.fileno())
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("transactions", range(4))
+def test_copies_of_young_databases(tmp_path, transactions, compact):
+    """Their two meta pages are the first ones, or belong to transactions that follow each other."""
+    with lmdb.open(str(tmp_path / "db")) as environment:
+        for i in range(transactions):
+            with environment.begin(write=True) as transaction:
+                transaction.put(b"%d" % i, b"")
+        (tmp_path / "copy").mkdir()
+        environment.copy(str(tmp_path / "copy"), compact=compact)
+    for name in ("db", "copy"):
+        with open(tmp_path / name / "data.mdb", "rb") as file:
+            assert Snapshot(file.fileno()).entries == transactions
+
+
+def test_meta_pages_that_do_not_follow_each_other(caffe_lmdb):
+    """The older one would be taken for the later."""
+    whole = bytearray((caffe_lmdb / "data.mdb").read_bytes())
+    whole[16 + 24 + 96 + 8 + 5] = 1  # of page 0's transaction
+    (caffe_lmdb / "data.mdb").write_bytes(whole)
+    fails(caffe_lmdb, "pages 0 and 1 of data.mdb contradict each other; copy or make it again")
+
+
+def test_a_long_value_in_a_page_that_cannot_be(tmp_path):
+    """Such an offset does not even fit the system call."""
+    write(tmp_path, 1, np.random.default_rng(0), sizes=(5000, 6000), keys=20)
+    whole = bytearray((tmp_path / "data.mdb").read_bytes())
+    node = struct.unpack_from("<H", whole, 4096 * 2 + 16)[0] + 4096 * 2
+    start = node + 8 + int.from_bytes(whole[node + 6 : node + 8], "little")
+    whole[start : start + 8] = b"\xff" * 8
+    (tmp_path / "data.mdb").write_bytes(whole)
+    fails(tmp_path, "page 2 of data.mdb is damaged; copy or make it again")

@@ -49,7 +49,7 @@ def attempt(path: Path, damaged: bytes, whole: bytes, while_read: bool) -> str:
     writer = threading.Thread(target=overwrite, args=(file, [damaged, b"", bytes(len(whole)), whole], stop))
     writer.start()
     try:
-        return lmdb_damage.read(path)
+        return lmdb_damage.read(path, changing=True)
     finally:
         stop.set()
         writer.join()
