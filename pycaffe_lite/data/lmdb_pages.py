@@ -38,6 +38,8 @@ _PAGE_SIZES = [1 << i for i in range(8, 17)]
 _REVERSED_KEYS, _SEVERAL_VALUES, _INTEGER_KEYS = 2, 4, 8
 _LONG, _DATABASE = 1, 2
 _NODE_BYTES = 8
+# What is shown of a key.
+_MOST_KEY_BYTES = 100
 
 Numbers = npt.NDArray[np.int64]
 
@@ -176,13 +178,14 @@ class Pages:
             raise damaged(pages[0])
         is_long, is_database = nodes.flags == _LONG, nodes.flags == _DATABASE
         ends = nodes.end + np.where(is_long, self.meta.word, nodes.value)
-        right = (ends <= (nodes.page + 1) * self.meta.page_size) & (
-            (nodes.flags == 0) | is_long | is_database
-        )
+        # A node takes half a page at most: what would take more is a long value.
+        right = ends - nodes.start <= self.meta.page_size // 2 - _NODE_BYTES
+        right &= ends <= (nodes.page + 1) * self.meta.page_size
+        right &= (nodes.flags == 0) | is_long | is_database
         if not right.all():
             raise damaged(pages[nodes.page[right.argmin()]])
         if is_database.any():
-            name = keys[int(is_database.argmax())].decode("utf-8", "backslashreplace")
+            name = key_text(keys[int(is_database.argmax())])
             raise LmdbError(f"'{name}' in it is a database with a name, and Caffe reads the one without")
         values: list[bytes | LongValue] = list(_slices(data, nodes.end, ends))
         for i in np.flatnonzero(is_long).tolist():
@@ -258,3 +261,10 @@ class _Nodes(NamedTuple):
 
 def _slices(data: bytes, starts: Numbers, ends: Numbers) -> list[bytes]:
     return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def key_text(key: bytes) -> str:
+    """A key for people to read."""
+    text = key[:_MOST_KEY_BYTES].decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown if len(key) <= _MOST_KEY_BYTES else f"{shown}…"

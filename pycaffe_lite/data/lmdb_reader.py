@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pycaffe_lite.data.lmdb_pages import LmdbError, LongValue, damaged
+from pycaffe_lite.data.lmdb_pages import LmdbError, LongValue, damaged, key_text
 from pycaffe_lite.data.lmdb_snapshot import Records, Snapshot
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.io.files import reason
@@ -248,11 +248,6 @@ class LmdbReader:
 
 class _OverwrittenError(Exception):
     """What was read is not of one transaction: another process has written meanwhile."""
-
-
-def key_text(key: bytes) -> str:
-    """A key for people to read."""
-    return key.decode("utf-8", "backslashreplace")
 
 
 def _open(path: Path) -> int:

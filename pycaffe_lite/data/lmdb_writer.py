@@ -11,7 +11,8 @@ from pathlib import Path
 
 import lmdb
 
-from pycaffe_lite.data.lmdb_reader import DATA_FILE, key_text
+from pycaffe_lite.data.lmdb_pages import key_text
+from pycaffe_lite.data.lmdb_reader import DATA_FILE
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.io.files import reason
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from pycaffe_lite.data.datum import Datum, DatumReader, Values
-from pycaffe_lite.data.lmdb_reader import LmdbReader, Record, key_text
+from pycaffe_lite.data.lmdb_pages import key_text
+from pycaffe_lite.data.lmdb_reader import LmdbReader, Record
 from pycaffe_lite.data.prefetch import Batch
 from pycaffe_lite.data.transformer import Shape, Transformer
 from pycaffe_lite.errors import DataError

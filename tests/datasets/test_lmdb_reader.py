@@ -6,7 +6,8 @@ import threading
 import lmdb
 import pytest
 
-from pycaffe_lite.data.lmdb_reader import LmdbReader, key_text
+from pycaffe_lite.data.lmdb_pages import key_text
+from pycaffe_lite.data.lmdb_reader import LmdbReader
 from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.errors import DataError
 
@@ -175,4 +176,6 @@ def test_a_truncated_file(caffe_lmdb):
 
 def test_keys_for_people():
     assert key_text(b"00000012_cat.jpg") == "00000012_cat.jpg"
-    assert key_text(b"\xff\x01a") == "\\xff\x01a"
+    assert key_text(b"\xff\x01a\n\x1b[0m") == r"\xff\x01a\n\x1b[0m"
+    assert key_text("räksmörgås.jpg".encode()) == "räksmörgås.jpg"
+    assert key_text(b"x" * 101) == "x" * 100 + "…"
