@@ -39,6 +39,7 @@ class RecordSource:
         self._has_labels = labels
         self._datums = DatumReader(transformer.color)
         self._staging: Values = np.empty(0, np.uint8)
+        self._has_told_of_cut = False
 
     def shape(self) -> Shape:
         """Shape of the items that the next record gives.
@@ -134,6 +135,15 @@ class RecordSource:
     def _decode(self, record: Record) -> Datum:
         key, value = record
         try:
-            return self._datums.read(value)
+            datum = self._datums.read(value)
         except DataError as error:
             raise DataError(f"record '{key_text(key)}' of '{self._reader.path}': {error}") from None
+        if datum.is_cut and not self._has_told_of_cut:
+            self._has_told_of_cut = True
+            log.warning(
+                "record '%s' of '%s' is a JPEG that is cut off: what is missing is grey, as in Caffe; others "
+                "like it are not mentioned",
+                key_text(key),
+                self._reader.path,
+            )
+        return datum
