@@ -81,8 +81,8 @@ def test_pictures_too_large(folder, fails, run, monkeypatch):
     write_lmdb(Path("db"), [(b"only", datum.SerializeToString())])
     assert run("train", "solver.prototxt").code == 0
     assert fails("train", "solver.prototxt", "--max_pixels", 35) == (
-        "Error: net.prototxt:3: layer 'data' (Data): record 'only' of 'db': it has 6 x 6 pixels, more than 35; "
-        "to read it all the same, give --max_pixels or set PYCAFFE_LITE_MAX_PIXELS"
+        "Error: net.prototxt:3: layer 'data' (Data): record 'only' of 'db': it has 6 x 6 pixels, more than "
+        "35; to read it all the same, give --max_pixels or set PYCAFFE_LITE_MAX_PIXELS"
     )
     assert run("train", "solver.prototxt", "-max_pixels=36").code == 0
 
@@ -123,8 +123,8 @@ def test_images_of_several_sizes_in_one_batch(folder, edit, fails):
 def test_label_outside_the_classes(folder, edit, fails):
     edit("net.prototxt", "num_output: 4", "num_output: 3")
     assert fails("train", "solver.prototxt") == (
-        "Error: net.prototxt:11: layer 'accuracy' (Accuracy): label 3 at (3,) is none of the 3 classes 0 "
-        "to 2 (ignore_label leaves a label out)"
+        "Error: net.prototxt:11: layer 'accuracy' (Accuracy): label 3 at (3,) is out of range: 3 "
+        "classes, 0 to 2; set ignore_label to skip it"
     )
 
 
