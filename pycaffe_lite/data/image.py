@@ -12,7 +12,6 @@ import numpy.typing as npt
 from pycaffe_lite.errors import ArgumentError, DataError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
 Planes = npt.NDArray[np.uint8]
@@ -139,8 +138,9 @@ def _decode(encoded: bytes, color: bool | None) -> Picture:
             raise
         file, is_cut = _open(encoded + _JPEG_ENDS, color), True
         file.load()
-    image = file if color is None else ImageOps.exif_transpose(file)
-    return Picture(_planes(image, file.format, color), is_cut)
+    if color is not None:
+        ImageOps.exif_transpose(file, in_place=True)
+    return Picture(_planes(file, color), is_cut)
 
 
 def _open(encoded: bytes, color: bool | None) -> ImageFile:
@@ -168,7 +168,7 @@ def _open(encoded: bytes, color: bool | None) -> ImageFile:
     raise DataError(f"its {len(encoded)} bytes are not those of an image")
 
 
-def _planes(image: Image, kind: str | None, color: bool | None) -> Planes:
+def _planes(image: ImageFile, color: bool | None) -> Planes:
     if image.mode in _DEEP_GRAY:
         gray: Planes = (np.asarray(image) >> 8).astype(np.uint8)
         return np.stack([gray] * 3) if color else gray[np.newaxis]
@@ -177,12 +177,12 @@ def _planes(image: Image, kind: str | None, color: bool | None) -> Planes:
         planes = "RGBA"
     if color or (color is False and planes != "L"):
         planes = "RGB"  # without opacity
-    is_inks = image.mode == "CMYK" and kind == "JPEG"
+    is_inks = image.mode == "CMYK" and image.format == "JPEG"
     pixels: Planes = _rgb_of_cmyk(np.asarray(image)) if is_inks else np.asarray(image.convert(planes))
     if pixels.ndim == 2:
         return pixels[np.newaxis]
     if color is False:
-        *weights, shift, half = _PNG_GRAY if kind == "PNG" else _OPENCV_GRAY
+        *weights, shift, half = _PNG_GRAY if image.format == "PNG" else _OPENCV_GRAY
         total = np.full(pixels.shape[:2], half, np.uint32)
         for i, weight in enumerate(weights):
             total += pixels[..., i] * np.uint32(weight)
