@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Planes = npt.NDArray[np.uint8]
 
 # The formats that OpenCV reads, too, by Pillow's names.
-_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "SUN")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "SUN")
 # The planes of each kind of image that is read; others have more than 16 bits a value.
 _PLANES = {
     "1": "L",
@@ -30,6 +30,7 @@ _PLANES = {
     "PA": "RGBA",
     "RGBA": "RGBA",
 }
+_JPEGS = ("JPEG", "MPO")
 _DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # Weights of red, green and blue in grey, their sum as a power of two, what is added for rounding: libpng
 # cuts off, OpenCV rounds.
@@ -134,7 +135,7 @@ def _decode(encoded: bytes, color: bool | None) -> Picture:
     try:
         file.load()
     except OSError:
-        if file.format != "JPEG":
+        if file.format not in _JPEGS:
             raise
         file, is_cut = _open(encoded + _JPEG_ENDS, color), True
         file.load()
@@ -149,23 +150,31 @@ def _open(encoded: bytes, color: bool | None) -> ImageFile:
     Pillow's `Image.open` would also try formats that nobody expects here, some by other programs, and has a
     limit of its own.
     """
+    image = _identified(encoded)
+    if image is None:
+        raise DataError(f"its {len(encoded)} bytes are not those of an image")
+    width, height = image.size
+    if width * height > max_pixels():
+        raise DataError(
+            f"it has {width} x {height} pixels, more than {max_pixels()}; to read it all the same, give "
+            f"--max_pixels or set {_MAX_PIXELS_VARIABLE}"
+        )
+    if color is False:
+        image.draft("L", image.size)  # makes a JPEG give its own brightness plane
+    return image
+
+
+def _identified(encoded: bytes) -> ImageFile | None:
     from PIL import Image
 
-    for load_formats in (Image.preinit, Image.init):
+    for load_formats in (Image.preinit, Image.init):  # the most used ones, all
         load_formats()
         for name in _FORMATS:
             factory, accepts = Image.OPEN.get(name, (None, None))
-            if factory is not None and (accepts is None or accepts(encoded[:16]) is True):
+            if factory is not None and accepts is not None and accepts(encoded[:16]) is True:
                 image: ImageFile = factory(io.BytesIO(encoded), "")
-                if image.width * image.height > max_pixels():
-                    raise DataError(
-                        f"it has {image.width} x {image.height} pixels, more than {max_pixels()}; to read it "
-                        f"all the same, give --max_pixels or set {_MAX_PIXELS_VARIABLE}"
-                    )
-                if color is False:
-                    image.draft("L", image.size)  # makes a JPEG give its own brightness plane
                 return image
-    raise DataError(f"its {len(encoded)} bytes are not those of an image")
+    return None
 
 
 def _planes(image: ImageFile, color: bool | None) -> Planes:
@@ -177,7 +186,7 @@ def _planes(image: ImageFile, color: bool | None) -> Planes:
         planes = "RGBA"
     if color or (color is False and planes != "L"):
         planes = "RGB"  # without opacity
-    is_inks = image.mode == "CMYK" and image.format == "JPEG"
+    is_inks = image.mode == "CMYK" and image.format in _JPEGS
     pixels: Planes = _rgb_of_cmyk(np.asarray(image)) if is_inks else np.asarray(image.convert(planes))
     if pixels.ndim == 2:
         return pixels[np.newaxis]

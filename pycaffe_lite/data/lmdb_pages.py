@@ -174,8 +174,9 @@ class Pages:
         nodes = self._nodes(data, pages, _LEAF)
         keys = _slices(data, nodes.start, nodes.end)
         ordered = [self.order(key) for key in keys] if self.meta.flags else keys
-        if not all(map(operator.lt, ordered, ordered[1:])):
-            raise damaged(pages[0])
+        ascends = [True, *map(operator.lt, ordered, ordered[1:])]
+        if not all(ascends):
+            raise damaged(pages[nodes.page[ascends.index(False)]])
         is_long, is_database = nodes.flags == _LONG, nodes.flags == _DATABASE
         ends = nodes.end + np.where(is_long, self.meta.word, nodes.value)
         # A node takes half a page at most: what would take more is a long value.
