@@ -1,6 +1,7 @@
 """pycaffe-lite: Caffe's nets and solvers in pure Python. `import pycaffe_lite as caffe`."""
 
 from pycaffe_lite.blob import Blob
+from pycaffe_lite.data.image import set_max_pixels
 from pycaffe_lite.errors import (
     ArgumentError,
     DataError,
@@ -63,6 +64,7 @@ __all__ = [
     "layer_type_list",
     "log",
     "set_device",
+    "set_max_pixels",
     "set_mode_cpu",
     "set_mode_gpu",
     "set_num_threads",

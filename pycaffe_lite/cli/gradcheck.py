@@ -12,6 +12,7 @@ from pycaffe_lite import random
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import (
+    max_pixels_option,
     net_state_options,
     phase_option,
     split_names,
@@ -51,6 +52,7 @@ from pycaffe_lite.proto.prototxt import Document, read_net
     "--seed", type=int, metavar="N", default=1, show_default=True, help="Seed of all random numbers."
 )
 @threads_option
+@max_pixels_option
 @strict_option
 @click.pass_context
 def command(

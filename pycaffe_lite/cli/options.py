@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pycaffe_lite.data import image
 from pycaffe_lite.errors import KernelError
 from pycaffe_lite.kernels import _jit
 from pycaffe_lite.kernels._threads import MOST_THREADS
@@ -32,6 +33,23 @@ def threads_option(function: F) -> F:
         expose_value=False,
         help="Number of threads.  [default: PYCAFFE_LITE_THREADS, else OMP_NUM_THREADS, else the cores that "
         "may be used]",
+    )(function)
+
+
+def _set_max_pixels(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    if value is not None:
+        image.set_max_pixels(value)
+
+
+def max_pixels_option(function: F) -> F:
+    """`--max-pixels N`: the pixels beyond which no picture of a database is decoded."""
+    return click.option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        metavar="N",
+        callback=_set_max_pixels,
+        expose_value=False,
+        help="Refuse encoded pictures of more pixels.  [default: PYCAFFE_LITE_MAX_PIXELS, else 8192 x 8192]",
     )(function)
 
 

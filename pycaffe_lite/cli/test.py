@@ -11,6 +11,7 @@ from pycaffe_lite.cli.nets import load_net
 from pycaffe_lite.cli.options import (
     gpu_option,
     iterations_option,
+    max_pixels_option,
     net_state_options,
     one_of,
     strict_option,
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 @net_state_options
 @gpu_option
 @threads_option
+@max_pixels_option
 @strict_option
 def command(
     model_argument: str | None,

@@ -13,6 +13,7 @@ from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import (
     gpu_option,
+    max_pixels_option,
     net_state_options,
     one_of,
     split_names,
@@ -73,6 +74,7 @@ log = logging.getLogger(__name__)
 @net_state_options
 @gpu_option
 @threads_option
+@max_pixels_option
 @strict_option
 def command(
     solver_argument: str | None,

@@ -30,11 +30,13 @@ class Datum(NamedTuple):
         values: (C, H, W) uint8 or float32, a view of the message where that is possible.
         label: the class.
         encoded: whether the record held an image file rather than pixels.
+        is_cut: whether that file was cut off, so that the lower part is missing.
     """
 
     values: Values
     label: int
     encoded: bool
+    is_cut: bool = False
 
 
 class DatumReader:
@@ -62,7 +64,7 @@ class DatumReader:
         """Reads one message.
 
         Raises:
-            DataError: the bytes are no Datum, or do not hold the values that they state.
+            DataError: the bytes are not a Datum, or do not hold the values that they state.
         """
         start, end = len(self._head), self._end
         if start and len(message) > end and message.startswith(self._head):
@@ -73,7 +75,7 @@ class DatumReader:
         try:
             return self._walk(message, memoryview(message))
         except wire.WireError as error:
-            raise DataError(f"no Datum message: {error}") from None
+            raise DataError(f"not a Datum message: {error}") from None
 
     def read_alike(self, messages: list[bytes]) -> tuple[Values, npt.NDArray[np.uint8]] | None:
         """Reads small messages all at once, where all are alike: a few calls instead of a few for each.
@@ -119,7 +121,8 @@ class DatumReader:
         shape = (sizes[_CHANNELS], sizes[_HEIGHT], sizes[_WIDTH])
         if sizes[_ENCODED]:
             start, end = data or (0, 0)
-            return Datum(image.decode(message[start:end], self.color), sizes[_LABEL], True)
+            planes, is_cut = image.decode(message[start:end], self.color)
+            return Datum(planes, sizes[_LABEL], True, is_cut)
         if data is not None and data[0] < data[1]:
             start, end = data
             values: Values = _shaped(np.frombuffer(message, np.uint8, end - start, start), shape)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import lmdb
 
-from pycaffe_lite.data.lmdb_reader import DATA_FILE, key_text
+from pycaffe_lite.data.lmdb_pages import key_text
+from pycaffe_lite.data.lmdb_reader import DATA_FILE
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.io.files import reason
 
@@ -33,7 +34,7 @@ def write_lmdb(path: Path, records: Iterable[tuple[bytes, bytes]]) -> int:
         The number of records.
 
     Raises:
-        DataError: the folder cannot be written, or its name belongs to something that is no LMDB; keys do
+        DataError: the folder cannot be written, or its name belongs to something that is not an LMDB; keys do
             not ascend.
     """
     _check_replaceable(path)
@@ -59,7 +60,7 @@ def _check_replaceable(path: Path) -> None:
             return
     elif not os.path.lexists(path):
         return
-    raise DataError(f"cannot write '{path}': something that is no LMDB has this name; remove or rename it")
+    raise DataError(f"cannot write '{path}': something else than an LMDB has this name; remove or rename it")
 
 
 def _fill(path: Path, records: Iterable[tuple[bytes, bytes]]) -> int:

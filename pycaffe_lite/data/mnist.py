@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
+import io
 import logging
 import math
 import urllib.request
@@ -38,6 +39,9 @@ MIRRORS = (
 REPOSITORY_COPY = Path(__file__).parents[2] / "models" / "lenet" / "mnist"
 
 _IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049
+_MOST_HEADER_BYTES = 16
+# What gzip can make of a byte.
+_MOST_EXPANSION = 1032
 _TIMEOUT_SECONDS = 30.0
 _LARGEST = 2**28  # bytes of one of the files: five times those of MNIST
 
@@ -113,13 +117,22 @@ def _read_idx(file: File, magic: int, kind: str, axes: int) -> Bytes:
     start, size = 4 * (1 + axes), len(file.content)
     header = np.frombuffer(file.content[: min(start, size // 4 * 4)], ">u4").tolist()
     if header[:1] != [magic]:
-        raise DataError(f"'{file.name}' is no IDX file of {kind}: it does not begin with the number {magic}")
+        raise DataError(
+            f"'{file.name}' is not an IDX file of {kind}: it does not begin with the number {magic}"
+        )
     shape = header[1:]
     wanted = start + math.prod(shape)
     if size != wanted:
         raise DataError(f"'{file.name}' is damaged: it has {size} bytes, its header asks for {wanted}")
     values: Bytes = np.frombuffer(file.content, np.uint8, offset=start).reshape(shape)
     return values
+
+
+def _size_in_header(head: bytes) -> int:
+    """The bytes of an IDX file, header and all, that begins so; its fourth byte is the number of axes."""
+    axes = min(head[3] if len(head) > 3 else 0, 3)
+    shape: list[int] = np.frombuffer(head[4 : 4 * (1 + axes)].ljust(4 * axes, b"\0"), ">u4").tolist()
+    return 4 * (1 + axes) + math.prod(shape)
 
 
 # ------------------------------------------------------------------------------------ where the files are
@@ -141,10 +154,16 @@ def _read_file(folder: Path, name: str) -> File:
 
 
 def _unpacked(name: str, content: bytes, where: str) -> bytes:
+    """The content of a file, out of its gzip wrapping, and at most a byte more than its header asks for."""
     if not name.endswith(".gz"):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as file:
+            head = file.read(_MOST_HEADER_BYTES)
+            wanted = _size_in_header(head)
+            if wanted > _MOST_HEADER_BYTES + _MOST_EXPANSION * len(content):
+                raise DataError(f"'{where}' is damaged: its header asks for {wanted} bytes")
+            return head + file.read(max(wanted - len(head), 0) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"'{where}' is damaged: {error}") from None
 

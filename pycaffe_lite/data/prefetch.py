@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import threading
 import weakref
@@ -17,6 +18,8 @@ from pycaffe_lite.errors import DataError
 
 # How long the end of the process waits for a batch in the making.
 _PATIENCE_SECONDS = 5.0
+# What a batch takes besides its values.
+_BATCH_BYTES = 1000
 
 
 @dataclass
@@ -32,6 +35,19 @@ class Batch:
     data: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     labels: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     state: bytes = b""
+
+
+def memory_of(batch_values: int, depth: int) -> int:
+    """Bytes that `depth` batches take, each of so many float32 values."""
+    return depth * (4 * batch_values + _BATCH_BYTES)
+
+
+def machine_memory() -> float:
+    """Bytes of this machine's memory; infinite where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 class Source(Protocol):
@@ -56,9 +72,7 @@ class Prefetcher:
     def __init__(self, source: Source, depth: int, name: str) -> None:
         self._process = os.getpid()
         self._error: BaseException | None = None
-        self._line = _Line(source)
-        for _ in range(depth):
-            self._line.free.put(Batch())
+        self._line = _Line(source, depth)
         self._stop = weakref.finalize(self, self._line.stop)
         self._stop.atexit = False  # _end_threads does more
         self._line.thread.name = name
@@ -96,8 +110,9 @@ class Prefetcher:
 class _Line:
     """What the thread works on: batches free to be filled come in, batches made go out."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, depth: int) -> None:
         self.source = source
+        self.new = depth  # batches that may still be made
         self.free: SimpleQueue[Batch | None] = SimpleQueue()
         self.made: SimpleQueue[Batch | BaseException] = SimpleQueue()
         self.stopped = False
@@ -107,11 +122,18 @@ class _Line:
     def _work(self) -> None:
         """Fills batches until told to stop; an error goes to whoever waits for the batch."""
         try:
-            while (batch := self.free.get()) is not None and not self.stopped:
+            while (batch := self._next_room()) is not None and not self.stopped:
                 self.source.fill(batch)
                 self.made.put(batch)
         except BaseException as error:
             self.made.put(error)
+
+    def _next_room(self) -> Batch | None:
+        """A batch to be filled, used before if one is free; None for the end."""
+        if self.new and self.free.empty():
+            self.new -= 1
+            return Batch()
+        return self.free.get()
 
     def stop(self) -> None:
         """Tells the thread to end after the batch in the making."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from pycaffe_lite.data.datum import Datum, DatumReader, Values
-from pycaffe_lite.data.lmdb_reader import LmdbReader, Record, key_text
+from pycaffe_lite.data.lmdb_pages import key_text
+from pycaffe_lite.data.lmdb_reader import LmdbReader, Record
 from pycaffe_lite.data.prefetch import Batch
 from pycaffe_lite.data.transformer import Shape, Transformer
 from pycaffe_lite.errors import DataError
@@ -38,6 +39,7 @@ class RecordSource:
         self._has_labels = labels
         self._datums = DatumReader(transformer.color)
         self._staging: Values = np.empty(0, np.uint8)
+        self._has_told_of_cut = False
 
     def shape(self) -> Shape:
         """Shape of the items that the next record gives.
@@ -133,6 +135,15 @@ class RecordSource:
     def _decode(self, record: Record) -> Datum:
         key, value = record
         try:
-            return self._datums.read(value)
+            datum = self._datums.read(value)
         except DataError as error:
             raise DataError(f"record '{key_text(key)}' of '{self._reader.path}': {error}") from None
+        if datum.is_cut and not self._has_told_of_cut:
+            self._has_told_of_cut = True
+            log.warning(
+                "record '%s' of '%s' is a JPEG that is cut off: what is missing is grey, as in Caffe; others "
+                "like it are not mentioned",
+                key_text(key),
+                self._reader.path,
+            )
+        return datum

@@ -137,7 +137,20 @@ class Transformer:
 
 
 def _read_mean(path: Path) -> npt.NDArray[np.float32]:
+    """The mean image of a file: of several, the first, as in Caffe; of clips, (1, C, L, H, W), if L is 1."""
     mean = binaryproto.read(path)
-    if mean.ndim == 4 and len(mean) == 1:
+    shape = mean.shape
+    if not mean.size:
+        raise DataError(f"mean_file '{path}' has shape {shape} and no values")
+    if mean.ndim == 5 and shape[2] == 1:
+        mean = mean[:, :, 0]
+    if mean.ndim == 5 and len(mean) == 1:
+        raise DataError(
+            f"mean_file '{path}' has shape {shape}, the mean of clips of {shape[2]} frames: records are "
+            "single images, whose mean has shape (1, C, H, W)"
+        )
+    if mean.ndim == 4:
         mean = mean[0]
+    if mean.ndim > 3:
+        raise DataError(f"mean_file '{path}' has shape {shape}: a mean image has shape (1, C, H, W)")
     return np.ascontiguousarray(mean, np.float32)

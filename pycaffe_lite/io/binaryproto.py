@@ -11,9 +11,15 @@ from pycaffe_lite.io.model import Array
 from pycaffe_lite.io.wire import WireError
 from pycaffe_lite.io.wireblob import legacy_parts, read_blob, write_part
 
+_NUMPY = b"\x93NUMPY"
 
-def read(path: StrPath) -> Array:
+
+def read(path: StrPath, what: str = "means") -> Array:
     """Reads a BlobProto file: a mean of shape (1, C, H, W), or any blob in the shape it states.
+
+    Args:
+        path: of the file.
+        what: such files hold, for the error where it is one of NumPy's.
 
     Returns:
         A fresh float32 array; float64 where the file holds `double_data`.
@@ -25,10 +31,15 @@ def read(path: StrPath) -> Array:
     data = read_bytes(path, error=DataError)
     if not len(data):
         raise DataError(f"'{path}' is empty")
+    if data[: len(_NUMPY)].tobytes() == _NUMPY:
+        raise DataError(
+            f"'{path}' is a NumPy file, Caffe's {what} are .binaryproto: convert it by "
+            "pycaffe_lite.io.binaryproto.write"
+        )
     try:
         blob = read_blob(wire.view_of(data), 0, len(data))
     except WireError as problem:
-        raise DataError(f"'{path}' is truncated or no .binaryproto: {problem}") from None
+        raise DataError(f"'{path}' is truncated or not a .binaryproto: {problem}") from None
     return np.array(blob.data, blob.data.dtype.newbyteorder("="))
 
 

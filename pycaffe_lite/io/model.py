@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
 
-MAX_LEGACY_AXES = 4
-
 
 @dataclass(frozen=True)
 class StoredBlob:
@@ -23,7 +21,8 @@ class StoredBlob:
         data: its values, float32 or float64, in the file's shape; read-only, usually a view of the file's
             bytes that may lie unaligned: copy it to where it is needed.
         diff: the gradient, where the file holds one.
-        legacy: whether the shape is an old file's num, channels, height and width.
+        legacy: whether the shape is an old file's num, channels, height and width, or that of
+            clips of frames, which have a length as well.
     """
 
     data: Array
@@ -32,7 +31,7 @@ class StoredBlob:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes: four for a legacy blob."""
+        """Lengths of the axes: four for a legacy blob, five for one of clips."""
         return self.data.shape
 
     def fits(self, shape: Sequence[int]) -> bool:
@@ -43,7 +42,7 @@ class StoredBlob:
         """
         if not self.legacy:
             return tuple(shape) == self.shape
-        padding = MAX_LEGACY_AXES - len(shape)
+        padding = len(self.shape) - len(shape)
         return padding >= 0 and (1,) * padding + tuple(shape) == self.shape
 
 

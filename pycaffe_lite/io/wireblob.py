@@ -16,6 +16,12 @@ from pycaffe_lite.io.wire import WireError
 
 # Fields of BlobProto and BlobShape.
 _LEGACY_DIMS = (1, 2, 3, 4)  # num, channels, height, width
+# Of clips of frames, in forks: C3D 1.0 has a length between channels and height, and the numbers of all that
+# comes behind it are greater by one; video-caffe's length has a number of its own.
+_C3D_WIDTH = 5
+_C3D_DIMS = (*_LEGACY_DIMS, _C3D_WIDTH)
+_VIDEO_LENGTH = 7777
+_VIDEO_DIMS = (1, 2, _VIDEO_LENGTH, 3, 4)
 _DATA, _DIFF, _SHAPE, _DOUBLE_DATA, _DOUBLE_DIFF = 5, 6, 7, 8, 9
 _DIM = 1
 
@@ -31,21 +37,25 @@ def read_blob(buffer: wire.Bytes, start: int, end: int) -> StoredBlob:
         WireError: no BlobProto, or one whose values are not as many as its shape says.
     """
     legacy: dict[int, int] = {}
+    legacy_dims: tuple[int, ...] = _LEGACY_DIMS
     dims: list[int] = []
     pieces: dict[int, list[Array]] = {number: [] for number in _DTYPES}
     pos = start
     while pos < end:
         field = wire.read_field(buffer, pos, end)
         after = field.end
-        if field.number in _DTYPES and field.wire_type != wire.VARINT:
-            values, after = wire.read_floats(buffer, pos, end, field, _DTYPES[field.number])
-            pieces[field.number].append(values)
-        elif field.number in _LEGACY_DIMS and field.wire_type == wire.VARINT:
-            legacy[field.number] = wire.signed(field.value, 32)
-        elif field.number == _SHAPE and field.wire_type == wire.LENGTH:
+        number = field.number - (legacy_dims is _C3D_DIMS)
+        if field.wire_type == wire.VARINT:
+            legacy_dims = {_C3D_WIDTH: _C3D_DIMS, _VIDEO_LENGTH: _VIDEO_DIMS}.get(field.number, legacy_dims)
+            if field.number in legacy_dims:
+                legacy[field.number] = wire.signed(field.value, 32)
+        elif number in _DTYPES:
+            values, after = wire.read_floats(buffer, pos, end, field, _DTYPES[number])
+            pieces[number].append(values)
+        elif number == _SHAPE and field.wire_type == wire.LENGTH:
             dims += _read_shape(buffer, field)
         pos = after
-    shape = tuple(legacy.get(number, 0) for number in _LEGACY_DIMS) if legacy else tuple(dims)
+    shape = tuple(legacy.get(number, 0) for number in legacy_dims) if legacy else tuple(dims)
     _check_shape(shape, start)
     data = _join(pieces, _DOUBLE_DATA, _DATA)
     diff = _join(pieces, _DOUBLE_DIFF, _DIFF)

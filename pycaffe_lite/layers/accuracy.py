@@ -21,10 +21,10 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
     A prediction is correct if fewer than top_k other classes have a score of at least the label's: ties count
     against it.
 
-    Bottom: scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many whole numbers from 0 to C -
-    1 as there are scores per class. Top: the accuracy, (), 0 where nothing counts; optionally the accuracy of
-    each class, (C,), 0 for a class without labels. There is no backward. Raises LayerError for a wrong number
-    of labels, for a label that is none of the classes, and for a top_k beyond C.
+    Bottom: scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to C - 1 as
+    there are scores per class, their fractions cut off. Top: the accuracy, (), 0 where nothing counts;
+    optionally the accuracy of each class, (C,), 0 for a class without labels. There is no backward.
+    Raises LayerError for a wrong number of labels, for a label out of range, and for a top_k beyond C.
     Source: BVLC/caffe src/caffe/layers/accuracy_layer.cpp
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite import random
 from pycaffe_lite.data.database import open_database
-from pycaffe_lite.data.prefetch import Prefetcher
+from pycaffe_lite.data.prefetch import Prefetcher, machine_memory, memory_of
 from pycaffe_lite.data.records import RecordSource
 from pycaffe_lite.data.transformer import Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
@@ -68,7 +68,18 @@ class DataLayer(Layer[caffe_pb2.DataParameter]):
         top[0].reshape(N, *shape)
         for labels in top[1:]:
             labels.reshape(N)
+        self._check_memory(sum(blob.count for blob in top))
         log.info("output data size: %s", ",".join(str(n) for n in top[0].shape))
+
+    def _check_memory(self, values: int) -> None:
+        """Refuses to keep more batches, each of so many values, than there is room for."""
+        depth = self.param.prefetch
+        needed, there = memory_of(values, depth) / 2**30, machine_memory() / 2**30
+        if needed > there / 2:
+            raise self.error(
+                f"data_param.prefetch: {depth} batches would take {needed:.3g} GiB, more than half of this "
+                f"machine's {there:.3g}; the default is {type(self.param)().prefetch}"
+            )
 
     def _open(self, labels: bool) -> RecordSource:
         folder = self.context.folder

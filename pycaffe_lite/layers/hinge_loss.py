@@ -20,9 +20,9 @@ class HingeLossLayer(BatchLossLayer[caffe_pb2.HingeLossParameter]):
     norm L1: loss = 1/N Σ h, dx = w/N s [h > 0]; norm L2: loss = 1/N Σ h², dx = 2w/N s h.
     w is the loss weight.
 
-    Bottom: x, the scores, (N, C, ...) read as (N, K), at most 4 axes; N labels, whole numbers from 0 to
-    K - 1. Top: the loss, ().
-    Raises LayerError for another number of labels, and for a label that is none of the classes.
+    Bottom: x, the scores, (N, C, ...) read as (N, K), at most 4 axes; N labels, numbers from 0 to K - 1,
+    their fractions cut off. Top: the loss, ().
+    Raises LayerError for another number of labels, and for a label out of range.
     Source: BVLC/caffe src/caffe/layers/hinge_loss_layer.cpp
     """
 

@@ -26,11 +26,11 @@ class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
     the number of these positions by default. With the identity as H this is SoftmaxWithLoss.
     dx[n, c, i] = w/Z (p[n, c, i] Σ_d H[label, d] - H[label, c]), 0 where ignored; w is the loss weight.
 
-    Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many whole numbers from 0
-    to C - 1 as x has values per class; optionally H, C² numbers. Without it the file `source` holds H.
-    Top: the loss, (); optionally p, of the shape of x. With two tops and no loss_weight the first counts with
-    weight 1.
-    Raises LayerError for a wrong number of labels, a label that is none of the classes, an H of another size,
+    Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to
+    C - 1 as x has values per class, their fractions cut off; optionally H, C² numbers. Without it
+    the file `source` holds H. Top: the loss, (); optionally p, of the shape of x. With two tops and no
+    loss_weight the first counts with weight 1.
+    Raises LayerError for a wrong number of labels, a label out of range, an H of another size,
     without any H, and where loss_param sets the old `normalize`; FileLookupError or DataError for a source
     that cannot be read.
     Source: BVLC/caffe src/caffe/layers/infogain_loss_layer.cpp
@@ -59,7 +59,7 @@ class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
         if not self.param.HasField("source"):
             raise self.error("needs its matrix H as a third bottom, or infogain_loss_param { source: ... }")
         try:
-            matrix = binaryproto.read(resolve(self.param.source, self.context.folder))
+            matrix = binaryproto.read(resolve(self.param.source, self.context.folder), "matrices")
         except (DataError, FileLookupError) as error:
             raise type(error)(str(self.error(f"its source: {error}"))) from None
         return matrix.astype(self.dtype, copy=False)

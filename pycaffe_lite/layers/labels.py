@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels import labels
 from pycaffe_lite.layers.base import Layer
+
+log = logging.getLogger(__name__)
 
 Labels = npt.NDArray[np.int32]
 
@@ -24,23 +27,27 @@ class LabelReader:
         can_ignore: whether the layer's type heeds an ignore_label; errors then mention it.
 
     Attributes:
-        found: (2,), int64, of the labels last read: how many are not ignored, and see `kernels.labels`.
+        found: (3,), int64, of the labels last read: how many are not ignored, and see `kernels.labels`.
     """
 
     def __init__(self, layer: Layer[Any], ignore_label: int | None, *, can_ignore: bool = True) -> None:
         # Weakly: in a cycle, the memory of a net that is dropped would stay until the next collection.
         self._layer = weakref.proxy(layer)
         self._ignored = ignore_label
-        self._hint = " (ignore_label leaves a label out)" if can_ignore else ""
+        self._hint = ""
+        if can_ignore:
+            is_set = ignore_label is not None
+            self._hint = f"; ignore_label is {ignore_label}" if is_set else "; set ignore_label to skip it"
         self._labels = layer.add_buffer(np.int32)
-        self.found = np.array([0, -1])
+        self.found = np.array([0, -1, -1])
+        self._has_told_of_fraction = False
 
     def reshape(self, blob: Blob) -> None:
         """Makes room for the labels of a blob."""
         self._labels.reshape((blob.count,))
 
     def start(self, blob: Blob, classes: int) -> Labels:
-        """Starts the kernel that reads the labels of a blob, flat; -1 is to be ignored, or is no class.
+        """Starts the kernel that reads the labels of a blob, flat; -1 is to be ignored, or is not a class.
 
         The array is used again by the next call. Whether all labels are classes is for `check` to say.
         """
@@ -50,17 +57,23 @@ class LabelReader:
         return values
 
     def check(self, blob: Blob, classes: int) -> None:
-        """Checks the labels that were read last.
+        """Checks the labels that were read last, and says once where one was cut to a whole number.
 
         Raises:
-            LayerError: a label that is not to be ignored is no whole number from 0 to classes - 1.
+            LayerError: a label that is not to be ignored is not from 0 to classes - 1.
         """
-        bad = self.found.item(1)
+        _, bad, fraction = self.found.tolist()
         if bad >= 0:
-            position = tuple(int(i) for i in np.unravel_index(bad, blob.shape))
-            raise self._layer.error(
-                f"label {blob.data[position]:g} at {position} is none of the {classes} classes 0 to "
-                f"{classes - 1}{self._hint}"
+            there = f"{classes} classes, 0 to {classes - 1}" if classes > 1 else "1 class, 0"
+            raise self._layer.error(f"{_place(blob, bad)} is out of range: {there}{self._hint}")
+        if fraction >= 0 and not self._has_told_of_fraction:
+            self._has_told_of_fraction = True
+            log.warning(
+                "%s",
+                self._layer.error(
+                    f"{_place(blob, fraction)} is cut to a whole number, as in Caffe; others like it are not "
+                    "mentioned"
+                ),
             )
 
     def read(self, blob: Blob, classes: int) -> Labels:
@@ -73,3 +86,8 @@ class LabelReader:
     def counted(self) -> int:
         """How many of the labels last read are not ignored."""
         return int(self.found[0])
+
+
+def _place(blob: Blob, index: int) -> str:
+    position = tuple(int(i) for i in np.unravel_index(index, blob.shape))
+    return f"label {blob.data[position]:g} at {position}"

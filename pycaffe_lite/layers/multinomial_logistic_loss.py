@@ -23,9 +23,9 @@ class MultinomialLogisticLossLayer(BatchLossLayer[Any]):
     dp = -w / (N q) at the label, 0 elsewhere; w is the loss weight. SoftmaxWithLoss takes scores instead and
     is the better behaved.
 
-    Bottom: p, (N, C, ...) read as (N, K), at most 4 axes; labels, (N, 1, 1, 1) or (N,), whole numbers from 0
-    to K - 1. Top: the loss, ().
-    Raises LayerError for another shape of the labels, and for a label that is none of the classes.
+    Bottom: p, (N, C, ...) read as (N, K), at most 4 axes; labels, (N, 1, 1, 1) or (N,), numbers from 0 to
+    K - 1, their fractions cut off. Top: the loss, ().
+    Raises LayerError for another shape of the labels, and for a label out of range.
     Source: BVLC/caffe src/caffe/layers/multinomial_logistic_loss_layer.cpp
     """
 

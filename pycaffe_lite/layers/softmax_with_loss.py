@@ -21,10 +21,10 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
     The sum runs over all positions (n, i) but those labelled `ignore_label`; Z is as `normalization` says.
     dx[n, c, i] = w/Z (p[n, c, i] - [c = label]), 0 where ignored; w is the loss weight.
 
-    Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many whole numbers from 0
-    to C - 1 as x has values per class. Top: the loss, (); optionally p, of the shape of x. With two tops and
-    no loss_weight the first counts with weight 1.
-    Raises LayerError for a wrong number of labels, and for a label that is none of the classes.
+    Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to
+    C - 1 as x has values per class, their fractions cut off. Top: the loss, (); optionally p, of
+    the shape of x. With two tops and no loss_weight the first counts with weight 1.
+    Raises LayerError for a wrong number of labels, and for a label out of range.
     Source: BVLC/caffe src/caffe/layers/softmax_loss_layer.cpp
     """
 

@@ -1,10 +1,12 @@
 """What a user can do wrong, and the one line that says so: what, where, and what to do."""
 
+import io
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pycaffe_lite import layer_type_list
 from pycaffe_lite.data.lmdb_writer import write_lmdb
@@ -49,7 +51,7 @@ def test_folder_that_is_no_database(folder, edit, fails):
     (folder / "images").mkdir()
     edit("net.prototxt", '"db"', '"images"')
     assert fails("train", "solver.prototxt") == (
-        "Error: net.prototxt:3: layer 'data' (Data): 'images' is no LMDB: it holds no file data.mdb"
+        "Error: net.prototxt:3: layer 'data' (Data): 'images' is not an LMDB: it holds no file data.mdb"
     )
 
 
@@ -58,9 +60,31 @@ def test_damaged_database(folder, edit, fails):
     (folder / "bad" / "data.mdb").write_bytes(b"no database" * 1000)
     edit("net.prototxt", '"db"', '"bad"')
     assert fails("train", "solver.prototxt") == (
-        "Error: net.prototxt:3: layer 'data' (Data): cannot read LMDB 'bad': INVALID: "
-        "File is not an LMDB file"
+        "Error: net.prototxt:3: layer 'data' (Data): cannot read LMDB 'bad': data.mdb is not an LMDB file"
     )
+
+
+def test_the_folder_is_meant(folder, edit, fails):
+    edit("net.prototxt", '"db"', '"db/data.mdb"')
+    assert fails("train", "solver.prototxt") == (
+        "Error: net.prototxt:3: layer 'data' (Data): 'db/data.mdb' is not a database: name the folder 'db', "
+        "not its data.mdb"
+    )
+
+
+def test_pictures_too_large(folder, fails, run, monkeypatch):
+    """The option raises the limit, or lowers it."""
+    monkeypatch.setattr("pycaffe_lite.data.image._max_pixels", None)
+    picture = io.BytesIO()
+    Image.new("L", (6, 6)).save(picture, "PNG")
+    datum = caffe_pb2.Datum(data=picture.getvalue(), encoded=True)
+    write_lmdb(Path("db"), [(b"only", datum.SerializeToString())])
+    assert run("train", "solver.prototxt").code == 0
+    assert fails("train", "solver.prototxt", "--max_pixels", 35) == (
+        "Error: net.prototxt:3: layer 'data' (Data): record 'only' of 'db': it has 6 x 6 pixels, more than "
+        "35; to read it all the same, give --max_pixels or set PYCAFFE_LITE_MAX_PIXELS"
+    )
+    assert run("train", "solver.prototxt", "-max_pixels=36").code == 0
 
 
 def write_widths(path, widths):
@@ -99,8 +123,8 @@ def test_images_of_several_sizes_in_one_batch(folder, edit, fails):
 def test_label_outside_the_classes(folder, edit, fails):
     edit("net.prototxt", "num_output: 4", "num_output: 3")
     assert fails("train", "solver.prototxt") == (
-        "Error: net.prototxt:11: layer 'accuracy' (Accuracy): label 3 at (3,) is none of the 3 classes 0 "
-        "to 2 (ignore_label leaves a label out)"
+        "Error: net.prototxt:11: layer 'accuracy' (Accuracy): label 3 at (3,) is out of range: 3 "
+        "classes, 0 to 2; set ignore_label to skip it"
     )
 
 

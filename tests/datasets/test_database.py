@@ -40,4 +40,17 @@ def test_the_default_backend_on_an_lmdb(caffe_lmdb):
 
 
 def test_no_database(tmp_path):
-    refuses(f"'{tmp_path}' is no LMDB: it holds no file data.mdb", tmp_path, DataParameter.LMDB)
+    refuses(f"'{tmp_path}' is not an LMDB: it holds no file data.mdb", tmp_path, DataParameter.LMDB)
+
+
+@pytest.mark.parametrize("backend", [DataParameter.LMDB, DataParameter.LEVELDB])
+def test_a_file_of_the_database_for_its_folder(caffe_lmdb, backend):
+    file = caffe_lmdb / "data.mdb"
+    message = f"'{file}' is not a database: name the folder '{caffe_lmdb}', not its data.mdb"
+    refuses(message, file, backend)
+
+
+def test_a_file_for_the_folder(tmp_path):
+    (tmp_path / "train.txt").touch()
+    message = f"'{tmp_path}/train.txt' is not a database: a database is a folder"
+    refuses(message, tmp_path / "train.txt", DataParameter.LMDB)

@@ -68,18 +68,21 @@ def test_other_fields_behind_the_pixels_are_read():
     """A message that begins like the last one may end otherwise."""
     reader = DatumReader()
     reader.read(message(1))
-    with pytest.raises(DataError, match=r"^cannot decode an image of 24 bytes: "):
+    with pytest.raises(DataError, match=r"^its 24 bytes are not those of an image$"):
         reader.read(message(1, encoded=True))
     assert reader.read(message(1) + b"\x08\x01\x10\x06").values.shape == (1, 6, 4)
 
 
 def test_encoded_images_are_decoded(monkeypatch):
     seen = []
-    monkeypatch.setattr(image, "decode", lambda data, color: seen.append((data, color)) or PIXELS)
+    monkeypatch.setattr(
+        image, "decode", lambda data, color: seen.append((data, color)) or image.Picture(PIXELS, True)
+    )
     encoded = Datum(data=b"file", label=4, encoded=True).SerializeToString()
     datum = DatumReader(color=True).read(encoded)
     assert seen == [(b"file", True)]
     assert datum.values is PIXELS
+    assert datum.is_cut
     assert datum.label == 4
     assert datum.encoded
 
@@ -131,8 +134,8 @@ def test_large_messages_are_read_one_by_one():
 @pytest.mark.parametrize(
     ("bad", "error"),
     [
-        (message()[:-10], "no Datum message: at byte 6: field 4 needs 24 bytes, 16 are left"),
-        (b"\x00\x01", "no Datum message: at byte 0: field number 0 is impossible"),
+        (message()[:-10], "not a Datum message: at byte 6: field 4 needs 24 bytes, 16 are left"),
+        (b"\x00\x01", "not a Datum message: at byte 0: field number 0 is impossible"),
         (b"", "says shape (0, 0, 0), but holds 0 values"),
         (message(pixels=PIXELS[:, :, :3]) + b"\x18\x04", "says shape (2, 3, 4), but holds 18 values"),
         (

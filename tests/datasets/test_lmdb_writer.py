@@ -66,7 +66,7 @@ def test_other_things_are_not_replaced(tmp_path, kind):
     else:
         path.mkdir()
         (path / "mine").touch()
-    message = f"cannot write '{path}': something that is no LMDB has this name; remove or rename it"
+    message = f"cannot write '{path}': something else than an LMDB has this name; remove or rename it"
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         write_lmdb(path, records(1))
 

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import io
 import os
+import tracemalloc
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -71,8 +72,11 @@ def test_a_missing_file(small, tmp_path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "is no IDX file of labels: it does not begin with the number 2049"),
-        (idx(np.zeros((30, 1, 1)), 2051), "is no IDX file of labels: it does not begin with the number 2049"),
+        (b"", "is not an IDX file of labels: it does not begin with the number 2049"),
+        (
+            idx(np.zeros((30, 1, 1)), 2051),
+            "is not an IDX file of labels: it does not begin with the number 2049",
+        ),
         (idx(np.zeros(30), 2049)[:-1], "is damaged: it has 37 bytes, its header asks for 38"),
         (idx(np.zeros(30), 2049) + b"x", "is damaged: it has 39 bytes, its header asks for 38"),
         (idx(np.zeros(30), 2049)[:7], "is damaged: it has 7 bytes, its header asks for 9"),
@@ -102,6 +106,21 @@ def test_a_damaged_gzip_file(small, tmp_path):
         small,
         tmp_path,
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [(30, "it has 39 bytes, its header asks for 38"), (2**32 - 1, "its header asks for 4294967303 bytes")],
+)
+def test_gzip_that_holds_much_more_or_less_than_it_says(small, tmp_path, labels, problem):
+    file = small / f"{NAMES[1]}.gz"
+    file.write_bytes(gzip.compress(np.array([2049, labels], ">u4").tobytes() + bytes(1 << 24)))
+    (small / NAMES[1]).unlink(missing_ok=True)
+    tracemalloc.start()
+    refuses(f"'{file}' is damaged: {problem}", small, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 22
 
 
 def test_damage_leaves_the_old_databases(small, tmp_path):

@@ -38,6 +38,24 @@ def thread_of(prefetcher):
     return prefetcher._line.thread
 
 
+def test_batches_are_made_when_they_are_needed():
+    """So that a depth of billions costs nothing by itself."""
+    prefetcher = Prefetcher(Counter(fail_at=3), 2**32 - 1, "test")
+    assert [prefetcher.get().state for _ in range(3)] == [b"0", b"1", b"2"]
+    prefetcher.close()
+
+
+def test_batches_are_used_again():
+    prefetcher = Prefetcher(Counter(), 2, "test")
+    seen = set()
+    for _ in range(20):
+        batch = prefetcher.get()
+        seen.add(id(batch))
+        prefetcher.give_back(batch)
+    prefetcher.close()
+    assert len(seen) == 2
+
+
 def test_batches_come_in_order_from_a_few_rooms():
     prefetcher = Prefetcher(Counter(), 3, "test")
     rooms = set()

@@ -95,7 +95,7 @@ def test_one_shape_a_batch(make_lmdb, alike):
 
 def test_a_record_that_is_no_datum(tmp_path):
     write_lmdb(tmp_path / "text", [(b"a", b"hello")])
-    problem = "no Datum message: at byte 2: field 13 has the unusable wire type 4"
+    problem = "not a Datum message: at byte 2: field 13 has the unusable wire type 4"
     refuses(f"record 'a' of '{tmp_path}/text': {problem}", source_of(tmp_path / "text", 1).shape)
 
 
@@ -153,3 +153,36 @@ def test_encoded_records(tmp_path):
     np.testing.assert_array_equal(batch.data, pixels.transpose(0, 3, 1, 2)[:, ::-1])
     np.testing.assert_array_equal(batch.labels, range(4))
     assert batch.state == b"\x01\0\0\x000"
+
+
+def test_a_picture_that_is_cut_off_is_told_of_once(tmp_path, caplog):
+    file = io.BytesIO()
+    Image.fromarray(rng.randint(0, 256, (32, 32, 3), np.uint8)).save(file, "JPEG")
+    whole = file.getvalue()
+    records = [
+        (b"%04d" % i, Datum(data=data, label=i, encoded=True).SerializeToString())
+        for i, data in enumerate([whole, whole[:-200], whole[:-100], whole])
+    ]
+    path = tmp_path / "db"
+    write_lmdb(path, records)
+    source = source_of(path, 2)
+    with caplog.at_level(logging.WARNING):
+        batches = [filled(source) for _ in range(6)]
+    assert caplog.messages == [
+        f"record '0001' of '{path}' is a JPEG that is cut off: what is missing is grey, as in Caffe; others "
+        "like it are not mentioned"
+    ]
+    assert batches[0].data.shape == (2, 3, 32, 32)
+    np.testing.assert_array_equal(batches[0].data[1, :, :8], batches[0].data[0, :, :8])
+
+
+def test_pictures_too_large_name_their_record(tmp_path, monkeypatch):
+    monkeypatch.setattr("pycaffe_lite.data.image._max_pixels", 99)
+    file = io.BytesIO()
+    Image.new("L", (10, 10)).save(file, "PNG")
+    write_lmdb(tmp_path / "db", [(b"a", Datum(data=file.getvalue(), encoded=True).SerializeToString())])
+    refuses(
+        f"record 'a' of '{tmp_path}/db': it has 10 x 10 pixels, more than 99; to read it all the same, give "
+        "--max_pixels or set PYCAFFE_LITE_MAX_PIXELS",
+        source_of(tmp_path / "db", 1).shape,
+    )

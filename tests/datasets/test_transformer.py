@@ -6,6 +6,7 @@ import pytest
 from pycaffe_lite.data.transformer import Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.io import binaryproto
+from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.caffe_pb2 import TEST, TRAIN, TransformationParameter
 from pycaffe_lite.random import RandomStream
 
@@ -139,6 +140,40 @@ def test_mean_of_other_images(tmp_path):
     message = "mean_file 'm' has shape (2, 6, 6), the records have (2, 6, 7): make the mean of these records"
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         run(folder=tmp_path, mean_file="m")
+
+
+def write_blob(path, values):
+    blob = caffe_pb2.BlobProto(data=values.ravel())
+    blob.shape.dim.extend(values.shape)
+    path.write_bytes(blob.SerializeToString())
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 7), (1, 2, 6, 7), (3, 2, 6, 7), (1, 2, 1, 6, 7)])
+def test_means_of_several_axes(tmp_path, shape):
+    """Of several images the first, as in Caffe; of clips of one frame, that frame."""
+    mean = np.random.RandomState(1).uniform(0, 255, shape).astype(F)
+    write_blob(tmp_path / "m", mean)
+    wanted = ITEMS - mean.ravel()[: 2 * 6 * 7].reshape(2, 6, 7)
+    np.testing.assert_array_equal(run(folder=tmp_path, mean_file="m"), wanted)
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        (
+            (1, 2, 16, 6, 7),
+            ", the mean of clips of 16 frames: records are single images, whose mean has shape (1, C, H, W)",
+        ),
+        ((2, 2, 16, 6, 7), ": a mean image has shape (1, C, H, W)"),
+        ((1, 1, 1, 2, 6, 7), ": a mean image has shape (1, C, H, W)"),
+        ((0, 2, 6, 7), " and no values"),
+    ],
+)
+def test_means_of_other_things(tmp_path, shape, why):
+    write_blob(tmp_path / "m", np.zeros(shape, F))
+    with pytest.raises(DataError) as raised:
+        run(folder=tmp_path, mean_file="m")
+    assert str(raised.value) == f"mean_file '{tmp_path}/m' has shape {shape}{why}"
 
 
 def test_mean_that_is_not_there(tmp_path):

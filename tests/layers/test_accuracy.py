@@ -84,8 +84,8 @@ def error_of(bottoms, fields=""):
 
 def test_what_is_refused():
     assert error_of([scores(2, 5), [1, 5]]) == (
-        "layer 'a' (Accuracy): label 5 at (1,) is none of the 5 classes 0 to 4 "
-        "(ignore_label leaves a label out)"
+        "layer 'a' (Accuracy): label 5 at (1,) is out of range: 5 classes, 0 to 4; "
+        "set ignore_label to skip it"
     )
     assert error_of([scores(2, 5), [1, 2, 3]]) == (
         "layer 'a' (Accuracy): needs 2 labels for scores of shape (2, 5) with the classes on axis 1, "

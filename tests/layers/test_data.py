@@ -4,6 +4,7 @@ import gc
 import logging
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,18 @@ def test_the_default_backend(db):
         db,
         prototxt,
     )
+
+
+def test_more_batches_than_there_is_memory_for(db, monkeypatch):
+    monkeypatch.setattr("pycaffe_lite.layers.data.machine_memory", lambda: 2.0**34)
+    message = (
+        f"{PLACE}data_param.prefetch: 4294967295 batches would take 1.66e+04 GiB, more than half of this "
+        "machine's 16; the default is 4"
+    )
+    start = time.perf_counter()
+    refuses(message, Rig, db, mnist(1, prefetch=4294967295), kind=LayerError)
+    assert time.perf_counter() - start < 1
+    Rig(db, mnist(1, prefetch=1_000_000))
 
 
 def test_a_crop_larger_than_the_images(db):

@@ -44,7 +44,7 @@ def test_what_does_not_fit():
     assert error_of(np.ones((0, 3)), np.ones(0)) == (
         "cannot take the mean of no records, got bottom shape (0, 3)"
     )
-    assert error_of(x, [0, 3]) == ("label 3 at (1,) is none of the 3 classes 0 to 2")
+    assert error_of(x, [0, 3]) == "label 3 at (1,) is out of range: 3 classes, 0 to 2"
 
 
 def test_no_gradient_for_labels():

@@ -136,8 +136,7 @@ def test_labels_that_do_not_fit():
     with pytest.raises(LayerError) as error:
         rig.forward()
     assert str(error.value) == (
-        "layer 'layer' (InfogainLoss): label 4 at (0,) is none of the 4 classes 0 to 3 "
-        "(ignore_label leaves a label out)"
+        "layer 'layer' (InfogainLoss): label 4 at (0,) is out of range: 4 classes, 0 to 3; ignore_label is 9"
     )
 
 

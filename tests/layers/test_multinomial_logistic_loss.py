@@ -45,7 +45,7 @@ def test_what_does_not_fit():
     assert error_of(np.ones((0, 3)), np.ones(0)) == (
         "cannot take the mean of no records, got bottom shape (0, 3)"
     )
-    assert error_of(p, [0, 0.5]) == ("label 0.5 at (1,) is none of the 3 classes 0 to 2")
+    assert error_of(p, [0, 3.5]) == "label 3.5 at (1,) is out of range: 3 classes, 0 to 2"
     assert error_of(np.ones((1, 2, 1, 1, 1)), np.ones(1)) == (
         "'num' needs a blob of at most 4 axes, got shape (1, 2, 1, 1, 1)"
     )

@@ -1,3 +1,4 @@
+import logging
 import math
 
 import numpy as np
@@ -113,15 +114,37 @@ def error_of(bottoms, fields=""):
 
 
 @pytest.mark.parametrize(
-    ("label", "said"), [(5, "5"), (-1, "-1"), (2.5, "2.5"), (np.nan, "nan"), (np.inf, "inf"), (1e20, "1e+20")]
+    ("label", "said"), [(5, "5"), (-1, "-1"), (5.5, "5.5"), (np.nan, "nan"), (np.inf, "inf"), (1e20, "1e+20")]
 )
 def test_label_outside_the_classes(label, said):
     y = labels(2, 1, 3).astype(float)
     y[1, 0, 2] = label
     assert error_of([values(2, 5, 3), y]) == (
-        f"layer 'loss' (SoftmaxWithLoss): label {said} at (1, 0, 2) is none of the 5 classes 0 to 4 "
-        "(ignore_label leaves a label out)"
+        f"layer 'loss' (SoftmaxWithLoss): label {said} at (1, 0, 2) is out of range: 5 classes, 0 to "
+        "4; set ignore_label to skip it"
     )
+
+
+def test_where_a_label_to_ignore_is_set():
+    assert error_of([values(1, 5), [254.0]], "loss_param { ignore_label: 255 }").endswith(
+        "label 254 at (0,) is out of range: 5 classes, 0 to 4; ignore_label is 255"
+    )
+    assert "out of range: 1 class, 0; set" in error_of([values(1, 1), [1.0]])
+
+
+def test_fractions_of_labels_are_cut_off(caplog):
+    """As Caffe casts them, and said once; also of the label to ignore."""
+    x, fields = values(4, 5), 'name: "loss" type: "SoftmaxWithLoss" loss_param { ignore_label: 255 }'
+    with caplog.at_level(logging.WARNING):
+        whole = build_layer(fields, [x, [4.0, 0.0, 2.0, 255.0]])
+        cut = build_layer(fields, [x, [4.0, -0.5, 2.99, 255.5]])
+        assert cut.forward()[0] == whole.forward()[0]
+        np.testing.assert_array_equal(cut.backward([1.0])[0][0], whole.backward([1.0])[0][0])
+        cut.forward()
+    assert caplog.messages == [
+        "layer 'loss' (SoftmaxWithLoss): label -0.5 at (1,) is cut to a whole number, as in Caffe; others "
+        "like it are not mentioned"
+    ]
 
 
 def test_an_ignored_label_may_be_outside_the_classes():

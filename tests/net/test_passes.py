@@ -210,8 +210,8 @@ def test_a_loss_is_noted_with_the_rest_and_still_checks_its_labels(monkeypatch):
     net = net_of(CLASSIFIED, 3, 7, phase=caffe_pb2.TRAIN)
     assert [step(net, seed, *some) for seed, some in enumerate(labels)] == right
     seen = steps_run(monkeypatch)
-    for bad in (5, -1, 0.5):
-        with pytest.raises(LayerError, match=rf"'loss'.* label {bad} at \(1,\) is none of the 5 classes"):
+    for bad in (5, -1, 5.5):
+        with pytest.raises(LayerError, match=rf"'loss'.* label {bad} at \(1,\) is out of range: 5 classes"):
             step(net, 0, 1, bad, 2)
     assert len(seen) == 3, "all in one go"
     assert step(net, 4, *labels[4]) == right[4]
