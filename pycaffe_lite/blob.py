@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import NetError
+from pycaffe_lite.kernels._locks import lock_of_process
 from pycaffe_lite.kernels.memory import aligned_zeros
 
 Array = npt.NDArray[np.floating]
@@ -19,6 +20,7 @@ MAX_COUNT = 2**31 - 1
 LEGACY_AXES = ("num", "channels", "height", "width")
 
 _numbers = itertools.count(1)
+_first_touch = lock_of_process()
 
 
 class Changes:
@@ -64,7 +66,9 @@ class _Memory:
         """The numbers, to be written: where `is_clear` was set, they are not yet zeros."""
         self.is_clear = False
         if self._array is None:
-            self._array = aligned_zeros(self.capacity, self.dtype)
+            with _first_touch:  # nets in two threads may share weights that nobody has touched yet
+                if self._array is None:
+                    self._array = aligned_zeros(self.capacity, self.dtype)
         return self._array
 
 

@@ -28,7 +28,7 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
     Args:
         blob: of at least one value.
         filler: its type and settings.
-        stream: to draw from; None: the main stream of the process.
+        stream: to draw from; None: the main stream.
 
     Raises:
         NetError: an unknown type, or a blob or settings that the type cannot serve.

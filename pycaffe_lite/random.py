@@ -1,4 +1,7 @@
-"""Caffe's random stream: one Mersenne Twister per process, from which fillers and layers draw in turn.
+"""Caffe's random stream: one Mersenne Twister, from which fillers and layers draw in turn.
+
+In Caffe each thread has a stream. Here a thread other than the main one gets its own when it sets a seed:
+what it draws does not depend on the others then. All that have set none draw from the process's stream.
 
 The numbers are those of Caffe built for plain x86-64 with Boost 1.56 or later, to the last bit: NumPy's
 distributions give others and have no place in this package.
@@ -7,7 +10,9 @@ distributions give others and have no place in this package.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, MutableSequence
+from contextlib import AbstractContextManager
 from decimal import Context, Decimal, localcontext
 from functools import lru_cache
 from typing import Any
@@ -17,6 +22,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.kernels import random_draws
+from pycaffe_lite.kernels._locks import lock_of_process
 from pycaffe_lite.kernels.random_draws import WORDS, Ziggurat
 
 Floats = npt.NDArray[np.float32]
@@ -28,13 +34,16 @@ _STATE_DTYPE = np.dtype("<u4")
 class RandomStream:
     """An endless sequence of random draws u, 0 ≤ u < 2³², and the distributions made of them.
 
-    Two streams of the same seed give the same numbers for the same calls. A stream is for one thread.
+    Two streams of the same seed give the same numbers for the same calls. A stream without a lock is for one
+    thread.
 
     Args:
         seed: any integer, taken modulo 2³²; None: one from the operating system.
+        lock: held while the state is used.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, lock: AbstractContextManager[object] | None = None) -> None:
+        self._lock = lock
         self._state = np.empty(WORDS + 1, np.uint32)
         self.seed(int.from_bytes(os.urandom(4), "little") if seed is None else seed)
 
@@ -45,11 +54,12 @@ class RandomStream:
         for i in range(1, WORDS):
             word = (1812433253 * (word ^ word >> 30) + i) & _MAX_DRAW
             words.append(word)
-        self._state[:] = [*words, WORDS]
+        self._use(np.copyto, np.array([*words, WORDS], np.uint32))
 
     def state(self) -> bytes:
         """Where the stream stands: 2500 bytes, the same on every machine."""
-        return self._state.astype(_STATE_DTYPE).tobytes()
+        words: npt.NDArray[np.uint32] = self._use(np.copy)
+        return words.astype(_STATE_DTYPE).tobytes()
 
     def set_state(self, state: bytes) -> None:
         """Goes on from where `state()` was taken.
@@ -60,7 +70,14 @@ class RandomStream:
         words = np.frombuffer(state, _STATE_DTYPE) if len(state) == 4 * (WORDS + 1) else None
         if words is None or words[WORDS] > WORDS:
             raise ArgumentError(f"{len(state)} bytes are not the state of a random stream")
-        self._state[:] = words
+        self._use(np.copyto, words)
+
+    def _use(self, function: Callable[..., Any], *args: object) -> Any:
+        """What a function of the state, and of more, returns."""
+        if self._lock is None:
+            return function(self._state, *args)
+        with self._lock:
+            return function(self._state, *args)
 
     def raw(self) -> int:
         """The next draw u."""
@@ -69,7 +86,7 @@ class RandomStream:
     def raw_array(self, count: int) -> npt.NDArray[np.uint32]:
         """The next `count` draws."""
         out = np.empty(count, np.uint32)
-        random_draws.raw(self._state, out)
+        self._use(random_draws.raw, out)
         return out
 
     def below(self, n: int) -> int:
@@ -94,7 +111,7 @@ class RandomStream:
         if not (a <= b < np.inf and 0 < span < np.inf):
             raise ArgumentError(f"cannot draw uniform values of [{low:g}, {high:g}]")
         out = _room(count, np.float32, out)
-        random_draws.uniform(self._state, a, above, out)
+        self._use(random_draws.uniform, a, above, out)
         return out
 
     def normal(self, count: int, mean: float, std: float, out: Floats | None = None) -> Floats:
@@ -112,9 +129,8 @@ class RandomStream:
         if not np.float32(std) > 0:
             raise ArgumentError(f"cannot draw normal values with the standard deviation {std:g}")
         out = _room(count, np.float32, out)
-        random_draws.normal(
-            self._state, np.float32(mean), np.float32(std), _normal_layers(), _exponential_layers(), out
-        )
+        layers = _normal_layers(), _exponential_layers()
+        self._use(random_draws.normal, np.float32(mean), np.float32(std), *layers, out)
         return out
 
     def bernoulli(
@@ -141,13 +157,13 @@ class RandomStream:
         if p == 0:
             out.fill(0)
         else:
-            random_draws.bernoulli(self._state, _largest_draw(float(p), np.dtype(dtype)), out)
+            self._use(random_draws.bernoulli, _largest_draw(float(p), np.dtype(dtype)), out)
         return out
 
     def permutation(self, count: int) -> npt.NDArray[np.int64]:
         """The order into which `shuffle` brings `count` items: the new first, second, ... by old index."""
         order = np.arange(count)
-        random_draws.permute(self._state, order)
+        self._use(random_draws.permute, order)
         return order
 
     def shuffle(self, items: MutableSequence[Any]) -> None:
@@ -179,23 +195,47 @@ def _largest_draw(p: float, dtype: np.dtype) -> int:
     return low
 
 
-_stream: RandomStream | None = None
+class _Own(threading.local):
+    """The stream that is the calling thread's own, if it has one."""
+
+    stream: RandomStream | None = None
+
+
+_own = _Own()
+_process_stream: RandomStream | None = None
+_process_lock = lock_of_process()
 
 
 def stream() -> RandomStream:
-    """The main stream of this process, from which fillers, Dropout and the making of data layers draw.
+    """The main stream: that from which fillers, Dropout and the making of data layers draw in this thread.
 
-    Until `set_random_seed` says otherwise its seed is from the operating system.
+    It is the process's unless this thread has one of its own. Until `set_random_seed` says otherwise its seed
+    is from the operating system.
     """
-    global _stream
-    if _stream is None:
-        _stream = RandomStream()
-    return _stream
+    global _process_stream
+    if _own.stream is not None:
+        return _own.stream
+    if _process_stream is None:
+        with _process_lock:
+            if _process_stream is None:
+                _process_stream = RandomStream(lock=_process_lock)
+    return _process_stream
+
+
+def stream_to_set() -> RandomStream:
+    """As `stream`, for who is about to say where it stands: threads but the main one get one of their own."""
+    if _own.stream is None and threading.get_ident() != threading.main_thread().ident:
+        _own.stream = RandomStream()
+    return stream()
 
 
 def set_random_seed(seed: int) -> None:
-    """Starts the main stream anew from a seed, taken modulo 2³²."""
-    stream().seed(seed)
+    """Starts the main stream anew from a seed, taken modulo 2³².
+
+    In the main thread this is the process's stream, from which all threads draw that have not set a seed
+    themselves. Another thread has a stream of its own from now on.
+    """
+    stream_to_set().seed(seed)
 
 
 # ------------------------------------------------------------------------------------ the ziggurats' tables

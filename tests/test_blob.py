@@ -1,8 +1,12 @@
-"""A blob's gradient: cleared without being written, and added to."""
+"""A blob's memory: shared; a gradient that is cleared without being written, and added to."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from pycaffe_lite import blob as blob_module
 from pycaffe_lite.blob import Blob, Changes
 
 
@@ -83,3 +87,16 @@ def test_a_diff_is_shared_with_a_blob_that_has_more_data_than_diff():
     last.share_diff(small)
     small.diff[...] = 5
     assert np.all(last.diff == 5)
+
+
+def test_blobs_in_two_threads_that_share_untouched_data(monkeypatch):
+    def slowly(count, dtype):
+        time.sleep(0.05)
+        return np.zeros(count, dtype)
+
+    monkeypatch.setattr(blob_module, "aligned_zeros", slowly)
+    first, second = Blob((2, 3)), Blob((2, 3))
+    second.share_data(first)
+    with ThreadPoolExecutor(2) as pool:
+        a, b = pool.map(lambda blob: blob.data, (first, second))
+    assert np.shares_memory(a, b)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -198,9 +199,32 @@ def test_one_stream_for_the_process():
     assert random.stream() is random.stream()
 
 
+def test_a_thread_that_sets_a_seed_has_a_stream_of_its_own():
+    random.set_random_seed(1)
+
+    def draws(seed):
+        random.set_random_seed(seed)
+        return [random.stream().raw() for _ in range(100)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for seed, drawn in enumerate(pool.map(draws, range(8))):
+            assert drawn == RandomStream(seed).raw_array(100).tolist()
+    assert random.stream().raw() == RandomStream(1).raw()
+
+
+def test_threads_without_a_seed_share_the_process_s_stream():
+    random.set_random_seed(5)
+    with ThreadPoolExecutor(8) as pool:
+        parts = pool.map(lambda _: [random.stream().raw_array(5000) for _ in range(20)], range(8))
+        drawn = np.concatenate([numbers for part in parts for numbers in part])
+    assert np.array_equal(np.sort(drawn), np.sort(RandomStream(5).raw_array(drawn.size)))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(random.stream).result() is random.stream()
+
+
 def test_import_draws_nothing_and_makes_no_tables():
     code = (
-        "from pycaffe_lite import random; assert random._stream is None;"
+        "from pycaffe_lite import random; assert random._process_stream is None;"
         "assert not random._normal_layers.cache_info().currsize; random.stream().raw()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)

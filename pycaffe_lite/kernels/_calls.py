@@ -19,7 +19,6 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from pycaffe_lite.kernels._simd import INT64, compiled_module
@@ -101,9 +100,6 @@ def _codes(kind: Any) -> str:
     return "q" * (1 + kind.ndim if isinstance(kind, types.Array) else 1)
 
 
-_engines: list[Any] = []  # they own the code
-
-
 @cache
 def _caller(kinds: tuple[Any, ...], memory: Any) -> int:
     """Address of the function that makes calls with arguments of these types."""
@@ -114,10 +110,7 @@ def _caller(kinds: tuple[Any, ...], memory: Any) -> int:
         _write_caller(module, kinds, memory)
         return module
 
-    with global_compiler_lock:
-        engine = compiled_module(name, write)
-    _engines.append(engine)
-    return int(engine.get_function_address("caller"))
+    return int(compiled_module(name, write).get_function_address("caller"))
 
 
 def _write_caller(module: Any, kinds: tuple[Any, ...], memory: Any) -> None:

@@ -13,6 +13,7 @@ from numba import types
 from numba.core.registry import CPUDispatcher
 
 from pycaffe_lite.kernels._cache import ROOM, KernelCache
+from pycaffe_lite.kernels._locks import compiler_lock
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,14 +23,15 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     """Numba's dispatcher, with less to do."""
 
     def compile(self, sig: Any) -> Any:
-        # To look for garbage among the objects that Numba makes would take 7 % of the time.
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            return super().compile(sig)
-        finally:
-            if collects:
-                gc.enable()
+        with compiler_lock:  # Numba takes it too, but the collector is to be switched by one thread at a time
+            # To look for garbage among the objects that Numba makes would take 7 % of the time.
+            collects = gc.isenabled()
+            gc.disable()
+            try:
+                return super().compile(sig)
+            finally:
+                if collects:
+                    gc.enable()
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         # One version for all constants that other kernels pass on: each would take as long to compile.

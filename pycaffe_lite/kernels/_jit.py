@@ -6,6 +6,11 @@ kernels do not. `worker_kernel` compiles a serial function that several threads 
 memory of its own: for large kernels, which Numba would take several times as long to compile inside a
 parallel loop, and for those that may be started together (`_steps`).
 
+Several of Python's threads may call kernels at once, also for the first time. Code is made under Numba's
+compiler lock (`_locks`), and never goes. Working memory, and what is being noted, belongs to the calling
+thread (`_scratch`, `_steps`). `lru_cache`, which keeps plans and tables, lets two threads make the same one
+at once: so only that may be kept there which follows from the arguments alone, and nobody writes to.
+
 A parallel kernel must give the same bits for every number of threads: each output is written by one
 iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
 """
@@ -18,7 +23,8 @@ import numpy as np
 
 from pycaffe_lite.kernels._calls import Array, Form, Tasks
 from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
-from pycaffe_lite.kernels._steps import note_other_work, single_entry, start, take_piece, take_task
+from pycaffe_lite.kernels._locks import compiler_lock, single_entry
+from pycaffe_lite.kernels._steps import note_other_work, start, take_piece, take_task
 from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
 __all__ = [
@@ -94,12 +100,14 @@ class WorkerKernel:
         start(form, memory, args)
 
     def _compile(self, memory: Array, args: tuple[Any, ...]) -> Form:
+        """The form of such calls. Threads that ask for it at once get forms that say the same."""
         kinds = tuple(numba.typeof(arg) for arg in args)
         some_tasks = Tasks(np.zeros(1, np.int64), 0)
         signature = (*kinds, numba.typeof(some_tasks), numba.typeof(memory[0]))
-        self.dispatcher.compile(signature)
-        compiled = self.dispatcher.overloads[signature]
-        address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        with compiler_lock:
+            self.dispatcher.compile(signature)
+            compiled = self.dispatcher.overloads[signature]
+            address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
         return Form(address, kinds, signature[-1].dtype)
 
 

@@ -1,5 +1,9 @@
 """Working memory of the kernels: kept between calls, one set per calling thread.
 
+So kernels of several of Python's threads do not meet there, and what a net has noted holds in the thread
+that noted it (net/passes.py). When that has ended, a new thread may get its number, and runs what is noted
+with the old one's memory: nobody else does.
+
 Memory that is asked for anew would come as pages of zeros, which take longer to make than to fill.
 """
 

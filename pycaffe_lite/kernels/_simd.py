@@ -21,6 +21,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from pycaffe_lite.kernels._cache import load_file, save_file
+from pycaffe_lite.kernels._locks import compiler_lock
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 CACHE_LINE = 64  # bytes
@@ -63,12 +64,25 @@ def target() -> Target:
     return Target(vector_bytes=16, registers=16 if "xmm" in assembly else 32, fma=fused)
 
 
+# By name. They own the code, whose addresses are in tables and calls: none may ever go.
+_engines: dict[str, Any] = {}
+
+
 def compiled_module(name: str, write: Callable[[], Any]) -> Any:
     """An LLVM module that `write` makes, compiled for the CPU that Numba compiles for: its engine.
 
-    The code is kept on disk as that of kernels is, under `name`. LLVM's optimiser is left out: the loops are
-    written as they should run, and unrolled ones would spill sums that fill the registers already.
+    It is made once, whatever the number of threads that ask for it, and stays. The code is kept on disk as
+    that of kernels is, under `name`. LLVM's optimiser is left out: the loops are written as they should run,
+    and unrolled ones would spill sums that fill the registers already.
     """
+    with compiler_lock:
+        engine = _engines.get(name)
+        if engine is None:
+            engine = _engines[name] = _compile(name, write)
+        return engine
+
+
+def _compile(name: str, write: Callable[[], Any]) -> Any:
     key = cpu_target.target_context.codegen().magic_tuple()
     triple, cpu, features = key
     machine = llvm.Target.from_triple(triple).create_target_machine(

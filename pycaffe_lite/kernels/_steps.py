@@ -27,14 +27,12 @@ from numba.extending import intrinsic
 
 from pycaffe_lite.kernels._calls import CALL_BYTES, CALLER, LINE, SLOTS, Array, Form, Tasks
 from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
+from pycaffe_lite.kernels._locks import single_entry
 from pycaffe_lite.kernels._simd import INT64
 from pycaffe_lite.kernels._threads import enter_parallel
 
 PIECE = 16384  # numbers of a flat array in one task: 64 KB
 SPINS = 2000  # times that a worker looks for the others before it lets other threads have its core
-
-# Numba's own pool, its last resort, does not bear calls from two threads at once.
-single_entry = threading.Lock()
 
 
 @intrinsic

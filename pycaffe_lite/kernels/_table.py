@@ -24,8 +24,6 @@ from pycaffe_lite.kernels._simd import (
 # By name: a function's place in its table, and what writes it as writer(module, name, type, *sizes).
 Functions: TypeAlias = dict[str, tuple[int, Callable[..., None], tuple[int, ...]]]
 
-_engines: dict[str, Any] = {}  # they own the code that the tables point to
-
 
 def function_table(name: str, dtype: Any, functions: Functions, size: int) -> Array:
     """Addresses of functions for one of Numba's types, (size,) int64. name: of the compiled code on disk."""
@@ -36,7 +34,7 @@ def function_table(name: str, dtype: Any, functions: Functions, size: int) -> Ar
             writer(module, function, dtype, *sizes)
         return module
 
-    engine = _engines[name] = compiled_module(name, write)
+    engine = compiled_module(name, write)
     table = np.zeros(size, np.int64)
     for function, (number, _, _) in functions.items():
         table[number] = engine.get_function_address(function)

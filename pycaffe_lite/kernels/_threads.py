@@ -19,6 +19,7 @@ import numba
 from numba.np.ufunc import parallel
 
 from pycaffe_lite.errors import KernelError
+from pycaffe_lite.kernels._locks import pool_start
 
 logger = logging.getLogger("pycaffe_lite.kernels")
 
@@ -32,7 +33,6 @@ MOST_THREADS = 1024
 SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "20000"
 LAYERS_BY_SPEED = ["omp", "tbb", "workqueue"]
 
-_start_lock = threading.Lock()
 _applied = (
     threading.local()
 )  # .count: what Numba was last told in this thread (it keeps one count per thread)
@@ -111,9 +111,12 @@ def _openmp_count() -> int | None:
 def get_num_threads() -> int:
     """The number of threads that parallel kernels use."""
     global _count
-    if _count is None:
-        _count = _default_count()
-    return _count
+    if _count is not None:
+        return _count
+    with pool_start:
+        if _count is None:
+            _count = _default_count()
+        return _count
 
 
 def set_num_threads(count: int) -> None:
@@ -131,12 +134,13 @@ def set_num_threads(count: int) -> None:
     global _count
     if count < 1:
         raise KernelError(f"the number of threads must be at least 1, got {count}")
-    if parallel._is_initialized and numba.threading_layer() != "omp" and count > parallel.NUM_THREADS:
-        raise KernelError(
-            f"{count} threads asked for, but the thread pool was started with {parallel.NUM_THREADS}; "
-            f"set {THREADS_VARIABLE}={count} before the start"
-        )
-    _count = count
+    with pool_start:  # else another thread might start a pool of the old size just now
+        if parallel._is_initialized and numba.threading_layer() != "omp" and count > parallel.NUM_THREADS:
+            raise KernelError(
+                f"{count} threads asked for, but the thread pool was started with {parallel.NUM_THREADS}; "
+                f"set {THREADS_VARIABLE}={count} before the start"
+            )
+        _count = count
 
 
 def check_fork() -> None:
@@ -154,18 +158,19 @@ def enter_parallel() -> str:
         check_fork()
     count = _count
     if count is None or getattr(_applied, "count", None) != count:
-        count = get_num_threads()
-        _start_pool(count)
+        count = _start_pool()
         # Numba's public setter refuses more than the pool's first size; OpenMP's pool grows on demand.
         parallel._set_num_threads(count)
         _applied.count = count
     return parallel._threading_layer  # type: ignore[no-any-return]
 
 
-def _start_pool(count: int) -> None:
-    with _start_lock:
+def _start_pool() -> int:
+    """Start Numba's pool, if nobody has; return the number of threads that it is to use."""
+    with pool_start:
+        count = get_num_threads()
         if parallel._is_initialized:
-            return
+            return count
         config = numba.config
         if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
             config.THREADING_LAYER_PRIORITY = LAYERS_BY_SPEED
@@ -173,7 +178,11 @@ def _start_pool(count: int) -> None:
             os.environ.setdefault(SPIN_VARIABLE, SPIN_COUNT)
         if count > parallel.NUM_THREADS:
             parallel.NUM_THREADS = config.NUMBA_NUM_THREADS = count
-        parallel._launch_threads()
+        try:
+            parallel._launch_threads()
+        except ValueError as error:  # the layer that NUMBA_THREADING_LAYER names is not there
+            raise KernelError(f"cannot start the threads: {' '.join(str(error).split())}") from None
+        return count
 
 
 def _after_fork_in_child() -> None:

@@ -19,7 +19,7 @@ from pycaffe_lite.proto import caffe_pb2
 class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
     """Sets values to 0 with probability r = dropout_ratio and scales the others: y = x m s, dx = dy m s.
 
-    In training m is drawn anew in every forward, 1 with probability 1 - r, from the process's random stream,
+    In training m is drawn anew in every forward, 1 with probability 1 - r, from the main random stream,
     and s = 1 / (1 - r); in TEST y = x.
 
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.

@@ -26,6 +26,7 @@ from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_part
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
+from pycaffe_lite.net.turn import Turn
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_net, text_of
@@ -42,6 +43,9 @@ class Net:
     `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
     weight files, comma-separated, to load over these. The older form `Net(file, weights_file, phase)`
     works too.
+
+    A net is for one thread at a time: passes that several threads ask of it come one after another, but each
+    overwrites the blobs that the last one's caller may still read. See docs/threads-and-processes.md.
 
     Args:
         network_file: a net prototxt.
@@ -121,6 +125,7 @@ class Net:
             force_backward=param.force_backward,
         )
         join_in_place(self._graph.nodes)
+        self._turn = Turn()
         nodes, self._changes = self._graph.nodes, self._graph.changes
         self._notebook = notebook = Notebook(blobs_of(nodes), self._changes)
         self._forward_at = -1  # the blobs' changes when the last whole forward pass was over
@@ -146,6 +151,7 @@ class Net:
             seen.add(name)
 
     # ------------------------------------------------------------------ parts
+    # Two threads that ask for one of these for the first time may each get a dictionary: both hold the same.
 
     @property
     def layers(self) -> list[Layer[Any]]:
@@ -271,7 +277,8 @@ class Net:
 
     def forward_loss(self) -> float:
         """Runs all layers forward and returns the loss."""
-        return self._forward(0, len(self._graph.nodes) - 1)
+        with self._turn.lock:
+            return self._forward(0, len(self._graph.nodes) - 1)
 
     def forward_backward(self) -> float:
         """Runs all layers forward and backward; returns the loss.
@@ -279,13 +286,15 @@ class Net:
         Raises:
             LayerError: a loss got a label that is no class. Gradients may have been added to by then.
         """
-        if not self.is_watched:
-            loss = self._both_passes.run()
-            self._forward_at = self._changes.number
+        last = len(self._graph.nodes) - 1
+        with self._turn.lock:
+            if not self.is_watched:
+                loss = self._both_passes.run()
+                self._forward_at = self._changes.number
+                return loss
+            loss = self._forward(0, last)
+            self._backward(last, 0)
             return loss
-        loss = self.forward_loss()
-        self._backward(len(self._graph.nodes) - 1, 0)
-        return loss
 
     def forward(
         self,
@@ -311,12 +320,13 @@ class Net:
         first = 0 if start is None else self._layer_index(start)
         last = len(self._graph.nodes) - 1 if end is None else self._layer_index(end)
         names = self.outputs if end is None else self.top_names[end]
-        if inputs:
-            self._check_keys("input", inputs, self.inputs)
-            for name, value in inputs.items():
-                self.blobs[name].data[...] = self._checked(name, value)
-        self._forward(first, last)
-        return {name: self._blob(name).data for name in [*names, *(blobs or ())]}
+        with self._turn.lock:
+            if inputs:
+                self._check_keys("input", inputs, self.inputs)
+                for name, value in inputs.items():
+                    self.blobs[name].data[...] = self._checked(name, value)
+            self._forward(first, last)
+            return {name: self._blob(name).data for name in [*names, *(blobs or ())]}
 
     def backward(
         self,
@@ -342,12 +352,13 @@ class Net:
         first = len(self._graph.nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
         names = self.inputs if end is None else self.bottom_names[end]
-        if output_diffs:
-            self._check_keys("output", output_diffs, self.outputs)
-            for name, value in output_diffs.items():
-                self.blobs[name].diff[...] = self._checked(name, value)
-        self._backward(first, last)
-        return {name: self._blob(name).diff for name in [*names, *(diffs or ())]}
+        with self._turn.lock:
+            if output_diffs:
+                self._check_keys("output", output_diffs, self.outputs)
+                for name, value in output_diffs.items():
+                    self.blobs[name].diff[...] = self._checked(name, value)
+            self._backward(first, last)
+            return {name: self._blob(name).diff for name in [*names, *(diffs or ())]}
 
     def _layer_index(self, name: str) -> int:
         if name not in self.layer_dict:
@@ -383,8 +394,9 @@ class Net:
 
     def reshape(self) -> None:
         """Passes the shapes of the inputs on through all layers."""
-        for node in self._graph.nodes:
-            node.reshape()
+        with self._turn.lock:
+            for node in self._graph.nodes:
+                node.reshape()
 
     def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
         """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.
@@ -402,7 +414,8 @@ class Net:
             raise ArgumentError(
                 f"set_input_arrays needs a net that begins with a MemoryData layer, not with {kind}"
             )
-        first.reset(data, labels)
+        with self._turn.lock:
+            first.reset(data, labels)
 
     def clear_param_diffs(self) -> None:
         """Sets the gradients of all learnable params to zero, in arrays that were taken before as well."""
@@ -455,7 +468,8 @@ class Net:
         Raises:
             WeightsError: a layer of the same name has other blobs.
         """
-        weight_files.share(self, other)
+        with self._turn.lock:
+            weight_files.share(self, other)
 
     def to_proto(self) -> caffe_pb2.NetParameter:
         """The net as built, Split layers included, without the values of its blobs."""

@@ -84,7 +84,7 @@ def restore(state: Continuation, nets: Sequence[Net]) -> None:
     try:
         for place, layer_state in state.layers.items():
             layers[place].set_state(layer_state)
-        random.stream().set_state(state.random)
+        random.stream_to_set().set_state(state.random)
     except PycaffeError as error:
         raise SnapshotError(str(error)) from None
 

@@ -49,7 +49,6 @@ def test_functions_in_tables_call_nothing(table, dtype, monkeypatch):
         return SimpleNamespace(get_function_address=lambda name: 1)
 
     monkeypatch.setattr(_table, "compiled_module", keep_module)
-    monkeypatch.setattr(_table, "_engines", {})
     assert table.__wrapped__(np.dtype(dtype)).any()
     machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu=CPU, features=FEATURES, opt=3)
     assembly = machine.emit_assembly(llvm.parse_assembly(modules[0]))

@@ -187,6 +187,19 @@ def test_pool_that_cannot_grow(tmp_path):
     )
 
 
+def test_a_threading_layer_that_is_not_there(monkeypatch):
+    def fail():
+        raise ValueError("No threading layer could be loaded.\nHINT:\n$ pip install tbb")
+
+    monkeypatch.setattr(_threads.parallel, "_is_initialized", False)
+    monkeypatch.setattr(_threads.parallel, "_launch_threads", fail)
+    with pytest.raises(KernelError) as caught:
+        _threads._start_pool()
+    assert str(caught.value) == (
+        "cannot start the threads: No threading layer could be loaded. HINT: $ pip install tbb"
+    )
+
+
 def test_two_threads_may_run_kernels_at_once():
     x = np.linspace(-1, 1, 100_000, dtype=np.float32)
     expected = np.maximum(x, 0)
