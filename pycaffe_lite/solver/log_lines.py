@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import stat
@@ -47,8 +48,9 @@ def _open(path: Path) -> io.BufferedReader:
     mode = os.fstat(number).st_mode
     if not stat.S_ISREG(mode):
         os.close(number)
-        what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-        raise DataError(f"'{path}' is {what}; a log is read from a file")
+        if stat.S_ISDIR(mode):
+            raise DataError(f"cannot read '{path}': {os.strerror(errno.EISDIR)}")
+        raise DataError(f"'{path}' is not a regular file; save the log to one first")
     return io.BufferedReader(io.FileIO(number), 1 << 16)
 
 

@@ -472,7 +472,8 @@ def test_logs_that_cannot_be_drawn(folder, fails):
     assert fails("plot", "a.log", "a.png") == "Error: no such file: 'a.log'"
     assert fails("plot", ".", "a.png") == "Error: cannot read '.': Is a directory"
     assert fails("plot", "net.prototxt", "a.png") == (
-        "Error: 'net.prototxt' is no training log: it has no line like 'Train net output #0: loss = 0.5'"
+        "Error: 'net.prototxt' is not a training log: "
+        "it has no line like 'Iteration 100, loss = 0.5' or 'Train net output #0: loss = 0.5'"
     )
     log = "I1121 solver.cpp:1] Iteration 0, lr = 0.1\nI1121 solver.cpp:1] Train net output #0: loss = 1\n"
     Path("a.log").write_text(log)

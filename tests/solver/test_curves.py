@@ -329,7 +329,7 @@ def test_long_lines_are_passed_over(curves_of):
 def test_things_that_are_not_files(tmp_path):
     with pytest.raises(FileLookupError, match=r"^no such file: '.*none.log'$"):
         read_curves(tmp_path / "none.log")
-    with pytest.raises(DataError, match="is a directory"):
+    with pytest.raises(DataError, match="Is a directory"):
         read_curves(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
