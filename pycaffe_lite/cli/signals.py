@@ -1,4 +1,7 @@
-"""Signals while training: Ctrl-C stops after the iteration, a second one at once; SIGHUP saves."""
+"""Signals while training: Ctrl-C and SIGTERM stop after the iteration; SIGHUP saves.
+
+A second Ctrl-C stops at once. A second SIGTERM does not: schedulers send it several times before they kill.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ class SignalRequests:
 
     Attributes:
         stopping: whether a signal has asked for the end.
+        terminated: whether SIGTERM has.
     """
 
     def __init__(self, sigint_effect: str, sighup_effect: str) -> None:
@@ -28,11 +32,13 @@ class SignalRequests:
         if hasattr(signal, "SIGHUP"):
             self._effects[signal.SIGHUP] = Action(sighup_effect)
         self._effects[signal.SIGINT] = Action(sigint_effect)
+        self._effects[signal.SIGTERM] = Action.STOP
         self._pending: set[int] = set()
         self.stopping = False
+        self.terminated = False
 
     def next_action(self) -> Action:
-        """The action of a signal that has come since it was last asked; SIGHUP before SIGINT."""
+        """The action of a signal that has come since it was last asked; SIGHUP before those that stop."""
         for number, effect in self._effects.items():
             if number in self._pending:
                 self._pending.remove(number)
@@ -42,6 +48,7 @@ class SignalRequests:
     def _note(self, number: int, frame: FrameType | None) -> None:
         # Nothing is written from here: the signal may have come in the middle of writing.
         effect = self._effects[number]
+        self.terminated |= number == signal.SIGTERM
         if effect is Action.STOP:
             if number == signal.SIGINT and self.stopping:
                 raise KeyboardInterrupt

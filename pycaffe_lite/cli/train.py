@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,12 +24,17 @@ from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
+from pycaffe_lite.io.files import set_aside
 from pycaffe_lite.net.evaluate import Scores
+from pycaffe_lite.net.weights import fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
 
 log = logging.getLogger(__name__)
+
+_TERMINATED = 143  # as shells have it: 128 + SIGTERM
+_MOST_NAMES = 20
 
 
 @click.command("train", cls=CaffeCommand)
@@ -42,13 +47,25 @@ log = logging.getLogger(__name__)
     "--snapshot",
     default="",
     metavar="FILE",
-    help="Resume from this .solverstate; 'latest': from the last complete one of the solver.",
+    help="Resume from this .solverstate; 'latest': from the newest complete one of the solver.",
+)
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="With --snapshot: refuse to resume where anything would not go on exactly where it stopped.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the newest N snapshots of this run and remove its older ones.  [default: all]",
 )
 @click.option(
     "--log-file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write Caffe's log to this file too; with --snapshot, append to it.",
+    help="Write Caffe's log to this file too; with --snapshot, append to it. An earlier run's log is kept: "
+    "as FILE.1, FILE.2, ...",
 )
 @click.option(
     "--sigint-effect",
@@ -81,6 +98,8 @@ def command(
     solver: str | None,
     weights: str,
     snapshot: str,
+    exact: bool,
+    keep: int | None,
     log_file: Path | None,
     sigint_effect: str,
     sighup_effect: str,
@@ -95,22 +114,34 @@ def command(
     The prototxt SOLVER names the net and says how to train it, and when to test it and to save snapshots.
     In a terminal a progress bar shows the run, with test results above it; redirected, stderr gets Caffe's
     log. The results of a test at the end go to stdout.
+
+    Ctrl-C stops after the iteration and saves a snapshot; so does SIGTERM, with exit status 143.
     """
     file = one_of(solver, solver_argument, "solver")
     if snapshot and weights:
         raise click.UsageError("Give --snapshot to resume or --weights to fine-tune, not both.")
+    if exact and not snapshot:
+        raise click.UsageError("--exact says how to resume: give --snapshot too.")
+    earlier_log = set_aside(log_file) if log_file is not None and not snapshot else None
     start_log(log_file, append=bool(snapshot))
+    if earlier_log is not None:
+        _notice(f"The log of an earlier run is kept as {earlier_log}")
     say_mode(gpu)
     document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
     if snapshot == "latest":
         snapshot = str(_latest(document.message.snapshot_prefix))
     requests = SignalRequests(sigint_effect, sighup_effect)
     with _named(file):
-        runner = get_solver(document, strict=strict, action_request=requests.next_action, on_nan=on_nan)
+        runner = get_solver(
+            document, strict=strict, action_request=requests.next_action, on_nan=on_nan, keep=keep
+        )
     check_layers(runner.net, file)
+    if interactive():
+        for line in _finetuning(runner):
+            say(line)
     if snapshot:
         log.info("Resuming from %s", snapshot)
-        runner.restore(snapshot)
+        runner.restore(snapshot, exact=exact)
     if runner.iter >= runner.param.max_iter:
         log.warning(
             "%s: max_iter is %d, iteration %d is done: nothing to train",
@@ -126,6 +157,32 @@ def command(
     log.info("Optimization Done.")
     for line in results.at_end():
         echo(line)
+    if requests.terminated:
+        log.info("Stopped by SIGTERM.")
+        click.get_current_context().exit(_TERMINATED)
+
+
+def _notice(message: str) -> None:
+    """Says something in the log, and on a terminal, where the log is not."""
+    log.info("%s", message)
+    if interactive():
+        say(message)
+
+
+def _finetuning(solver: Solver) -> Iterator[str]:
+    """What became of the weights to fine-tune, in lines for a terminal."""
+    for file in solver.finetuned:
+        yield f"Weights from {file.source}: {_names(file.layers) or 'no layer of the net is in it'}"
+        if file.ignored:
+            yield f"  ignored, as the net has no such layers: {_names(file.ignored)}"
+    if fresh := fresh_in_all(solver.finetuned):
+        yield f"  in no file, so they start afresh: {_names(fresh)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    """Names in a row, not more than a screen can hold."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join([*names[:_MOST_NAMES], *([f"and {more} more"] if more > 0 else [])])
 
 
 @contextmanager

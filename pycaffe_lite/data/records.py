@@ -18,6 +18,7 @@ from pycaffe_lite.errors import DataError
 log = logging.getLogger(__name__)
 
 _KEY_LENGTH = struct.Struct("<I")
+_LONGEST_KEY = 511  # of an LMDB
 
 
 class RecordSource:
@@ -34,6 +35,7 @@ class RecordSource:
 
     def __init__(self, reader: LmdbReader, transformer: Transformer, batch_size: int, labels: bool) -> None:
         self._reader = reader
+        self._first_key = reader.key
         self._transformer = transformer
         self._batch_size = batch_size
         self._has_labels = labels
@@ -57,17 +59,27 @@ class RecordSource:
         key = self._reader.key
         return _KEY_LENGTH.pack(len(key)) + key + self._transformer.state()
 
-    def set_state(self, state: bytes) -> None:
-        """Goes on from where `state()` was taken.
+    def set_state(self, state: bytes) -> str:
+        """Goes on from where `state()` was taken, as far as the database and the transformer allow.
 
-        Raises:
-            DataError: it was taken of another database or with another transform_param.
+        Returns:
+            What starts afresh instead, in words; empty where nothing does.
         """
         size = _KEY_LENGTH.size
-        if len(state) < size or len(state) < (end := size + _KEY_LENGTH.unpack_from(state)[0]):
-            raise DataError(f"{len(state)} bytes are not the saved state of a data layer")
-        self._reader.seek(state[size:end])
-        self._transformer.set_state(state[end:])
+        end = size + (_KEY_LENGTH.unpack_from(state)[0] if len(state) >= size else 0)
+        afresh = [self._go_to(state[size:end]), self._transformer.set_state(state[end:])]
+        return "; ".join(filter(None, afresh))
+
+    def _go_to(self, key: bytes) -> str:
+        """Makes the record with a key the next, or the first where there is no such record; says why."""
+        try:
+            if not 0 < len(key) <= _LONGEST_KEY:
+                raise DataError(f"the one saved has a key of {len(key)} bytes")
+            self._reader.seek(key)
+        except DataError as problem:
+            self._reader.seek(self._first_key)
+            return f"its first record comes next: {problem}"
+        return ""
 
     def fill(self, batch: Batch) -> None:
         """Makes the next batch.

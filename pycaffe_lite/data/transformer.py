@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Values
-from pycaffe_lite.errors import DataError
+from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.io import binaryproto
 from pycaffe_lite.kernels import transform
 from pycaffe_lite.proto import caffe_pb2
@@ -65,16 +65,18 @@ class Transformer:
         """Where the private stream stands; empty where there is none."""
         return self._stream.state() if self._stream else b""
 
-    def set_state(self, state: bytes) -> None:
-        """Goes on from where `state()` was taken.
+    def set_state(self, state: bytes) -> str:
+        """Goes on from where `state()` was taken, if there was a stream, too.
 
-        Raises:
-            DataError: it was taken with another transform_param.
+        Returns:
+            What starts afresh instead, in words; empty where nothing does.
         """
-        if bool(state) != (self._stream is not None):
-            raise DataError("the saved state is that of a layer with another transform_param")
         if self._stream:
-            self._stream.set_state(state)
+            try:
+                self._stream.set_state(state)
+            except ArgumentError:
+                return "its random crops and mirroring start afresh"
+        return ""
 
     def top_shape(self, shape: Shape) -> Shape:
         """What becomes of an item of `shape`, (C, H, W).

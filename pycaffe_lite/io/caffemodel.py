@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError, Message
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import PycaffeError, WeightsError
-from pycaffe_lite.io import wire
-from pycaffe_lite.io.files import StrPath, atomic_write, read_bytes
+from pycaffe_lite.io import kinds, wire
+from pycaffe_lite.io.files import StrPath, atomic_write, fingerprint, read_bytes
 from pycaffe_lite.io.model import Array, Model, StoredBlob, StoredLayer
 from pycaffe_lite.io.wire import LENGTH, VARINT, Bytes, WireError
 from pycaffe_lite.io.wireblob import blob_parts, read_blob, size_of, write_part
@@ -50,16 +50,20 @@ def read(path: StrPath) -> Model:
 
     Raises:
         FileLookupError: the file is not there.
-        WeightsError: it is truncated, or no .caffemodel; the message names the file and the place.
+        WeightsError: it is truncated or of another kind; the message names the file, and the place or the
+            kind.
     """
     data = read_bytes(path, error=WeightsError)
     buffer = wire.view_of(data)
     try:
         name, layers = _read_net(buffer)
     except WireError as problem:
-        raise WeightsError(f"'{path}' is truncated or no .caffemodel: {problem}") from None
+        wrong = kinds.wrong_kind(path, data, kinds.WEIGHTS)
+        raise WeightsError(wrong or f"'{path}' is truncated or not a .caffemodel: {problem}") from None
+    if not any(layer.blobs for layer in layers) and (wrong := kinds.wrong_kind(path, data, kinds.WEIGHTS)):
+        raise WeightsError(wrong)
     if not layers:
-        what = "is empty" if not len(data) else "holds no layers: it is no .caffemodel"
+        what = "holds no layers: it is not a .caffemodel" if len(data) else "is empty"
         raise WeightsError(f"'{path}' {what}")
     return Model(name, tuple(layers), source=str(path))
 
@@ -67,6 +71,8 @@ def read(path: StrPath) -> Model:
 def _read_net(buffer: Bytes) -> tuple[str, list[StoredLayer]]:
     name, layers, versions = "", [], set()
     for field in wire.fields(buffer, 0, len(buffer)):
+        if field.number == _NET_NAME and field.wire_type == VARINT:
+            raise WireError(field.start, "it begins with a number, not with a net's name")
         if field.wire_type != LENGTH:
             continue
         if field.number == _NET_NAME:
@@ -171,7 +177,7 @@ def write(
     *,
     diff: bool = False,
     error: type[PycaffeError] = WeightsError,
-) -> None:
+) -> bytes:
     """Writes weights as Caffe does, byte for byte; the file is whole or not there.
 
     The arrays go from memory to the file as they are: nothing is copied.
@@ -182,6 +188,9 @@ def write(
         blobs: for each layer of `net`, its learnable blobs.
         diff: whether to write the gradients too.
         error: class of the error raised where the file cannot be written.
+
+    Returns:
+        The file's fingerprint.
     """
     _check_blobs(net, blobs)
     with atomic_write(path, error=error) as file:
@@ -189,6 +198,7 @@ def write(
             write_part(file, part)
         if file.tell() > PROTOBUF_LIMIT:
             log.warning("'%s' is larger than 2 GiB: pycaffe-lite reads it, Caffe does not", path)
+        return fingerprint(file)
 
 
 def _check_blobs(net: caffe_pb2.NetParameter, blobs: Sequence[Sequence[Blob]]) -> None:

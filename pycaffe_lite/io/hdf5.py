@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
+from io import FileIO
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pycaffe_lite.blob import MAX_AXES, MAX_COUNT, Blob
 from pycaffe_lite.errors import PycaffeError, SnapshotError, WeightsError
 from pycaffe_lite.extras import missing
-from pycaffe_lite.io.files import StrPath, atomic_write, read_bytes
+from pycaffe_lite.io import kinds
+from pycaffe_lite.io.files import StrPath, atomic_write, fingerprint, open_regular, read_bytes, reason
 from pycaffe_lite.io.hdf5_format import (
+    MAX_DEPTH,
     SIGNATURE,
     FormatError,
     NewerFormatError,
+    Source,
     Tree,
     Values,
     file_parts,
@@ -38,18 +44,20 @@ from pycaffe_lite.proto import caffe_pb2
 _RESUME_GROUP, _RESUME = "pycaffe_lite", "resume"
 # Far beyond any layer; what a damaged file may not exceed.
 _MAX_BLOBS = 256
-# Compressed datasets may be larger than their file; deflate packs at most this tightly.
-_MAX_COMPRESSION = 1032
+# What a state holds besides its history.
+_STATE_HEAD = ("iter", "current_step", "learned_net", _RESUME_GROUP)
+# A file may be packed. Weights hardly shrink; one that unpacks to more than this many times its size, and to
+# more than some memory that everybody has, is a trap or a mistake.
+_MOST_COMPRESSION = 100
+_ALWAYS_FINE = 2**24
 
 
 def is_hdf5(path: StrPath) -> bool:
     """Whether a file begins as HDF5 files do; False where it is no file or cannot be read."""
     try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
+        with open_regular(path, error=WeightsError) as file:
             return file.read(len(SIGNATURE)) == SIGNATURE
-    except OSError:
+    except (PycaffeError, OSError):
         return False
 
 
@@ -61,13 +69,15 @@ def read_model(path: StrPath) -> Model:
 
     Raises:
         FileLookupError: the file is not there.
-        WeightsError: it is truncated or no weights file; the message names the file.
+        WeightsError: it is truncated or of another kind; the message names the file.
     """
+    data = read_bytes(path, error=WeightsError)
     try:
-        tree = _read(path, WeightsError)
+        tree = _tree(path, data, WeightsError)
         layers = tuple(_layers(_group(tree, "data"), tree.get("diff"), ""))
     except FormatError as problem:
-        raise WeightsError(f"'{path}' is damaged or no .caffemodel.h5: {problem}") from None
+        wrong = _wrong_kind(path, data, kinds.WEIGHTS)
+        raise WeightsError(wrong or f"'{path}' is damaged or not a .caffemodel.h5: {problem}") from None
     return Model("", layers, source=str(path), format="hdf5")
 
 
@@ -96,57 +106,170 @@ def read_state(path: StrPath) -> SolverState:
 
     Raises:
         FileLookupError: the file is not there.
-        SnapshotError: it is truncated or no solver state; the message names the file.
+        SnapshotError: it is truncated or of another kind; the message names the file.
     """
+    data = read_bytes(path, error=SnapshotError)
     try:
-        tree = _read(path, SnapshotError)
-        history = _group(tree, "history")
-        learned_net, ours = tree.get("learned_net"), tree.get(_RESUME_GROUP)
-        if not isinstance(learned_net, bytes):
-            raise FormatError("'learned_net' holds no text")
-        resume = ours.get(_RESUME) if isinstance(ours, dict) else None
-        return SolverState(
-            _count(tree, "iter"),
-            learned_net.decode("utf-8", "replace"),
-            _count(tree, "current_step"),
-            tuple(_floats(history, str(i)) for i in range(len(history))),
-            resume.tobytes() if isinstance(resume, np.ndarray) else None,
-        )
+        return _state(_tree(path, data, SnapshotError))
     except FormatError as problem:
-        raise SnapshotError(f"'{path}' is damaged or no .solverstate.h5: {problem}") from None
+        wrong = _wrong_kind(path, data, kinds.STATE)
+        raise SnapshotError(wrong or f"'{path}' is damaged or not a .solverstate.h5: {problem}") from None
 
 
-def _read(path: StrPath, error: type[PycaffeError]) -> Tree:
-    data = read_bytes(path, error=error)
+def read_state_head(path: StrPath) -> SolverState:
+    """As `read_state`, without the history, which is passed over unread: quick for a state of any size."""
+    with open_regular(path, error=SnapshotError) as file:
+        try:
+            return _state(_tree(path, _OnDisk(file), SnapshotError, _STATE_HEAD))
+        except FormatError as problem:
+            raise SnapshotError(f"'{path}' is damaged or not a .solverstate.h5: {problem}") from None
+        except OSError as failure:
+            raise SnapshotError(f"cannot read '{path}': {reason(failure)}") from None
+
+
+class _OnDisk:
+    """The bytes of an open file, read when they are asked for."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> npt.NDArray[np.uint8]:
+        self._file.seek(place.start)
+        return np.frombuffer(self._file.read(place.stop - place.start), np.uint8)
+
+
+def _state(tree: Tree) -> SolverState:
+    history = _group(tree, "history")
+    learned_net, ours = tree.get("learned_net"), tree.get(_RESUME_GROUP)
+    if not isinstance(learned_net, bytes):
+        raise FormatError("'learned_net' holds no text")
+    resume = ours.get(_RESUME) if isinstance(ours, dict) else None
+    return SolverState(
+        _count(tree, "iter"),
+        learned_net.decode("utf-8", "surrogateescape"),
+        _count(tree, "current_step"),
+        tuple(_floats(history, str(i)) for i in range(len(history))),
+        resume.tobytes() if isinstance(resume, np.ndarray) else None,
+    )
+
+
+def _wrong_kind(path: StrPath, data: npt.NDArray[np.uint8], wanted: kinds.Kind) -> str | None:
+    """A message that a file is of another kind than wanted; None where it is not known to be."""
+    if data[: len(SIGNATURE)].tobytes() != SIGNATURE:
+        return kinds.wrong_kind(path, data, wanted)
     try:
-        return read_tree(data)
+        kind = _kind_of(_tree(path, data, WeightsError, only=("data",)))
+        if re.search(rb"keras_version", data.data):
+            kind = kinds.KERAS
+    except (FormatError, WeightsError):
+        return None
+    return None if kind is None or kind == wanted else kinds.mistaken(path, kind, wanted)
+
+
+def _kind_of(tree: Tree) -> kinds.Kind | None:
+    """What an HDF5 file is by the names in its root group."""
+    if {"iter", "history"} & tree.keys():
+        return kinds.STATE
+    if {"model_weights", "top_level_model_weights", "layers"} & tree.keys():
+        return kinds.KERAS
+    data = tree.get("data")
+    if isinstance(data, dict):
+        return kinds.WEIGHTS
+    return None if data is None else kinds.ARRAYS
+
+
+def _tree(
+    path: StrPath, data: Source, error: type[PycaffeError], only: Collection[str] | None = None
+) -> Tree:
+    """What a file holds; see `read_tree`."""
+    try:
+        return read_tree(data, only)
     except NewerFormatError:
-        return _read_with_library(path, len(data), error)
+        return _LibraryReader(path, len(data), error).read(only)
 
 
-def _read_with_library(path: StrPath, size: int, error: type[PycaffeError]) -> Tree:
-    """Reads a file of the newer format, which has checksums against damage, with h5py."""
-    try:
-        import h5py
-    except ImportError:
-        raise error(missing(f"'{path}' is in HDF5's newer format: reading it", "h5py", "hdf5")) from None
-    room = size * _MAX_COMPRESSION
+class _LibraryReader:
+    """Reads a file of the newer format, which has checksums against damage, with h5py.
 
-    def read_item(item: Any) -> Tree | Values:
-        nonlocal room
-        if isinstance(item, h5py.Group):
-            return {name: read_item(item[name]) for name in item}
-        room -= math.prod(item.shape or ()) * item.dtype.itemsize
-        if room < 0:
-            raise FormatError("it is smaller than what it claims to hold")
-        values = item[()]
-        return values if isinstance(values, bytes) else np.asarray(values)
+    Nothing is unpacked before it is known how much all datasets hold together.
+    """
 
-    try:
-        with h5py.File(path, "r") as file:
-            return {name: read_item(file[name]) for name in file}
-    except (OSError, RuntimeError, KeyError, TypeError, RecursionError) as problem:  # as the library has it
-        raise FormatError(" ".join(str(problem).split())) from None
+    def __init__(self, path: StrPath, size: int, error: type[PycaffeError]) -> None:
+        try:
+            import h5py
+        except ImportError:
+            raise error(missing(f"'{path}' is in HDF5's newer format: reading it", "h5py", "hdf5")) from None
+        self._library = h5py
+        self._path = path
+        self._seen: set[int] = set()
+        self._unpacked = 0
+        self._most = max(size * _MOST_COMPRESSION, _ALWAYS_FINE)
+
+    def read(self, only: Collection[str] | None) -> Tree:
+        try:
+            with self._library.File(self._path, "r") as file:
+                items = self._group(file, only, 0)
+                if self._unpacked > self._most:
+                    raise FormatError(
+                        f"it unpacks to {self._unpacked} bytes, more than {_MOST_COMPRESSION} times its size"
+                    )
+                return self._values(items)
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as problem:  # as the library has it
+            raise FormatError(" ".join(str(problem).split())) from None
+
+    def _group(self, group: Any, only: Collection[str] | None, depth: int) -> dict[str, Any]:
+        """What is in a group: groups as dictionaries, datasets still packed."""
+        if depth > MAX_DEPTH:
+            raise FormatError("its groups are nested too deeply")
+        items: dict[str, Any] = {}
+        for name in group:
+            if only is not None and name not in only:
+                items[name] = {}
+                continue
+            if not isinstance(group.get(name, getlink=True), self._library.HardLink):
+                raise FormatError(f"'{name}' is a link to another place")
+            item = group[name]
+            self._once(item)
+            if isinstance(item, self._library.Group):
+                items[name] = self._group(item, None, depth + 1)
+            elif item.dtype.kind in "fiu" or (item.dtype.kind in "SO" and item.shape == ()):
+                self._unpacked += _unpacked_size(item)
+                items[name] = item
+            else:
+                raise FormatError(f"'{name}' holds neither numbers nor one text")
+        return items
+
+    def _once(self, item: Any) -> None:
+        """Notes that an object has been met: a small file may link its objects to each other without end."""
+        address = self._library.h5o.get_info(item.id).addr
+        if address in self._seen:
+            raise FormatError(f"two places point at byte {address}")
+        self._seen.add(address)
+
+    def _values(self, items: dict[str, Any]) -> Tree:
+        tree: Tree = {}
+        for name, item in items.items():
+            if isinstance(item, dict):
+                tree[name] = self._values(item)
+            else:
+                values = item[()]
+                tree[name] = values if isinstance(values, bytes) else np.asarray(values)
+        return tree
+
+
+def _unpacked_size(dataset: Any) -> int:
+    """Bytes that reading a dataset takes: that of all its chunks, which are unpacked whole."""
+    if dataset.external or dataset.is_virtual:
+        raise FormatError(f"'{dataset.name}' stands in another file")
+    shape = dataset.shape or ()
+    if dataset.chunks:
+        shape = [-(-n // chunk) * chunk for n, chunk in zip(shape, dataset.chunks, strict=True)]
+    size: int = math.prod(shape) * dataset.dtype.itemsize
+    return size
 
 
 def _group(tree: Tree, name: str) -> Tree:
@@ -188,7 +311,7 @@ def write_model(
     *,
     diff: bool = False,
     error: type[PycaffeError] = WeightsError,
-) -> None:
+) -> bytes:
     """Writes weights as Caffe's HDF5 file; the file is whole or not there.
 
     Args:
@@ -198,6 +321,9 @@ def write_model(
         shared: for each of these, whether another layer owns it: then its values stand there.
         diff: whether to write the gradients too.
         error: class of the error raised where the file cannot be written.
+
+    Returns:
+        The file's fingerprint.
     """
     data: Tree = {}
     diffs: Tree = {}
@@ -206,7 +332,7 @@ def write_model(
         _group_at(data, layer.name).update(owned)
         if diff:
             _group_at(diffs, layer.name).update((str(i), blob.diff) for i, blob in enumerate(its_blobs))
-    _write(path, {"data": data, "diff": diffs} if diff else {"data": data}, error)
+    return _write(path, {"data": data, "diff": diffs} if diff else {"data": data}, error)
 
 
 def _group_at(tree: Tree, path: str) -> Tree:
@@ -232,7 +358,8 @@ def write_state(path: StrPath, state: SolverState, *, error: type[PycaffeError] 
     _write(path, tree, error)
 
 
-def _write(path: StrPath, tree: Tree, error: type[PycaffeError]) -> None:
+def _write(path: StrPath, tree: Tree, error: type[PycaffeError]) -> bytes:
     with atomic_write(path, error=error) as file:
         for part in file_parts(tree):
             write_part(file, part)
+        return fingerprint(file)

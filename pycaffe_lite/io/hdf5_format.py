@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,9 @@ TreeView: TypeAlias = "Mapping[str, TreeView | Values]"
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_AXES = 32
 _UNDEFINED = 2**64 - 1
-_MAX_DEPTH = 32
+MAX_DEPTH = 32
+_LONGEST_NAME = 4096
+_MOST_LEVELS = 8  # of a group's B-tree, each of 32 nodes: for any number of names
 
 # Object header messages.
 _DATASPACE, _DATATYPE, _FILL, _LAYOUT, _FILTERS, _CONTINUATION, _SYMBOL_TABLE = 1, 3, 5, 8, 11, 16, 17
@@ -60,14 +62,26 @@ class NewerFormatError(FormatError):
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def read_tree(data: npt.NDArray[np.uint8]) -> Tree:
-    """Reads all groups and datasets of a file; arrays are views of `data`.
+class Source(Protocol):
+    """A file's bytes: an array of them, or what reads them when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: slice) -> npt.NDArray[np.uint8]: ...
+
+
+def read_tree(data: Source, only: Collection[str] | None = None) -> Tree:
+    """Reads the groups and datasets of a file; arrays are views of `data`, where that is an array.
+
+    Args:
+        data: the file.
+        only: names in the root group to read, with all below; of the others, an empty group stands for each.
 
     Raises:
         NewerFormatError: the file is in a newer format, with checksums; the library can read it.
         FormatError: the file is damaged, or stores datasets in pieces.
     """
-    return _File(data).read()
+    return _File(data, only).read()
 
 
 class _Entry(NamedTuple):
@@ -78,14 +92,18 @@ class _Entry(NamedTuple):
 
 
 class _File:
-    def __init__(self, data: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, data: Source, only: Collection[str] | None) -> None:
         self._data = data
+        self._only = only
         self._size = len(data)
         self._seen: set[int] = set()
+        # No piece of a file belongs to two objects: what has been read in all cannot exceed its size by
+        # much. A damaged file may point at the same bytes again and again.
+        self._unread = 2 * self._size + _LONGEST_NAME
 
     def read(self) -> Tree:
         if self._bytes(0, len(SIGNATURE)) != SIGNATURE:
-            raise FormatError("it is no HDF5 file")
+            raise FormatError("it is not an HDF5 file")
         version, offsets, lengths = self._unpack("8xB4xBB", 0)
         if version >= 2:
             raise NewerFormatError(f"it has superblock version {version}")
@@ -105,7 +123,16 @@ class _File:
     def _bytes(self, start: int, count: int) -> bytes:
         if start + count > self._size:
             raise FormatError(f"byte {start + count} is needed, it has {self._size}")
-        return self._data[start : start + count].tobytes()
+        self._note_reading(count)
+        read = self._data[start : start + count].tobytes()
+        if len(read) != count:
+            raise FormatError("it became shorter")
+        return read
+
+    def _note_reading(self, count: int) -> None:
+        self._unread -= count
+        if self._unread < 0:
+            raise FormatError("its parts overlap")
 
     def _unpack(self, layout: str, start: int) -> tuple[int, ...]:
         layout = f"<{layout}"
@@ -122,7 +149,7 @@ class _File:
         for kind, content in self._messages(header):
             messages.setdefault(kind, content)
         if _SYMBOL_TABLE in messages:
-            if depth > _MAX_DEPTH:
+            if depth > MAX_DEPTH:
                 raise FormatError("its groups are nested too deeply")
             return self._group(messages[_SYMBOL_TABLE], path, depth)
         if not {_DATASPACE, _DATATYPE, _LAYOUT} <= messages.keys():
@@ -154,6 +181,7 @@ class _File:
 
     def _group(self, symbol_table: bytes, path: str, depth: int) -> Tree:
         tree_address, heap = _take("QQ", symbol_table)
+        self._once(heap)
         if self._bytes(heap, 4) != b"HEAP":
             raise FormatError(f"the names of '{path}/' are damaged")
         names_size, names = self._unpack("8xQ8xQ", heap)
@@ -162,16 +190,25 @@ class _File:
         group: Tree = {}
         for entry in self._entries(tree_address, path):
             name = self._name(names, names_size, entry.name)
+            if entry.header == _UNDEFINED:
+                raise FormatError(f"'{name}' is a link to another place")
+            if depth == 0 and self._only is not None and name not in self._only:
+                group[name] = {}
+                continue
             group[name] = self._object(entry.header, f"{path}/{name}", depth + 1)
         return group
 
     def _name(self, names: int, size: int, offset: int) -> str:
         if offset >= size:
             raise FormatError("a name lies outside its heap")
-        text = self._data[names + offset : names + size].tobytes().split(b"\0", 1)[0]
+        longest = min(size - offset, _LONGEST_NAME)
+        text, end, _ = self._data[names + offset : names + offset + longest].tobytes().partition(b"\0")
+        if not end:
+            raise FormatError("a name has no end")
+        self._note_reading(len(text))
         return text.decode("utf-8", "replace")
 
-    def _entries(self, address: int, path: str) -> Iterator[_Entry]:
+    def _entries(self, address: int, path: str, levels: int = _MOST_LEVELS) -> Iterator[_Entry]:
         """The entries below a node of a group's B-tree, in order."""
         self._once(address)
         signature = self._bytes(address, 4)
@@ -182,10 +219,12 @@ class _File:
         elif signature == b"TREE":
             kind, _level, count = self._unpack("4xBBH", address)
             if kind != 0:
-                raise FormatError(f"'{path}/' is no group")
+                raise FormatError(f"'{path}/' is not a group")
+            if not levels:
+                raise FormatError(f"the index of '{path}/' is nested too deeply")
             for i in range(count):
                 (child,) = self._unpack("Q", address + 32 + 16 * i)
-                yield from self._entries(child, path)
+                yield from self._entries(child, path, levels - 1)
         else:
             raise FormatError(f"the index of '{path}/' is damaged")
 
@@ -224,6 +263,7 @@ class _File:
             raw = self._data[address : address + length]
         if len(raw) != size:
             raise FormatError(f"'{path}' has {len(raw)} bytes of values, its shape takes {size}")
+        self._note_reading(size)
         return raw
 
 

@@ -8,8 +8,10 @@ Source: the "Encoding" chapter of the protocol buffers documentation
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from io import FileIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +96,31 @@ def fields(buffer: Bytes, start: int, end: int) -> Iterator[Field]:
         field = read_field(buffer, start, end)
         yield field
         start = field.end
+
+
+def fields_of_file(file: BinaryIO | FileIO, at_most: int) -> Iterator[Field]:
+    """The fields of a message that is a whole file, in their order; their payloads are passed over unread.
+
+    Raises:
+        WireError: an impossible field, or more than `at_most`.
+    """
+    size = file.seek(0, os.SEEK_END)
+    position = 0
+    for _ in range(at_most):
+        if position >= size:
+            return
+        file.seek(position)
+        head = file.read(2 * _MAX_VARINT_BYTES)  # the tag, and the number or the size behind it
+        if len(head) < min(2 * _MAX_VARINT_BYTES, size - position):
+            raise WireError(position, "the file became shorter")
+        try:
+            field = read_field(memoryview(head), 0, size - position)
+        except WireError as error:
+            raise WireError(position, error.problem) from None
+        yield field._replace(start=position + field.start, end=position + field.end)
+        position += field.end
+    if position < size:
+        raise WireError(position, f"more than {at_most} fields")
 
 
 def text(buffer: Bytes, field: Field) -> str:

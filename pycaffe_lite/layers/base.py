@@ -167,9 +167,13 @@ class Layer(Generic[P]):
         """What the layer would need to go on exactly from here, beyond its blobs; None: nothing."""
         return None
 
-    def set_state(self, state: bytes) -> None:
-        """Goes on from where `state()` was taken."""
-        raise self.error("has no state to restore")
+    def set_state(self, state: bytes) -> str:
+        """Goes on from where `state()` was taken, as far as that fits the layer as it is now.
+
+        Returns:
+            What starts afresh instead, in words to follow "layer 'x' (Type): "; empty where nothing does.
+        """
+        return "it keeps no state: the one saved is not used"
 
     def is_by_kernels(self, verb: str) -> bool:
         """Whether a method is `by_kernels`; a type overrides this where that depends on its parameters."""

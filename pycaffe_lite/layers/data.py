@@ -119,12 +119,10 @@ class DataLayer(Layer[caffe_pb2.DataParameter]):
         """The record that the next forward pass starts with, and its draws; batches ahead do not count."""
         return self._state
 
-    def set_state(self, state: bytes) -> None:
+    def set_state(self, state: bytes) -> str:
         if self._prefetcher is not None:
             self._prefetcher.close()
             self._prefetcher = None
-        try:
-            self._source.set_state(state)
-        except DataError as error:
-            raise self._placed(error) from None
-        self._state = state
+        afresh = self._source.set_state(state)
+        self._state = self._source.state()
+        return afresh

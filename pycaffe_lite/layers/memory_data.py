@@ -103,10 +103,12 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         """The item that the next forward pass starts with."""
         return _POSITION.pack(self._position)
 
-    def set_state(self, state: bytes) -> None:
+    def set_state(self, state: bytes) -> str:
         (position,) = _POSITION.unpack(state) if len(state) == _POSITION.size else (-1,)
+        problem = ""
         if position < 0 or position % self.param.batch_size:
-            raise self.error("cannot go on from a state of another batch_size")
-        if self._items is not None and position >= len(self._items):
-            raise self.error(f"cannot go on from item {position}: it has {len(self._items)}")
-        self._position = position
+            problem = "was saved with another batch_size"
+        elif self._items is not None and position >= len(self._items):
+            problem = f"was item {position}, now there are {len(self._items)}"
+        self._position = 0 if problem else position
+        return problem and f"its first item comes next: the one saved {problem}"

@@ -216,11 +216,18 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
             return None
         return b"".join(blob.data.tobytes() for blob in self.carried)
 
-    def set_state(self, state: bytes) -> None:
-        """Takes the carried state of a layer of the same sizes and dtype."""
-        needed = sum(blob.count for blob in self.carried) * self.dtype.itemsize
-        if self.param.expose_hidden or len(state) != needed:
-            raise self.error(f"has a state of {needed} bytes to restore, got {len(state)}")
+    def set_state(self, state: bytes) -> str:
+        """Takes the carried state of a layer of the same sizes and dtype; another starts at zero."""
+        if self.param.expose_hidden:
+            return "its hidden state comes from its bottoms"
+        sequence = len(self.carried) * self.D * self.dtype.itemsize
+        if len(state) != self.N * sequence:
+            for blob in self.carried:
+                blob.data[...] = 0
+            saved, rest = divmod(len(state), sequence)
+            of = "another size" if rest else f"{saved} sequences, now there are {self.N}"
+            return f"its hidden state starts at zero: the one saved is of {of}"
         values = np.frombuffer(state, self.dtype).reshape(len(self.carried), 1, self.N, self.D)
         for blob, part in zip(self.carried, values, strict=True):
             blob.data[...] = part
+        return ""

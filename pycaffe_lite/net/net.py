@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +62,8 @@ class Net:
         layers: the layers in order. layer_dict: the same by name.
         inputs: names of the blobs that the caller fills. outputs: of those that no layer reads,
             alphabetical.
+        followers: nets that share this one's weights whenever a file has been loaded into it: those that a
+            solver tests.
 
     Raises:
         FileLookupError: a file is missing. PrototxtError: the prototxt cannot be read.
@@ -138,6 +141,7 @@ class Net:
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
         self._after_backward: list[LayerCallback] = []
+        self.followers: weakref.WeakSet[Net] = weakref.WeakSet()
         self._debug = DebugInfo(self._graph)
         self.debug_info: bool = param.debug_info
         self._check_names()
@@ -443,6 +447,8 @@ class Net:
 
     def copy_from(self, file: StrPath) -> None:
         """Loads the weights of layers with the same name from a .caffemodel or .caffemodel.h5 file.
+
+        The test nets of a solver whose train net this is share these weights from then on.
 
         Raises:
             FileLookupError: no such file.

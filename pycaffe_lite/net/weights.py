@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import PycaffeError, WeightsError
 from pycaffe_lite.io import caffemodel, hdf5
-from pycaffe_lite.io.model import Model, StoredLayer
+from pycaffe_lite.io.model import Model, StoredBlob, StoredLayer
 from pycaffe_lite.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -19,38 +24,119 @@ log = logging.getLogger(__name__)
 RENAME_HINT = "to learn this layer from scratch instead, rename it in the prototxt"
 
 
-def copy_from(net: Net, path: Path) -> None:
-    """Loads a weights file, binary or HDF5 (told by its signature), into the layers of the same names."""
-    model = hdf5.read_model(path) if hdf5.is_hdf5(path) else caffemodel.read(path)
-    copy_model(net, model)
+class Loaded(NamedTuple):
+    """What became of a weights file in a net.
+
+    Attributes:
+        source: the file's name.
+        layers: names of the layers that got weights.
+        ignored: names of the file's layers whose weights the net has no layer for.
+        fresh: names of the net's layers of whose learnable blobs one or more are not in the file.
+    """
+
+    source: str
+    layers: list[str]
+    ignored: list[str]
+    fresh: list[str]
 
 
-def copy_model(net: Net, model: Model) -> None:
-    """Copies the blobs of a file into the net's layers of the same names.
+def fresh_in_all(loaded: Sequence[Loaded]) -> list[str]:
+    """Names of the layers that start afresh after all of these files were loaded, one after another."""
+    return [name for name in loaded[0].fresh if all(name in one.fresh for one in loaded)] if loaded else []
 
-    Source layers that the net lacks are ignored, with a log line. All is checked before any blob changes.
+
+class Loading:
+    """A weights file that is read and fits a net, before anything has changed.
+
+    Args:
+        net: the net. model: what the file holds.
 
     Raises:
         WeightsError: a layer has another number of blobs, or a blob another shape.
-
-    Source: BVLC/caffe src/caffe/net.cpp, CopyTrainedLayersFrom
     """
-    targets = _by_name(net)
-    shared = _shared_blobs(net)
-    pairs = []
-    for source in model.layers:
-        target = targets.get(source.name)
-        if target is None:
+
+    def __init__(self, net: Net, model: Model) -> None:
+        self._net = net
+        self._model = model
+        targets, shared = _by_name(net), _shared_blobs(net)
+        self._pairs = [(source, targets[source.name]) for source in model.layers if source.name in targets]
+        for source, target in self._pairs:
+            _check(model, source, target, shared)
+
+    @property
+    def outcome(self) -> Loaded:
+        """Which layers get weights, and which do not."""
+        owners = {id(param.blob): id(param.blob) for param in self._net.param_table.params}
+        for param in self._net.param_table.params:
+            if param.owner is not None:
+                owners[id(param.blob)] = id(self._net.param_table.params[param.owner].blob)
+        given = {owners.get(id(blob), id(blob)) for _, blob in self._values()}
+        return Loaded(
+            self._model.source,
+            [source.name for source, _ in self._pairs if source.blobs],
+            [source.name for source in self._unmatched() if source.blobs],
+            [
+                layer.name
+                for layer in self._net.layers
+                if not given.issuperset(owners.get(id(blob), id(blob)) for blob in layer.blobs)
+            ],
+        )
+
+    def commit(self) -> None:
+        """Copies the values into the net, and lets the nets that follow it share them.
+
+        Source layers that the net lacks are ignored, with a log line.
+
+        Source: BVLC/caffe src/caffe/net.cpp, CopyTrainedLayersFrom
+        """
+        for source in self._unmatched():
             log.info("Ignoring source layer %s", source.name)
-            continue
-        _check(model, source, target, shared)
-        pairs.append((source, target))
-    for source, target in pairs:
-        for stored, blob in zip(source.blobs, target.blobs, strict=False):
-            if stored is not None:
+        with np.errstate(over="ignore"):  # of float64 values in a float32 net
+            for stored, blob in self._values():
                 blob.data[...] = stored.data.reshape(blob.shape)
                 if stored.diff is not None:
                     blob.diff[...] = stored.diff.reshape(blob.shape)
+        if self._model.count and not any(source.blobs for source, _ in self._pairs):
+            log.warning("'%s' has no weights for any layer of this net", self._model.source)
+        for follower in self._net.followers:
+            # What cannot share will say so when it is tested.
+            with contextlib.suppress(WeightsError):
+                _share(follower, self._net)
+
+    def _values(self) -> Iterator[tuple[StoredBlob, Blob]]:
+        for source, target in self._pairs:
+            for stored, blob in zip(source.blobs, target.blobs, strict=False):
+                if stored is not None:
+                    yield stored, blob
+
+    def _unmatched(self) -> list[StoredLayer]:
+        matched = {source.name for source, _ in self._pairs}
+        return [source for source in self._model.layers if source.name not in matched]
+
+
+def read(path: Path) -> Model:
+    """Reads a weights file, binary or HDF5 (told by its signature).
+
+    Raises:
+        FileLookupError: no such file. WeightsError: it cannot be read.
+    """
+    return hdf5.read_model(path) if hdf5.is_hdf5(path) else caffemodel.read(path)
+
+
+def copy_from(net: Net, path: Path) -> Loaded:
+    """Loads a weights file into the layers of the same names; all is checked before any blob changes."""
+    return _load(net, read(path))
+
+
+def copy_from_hdf5(net: Net, path: Path) -> Loaded:
+    """Loads an HDF5 file, whatever its name."""
+    return _load(net, hdf5.read_model(path))
+
+
+def _load(net: Net, model: Model) -> Loaded:
+    loading = Loading(net, model)
+    loading.commit()
+    return loading.outcome
 
 
 def _by_name(net: Net) -> dict[str, Layer[Any]]:
@@ -77,23 +163,18 @@ def _check(model: Model, source: StoredLayer, target: Layer[Any], shared: set[in
             )
 
 
-def copy_from_hdf5(net: Net, path: Path) -> None:
-    """Loads an HDF5 file, whatever its name."""
-    copy_model(net, hdf5.read_model(path))
-
-
-def save(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> None:
-    """Writes the binary file; what goes wrong is raised as `error`."""
+def save(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> bytes:
+    """Writes the binary file; what goes wrong is raised as `error`. Returns the file's fingerprint."""
     blobs = [layer.blobs for layer in net.layers]
-    caffemodel.write(path, net.to_proto(), blobs, diff=write_diff, error=error)
+    return caffemodel.write(path, net.to_proto(), blobs, diff=write_diff, error=error)
 
 
-def save_hdf5(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> None:
-    """Writes the HDF5 file; what goes wrong is raised as `error`."""
+def save_hdf5(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> bytes:
+    """Writes the HDF5 file; what goes wrong is raised as `error`. Returns the file's fingerprint."""
     blobs = [layer.blobs for layer in net.layers]
     shared = _shared_blobs(net)
     is_shared = [[id(blob) in shared for blob in layer_blobs] for layer_blobs in blobs]
-    hdf5.write_model(path, net.to_proto(), blobs, is_shared, diff=write_diff, error=error)
+    return hdf5.write_model(path, net.to_proto(), blobs, is_shared, diff=write_diff, error=error)
 
 
 def _shared_blobs(net: Net) -> set[int]:
@@ -105,22 +186,28 @@ def share(net: Net, other: Net) -> None:
     """Lets `net` use the data of `other`'s layers of the same names.
 
     Raises:
-        WeightsError: a layer of the same name has another number of blobs, or a blob another shape.
+        WeightsError: a layer of the same name has another number of blobs, or a blob another shape; nothing
+            has changed then.
     """
+    for name in _share(net, other):
+        log.info("Ignoring source layer %s", name)
+
+
+def _share(net: Net, other: Net) -> list[str]:
+    """As `share`; returns the names of the layers that `net` lacks."""
     targets = _by_name(net)
-    for source in other.layers:
-        target = targets.get(source.name)
-        if target is None:
-            log.info("Ignoring source layer %s", source.name)
-            continue
+    pairs = [(targets[source.name], source) for source in other.layers if source.name in targets]
+    for target, source in pairs:
         shapes = [[blob.shape for blob in layer.blobs] for layer in (target, source)]
         if shapes[0] != shapes[1]:
             raise WeightsError(
                 f"layer '{source.name}' ({source.type}) cannot share weights: its blobs have shapes "
                 f"{_shapes_text(shapes[0])} here, {_shapes_text(shapes[1])} in the other net"
             )
+    for target, source in pairs:
         for mine, theirs in zip(target.blobs, source.blobs, strict=True):
             mine.share_data(theirs)
+    return [source.name for source in other.layers if source.name not in targets]
 
 
 def _shapes_text(shapes: list[tuple[int, ...]]) -> str:

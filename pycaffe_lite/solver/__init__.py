@@ -6,10 +6,10 @@ from pycaffe_lite.solver.adagrad import AdaGradSolver
 from pycaffe_lite.solver.adam import AdamSolver
 from pycaffe_lite.solver.base import Solver
 from pycaffe_lite.solver.nesterov import NesterovSolver
+from pycaffe_lite.solver.past_snapshots import find_latest_snapshot
 from pycaffe_lite.solver.registry import get_solver, solver_type_list
 from pycaffe_lite.solver.rmsprop import RMSPropSolver
 from pycaffe_lite.solver.sgd import SGDSolver
-from pycaffe_lite.solver.snapshot import find_latest_snapshot
 
 __all__ = [
     "Action",

@@ -14,15 +14,16 @@ import numpy.typing as npt
 
 from pycaffe_lite import glog, random
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import SolverError
+from pycaffe_lite.errors import ArgumentError, SolverError
 from pycaffe_lite.io.files import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
-from pycaffe_lite.solver import continuation, divergence, lr_policy, snapshot
+from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
 from pycaffe_lite.solver.loss_window import LossWindow
 from pycaffe_lite.solver.nets import SolverNets
@@ -54,10 +55,17 @@ class Solver:
         strict: a field that the schema does not know is an error.
         action_request: asked after each update, and before each test batch, what to do.
         on_nan: what to do when the loss or a weight becomes infinite or NaN.
+        keep: how many snapshots of the run to keep: once so many newer ones are complete, an older one is
+            removed, both its files. None: all.
 
     Attributes:
         param: the settings, a SolverParameter.
-        net, test_nets: the train net, and the nets tested every test_interval iterations.
+        net, test_nets: the train net, and the nets tested every test_interval iterations. As in Caffe, a
+            test net has weights of its own until it is first tested, or weights are loaded into the train
+            net (`restore`, `net.copy_from`); from then on it shares the train net's. `share_weights` lets
+            it do so at once.
+        finetuned: what became of each file of `weights` in the train net.
+        lineage: where its latest snapshot stands among those of the run.
         iter: number of iterations done. current_step: rate steps taken by a stepwise lr_policy.
         history: the rule's memory, one array per parameter, or two (all first ones first).
         rate: the learning rate of the latest update.
@@ -69,6 +77,7 @@ class Solver:
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
         SolverError: the settings contradict each other. NetError: a net cannot be built.
+        ArgumentError: keep is below 1.
 
     Source: BVLC/caffe src/caffe/solver.cpp, src/caffe/solvers/sgd_solver.cpp
     """
@@ -87,9 +96,14 @@ class Solver:
         strict: bool = False,
         action_request: ActionRequest = no_request,
         on_nan: OnNan = "stop",
+        keep: int | None = None,
     ) -> None:
+        if keep is not None and keep < 1:
+            raise ArgumentError(f"a solver keeps at least 1 snapshot, not {keep}")
         document = solver_document(source, strict=strict)
         self.param = document.message
+        self.keep = keep
+        self.lineage = continuation.Lineage.new()
         self.action_request = action_request
         self.on_nan: OnNan = on_nan
         self.iter = 0
@@ -142,19 +156,24 @@ class Solver:
         nets = SolverNets(self.param, path, strict=strict)
         self.net = Net.from_document(nets.train_net(), dtype=dtype)
         weights = nets.weight_files()
-        self._finetune(self.net, weights)
+        self.finetuned = self._finetune(self.net, weights)
+        for name in fresh_in_all(self.finetuned):
+            log.info("Layer %s is in none of these files and starts afresh", name)
         self.test_nets: list[Net] = []
         for document in nets.test_nets():
             net = Net.from_document(document, dtype=dtype)
             net.debug_info = self.param.debug_info
             self._finetune(net, weights)
             self.test_nets.append(net)
+            self.net.followers.add(net)
 
     @staticmethod
-    def _finetune(net: Net, weights: list[Path]) -> None:
-        for file in weights:
+    def _finetune(net: Net, files: list[Path]) -> list[Loaded]:
+        loaded = []
+        for file in files:
             log.info("Finetuning from %s", file)
-            net.copy_from(file)
+            loaded.append(copy_from(net, file))
+        return loaded
 
     def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
         """Has functions called in each iteration: before the forward pass, and before the update."""
@@ -417,13 +436,29 @@ class Solver:
             SnapshotError: they cannot be written.
         """
         path = snapshot.write(self)
+        if self.keep is not None:
+            past_snapshots.remove_older(self.param.snapshot_prefix, self.lineage, self.keep)
         for hook in self.after_snapshot:
             hook(path)
         return path
 
-    def restore(self, state_file: StrPath) -> None:
-        """Goes back to where a snapshot was taken; see `snapshot.restore`."""
-        snapshot.restore(self, state_file)
+    def restore(self, state_file: StrPath, *, exact: bool = False) -> None:
+        """Goes back to where a snapshot was taken; the test nets come along, sharing the weights.
+
+        An unchanged run goes on exactly. Where the net, the data or the settings have changed since, what
+        still fits is restored, and the log says what starts afresh; see `snapshot.restore`.
+
+        Args:
+            state_file: a .solverstate, ours or Caffe's.
+            exact: refuse a state with which training cannot go on exactly.
+
+        Raises:
+            FileLookupError: the state or its weights are missing.
+            SnapshotError: the state is damaged, or of another solver type or net; or `exact` cannot be had.
+            WeightsError: the weights do not fit the net.
+            In each case nothing has changed.
+        """
+        snapshot.restore(self, state_file, exact=exact)
 
 
 def solver_document(source: Any, *, strict: bool = False) -> SolverDocument:

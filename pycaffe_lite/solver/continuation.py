@@ -5,17 +5,24 @@ A message in protocol buffers' wire format, so that later versions can add to it
     1  version
     2  state of the main random stream
     3  loss window: start; smoothed and then the losses as float64; size (fields 1, 2, 3)
-    4  a layer's state: net (0 train, 1 first test net, ...), layer name, bytes (fields 1, 2, 3)
+    4  a layer's state: net (0 train, 1 first test net, ...), layer name, bytes, layer type (fields 1 to 4)
     5  fingerprint of the weights file written with it
+    6  number of the run, see `Lineage`
+    7  when it was written, in nanoseconds since 1970
+    8  the same of the run's snapshot before it
+    9  solver type
+
+Fields 6 to 9 and a layer's type are not there in the oldest states.
 """
 
 from __future__ import annotations
 
+import secrets
 import struct
-import zlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,13 +31,56 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import PycaffeError, SnapshotError
 from pycaffe_lite.io import wire
 from pycaffe_lite.io.wire import LENGTH, VARINT, WireError
+from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.solver.loss_window import LossWindow
 
 VERSION = 1
 _VERSION, _RANDOM, _WINDOW, _LAYER, _FINGERPRINT = 1, 2, 3, 4, 5
+_RUN, _TIME, _PREVIOUS, _SOLVER_TYPE = 6, 7, 8, 9
 
-_SAMPLES, _SAMPLE_BYTES = 64, 1024
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a snapshot stands among others.
+
+    Attributes:
+        run: a random number, as bytes, that the snapshots of a run have in common. A run that resumes goes
+            on with the number of the one that it resumes.
+        time: when the snapshot was written, in nanoseconds since 1970; 0: not known, or not yet.
+        previous: when the run's snapshot before it was written; 0: there is none.
+        iter: the iteration of the snapshot; -1: there is none yet.
+    """
+
+    run: bytes = b""
+    time: int = 0
+    previous: int = 0
+    iter: int = -1
+
+    @classmethod
+    def new(cls) -> Lineage:
+        """Of a run without a snapshot."""
+        return cls(secrets.token_bytes(8))
+
+    def next(self, iteration: int) -> Lineage:
+        """Of the run's next snapshot, written now; later than the last one also by a clock put back.
+
+        One of the same iteration takes the place of the last.
+        """
+        previous = self.previous if iteration == self.iter else self.time
+        return Lineage(self.run, max(time.time_ns(), self.time + 1), previous, iteration)
+
+
+class LayerState(NamedTuple):
+    """A layer's state.
+
+    Attributes:
+        type: of the layer; empty in the oldest states.
+        state: what its `state()` gave.
+    """
+
+    type: str
+    state: bytes
 
 
 @dataclass(frozen=True)
@@ -40,20 +90,24 @@ class Continuation:
     Attributes:
         random: of the main random stream.
         window: the loss window.
-        layers: (net, layer name) → what the layer's `state()` gave.
-        fingerprint: of the weights file; see `fingerprint`.
+        layers: (net, layer name) → its state.
+        fingerprint: of the weights file; see `io.files.fingerprint`.
+        lineage: of the snapshot; its iteration stands elsewhere in the state.
+        solver_type: the type of solver whose history it goes with.
     """
 
     random: bytes
     window: LossWindow
-    layers: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    layers: dict[tuple[int, str], LayerState] = field(default_factory=dict)
     fingerprint: bytes = b""
+    lineage: Lineage = Lineage()
+    solver_type: str = ""
 
 
 def capture(nets: Sequence[Net], window: LossWindow) -> Continuation:
     """Takes the state of the random stream and of a solver's nets, train net first, as it is now."""
     layers = {
-        (i, layer.name): state
+        (i, layer.name): LayerState(layer.type, state)
         for i, net in enumerate(nets)
         for layer in net.layers
         if (state := layer.state()) is not None
@@ -61,46 +115,51 @@ def capture(nets: Sequence[Net], window: LossWindow) -> Continuation:
     return Continuation(random.stream().state(), window, layers)
 
 
-def check(state: Continuation, nets: Sequence[Net]) -> None:
-    """Makes sure that the nets have the layers that the state speaks of.
+def restore(saved: Continuation, nets: Sequence[Net]) -> list[str]:
+    """Puts the random stream and the layers back to where `capture` found them, as far as that fits.
 
-    Raises:
-        SnapshotError: one is not there.
-    """
-    names = [{layer.name for layer in net.layers} for net in nets]
-    for i, name in state.layers:
-        if i >= len(nets) or name not in names[i]:
-            which = f"test net #{i - 1}" if i else "train net"
-            raise SnapshotError(f"it holds the state of layer '{name}', which the {which} lacks")
+    Nets and settings may have changed since. What does not fit is left out and starts afresh; layers that
+    the state does not know stay as they are.
 
-
-def restore(state: Continuation, nets: Sequence[Net]) -> None:
-    """Puts the random stream and the layers back to where `capture` found them.
-
-    Raises:
-        SnapshotError: a layer cannot go on from its state: it has other settings, or the state is damaged.
+    Returns:
+        What starts afresh or is left out, a sentence for each layer; empty where all goes on exactly.
     """
     layers = {(i, layer.name): layer for i, net in enumerate(nets) for layer in net.layers}
+    afresh = [
+        f"{_net_name(i)} is gone: its saved state is not used"
+        for i in sorted({i for i, _ in saved.layers if i >= len(nets)})
+    ]
+    for (i, name), stored in saved.layers.items():
+        if i >= len(nets):
+            continue
+        if (i, name) not in layers:
+            afresh.append(f"layer '{name}' of {_net_name(i)} is gone: its saved state is not used")
+        elif problem := _restore_layer(layers[i, name], stored):
+            afresh.append(f"layer '{name}' ({layers[i, name].type}) of {_net_name(i)}: {problem}")
+    afresh += [
+        f"layer '{name}' ({layer.type}) of {_net_name(i)} starts afresh: no state of it was saved"
+        for (i, name), layer in layers.items()
+        if (i, name) not in saved.layers and layer.state() is not None
+    ]
     try:
-        for place, layer_state in state.layers.items():
-            layers[place].set_state(layer_state)
-        random.stream_to_set().set_state(state.random)
+        random.stream_to_set().set_state(saved.random)
     except PycaffeError as error:
-        raise SnapshotError(str(error)) from None
+        afresh.append(f"random numbers start afresh: {error}")
+    return afresh
 
 
-def fingerprint(path: Path) -> bytes:
-    """A short check of a weights file: its size and a sample of its bytes from all over.
+def _restore_layer(layer: Layer[Any], saved: LayerState) -> str:
+    """Lets a layer go on from its state; returns what starts afresh, as `Layer.set_state` does."""
+    if saved.type and saved.type != layer.type:
+        return f"its saved state is not used: it was of type {saved.type}"
+    try:
+        return layer.set_state(saved.state) or ""  # a layer in Python may return nothing
+    except Exception as error:  # of a layer in Python, whose state may be of anything
+        return f"it starts afresh: {type(error).__name__}: {error}"
 
-    It tells the files of two runs, or of two moments of a run, from each other without reading them whole.
-    """
-    with open(path, "rb") as file:
-        size = file.seek(0, 2)
-        crc = zlib.crc32(b"")
-        for i in range(_SAMPLES):
-            file.seek(i * max(size - _SAMPLE_BYTES, 0) // (_SAMPLES - 1))
-            crc = zlib.crc32(file.read(_SAMPLE_BYTES), crc)
-    return struct.pack("<QI", size, crc)
+
+def _net_name(index: int) -> str:
+    return f"test net #{index - 1}" if index else "the train net"
 
 
 # --------------------------------------------------------------------------------------------- the bytes
@@ -120,50 +179,57 @@ def encode(state: Continuation) -> bytes:
             + wire.varint_field(3, window.size),
         ),
         wire.bytes_field(_FINGERPRINT, state.fingerprint),
+        wire.bytes_field(_RUN, state.lineage.run),
+        wire.varint_field(_TIME, state.lineage.time),
+        wire.varint_field(_PREVIOUS, state.lineage.previous),
+        wire.bytes_field(_SOLVER_TYPE, state.solver_type.encode()),
     ]
     for (net, name), layer in state.layers.items():
-        inside = wire.varint_field(1, net) + wire.bytes_field(2, name.encode()) + wire.bytes_field(3, layer)
+        inside = wire.varint_field(1, net) + wire.bytes_field(2, name.encode())
+        inside += wire.bytes_field(3, layer.state) + wire.bytes_field(4, layer.type.encode())
         parts.append(wire.bytes_field(_LAYER, inside))
     return b"".join(parts)
 
 
-def decode(data: bytes, average_loss: int) -> Continuation:
+def decode(data: bytes) -> Continuation:
     """The state that `encode` made bytes of.
-
-    Args:
-        data: the bytes.
-        average_loss: the window's size in the settings at hand; a window of another size starts afresh.
 
     Raises:
         SnapshotError: the bytes are damaged or of a later version.
     """
     try:
-        return _decode(wire.view_of(data), average_loss)
+        return _decode(wire.view_of(data))
     except WireError as problem:
         raise SnapshotError(f"its state for going on exactly is damaged: {problem}") from None
 
 
-def _decode(buffer: wire.Bytes, average_loss: int) -> Continuation:
-    version, stream, print_ = 0, b"", b""
-    window = LossWindow(average_loss)
-    layers: dict[tuple[int, str], bytes] = {}
+def _decode(buffer: wire.Bytes) -> Continuation:
+    payloads = {_RANDOM: b"", _FINGERPRINT: b"", _RUN: b"", _SOLVER_TYPE: b""}
+    numbers = {_VERSION: 0, _TIME: 0, _PREVIOUS: 0}
+    window = LossWindow(0)
+    layers: dict[tuple[int, str], LayerState] = {}
     for f in wire.fields(buffer, 0, len(buffer)):
-        payload = bytes(buffer[f.start : f.end])
-        if f.number == _VERSION and f.wire_type == VARINT:
-            version = f.value
-        elif f.number == _RANDOM and f.wire_type == LENGTH:
-            stream = payload
-        elif f.number == _FINGERPRINT and f.wire_type == LENGTH:
-            print_ = payload
+        if f.number in numbers and f.wire_type == VARINT:
+            numbers[f.number] = f.value
+        elif f.number in payloads and f.wire_type == LENGTH:
+            payloads[f.number] = bytes(buffer[f.start : f.end])
         elif f.number == _WINDOW and f.wire_type == LENGTH:
             _decode_window(buffer, f, window)
         elif f.number == _LAYER and f.wire_type == LENGTH:
             _decode_layer(buffer, f, layers)
+    version = numbers[_VERSION]
     if version != VERSION:
         raise SnapshotError(
             f"its state for going on exactly has version {version}, this program knows {VERSION}"
         )
-    return Continuation(stream, window, layers, print_)
+    return Continuation(
+        payloads[_RANDOM],
+        window,
+        layers,
+        payloads[_FINGERPRINT],
+        Lineage(payloads[_RUN], numbers[_TIME], numbers[_PREVIOUS]),
+        payloads[_SOLVER_TYPE].decode("utf-8", "replace"),
+    )
 
 
 def _decode_window(buffer: wire.Bytes, inside: wire.Field, window: LossWindow) -> None:
@@ -176,12 +242,13 @@ def _decode_window(buffer: wire.Bytes, inside: wire.Field, window: LossWindow) -
             floats = wire.read_floats(buffer, f.start, f.end, f, np.dtype("<f8"))[0]
         elif f.number == 3 and f.wire_type == VARINT:
             size = f.value
-    if size == window.size and 1 <= len(floats) <= 1 + size:
+    if 1 <= len(floats) <= 1 + size:
+        window.size = size
         window.start, window.losses = start, floats[1:].tolist()  # floats[0], the mean, follows from them
 
 
-def _decode_layer(buffer: wire.Bytes, inside: wire.Field, layers: dict[tuple[int, str], bytes]) -> None:
-    net, name, state = 0, "", b""
+def _decode_layer(buffer: wire.Bytes, inside: wire.Field, layers: dict[tuple[int, str], LayerState]) -> None:
+    net, name, type_, state = 0, "", "", b""
     for f in wire.fields(buffer, inside.start, inside.end):
         if f.number == 1 and f.wire_type == VARINT:
             net = f.value
@@ -189,4 +256,6 @@ def _decode_layer(buffer: wire.Bytes, inside: wire.Field, layers: dict[tuple[int
             name = wire.text(buffer, f)
         elif f.number == 3 and f.wire_type == LENGTH:
             state = bytes(buffer[f.start : f.end])
-    layers[net, name] = state
+        elif f.number == 4 and f.wire_type == LENGTH:
+            type_ = wire.text(buffer, f)
+    layers[net, name] = LayerState(type_, state)

@@ -10,26 +10,32 @@ import contextlib
 import dataclasses
 import logging
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import PycaffeError, SnapshotError
-from pycaffe_lite.io import caffemodel, hdf5, solverstate
-from pycaffe_lite.io.files import StrPath, reason
+from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError
+from pycaffe_lite.io import hdf5, solverstate
+from pycaffe_lite.io.files import StrPath, fingerprint_of, reason, temporary_path
 from pycaffe_lite.io.state import SolverState
 from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import continuation
+from pycaffe_lite.solver.continuation import Continuation
 
 if TYPE_CHECKING:
     from pycaffe_lite.solver.base import Solver
 
 log = logging.getLogger(__name__)
 
-_STATE_NAME = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?")
+# How many reasons an error lists.
+_MOST_REASONS = 3
+
+
+# ------------------------------------------------------------------------------------------------ writing
 
 
 def check_folder(prefix: str, iteration: int) -> None:
@@ -38,10 +44,13 @@ def check_folder(prefix: str, iteration: int) -> None:
     Raises:
         SnapshotError: no prefix is set, or no file can be made there.
     """
-    _check_prefix(prefix)
-    probe = Path(f"{prefix}_iter_{iteration}.tempfile")
+    check_prefix(prefix)
+    state = Path(f"{prefix}_iter_{iteration}.solverstate")
+    probe = temporary_path(state)
     try:
-        probe.touch()
+        with contextlib.suppress(FileNotFoundError):
+            state.lstat()  # fails where the name is too long; the probe's may be cut
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as failure:
         raise SnapshotError(
@@ -50,9 +59,16 @@ def check_folder(prefix: str, iteration: int) -> None:
         ) from None
 
 
-def _check_prefix(prefix: str) -> None:
+def check_prefix(prefix: str) -> None:
+    """Makes sure that files may have names that begin so.
+
+    Raises:
+        SnapshotError: it is empty, or holds a NUL byte.
+    """
     if not prefix:
         raise SnapshotError("snapshots need a snapshot_prefix in the solver's settings")
+    if "\0" in prefix:
+        raise SnapshotError(f"snapshot_prefix '{prefix}' holds a NUL byte, which no file name can")
 
 
 def write(solver: Solver) -> Path:
@@ -62,68 +78,130 @@ def write(solver: Solver) -> Path:
         SnapshotError: a file cannot be written. Earlier snapshots are untouched.
     """
     p = solver.param
-    _check_prefix(p.snapshot_prefix)
+    check_prefix(p.snapshot_prefix)
     is_hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
     ending, kind = (".h5", "HDF5 file") if is_hdf5 else ("", "binary proto file")
     stem = f"{p.snapshot_prefix}_iter_{solver.iter}"
     model, state = Path(f"{stem}.caffemodel{ending}"), Path(f"{stem}.solverstate{ending}")
     save = weights.save_hdf5 if is_hdf5 else weights.save
     log.info("Snapshotting to %s %s", kind, model)
-    save(solver.net, model, write_diff=p.snapshot_diff, error=SnapshotError)
+    fingerprint = save(solver.net, model, write_diff=p.snapshot_diff, error=SnapshotError)
     log.info("Snapshotting solver state to %s %s", kind, state)
-    beyond = dataclasses.replace(solver.surroundings(), fingerprint=continuation.fingerprint(model))
+    lineage = solver.lineage.next(solver.iter)
+    beyond = dataclasses.replace(
+        solver.surroundings(), fingerprint=fingerprint, lineage=lineage, solver_type=solver.type
+    )
     content = SolverState(
         solver.iter, str(model), solver.current_step, tuple(solver.history), continuation.encode(beyond)
     )
     (hdf5.write_state if is_hdf5 else solverstate.write)(state, content)
+    solver.lineage = lineage
+    if problem := mismatch(model, beyond):
+        log.warning("%s: does another run save with snapshot_prefix '%s'?", problem, p.snapshot_prefix)
     return state
 
 
+def mismatch(model: Path, beyond: Continuation) -> str | None:
+    """What is wrong with the weights file of a state; None for nothing."""
+    try:
+        if fingerprint_of(model, error=SnapshotError) == beyond.fingerprint:
+            return None
+    except PycaffeError as error:
+        return str(error)
+    return f"'{model}' was not written together with its state"
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
 def read_state(path: StrPath) -> SolverState:
-    """Reads a solver state; a name that ends in `.h5` says HDF5, as in Caffe."""
-    return hdf5.read_state(path) if os.fspath(path).endswith(".h5") else solverstate.read(path)
+    """Reads a solver state, binary or HDF5, told by its signature.
+
+    Raises:
+        FileLookupError: no such file. SnapshotError: it cannot be read.
+    """
+    return hdf5.read_state(path) if hdf5.is_hdf5(path) else solverstate.read(path)
 
 
-def restore(solver: Solver, path: StrPath) -> None:
-    """Puts a solver back to where a snapshot was taken.
+def read_head(path: StrPath) -> SolverState:
+    """As `read_state`, without the history: quick."""
+    return hdf5.read_state_head(path) if hdf5.is_hdf5(path) else solverstate.read_head(path)
 
-    A state of ours brings all back, so that training goes on exactly; one of Caffe's brings the weights,
-    the iteration and the history, and the data start at the first record.
+
+def weights_file(state: SolverState, path: StrPath) -> Path:
+    """Where the state's weights are: as named, seen from here as Caffe does, or else beside the state.
+
+    Raises:
+        FileLookupError: they are nowhere.
+    """
+    named = Path(state.learned_net)
+    folder = Path(path).parent
+    for candidate in (named, folder / named, folder / named.name):
+        if os.path.exists(candidate):
+            return candidate
+    raise FileLookupError(f"no such file: '{named}', the weights of '{path}'")
+
+
+# ---------------------------------------------------------------------------------------------- restoring
+
+
+def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
+    """Puts a solver back to where a snapshot was taken, as far as nets and settings are still the same.
+
+    As in Caffe, the weights go to the layers of their names and the history to the parameters in their
+    order. A state of ours brings back what Caffe forgets, so that training goes on exactly: the places in
+    the data, the random numbers, hidden states, the smoothed loss. Where that does not fit any more, because
+    the net, the database or a setting has changed, it starts afresh, and a line in the log says what. A
+    state of Caffe's has none of it: the data start at the first record.
+
+    Args:
+        solver: the solver.
+        path: of the state.
+        exact: refuse to go on where anything would start afresh.
 
     Raises:
         FileLookupError: the state or its weights file is missing.
-        SnapshotError: the state is damaged, or of another solver type or net; nothing has changed then.
-        WeightsError: the weights do not fit the net; nothing has changed then.
+        SnapshotError: the state is damaged or not a state, its history does not fit the solver's type and
+            net, or `exact` cannot be had.
+        WeightsError: the weights cannot be read, or do not fit the net.
+        In each case nothing has changed.
     """
     state = read_state(path)
     history = _history_for(solver, state, path)
-    beyond = None
-    if state.resume is not None:
-        with _naming(path):
-            beyond = continuation.decode(state.resume, solver.param.average_loss)
-            continuation.check(beyond, [solver.net, *solver.test_nets])
+    beyond, afresh = _beyond(solver, state, exact)
+    loading = None
     if state.learned_net:
         model = weights_file(state, path)
-        if beyond is not None and model.exists() and continuation.fingerprint(model) != beyond.fingerprint:
-            log.warning("'%s' was not written together with '%s'", model, path)
-        solver.net.copy_from(model)
+        loading = weights.Loading(solver.net, weights.read(model))
+        names = loading.outcome.fresh
+        afresh += [f"layer '{name}' starts afresh: '{model}' has no weights for it" for name in names]
+        if beyond is not None and (problem := mismatch(model, beyond)):
+            afresh.append(problem)
+    else:
+        afresh.append("the weights stay as they are: the state names no weights file")
+    if beyond is not None:
+        nets = [solver.net, *solver.test_nets]
+        before = solver.surroundings()
+        afresh += continuation.restore(beyond, nets)
+        if exact and afresh:
+            continuation.restore(before, nets)
+    if exact and afresh:
+        raise SnapshotError(f"'{path}' cannot be resumed exactly: {_listed(afresh)}")
+    for line in afresh:
+        log.warning("%s", line)
+    if loading is not None:
+        loading.commit()
     solver.iter, solver.current_step = state.iter, state.current_step
     log.info("SGDSolver: restoring history")
-    for mine, stored in zip(solver.history, history, strict=True):
-        mine[...] = stored
+    with np.errstate(over="ignore"):  # of float64 values in a float32 net
+        for mine, stored in zip(solver.history, history, strict=True):
+            mine[...] = stored
     if beyond is not None:
-        with _naming(path):
-            continuation.restore(beyond, [solver.net, *solver.test_nets])
-        solver.window = beyond.window
-        solver.continue_window = bool(beyond.window.losses)
-
-
-@contextlib.contextmanager
-def _naming(path: StrPath) -> Iterator[None]:
-    try:
-        yield
-    except SnapshotError as error:
-        raise SnapshotError(f"'{path}': {error}") from None
+        if beyond.lineage.run:
+            solver.lineage = dataclasses.replace(beyond.lineage, iter=state.iter)
+        if beyond.window.size == solver.param.average_loss:
+            solver.window = beyond.window
+            solver.continue_window = bool(beyond.window.losses)
 
 
 def _history_for(solver: Solver, state: SolverState, path: StrPath) -> list[Array]:
@@ -140,47 +218,26 @@ def _history_for(solver: Solver, state: SolverState, path: StrPath) -> list[Arra
     return [s.reshape(m.shape) for m, s in zip(solver.history, state.history, strict=True)]
 
 
-def weights_file(state: SolverState, path: StrPath) -> Path:
-    """Where the state's weights are: as named, seen from here as Caffe does, or else beside the state."""
-    named = Path(state.learned_net)
-    folder = Path(path).parent
-    for candidate in (named, folder / named, folder / named.name):
-        if candidate.exists():
-            return candidate
-    return named
-
-
-def find_latest_snapshot(prefix: str) -> Path | None:
-    """The state file of the last complete snapshot that begins with `prefix`; None where there is none.
-
-    A snapshot is complete when both its files read well and belong together; others are passed over, with
-    a log line.
-    """
-    folder, stem = Path(prefix).parent, Path(f"{prefix}.").name[:-1]
-    found = []
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
-            match = _STATE_NAME.fullmatch(entry.name[len(stem) :])
-            if match and entry.name.startswith(stem):
-                found.append((int(match[1]), entry.stat().st_mtime, folder / entry.name))
-    for _, _, path in sorted(found, reverse=True):
-        problem = _problem_with(path)
-        if problem is None:
-            return path
-        log.warning("Passing over snapshot '%s': %s", path, problem)
-    return None
-
-
-def _problem_with(path: Path) -> str | None:
-    """What keeps a snapshot from being complete; None for nothing."""
+def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuation | None, list[str]]:
+    """What a state holds beyond Caffe's, if it can be read, and what of it is of no use to this solver."""
+    rest = "places in the data, random numbers and the smoothed loss start afresh"
+    if state.resume is None:
+        return None, [f"it is a state as Caffe writes it: {rest}"] if exact else []
     try:
-        state = read_state(path)
-        model = weights_file(state, path)
-        hdf5.read_model(model) if hdf5.is_hdf5(model) else caffemodel.read(model)
-        if state.resume is not None:
-            beyond = continuation.decode(state.resume, 1)
-            if beyond.fingerprint != continuation.fingerprint(model):
-                return f"'{model}' was not written together with it"
-    except (PycaffeError, OSError) as error:
-        return str(error)
-    return None
+        beyond = continuation.decode(state.resume)
+    except SnapshotError as error:
+        return None, [f"{rest}: {error}"]
+    problems = []
+    if beyond.solver_type not in ("", solver.type):
+        problems.append(f"the history goes on, but was written by a solver of type {beyond.solver_type}")
+    size = solver.param.average_loss
+    if beyond.window.size != size:
+        problems.append(
+            f"the smoothed loss starts afresh: average_loss was {beyond.window.size}, now it is {size}"
+        )
+    return beyond, problems
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = len(lines) - _MOST_REASONS
+    return "; ".join([*lines[:_MOST_REASONS], *([f"and {more} more"] if more > 0 else [])])

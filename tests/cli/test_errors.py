@@ -288,7 +288,7 @@ def test_truncated_weights(folder, weights, fails):
     Path("half.caffemodel").write_bytes(Path(weights).read_bytes()[:500])
     line = fails("test", "net.prototxt", "-weights", "half.caffemodel")
     head, _, tail = line.partition(": at byte ")
-    assert head == "Error: 'half.caffemodel' is truncated or no .caffemodel"
+    assert head == "Error: 'half.caffemodel' is truncated or not a .caffemodel"
     assert tail.endswith(" are left")
 
 
@@ -298,7 +298,7 @@ def test_truncated_weights(folder, weights, fails):
         (b"", "is empty"),
         (
             b"<html>Not Found</html>",
-            "is truncated or no .caffemodel: at byte 0: field 7 has the unusable wire type 4",
+            "is a web page, not a file of weights; the download went wrong: get the file itself",
         ),
     ],
 )
@@ -394,7 +394,8 @@ def test_snapshots_that_cannot_be_resumed(folder, edit, weights, fails):
         "Error: no such file: 'a.solverstate'"
     )
     assert fails("train", "solver.prototxt", "-snapshot", weights) == (
-        f"Error: '{weights}' is truncated or no .solverstate: at byte 0: it does not say the iteration"
+        f"Error: '{weights}' is a file of weights, not a solver state; fine-tune from it with --weights, or "
+        "name the .solverstate written with it"
     )
     edit("solver.prototxt", "display", 'type: "Adam" display')
     assert fails("train", "solver.prototxt", "-snapshot", "small_iter_4.solverstate") == (
@@ -406,7 +407,7 @@ def test_snapshots_that_cannot_be_resumed(folder, edit, weights, fails):
 def test_snapshot_whose_weights_are_gone(folder, weights, fails):
     os.unlink(weights)
     assert fails("train", "solver.prototxt", "-snapshot", "small_iter_4.solverstate") == (
-        f"Error: no such file: '{weights}'"
+        f"Error: no such file: '{weights}', the weights of 'small_iter_4.solverstate'"
     )
 
 

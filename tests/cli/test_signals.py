@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGHUP: while training, and as they come to the solver."""
+"""Ctrl-C, SIGTERM and SIGHUP: while training, and as they come to the solver."""
 
 import os
 import re
@@ -125,6 +125,53 @@ def test_hangup(sending, edit, run, options, saved):
     assert iterations_saved() == saved
 
 
+def test_sigterm_stops_after_the_iteration_and_saves(sending, run):
+    sending("SIGTERM 6 1")
+    result = run("train", "solver.prototxt")
+    assert (result.code, result.out) == (143, [])
+    assert iterations_saved() == [7]
+    assert result.messages[-3:] == [
+        "Optimization stopped early.",
+        "Optimization Done.",
+        "Stopped by SIGTERM.",
+    ]
+
+
+def test_sigterm_does_as_ctrl_c_without_a_snapshot(sending, edit, run):
+    sending("SIGTERM 6 1")
+    edit("solver.prototxt", "display", "snapshot_after_train: false display")
+    assert run("train", "solver.prototxt").code == 143
+    assert iterations_saved() == []
+
+
+def test_sigterm_again_and_again_does_not_hurry(sending, run):
+    """As schedulers send it; the effect of Ctrl-C does not matter."""
+    sending("SIGTERM 6 5")
+    assert run("train", "solver.prototxt", "--sigint-effect", "none").code == 143
+    assert iterations_saved() == [7]
+
+
+def test_training_goes_on_where_sigterm_stopped_it(sending, edit, run):
+    sending("SIGTERM 6 1")
+    assert run("train", "solver.prototxt", "--log-file", "a.log").code == 143
+    edit("solver.prototxt", "max_iter: 1000", "max_iter: 7")
+    assert run("train", "solver.prototxt", "--snapshot", "latest", "--exact", "--log-file", "a.log").code == 0
+    assert "Stopped by SIGTERM." in Path("a.log").read_text()
+
+
+def test_sigterm_while_testing(folder, run, monkeypatch):
+    plain = Solver.test_all
+
+    def test_all(solver):
+        if solver.iter == 2:
+            signal.raise_signal(signal.SIGTERM)
+        plain(solver)
+
+    monkeypatch.setattr(Solver, "test_all", test_all)
+    assert run("train", "solver.prototxt").code == 143
+    assert iterations_saved() == [2]
+
+
 def test_ctrl_c_while_testing(folder, run, monkeypatch):
     plain = Solver.test_all
 
@@ -141,10 +188,21 @@ def test_ctrl_c_while_testing(folder, run, monkeypatch):
 
 
 def test_handlers_are_given_back(sending, run):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)]
+    numbers = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
     sending("SIGINT 1 2")
     assert run("train", "solver.prototxt").code == 130
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_ctrl_c_after_sigterm_stops_at_once():
+    requests = SignalRequests("stop", "snapshot")
+    with requests.handled():
+        signal.raise_signal(signal.SIGTERM)
+        assert requests.next_action() is Action.STOP
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert requests.terminated
 
 
 def test_requests_are_served_once_hangups_first():
@@ -208,6 +266,17 @@ def test_a_process_that_gets_ctrl_c(start, edit, log_messages):
     assert messages[-2:] == ["Optimization stopped early.", "Optimization Done."]
     last = iterations_saved()[-1]
     assert f"Snapshotting solver state to binary proto file small_iter_{last}.solverstate" in messages
+
+
+def test_a_process_that_gets_sigterm(start, edit, log_messages):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 100000000", "test_iter: 2\ntest_interval: 2\n", "")
+    process = start()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert len(iterations_saved()) == 1
+    assert "Traceback" not in err
+    assert log_messages(err.splitlines())[-1] == "Stopped by SIGTERM."
 
 
 def test_a_process_that_gets_ctrl_c_twice(start, sending):

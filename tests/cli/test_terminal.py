@@ -100,6 +100,47 @@ def test_resuming_says_from_where(folder, edit, terminal, run):
     assert "Training small from iteration 4, resumed from small_iter_4.solverstate" in terminal.lines
 
 
+MORE_LAYERS = """
+layer { name: "kept" type: "InnerProduct" bottom: "data" top: "kept" inner_product_param { num_output: 2 } }
+layer { name: "NAME" type: "InnerProduct" bottom: "kept" top: "more" inner_product_param { num_output: 2 } }
+"""
+
+
+def test_fine_tuning_says_what_becomes_of_each_layer(folder, edit, terminal, run):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    net = Path("net.prototxt").read_text()
+    Path("net.prototxt").write_text(net + MORE_LAYERS.replace("NAME", "before"))
+    run("train", "solver.prototxt")
+    Path("net.prototxt").write_text(net + MORE_LAYERS.replace("NAME", "after"))
+    terminal.seek(0)
+    terminal.truncate()
+    run("train", "solver.prototxt", "--weights", "small_iter_0.caffemodel")
+    first = next(i for i, line in enumerate(terminal.lines) if line.startswith("Weights"))
+    assert terminal.lines[first : first + 3] == [
+        "Weights from small_iter_0.caffemodel: ip, kept",
+        "  ignored, as the net has no such layers: before",
+        "  in no file, so they start afresh: after",
+    ]
+
+
+def test_names_of_many_layers_are_cut(folder, edit, terminal, run):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    layer = MORE_LAYERS.splitlines()[1].replace("kept", "ip%d")
+    with Path("net.prototxt").open("a") as net:
+        net.writelines(layer % (i, i) for i in range(30))
+    run("train", "solver.prototxt")
+    run("train", "solver.prototxt", "--weights", "small_iter_0.caffemodel")
+    (line,) = [line for line in terminal.lines if line.startswith("Weights")]
+    assert line.endswith(", ip18, and 11 more")
+
+
+def test_an_earlier_log_that_is_kept_is_said(folder, edit, terminal, run):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    Path("a.log").write_text("of an earlier run")
+    run("train", "solver.prototxt", "--log-file", "a.log")
+    assert terminal.lines[0] == "The log of an earlier run is kept as a.log.1"
+
+
 def test_warnings_are_shown_once_without_prefix(folder, edit, terminal, run):
     edit("solver.prototxt", "display", "fork_field: 1 display")
     run("train", "solver.prototxt", "-gpu", "0")

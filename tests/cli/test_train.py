@@ -130,8 +130,81 @@ def test_log_file(folder, edit, run, log_messages):
     edit("solver.prototxt", "max_iter: 4", "max_iter: 6")
     second = run("train", "solver.prototxt", "--log_file", "a.log", "-snapshot", "latest")
     assert log_messages(Path("a.log").read_text().splitlines()) == first.messages + second.messages
+    finished = Path("a.log").read_text()
     third = run("train", "solver.prototxt", "--log_file", "a.log")
     assert log_messages(Path("a.log").read_text().splitlines()) == third.messages
+    assert Path("a.log.1").read_text() == finished
+    assert third.messages[0] == "The log of an earlier run is kept as a.log.1"
+
+
+def test_each_earlier_log_is_kept(folder, edit, run):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    for i in range(4):
+        Path("a.log").write_text(f"log of run {i}")
+        run("train", "solver.prototxt", "--log_file", "a.log")
+    assert [Path(f"a.log.{i}").read_text() for i in (1, 2, 3, 4)] == [f"log of run {i}" for i in range(4)]
+
+
+def test_a_log_that_is_not_a_file(folder, edit, run):
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    Path("null.log").symlink_to("/dev/null")
+    assert run("train", "solver.prototxt", "--log_file", "null.log").code == 0
+    assert not list(Path().glob("null.log.*"))
+
+
+def test_exact(folder, edit, run, fails, misused):
+    edit("solver.prototxt", "display", "snapshot: 2 display")
+    run("train", "solver.prototxt")
+    resume = ("train", "solver.prototxt", "--snapshot", "small_iter_2.solverstate")
+    assert run(*resume, "--exact").code == 0
+    edit("net.prototxt", 'name: "data"', 'name: "images"')
+    lines = [
+        "layer 'data' of the train net is gone: its saved state is not used",
+        "layer 'data' of test net #0 is gone: its saved state is not used",
+        "layer 'images' (Data) of the train net starts afresh: no state of it was saved",
+        "layer 'images' (Data) of test net #0 starts afresh: no state of it was saved",
+    ]
+    told = run(*resume, level=1)
+    assert (told.code, told.messages) == (0, lines)
+    assert fails(*resume, "-exact") == (
+        f"Error: 'small_iter_2.solverstate' cannot be resumed exactly: {'; '.join(lines[:3])}; and 1 more"
+    )
+    assert misused("train", "solver.prototxt", "--exact") == (
+        "Error: --exact says how to resume: give --snapshot too."
+    )
+
+
+def test_keep(folder, edit, run, misused):
+    edit("solver.prototxt", "display", "snapshot: 1 display")
+    assert run("train", "solver.prototxt", "--keep", 2).code == 0
+    assert sorted(path.name for path in Path().glob("small_iter_*")) == [
+        f"small_iter_{n}.{kind}" for n in (3, 4) for kind in ("caffemodel", "solverstate")
+    ]
+    assert misused("train", "solver.prototxt", "--keep", 0) == (
+        "Error: Invalid value for '--keep': 0 is not in the range x>=1."
+    )
+
+
+def test_the_latest_is_the_newest_run_s(folder, edit, run):
+    run("train", "solver.prototxt")
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 2")
+    run("train", "solver.prototxt")
+    edit("solver.prototxt", "max_iter: 2", "max_iter: 3")
+    result = run("train", "solver.prototxt", "--snapshot", "latest", level=1)
+    assert result.messages == [
+        "the newest snapshot is 'small_iter_2.solverstate', of iteration 2; 'small_iter_4.solverstate' is "
+        "older, but of iteration 4: to go on from that one, name it"
+    ]
+    assert Path("small_iter_3.solverstate").exists()
+
+
+def test_layers_that_start_afresh_are_in_the_log(folder, edit, run):
+    run("train", "solver.prototxt")
+    edit("net.prototxt", 'name: "ip"', 'name: "new"')
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 0")
+    result = run("train", "solver.prototxt", "--weights", "small_iter_4.caffemodel")
+    assert result.messages.count("Layer new is in none of these files and starts afresh") == 1
+    assert result.messages.count("'small_iter_4.caffemodel' has no weights for any layer of this net") == 2
 
 
 def test_log_file_says_why_the_run_ended(folder, run):

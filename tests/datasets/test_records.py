@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -113,20 +114,35 @@ def test_state_is_that_behind_the_batch(make_lmdb):
         assert again.state == batches[i + 1].state
 
 
-@pytest.mark.parametrize("state", [b"", b"\x08\0\0\0short"])
-def test_bytes_that_are_no_state(make_lmdb, state):
-    source = source_of(make_lmdb(np.zeros((2, 1, 1, 1), np.uint8)), 2)
-    refuses(f"{len(state)} bytes are not the saved state of a data layer", source.set_state, state)
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        (b"", "the one saved has a key of 0 bytes"),
+        (b"\x08\0\0\0short", "LMDB '{}' has no record with the key 'short'"),
+        (b"\0\0\0\0", "the one saved has a key of 0 bytes"),
+        (b"\xff\xff\0\0" + b"k" * 65535, "the one saved has a key of 65535 bytes"),
+    ],
+)
+def test_bytes_that_are_no_state(make_lmdb, state, problem):
+    path = make_lmdb(np.zeros((3, 1, 1, 1), np.uint8))
+    source = source_of(path, 2)
+    start = source.state()
+    filled(source)
+    assert source.set_state(state) == f"its first record comes next: {problem.format(path)}"
+    assert source.state() == start
 
 
 def test_state_of_another_database(make_lmdb):
-    large = source_of(make_lmdb(np.zeros((9, 1, 1, 1), np.uint8), "large"), 7)
-    small = make_lmdb(np.zeros((2, 1, 1, 1), np.uint8), "small")
-    refuses(
-        f"LMDB '{small}' has no record with the key '00000007'",
-        source_of(small, 2).set_state,
-        filled(large).state,
+    large = source_of(make_lmdb(np.zeros((9, 1, 1, 1), np.uint8), "large"), 7, mirror=True)
+    small = source_of(make_lmdb(np.zeros((2, 1, 1, 1), np.uint8), "small"), 2, mirror=True)
+    start = small.state()
+    state = filled(large).state
+    problem = small.set_state(state)
+    assert re.fullmatch(
+        r"its first record comes next: LMDB '.*' has no record with the key '00000007'", problem
     )
+    assert small.state()[:12] == start[:12]
+    assert small.state()[12:] == state[12:]  # its draws go on
 
 
 def test_forced_colours_of_raw_records_are_said(make_lmdb, caplog):

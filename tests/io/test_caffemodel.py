@@ -158,11 +158,11 @@ def error_of(tmp_path, data):
 
 def test_errors_name_the_file_and_the_place(tmp_path):
     whole = CAFFES.read_bytes()
-    kind = "'/x.caffemodel' is truncated or no .caffemodel: "
+    kind = "'/x.caffemodel' is truncated or not a .caffemodel: "
     assert error_of(tmp_path, whole[:1000]) == kind + "at byte 80: field 100 needs 2183 bytes, 916 are left"
-    assert error_of(tmp_path, b"name: 'LeNet'\n") == kind + "at byte 0: field 13 has the unusable wire type 6"
+    assert error_of(tmp_path, b"\x6e\x00") == kind + "at byte 0: field 13 has the unusable wire type 6"
     assert error_of(tmp_path, b"") == "'/x.caffemodel' is empty"
-    assert error_of(tmp_path, whole[:7]) == "'/x.caffemodel' holds no layers: it is no .caffemodel"
+    assert error_of(tmp_path, whole[:7]) == "'/x.caffemodel' holds no layers: it is not a .caffemodel"
     blob = caffe_pb2.BlobProto(data=[1, 2, 3])
     blob.shape.dim.append(2)
     layer = caffe_pb2.LayerParameter(name="a", blobs=[blob])

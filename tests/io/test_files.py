@@ -5,12 +5,15 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from pycaffe_lite.errors import DataError, FileLookupError, SnapshotError
 from pycaffe_lite.io import files
-from pycaffe_lite.io.files import atomic_path, atomic_write, read_bytes
+from pycaffe_lite.io.files import atomic_path, atomic_write, read_bytes, set_aside
 
 
 def names(folder):
@@ -102,12 +105,99 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path):
     assert names(tmp_path) == [".other.1-00.tmp", "a"]
 
 
-def test_a_living_process_keeps_its_temporary_file(tmp_path):
-    others = tmp_path / f".a.{os.getppid()}-1234.tmp"
-    others.write_bytes(b"in the making")
-    with atomic_write(tmp_path / "a"):
-        pass
-    assert others.exists()
+def leftover(folder, place=None, process=1, age=0.0, name="a"):
+    """A temporary file as a process of this or another machine makes it."""
+    place = files._place() if place is None else place
+    path = folder / f".{name}.{place and place + '-'}{process}-0123abcd.tmp"
+    path.write_bytes(b"half")
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+HOUR, DAY = 3600.0, 24 * 3600.0
+NOBODY = 2**22 + 1  # above any process number
+
+
+@pytest.mark.parametrize(
+    ("made", "stays"),
+    [
+        ({"process": os.getppid()}, True),  # a living process
+        ({"process": os.getpid()}, False),  # an earlier process of our number
+        ({"process": NOBODY}, False),
+        ({"process": NOBODY, "place": "0badcafe"}, True),  # on another machine it may be running
+        ({"process": os.getpid(), "place": "0badcafe", "age": 20 * HOUR}, True),
+        ({"process": os.getpid(), "place": "0badcafe", "age": DAY + 60}, False),
+        ({"process": os.getppid(), "age": DAY + 60}, False),  # the number has been given out again
+        ({"process": NOBODY, "place": "", "age": HOUR}, True),  # as earlier versions named them
+        ({"process": NOBODY, "place": "", "age": DAY + 60}, False),
+        ({"process": NOBODY, "name": "ab", "age": DAY + 60}, True),  # of another file
+    ],
+)
+def test_leftovers_are_removed_once_their_writer_is_surely_gone(tmp_path, made, stays):
+    path = leftover(tmp_path, **made)
+    with atomic_write(tmp_path / "a") as file:
+        file.write(b"whole")
+    assert path.exists() == stays
+
+
+def test_threads_that_write_one_file_do_not_disturb_each_other(tmp_path):
+    inside = threading.Barrier(2, timeout=60)
+    failures = []
+
+    def write(content):
+        try:
+            for _ in range(20):
+                with atomic_write(tmp_path / "a") as file:
+                    file.write(content[:100])
+                    inside.wait()
+                    file.write(content[100:])
+        except BaseException as failure:
+            failures.append(failure)
+            inside.abort()
+
+    threads = [threading.Thread(target=write, args=(letter * 5000,)) for letter in (b"x", b"y")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() in (b"x" * 5000, b"y" * 5000)
+
+
+def test_names_as_long_as_the_file_system_takes(tmp_path):
+    path = tmp_path / ("é" * 127)
+    leftover(tmp_path, process=NOBODY, name="é" * 100)
+    with atomic_write(path) as file:
+        file.write(b"whole")
+    assert names(tmp_path) == [path.name]
+
+
+def test_files_are_set_aside_under_the_next_number(tmp_path):
+    path = tmp_path / "run.log"
+    assert set_aside(path) is None
+    path.touch()
+    assert set_aside(path) is None
+    for i in (1, 2):
+        path.write_text(f"run {i}")
+        assert set_aside(path) == tmp_path / f"run.log.{i}"
+    (tmp_path / "run.log.07").touch()
+    (tmp_path / "run.log.old").touch()
+    path.write_text("run 3")
+    assert set_aside(path) == tmp_path / "run.log.8"
+    assert [(tmp_path / f"run.log.{i}").read_text() for i in (1, 2, 8)] == ["run 1", "run 2", "run 3"]
+    assert not path.exists()
+
+
+def test_what_is_not_a_file_is_not_set_aside(tmp_path):
+    (tmp_path / "null").symlink_to("/dev/null")
+    os.mkfifo(tmp_path / "fifo")
+    assert [set_aside(tmp_path / name) for name in ("null", "fifo", ".")] == [None, None, None]
+
+
+def make_sparse(path):
+    Path(path).touch()
+    os.truncate(path, 2**43)
 
 
 def test_reading(tmp_path):
@@ -115,15 +205,6 @@ def test_reading(tmp_path):
     data = read_bytes(tmp_path / "a", error=DataError)
     assert data.tolist() == [1, 2, 3]
     assert not data.flags.writeable
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_reading_what_may_never_end(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for path, kind in ((tmp_path / "pipe", "pipe"), ("/dev/zero", "device")):
-        with pytest.raises(DataError) as caught:
-            read_bytes(path, error=DataError)
-        assert str(caught.value) == f"cannot read '{path}': it is a {kind}, not a file"
 
 
 def test_writing_through_a_link(tmp_path):
@@ -144,10 +225,26 @@ def test_devices_are_not_replaced(tmp_path):
     assert (tmp_path / "null").is_symlink()
 
 
-def test_reading_what_is_not_there_or_no_file(tmp_path):
-    with pytest.raises(FileLookupError) as caught:
-        read_bytes(tmp_path / "no", error=DataError)
-    assert str(caught.value) == f"no such file: '{tmp_path / 'no'}'"
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (os.mkdir, "Is a directory"),
+        (os.mkfifo, "it is a pipe, not a file"),
+        (lambda path: os.symlink("/dev/zero", path), "it is a device, not a file"),
+        (lambda path: os.symlink(path, path), "Too many levels of symbolic links"),
+        (make_sparse, f"it has {2**43} bytes, more than this machine's memory"),
+    ],
+    ids=["folder", "fifo", "device", "loop", "sparse"],
+)
+def test_reading_what_is_not_a_file_of_a_sensible_size(tmp_path, make, problem):
+    make(str(tmp_path / "x"))
     with pytest.raises(DataError) as caught:
-        read_bytes(tmp_path, error=DataError)
-    assert str(caught.value) == f"cannot read '{tmp_path}': Is a directory"
+        read_bytes(tmp_path / "x", error=DataError)
+    assert str(caught.value) == f"cannot read '{tmp_path / 'x'}': {problem}"
+
+
+@pytest.mark.parametrize("name", ["no", "nu\0l"])
+def test_reading_what_is_not_there(tmp_path, name):
+    with pytest.raises(FileLookupError) as caught:
+        read_bytes(tmp_path / name, error=DataError)
+    assert str(caught.value) == f"no such file: '{tmp_path / name}'"

@@ -1,6 +1,10 @@
 """Weights and solver states in HDF5: against real Caffe's files and each other."""
 
+import re
+import struct
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -150,7 +154,7 @@ def test_states_that_are_not_whole(tmp_path, change, problem):
     damaged(path, change)
     with pytest.raises(SnapshotError) as caught:
         hdf5.read_state(path)
-    assert str(caught.value) == f"'{path}' is damaged or no .solverstate.h5: {problem}"
+    assert str(caught.value) == f"'{path}' is damaged or not a .solverstate.h5: {problem}"
 
 
 def test_a_file_cut_short(tmp_path):
@@ -159,7 +163,8 @@ def test_a_file_cut_short(tmp_path):
     with pytest.raises(WeightsError) as caught:
         hdf5.read_model(tmp_path / "x")
     assert str(caught.value) == (
-        f"'{tmp_path / 'x'}' is damaged or no .caffemodel.h5: it has 100000 bytes of 1738832: it is cut short"
+        f"'{tmp_path / 'x'}' is damaged or not a .caffemodel.h5: "
+        "it has 100000 bytes of 1738832: it is cut short"
     )
 
 
@@ -177,7 +182,7 @@ def test_a_blob_number_beyond_reason(tmp_path):
     with pytest.raises(WeightsError) as caught:
         hdf5.read_model(tmp_path / "x")
     assert str(caught.value) == (
-        f"'{tmp_path / 'x'}' is damaged or no .caffemodel.h5: layer 'ip' has a blob 999999999"
+        f"'{tmp_path / 'x'}' is damaged or not a .caffemodel.h5: layer 'ip' has a blob 999999999"
     )
 
 
@@ -216,3 +221,143 @@ def test_the_newer_format_without_the_library(tmp_path, monkeypatch):
         hdf5.read_model(tmp_path / "x")
     message = missing(f"'{tmp_path / 'x'}' is in HDF5's newer format: reading it", "h5py", "hdf5")
     assert str(caught.value) == message
+
+
+# ------------------------------------------------------------------------------ files made to do harm
+
+
+def state_file(path, fill, **options):
+    with h5py.File(path, "w", **options) as file:
+        file["iter"], file["current_step"] = np.array([3], np.int32), np.array([0], np.int32)
+        file["learned_net"] = np.bytes_("m")
+        fill(file.create_group("history"), file)
+
+
+def weights_file(path, fill, **options):
+    with h5py.File(path, "w", **options) as file:
+        fill(file.create_group("data/ip"), file)
+
+
+KINDS = {
+    "weights": (weights_file, hdf5.read_model, WeightsError),
+    "state": (state_file, hdf5.read_state, SnapshotError),
+}
+LIBVERS = {"our reader": {}, "h5py": {"libver": "latest"}}
+NOT_IN_PIECES = "'.*' is stored in pieces or compressed"
+
+
+def much_gzip(group, file):
+    group.create_dataset("0", (325_000, 1000), np.float32, chunks=(1000, 1000), compression="gzip")[:999] = 0
+
+
+def a_huge_chunk(group, file):
+    group.create_dataset(
+        "0", (10,), np.float32, maxshape=(None,), chunks=(2**28,), compression="gzip", fillvalue=0
+    )
+
+
+def nothing_stored(group, file):
+    group.create_dataset("0", (2**28,), np.float32, chunks=(2**20,))
+
+
+def doubled_links(group, file):
+    for _ in range(25):
+        inner = group.create_group("a")
+        group["b"] = inner
+        group = inner
+
+
+def one_array_many_times(group, file):
+    group["0"] = np.ones(1000, np.int8)
+    for i in range(1, 40):
+        group[str(i)] = group["0"]
+
+
+def deep_groups(group, file):
+    for _ in range(40):
+        group = group.create_group("a")
+
+
+def link_elsewhere(group, file):
+    group["0"] = np.ones(3)
+    group["1"] = h5py.ExternalLink("/dev/zero", "/x")
+
+
+def link_by_name(group, file):
+    group["0"] = np.ones(3)
+    group["1"] = h5py.SoftLink("/")
+
+
+def values_elsewhere(group, file):
+    group.create_dataset("0", (10,), np.float32, external=[("/dev/zero", 0, h5py.h5f.UNLIMITED)])
+
+
+def many_texts(group, file):
+    group["0"] = ["x" * 100] * 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reader", LIBVERS)
+@pytest.mark.parametrize(
+    ("fill", "ours", "librarys"),
+    [
+        (much_gzip, NOT_IN_PIECES, r"it unpacks to 1\d{9} bytes, more than 100 times its size"),
+        (a_huge_chunk, NOT_IN_PIECES, r"it unpacks to 1\d{9} bytes, more than 100 times its size"),
+        (nothing_stored, NOT_IN_PIECES, r"it unpacks to 1\d{9} bytes, more than 100 times its size"),
+        (doubled_links, "two places point at byte", "two places point at byte"),
+        (one_array_many_times, "two places point at byte", "two places point at byte"),
+        (deep_groups, "its groups are nested too deeply", "its groups are nested too deeply"),
+        (link_elsewhere, "is neither group nor dataset", "'1' is a link to another place"),
+        (link_by_name, "'1' is a link to another place", "'1' is a link to another place"),
+        (values_elsewhere, "runs past the end|bytes of values", "stands in another file"),
+        (many_texts, "'.*' holds neither plain numbers nor", "'0' holds neither numbers nor one text"),
+    ],
+)
+def test_files_that_are_small_and_hold_much(tmp_path, kind, reader, fill, ours, librarys):
+    write, read, error = KINDS[kind]
+    path = tmp_path / "x.h5"
+    write(path, fill, **LIBVERS[reader])
+    start = time.perf_counter()
+    tracemalloc.start()
+    with pytest.raises(error, match=ours if reader == "our reader" else librarys) as caught:
+        read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**22 + 3 * path.stat().st_size
+    assert time.perf_counter() - start < 1
+    assert str(caught.value).startswith(f"'{path}' is damaged or not a ")
+
+
+def test_a_packed_file_of_the_newer_format_is_read(tmp_path):
+    """Zeros shrink a thousandfold: a history that has not begun is no trap."""
+
+    def fill(group, file):
+        group.create_dataset("0", data=np.zeros((500, 800), np.float32), compression="gzip")
+
+    state_file(tmp_path / "x", fill, libver="latest")
+    assert (tmp_path / "x").stat().st_size < 10_000
+    assert hdf5.read_state(tmp_path / "x").history[0].shape == (500, 800)
+
+
+def test_parts_that_overlap(tmp_path):
+    """Many groups with the names of one: reading them again and again would take for ever."""
+    hdf5.write_state(tmp_path / "x", SolverState(3, "m", 1, (np.ones(2, np.float32),) * 50))
+    data = (tmp_path / "x").read_bytes()
+    one, other = (place.start() for place in re.finditer(b"HEAP", data))
+    (tmp_path / "x").write_bytes(data.replace(struct.pack("<Q", one), struct.pack("<Q", other)))
+    with pytest.raises(SnapshotError, match=f"two places point at byte {other}$"):
+        hdf5.read_state(tmp_path / "x")
+
+
+@pytest.mark.parametrize("options", LIBVERS.values(), ids=LIBVERS)
+def test_the_head_of_a_state_is_read_without_its_history(tmp_path, options):
+    def fill(group, file):
+        group["0"] = np.ones(10**6, np.float32)
+        file["pycaffe_lite/resume"] = np.frombuffer(b"opaque", np.uint8)
+
+    state_file(tmp_path / "x", fill, **options)
+    tracemalloc.start()
+    state = hdf5.read_state_head(tmp_path / "x")
+    assert tracemalloc.get_traced_memory()[1] < 2**19
+    tracemalloc.stop()
+    assert (state.iter, state.learned_net, state.resume, state.history) == (3, "m", b"opaque", ())

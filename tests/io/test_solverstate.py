@@ -1,5 +1,7 @@
 """Binary solver states: against protobuf's parser and real Caffe's file."""
 
+import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,4 +54,25 @@ def test_errors_name_the_file_and_the_place(tmp_path, data, problem):
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(SnapshotError) as caught:
         solverstate.read(tmp_path / "x")
-    assert str(caught.value) == f"'{tmp_path / 'x'}' is truncated or no .solverstate: {problem}"
+    assert str(caught.value) == f"'{tmp_path / 'x'}' is truncated or not a .solverstate: {problem}"
+
+
+def test_the_head_is_read_without_the_history(tmp_path):
+    history = (np.ones(10**6, np.float32), np.ones(10**6, np.float32))
+    state = SolverState(7, "a\udcff.caffemodel", 2, history, b"opaque")
+    solverstate.write(tmp_path / "x", state)
+    tracemalloc.start()
+    head = solverstate.read_head(tmp_path / "x")
+    assert tracemalloc.get_traced_memory()[1] < 2**19
+    tracemalloc.stop()
+    assert head == replace(state, history=())
+    assert solverstate.read(tmp_path / "x").learned_net == state.learned_net
+
+
+@pytest.mark.parametrize("size", [1, 30, 100, 4_000_030])
+def test_the_head_of_a_file_that_is_cut_short(tmp_path, size):
+    history = (np.ones(10**6, np.float32),)
+    solverstate.write(tmp_path / "x", SolverState(7, "a.caffemodel", 2, history, b"opaque"))
+    os.truncate(tmp_path / "x", size)
+    with pytest.raises(SnapshotError, match=r"is truncated or not a \.solverstate: at byte \d+: "):
+        solverstate.read_head(tmp_path / "x")

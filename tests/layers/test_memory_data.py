@@ -105,12 +105,21 @@ def test_errors():
         layer + "needs a multiple of its batch_size 2, got an array of shape (3, 3, 4, 5)"
     )
     made.set_input_arrays(items, labels)
-    assert error_of(made.layers[0].set_state, b"?", kind=LayerError) == (
-        layer + "cannot go on from a state of another batch_size"
-    )
-    assert error_of(made.layers[0].set_state, (400).to_bytes(8, "little"), kind=LayerError) == (
-        layer + "cannot go on from item 400: it has 4"
-    )
+
+
+def test_a_state_that_does_not_fit_starts_afresh():
+    made = net()
+    made.set_input_arrays(*arrays(4))
+    layer, afresh = made.layers[0], "its first item comes next: the one saved "
+    for state, problem in [
+        (b"?", "was saved with another batch_size"),
+        ((3).to_bytes(8, "little"), "was saved with another batch_size"),
+        ((400).to_bytes(8, "little"), "was item 400, now there are 4"),
+    ]:
+        made.forward()
+        assert layer.set_state(state) == afresh + problem
+        assert layer.state() == bytes(8)
+    assert layer.set_state((2).to_bytes(8, "little")) == ""
 
 
 def test_nets_that_begin_with_another_layer():

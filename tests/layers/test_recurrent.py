@@ -181,12 +181,23 @@ def test_saved_state(type):
     fresh = build_layer(prototxt(type), [x, cont])
     fresh.layer.set_state(state)
     assert np.array_equal(fresh.forward()[0], right)
-    with pytest.raises(LayerError) as error:
-        fresh.layer.set_state(b"12345")
-    needed = STATES[type] * 2 * 3 * 4
-    assert str(error.value) == f"layer 'layer' ({type}): has a state of {needed} bytes to restore, got 5"
     shown = prototxt(type, "expose_hidden: true", tops=1 + STATES[type])
-    assert build_layer(shown, [x, cont, *[np.zeros((1, 2, 3))] * STATES[type]]).layer.state() is None
+    exposed = build_layer(shown, [x, cont, *[np.zeros((1, 2, 3))] * STATES[type]]).layer
+    assert exposed.state() is None
+    assert exposed.set_state(state) == "its hidden state comes from its bottoms"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("sequences", "more", "of"), [(5, 0, "5 sequences, now there are 2"), (0, 5, "another size")]
+)
+def test_a_saved_state_that_does_not_fit_starts_at_zero(type, sequences, more, of):
+    x, cont = values(3, 2, 2), np.ones((3, 2))
+    rig = build_layer(prototxt(type), [x, cont])
+    (right,) = rig.forward()
+    state = bytes(sequences * STATES[type] * 3 * 4 + more)
+    assert rig.layer.set_state(state) == f"its hidden state starts at zero: the one saved is of {of}"
+    assert np.array_equal(rig.forward()[0], right)
 
 
 @BOTH

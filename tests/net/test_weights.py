@@ -1,10 +1,13 @@
 """Weights into a net: by name, with shapes checked, all or nothing."""
 
+import gc
+
 import numpy as np
 import pytest
 
 from pycaffe_lite.errors import FileLookupError, WeightsError
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.net.weights import copy_from, fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
@@ -87,6 +90,53 @@ def test_misfits_change_nothing(tmp_path, change, problem):
         net.copy_from(path)
     assert str(raised.value) == problem.format(path=path)
     assert_same(snapshot(net), before)
+
+
+def test_what_became_of_a_file(tmp_path, caplog):
+    one = build(NET.replace("'ip2'", "'other'"))
+    one.save(tmp_path / "m")
+    one.save_hdf5(tmp_path / "m.h5")
+    for path in (tmp_path / "m", tmp_path / "m.h5"):
+        loaded = copy_from(build(), path)
+        assert loaded == (str(path), ["ip1"], ["other"], ["ip2"])
+        again = copy_from(build(NET.replace("'ip1'", "'x'").replace("'ip2'", "'other'")), path)
+        assert (again.layers, again.fresh) == (["other"], ["x"])
+        assert fresh_in_all([loaded, again]) == []
+        assert fresh_in_all([loaded, loaded]) == ["ip2"]
+    assert fresh_in_all([]) == []
+    assert caplog.messages == []
+
+
+def test_a_layer_that_shares_its_weights_is_not_fresh(tmp_path):
+    named = "bottom: 'x' top: 'h' param { name: 'w' } param { name: 'b' }"
+    twice = (
+        NET.replace("bottom: 'x' top: 'h'", named)
+        .replace("bottom: 'h' top: 'y'", named.replace("top: 'h'", "top: 'y'"))
+        .replace("num_output: 2", "num_output: 4")
+    )
+    net = build(twice)
+    net.save_hdf5(tmp_path / "m.h5")
+    assert copy_from(net, tmp_path / "m.h5").fresh == []
+
+
+def test_a_file_of_another_net_is_said_to_have_nothing(tmp_path, caplog):
+    build(NET.replace("'ip", "'fc")).save(tmp_path / "m")
+    build().copy_from(tmp_path / "m")
+    assert caplog.messages == [f"'{tmp_path / 'm'}' has no weights for any layer of this net"]
+
+
+def test_followers_share_what_is_loaded(tmp_path):
+    build().save(tmp_path / "m")
+    net, follower, misfit = build(), build(), build(NET.replace("num_output: 2", "num_output: 5"))
+    net.followers.update((follower, misfit))
+    before = snapshot(misfit)
+    net.copy_from(tmp_path / "m")
+    assert np.shares_memory(follower.params["ip2"][0].data, net.params["ip2"][0].data)
+    assert_same(snapshot(misfit), before)
+    assert not np.shares_memory(misfit.params["ip1"][0].data, net.params["ip1"][0].data)
+    del follower, misfit
+    gc.collect()
+    assert len(net.followers) == 0
 
 
 def test_a_missing_file(tmp_path):

@@ -36,15 +36,22 @@ SOLVER = """
 """
 
 
+def write_database(folder, records=RECORDS, first=0, seed=1):
+    """Writes the database `db` of random images; their keys count from `first`."""
+    images = np.random.default_rng(seed).integers(0, 256, (records, 1, 8, 8), np.uint8)
+    datums = [
+        caffe_pb2.Datum(channels=1, height=8, width=8, data=image.tobytes(), label=i % 4)
+        for i, image in enumerate(images)
+    ]
+    write_lmdb(
+        folder / "db", [(f"{first + i:08}".encode(), d.SerializeToString()) for i, d in enumerate(datums)]
+    )
+
+
 def write_files(folder, **values):
     """Writes database, net and solver; returns the solver's path."""
     if not (folder / "db").exists():
-        images = np.random.default_rng(1).integers(0, 256, (RECORDS, 1, 8, 8), np.uint8)
-        datums = [
-            caffe_pb2.Datum(channels=1, height=8, width=8, data=image.tobytes(), label=i % 4)
-            for i, image in enumerate(images)
-        ]
-        write_lmdb(folder / "db", [(f"{i:08}".encode(), d.SerializeToString()) for i, d in enumerate(datums)])
+        write_database(folder)
     (folder / "net.prototxt").write_text(NET.replace("FOLDER", str(folder)))
     values = {"type": "SGD", "max_iter": 12, "snapshot": 5, "folder": folder, **values}
     values["momentum"] = 0 if values["type"] in ("AdaGrad", "RMSProp") else 0.9

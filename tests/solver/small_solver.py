@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pycaffe_lite import random
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 from pycaffe_lite.solver import get_solver
@@ -44,12 +45,23 @@ def solver(text="", net=NET, feed=True, **options):
 
 
 def feed_iteration(net, iteration):
-    random = np.random.default_rng(iteration)
+    values = np.random.default_rng(iteration)
     for name in net.inputs:
         blob = net.blobs[name]
-        blob.data[...] = random.integers(0, 3, blob.shape) if name == "label" else random.random(blob.shape)
+        blob.data[...] = values.integers(0, 3, blob.shape) if name == "label" else values.random(blob.shape)
 
 
 def weights(net):
     """Copies of all learnable blobs."""
     return [blob.data.copy() for blobs in net.params.values() for blob in blobs]
+
+
+def everything(made):
+    """All that a refused restore must not change, as bytes."""
+    arrays = [*weights(made.net), *made.history]
+    for test_net in made.test_nets:
+        arrays += weights(test_net)
+    layers = [layer.state() for net in (made.net, *made.test_nets) for layer in net.layers]
+    window = made.window.start, tuple(made.window.losses), made.continue_window
+    numbers = made.iter, made.current_step, made.rate, made.lineage
+    return [a.tobytes() for a in arrays], layers, random.stream().state(), window, numbers

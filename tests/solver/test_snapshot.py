@@ -1,18 +1,23 @@
 """Snapshots: what is in the files, and going back to them."""
 
 import os
+import re
+import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from small_solver import NET, solver, weights
+from small_solver import NET, everything, solver, weights
 
 from pycaffe_lite.errors import FileLookupError, SnapshotError, WeightsError
 from pycaffe_lite.io import hdf5, solverstate
 from pycaffe_lite.io.blobproto import array_of
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import find_latest_snapshot
+from pycaffe_lite.solver.snapshot import check_folder
 
 TYPES = ["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
 NO_MOMENTUM = ("AdaGrad", "RMSProp")
@@ -139,35 +144,147 @@ def error_of(run, *args, kind=SnapshotError):
     return str(caught.value)
 
 
-def test_a_state_of_another_solver_or_net(tmp_path):
-    trained(tmp_path)
-    path = f"{tmp_path}/s_iter_3.solverstate"
-    adam, wider = solver("type: 'Adam'"), solver(net=NET.replace("num_output: 5", "num_output: 6"))
-    assert error_of(adam.restore, path) == (
-        f"'{path}' holds 4 history blobs, a solver of type Adam needs 8 for this net: "
-        "it was written for another net or solver type"
+def rewrite(path, **changes):
+    """Writes a state anew with some of its parts changed."""
+    read, write = (
+        (hdf5.read_state, hdf5.write_state) if path.suffix == ".h5" else (solverstate.read, solverstate.write)
     )
-    assert error_of(wider.restore, path) == (
-        f"'{path}': history blob 0 has shape (5, 3), the net's parameter has (6, 3)"
-    )
-    assert (adam.iter, wider.iter) == (0, 0)
+    write(path, replace(read(path), **changes))
 
 
-def test_missing_files(tmp_path):
+def cut(path):
+    os.truncate(path, path.stat().st_size * 2 // 3)
+
+
+WIDER = {"net": NET.replace("num_output: 5", "num_output: 6")}
+MORE_PARAMS = {
+    "net": NET.replace('top: "h" }', 'top: "h" } layer { name: "p" type: "PReLU" bottom: "h" top: "h" }')
+}
+
+
+# The solver, what happens to the snapshot's files, the error and what it says of STATE and MODEL.
+@pytest.mark.parametrize("ending", ["", ".h5"])
+@pytest.mark.parametrize(
+    ("made_with", "harm", "kind", "problem"),
+    [
+        (
+            {"text": "type: 'Adam'"},
+            None,
+            SnapshotError,
+            "'STATE' holds 4 history blobs, a solver of type Adam needs 8 for this net: "
+            "it was written for another net or solver type",
+        ),
+        (
+            MORE_PARAMS,
+            None,
+            SnapshotError,
+            "'STATE' holds 4 history blobs, a solver of type SGD needs 5 for this net: "
+            "it was written for another net or solver type",
+        ),
+        (
+            WIDER,
+            None,
+            SnapshotError,
+            "'STATE': history blob 0 has shape (5, 3), the net's parameter has (6, 3)",
+        ),
+        (
+            WIDER,
+            lambda state, model: rewrite(state, history=tuple(np.ones(n) for n in (18, 6, 18, 3))),
+            WeightsError,
+            "'MODEL': layer 'ip1' (InnerProduct) has blob 0 of shape (5, 3) in the file, (6, 3) in the net; "
+            "to learn this layer from scratch instead, rename it in the prototxt",
+        ),
+        ({}, lambda state, model: state.unlink(), FileLookupError, "no such file: 'STATE'"),
+        ({}, lambda state, model: cut(state), SnapshotError, "'STATE' is (truncated|damaged) or not a .*"),
+        (
+            {},
+            lambda state, model: model.unlink(),
+            FileLookupError,
+            "no such file: 'MODEL', the weights of 'STATE'",
+        ),
+        ({}, lambda state, model: model.write_bytes(b""), WeightsError, "'MODEL' is empty"),
+        ({}, lambda state, model: cut(model), WeightsError, "'MODEL' is (truncated|damaged) or not a .*"),
+        (
+            {},
+            lambda state, model: rewrite(state, learned_net="a\0b"),
+            FileLookupError,
+            "no such file: 'a.*",  # HDF5's texts end with the NUL
+        ),
+        (
+            {},
+            lambda state, model: rewrite(state, learned_net="x" * 5000),
+            FileLookupError,
+            f"no such file: '{'x' * 5000}', the weights of 'STATE'",
+        ),
+        (
+            {},
+            lambda state, model: rewrite(state, learned_net="/dev/zero"),
+            WeightsError,
+            "cannot read '/dev/zero': it is a device, not a regular file",
+        ),
+        (
+            {},
+            lambda state, model: (state.unlink(), os.mkfifo(state)),
+            SnapshotError,
+            "cannot read 'STATE': it is a pipe (FIFO), not a regular file",
+        ),
+    ],
+)
+def test_a_refused_restore_changes_nothing(tmp_path, ending, made_with, harm, kind, problem):
+    trained(tmp_path, text=f"snapshot_format: {'HDF5' if ending else 'BINARYPROTO'}")
+    state = tmp_path / f"s_iter_3.solverstate{ending}"
+    model = tmp_path / f"s_iter_3.caffemodel{ending}"
+    if harm:
+        harm(state, model)
+    fresh = solver(**made_with)
+    fresh.step(1)
+    before = everything(fresh)
+    text = error_of(fresh.restore, state, kind=kind)
+    pattern = problem if problem.endswith(".*") else re.escape(problem)
+    assert re.fullmatch(pattern.replace("STATE", str(state)).replace("MODEL", str(model)), text)
+    assert everything(fresh) == before
+    fresh.step(1)
+
+
+def test_names_of_weights_that_are_not_utf8(tmp_path):
     trained(tmp_path)
-    state, model = tmp_path / "s_iter_3.solverstate", tmp_path / "s_iter_3.caffemodel"
-    fresh = solver()
-    before = weights(fresh.net)
-    assert error_of(fresh.restore, tmp_path / "no.solverstate", kind=FileLookupError) == (
-        f"no such file: '{tmp_path}/no.solverstate'"
-    )
-    model.rename(tmp_path / "elsewhere")
-    assert error_of(fresh.restore, state, kind=FileLookupError) == f"no such file: '{model}'"
-    model.write_bytes(b"")
-    assert error_of(fresh.restore, state, kind=WeightsError) == f"'{model}' is empty"
-    assert fresh.iter == 0
-    for one, two in zip(before, weights(fresh.net), strict=True):
-        np.testing.assert_array_equal(one, two)
+    odd = os.fsdecode(b"caf\xe9.caffemodel")
+    for ending in ("", ".h5"):
+        state = tmp_path / f"odd.solverstate{ending}"
+        content = replace(solverstate.read(tmp_path / "s_iter_3.solverstate"), learned_net=odd)
+        (hdf5.write_state if ending else solverstate.write)(state, content)
+        shutil.copy(tmp_path / "s_iter_3.caffemodel", tmp_path / odd)
+        solver().restore(state)
+
+
+def test_test_nets_come_along(tmp_path):
+    """With a restore and with weights loaded into the train net; as in Caffe, not before."""
+    trained(tmp_path, 3)
+    model = tmp_path / "s_iter_3.caffemodel"
+    tests = "test_iter: 1 test_iter: 1 test_interval: 100 test_initialization: false"
+    bring = [
+        lambda made: made.restore(tmp_path / "s_iter_3.solverstate"),
+        lambda made: made.net.copy_from(model),
+    ]
+    for load in bring:
+        made = solver(tests)
+        assert not np.shares_memory(made.net.params["ip1"][0].data, made.test_nets[1].params["ip1"][0].data)
+        load(made)
+        for test_net in made.test_nets:
+            for mine, theirs in zip(weights(made.net), weights(test_net), strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+        made.step(1)
+        np.testing.assert_array_equal(made.net.params["ip1"][0].data, made.test_nets[1].params["ip1"][0].data)
+
+
+def test_a_test_net_that_cannot_share_is_no_reason_to_refuse(tmp_path):
+    trained(tmp_path, 3)
+    other = NET.replace("num_output: 5", "num_output: 7")
+    made = solver(f"test_net_param {{ {other} }} test_iter: 1 test_interval: 2 test_initialization: false")
+    made.restore(tmp_path / "s_iter_3.solverstate")
+    assert made.test_nets[0].params["ip1"][0].shape == (7, 3)
+    with pytest.raises(WeightsError, match=r"layer 'ip1' .* cannot share weights"):
+        made.step(2)
 
 
 def test_a_snapshot_needs_a_prefix():
@@ -194,65 +311,26 @@ def test_a_snapshot_that_fails_leaves_the_earlier_ones(tmp_path):
     assert find_latest_snapshot(f"{tmp_path}/s") == tmp_path / "s_iter_1.solverstate"
 
 
-def snapshots(folder, *iterations, **options):
-    made = solver(f"snapshot_prefix: '{folder}/s'", **options)
-    for n in iterations:
-        made.step(n - made.iter)
-        made.snapshot()
-    return made
-
-
-def test_the_latest_snapshot(tmp_path):
-    assert find_latest_snapshot(f"{tmp_path}/s") is None
-    assert find_latest_snapshot(f"{tmp_path}/no/s") is None
-    snapshots(tmp_path, 2, 9, 10)
-    (tmp_path / "s_iter_50.solverstate.tmp").touch()
-    (tmp_path / "other_iter_70.solverstate").touch()
-    assert find_latest_snapshot(f"{tmp_path}/s") == tmp_path / "s_iter_10.solverstate"
-
-
-def damage_state(folder):
-    path = folder / "s_iter_3.solverstate"
-    path.write_bytes(path.read_bytes()[:60])
-
-
-def damage_model(folder):
-    path = folder / "s_iter_3.caffemodel"
-    path.write_bytes(path.read_bytes()[:60])
-
-
-def remove_model(folder):
-    (folder / "s_iter_3.caffemodel").unlink()
-
-
-def another_runs_model(folder):
-    (folder / "s_iter_3.caffemodel").write_bytes((folder / "s_iter_2.caffemodel").read_bytes())
-
-
-@pytest.mark.parametrize("damage", [damage_state, damage_model, remove_model, another_runs_model])
-def test_the_latest_snapshot_is_a_whole_one(tmp_path, damage, caplog):
-    snapshots(tmp_path, 2, 3)
-    damage(tmp_path)
-    assert find_latest_snapshot(f"{tmp_path}/s") == tmp_path / "s_iter_2.solverstate"
-    (line,) = caplog.messages
-    assert line.startswith(f"Passing over snapshot '{tmp_path}/s_iter_3.solverstate': ")
-
-
 def test_going_on_with_other_weights_is_said(tmp_path, caplog):
-    snapshots(tmp_path, 2, 3)
-    another_runs_model(tmp_path)
-    solver().restore(tmp_path / "s_iter_3.solverstate")
-    assert caplog.messages == [
-        f"'{tmp_path}/s_iter_3.caffemodel' was not written together with '{tmp_path}/s_iter_3.solverstate'"
-    ]
+    made = trained(tmp_path, 2)
+    made.step(1)
+    made.snapshot()
+    model, state = tmp_path / "s_iter_3.caffemodel", tmp_path / "s_iter_3.solverstate"
+    model.write_bytes((tmp_path / "s_iter_2.caffemodel").read_bytes())
+    line = f"'{model}' was not written together with its state"
+    fresh = solver()
+    before = everything(fresh)
+    text = error_of(lambda: fresh.restore(state, exact=True))
+    assert text == f"'{state}' cannot be resumed exactly: {line}"
+    assert everything(fresh) == before
+    fresh.restore(state)
+    assert caplog.messages == [line]
 
 
 @pytest.mark.parametrize("ending", ["", ".h5"])
-def test_a_damaged_resume_state(tmp_path, ending):
+def test_a_damaged_resume_state_is_no_reason_to_refuse(tmp_path, ending, caplog):
     trained(tmp_path, text="snapshot_format: HDF5" if ending else "")
-    path = f"{tmp_path}/s_iter_3.solverstate{ending}"
-    read, write = (hdf5.read_state, hdf5.write_state) if ending else (solverstate.read, solverstate.write)
-    state = read(path)
+    path = tmp_path / f"s_iter_3.solverstate{ending}"
     for resume, problem in [
         (
             b"\xff" * 20,
@@ -260,7 +338,92 @@ def test_a_damaged_resume_state(tmp_path, ending):
         ),
         (b"\x08\x09", "its state for going on exactly has version 9, this program knows 1"),
     ]:
-        write(path, state.__class__(state.iter, state.learned_net, 0, state.history, resume))
+        rewrite(path, resume=resume)
         fresh = solver()
-        assert error_of(fresh.restore, path) == f"'{path}': {problem}"
-        assert fresh.iter == 0
+        line = f"places in the data, random numbers and the smoothed loss start afresh: {problem}"
+        assert error_of(lambda: fresh.restore(path, exact=True)).endswith(line)  # noqa: B023
+        caplog.clear()
+        fresh.restore(path)
+        assert caplog.messages == [line]
+        assert fresh.iter == 3
+
+
+def test_a_name_that_is_too_long_is_found_before_training(tmp_path):
+    made = solver(f"snapshot_prefix: '{tmp_path}/{'s' * 240}'")
+    assert error_of(made.solve).endswith(": File name too long; make the folder, or name another")
+    assert made.iter == 0
+
+
+def test_a_state_that_names_no_weights(tmp_path, caplog):
+    trained(tmp_path)
+    state = tmp_path / "s_iter_3.solverstate"
+    rewrite(state, learned_net="")
+    fresh = solver()
+    line = "the weights stay as they are: the state names no weights file"
+    assert error_of(lambda: fresh.restore(state, exact=True)).endswith(line)
+    fresh.restore(state)
+    assert caplog.messages == [line]
+
+
+@pytest.mark.parametrize("iteration", [0, 1])
+def test_a_prefix_with_a_nul_byte(tmp_path, iteration):
+    prefix = f"{tmp_path}/s\\000x"
+    problem = f"snapshot_prefix '{tmp_path}/s\0x' holds a NUL byte, which no file name can"
+    assert error_of(lambda: solver(f"snapshot: 1 snapshot_prefix: '{prefix}'")) == problem
+    made = solver(f"snapshot_prefix: '{prefix}' snapshot_after_train: false")
+    made.step(iteration)
+    assert error_of(made.snapshot) == problem
+    assert error_of(solver(f"snapshot_prefix: '{prefix}'").solve) == problem
+
+
+def test_a_prefix_with_escapes_names_files(tmp_path):
+    prefix = f"{tmp_path}/\x1b[31mred"
+    made = solver(f"snapshot_prefix: '{tmp_path}/\\033[31mred'")
+    made.step(1)
+    assert str(made.snapshot()) == f"{prefix}_iter_1.solverstate"
+    solver().restore(f"{prefix}_iter_1.solverstate", exact=True)
+
+
+def test_two_solvers_that_save_to_one_name(tmp_path, caplog):
+    """Each succeeds; of files that do not belong together the one who came last is told."""
+    one, other = (solver(f"snapshot_prefix: '{tmp_path}/s' random_seed: {seed}") for seed in (1, 2))
+    both_weights_written = threading.Barrier(2, timeout=60)
+
+    def save(made):
+        plain = made.surroundings
+
+        def surroundings():  # asked for between the two files
+            both_weights_written.wait()
+            return plain()
+
+        made.surroundings = surroundings
+        made.snapshot()
+
+    threads = [threading.Thread(target=save, args=(made,)) for made in (one, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(os.listdir(tmp_path)) == ["s_iter_0.caffemodel", "s_iter_0.solverstate"]
+    problem = f"'{tmp_path}/s_iter_0.caffemodel' was not written together with its state"
+    assert caplog.messages == [f"{problem}: does another run save with snapshot_prefix '{tmp_path}/s'?"]
+
+
+def test_two_solvers_look_at_one_folder(tmp_path):
+    """Whether it can be written; neither finds the other's file of the trial gone."""
+    failures = []
+
+    def check():
+        try:
+            for _ in range(100):
+                check_folder(f"{tmp_path}/s", 0)
+        except SnapshotError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=check) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert os.listdir(tmp_path) == []
