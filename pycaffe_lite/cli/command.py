@@ -12,7 +12,7 @@ import click
 
 from pycaffe_lite import glog
 from pycaffe_lite.cli.output import FOR_FILES_ONLY
-from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.errors import PycaffeError, blamed
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +46,13 @@ class CaffeCommand(click.Command):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
-        except PycaffeError as error:
-            message = str(error)
-        except MemoryError as error:
-            message = f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
-        except BrokenPipeError:  # click ends quietly
-            raise
-        except OSError as error:
-            message = f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(_INTERRUPTED)
+        except Exception as error:
+            message = _line_of(error)
+            if message is None:
+                raise
         if glog.LOGGER.handlers:
             log.error("%s", message, extra=FOR_FILES_ONLY)
         raise click.ClickException(message)
@@ -98,6 +94,21 @@ class CaffeGroup(click.Group):
         if _dashed(args[0]) not in self.commands:
             raise click.UsageError(f"No such command '{args[0]}'. Commands: {', '.join(self.commands)}.", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _line_of(error: Exception) -> str | None:
+    """What to say of an error that the user can do something about; None for any other."""
+    if line := blamed(error):  # of a layer that the user has written, whatever it is
+        return line
+    if isinstance(error, PycaffeError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
+    if isinstance(error, BrokenPipeError):  # click ends quietly
+        return None
+    if isinstance(error, OSError):
+        return f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
+    return None
 
 
 def _dashed(name: str) -> str:
