@@ -61,7 +61,7 @@ def command(
     seed: int,
     strict: bool,
 ) -> None:
-    """Checks a net's gradients against differences.
+    """Checks a net's gradients against finite differences.
 
     Builds the net of the prototxt NET in float64, gives its inputs random values, and compares what the
     backward pass of each layer says with central differences of its forward pass: for all bottoms that can

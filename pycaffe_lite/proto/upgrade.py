@@ -8,7 +8,9 @@ In the order in which they are applied to a net:
 4. `input`, `input_dim` and `input_shape` become an Input layer;
 5. the three multipliers of a BatchNorm layer become 0.
 
-Caffe applies them to nets that come from a file of their own, not to those inside a solver.
+Caffe applies them to nets that come from a file of their own. Those inside a solver are upgraded here too,
+where Caffe drops old layers without a word.
+
 Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp
 """
 
@@ -174,10 +176,10 @@ def complete_snapshot_prefix(solver: caffe_pb2.SolverParameter, path: str | os.P
     path = Path(path)
     if not solver.HasField("snapshot_prefix"):
         solver.snapshot_prefix = str(path.with_suffix(""))
-        log.info("snapshot_prefix is not given and becomes %s", solver.snapshot_prefix)
+        log.info("snapshot_prefix not set; using %s", solver.snapshot_prefix)
     elif os.path.isdir(solver.snapshot_prefix):
         solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / path.stem)
-        log.info("snapshot_prefix is a folder and becomes %s", solver.snapshot_prefix)
+        log.info("snapshot_prefix is a folder; using %s", solver.snapshot_prefix)
 
 
 # From V0 to V1 ------------------------------------------------------------------------------
