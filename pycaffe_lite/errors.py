@@ -3,9 +3,11 @@
 PycaffeError
 ├── PrototxtError       a prototxt that cannot be read: names file, line and column
 ├── ArgumentError       a name or value that a call cannot take (also a ValueError, as in pycaffe)
+│   └── ArgumentTypeError   an argument that is missing, or of another kind (also a TypeError)
 ├── FileLookupError     a file that is not there (also a RuntimeError, which pycaffe raises)
 ├── NetError            layers that do not fit together: unknown or doubly made blobs, bad sharing
 │   └── LayerError      what one layer needs and did not get: names the layer, its type, the shapes
+│       └── LayerImportError    a Python layer whose module or class is not there (also an ImportError)
 ├── WeightsError        a .caffemodel that cannot be read or does not fit the net
 ├── DataError           a database, image or list file that cannot serve
 ├── SolverError         a solver whose settings contradict each other or that cannot go on
@@ -16,7 +18,11 @@ Each message is one line that says what is wrong, where, and what to do about it
 files as they are: errors make their messages printable.
 """
 
+import contextlib
+
 from pycaffe_lite.printable import printable_line
+
+_BLAME = "_pycaffe_lite_blame"
 
 
 class PycaffeError(Exception):
@@ -37,6 +43,10 @@ class ArgumentError(PycaffeError, ValueError):
     """A name or value that a call cannot take."""
 
 
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument that is missing, or of another kind than a call takes."""
+
+
 class FileLookupError(PycaffeError, RuntimeError):
     """A file or folder that is not where the prototxt or the caller says."""
 
@@ -47,6 +57,10 @@ class NetError(PycaffeError):
 
 class LayerError(NetError):
     """A layer that did not get what it needs."""
+
+
+class LayerImportError(LayerError, ImportError):
+    """A Python layer whose module or class cannot be imported."""
 
 
 class WeightsError(PycaffeError):
@@ -67,3 +81,29 @@ class SnapshotError(SolverError):
 
 class KernelError(PycaffeError, RuntimeError):
     """Compiled code that cannot run in this process."""
+
+
+def blame(error: Exception, place: str) -> None:
+    """Says in an exception of a user's code where it comes from; it stays the exception that it is.
+
+    The place goes before the exception's text where that is its only argument, else into a note, which
+    tracebacks show (PEP 678). Once: not again on the way through code that is called by such code.
+
+    Args:
+        error: the exception. place: `net.prototxt:3: layer 'h' (Python): Half.forward`.
+    """
+    if blamed(error) is not None:
+        return
+    text = " ".join(str(error).split())
+    with contextlib.suppress(Exception):  # a class of the user's that lets nothing be set
+        setattr(error, _BLAME, f"{place} raised {type(error).__name__}: {text}".removesuffix(": "))
+        args = error.args
+        if type(error).__str__ is BaseException.__str__ and len(args) == 1 and isinstance(args[0], str):
+            error.args = (f"{place}: {args[0]}",)
+        elif hasattr(error, "add_note"):  # from Python 3.11 on
+            error.add_note(f"raised by {place}")
+
+
+def blamed(error: BaseException) -> str | None:
+    """An exception of a user's code in one line, with its place; None for any other."""
+    return getattr(error, _BLAME, None)

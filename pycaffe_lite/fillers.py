@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -44,9 +45,28 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
         raise NetError(f"filler '{filler.type}' cannot be sparse: only 'gaussian' takes the field 'sparse'")
     for field, _ in filler.ListFields():
         if field.name not in ("type", *_READ.get(filler.type, ())):
-            log.info("filler '%s' ignores '%s'", filler.type, field.name)
+            log.info("filler '%s' has no use for '%s'", filler.type, field.name)
+    _check_memory(blob)
     values = function(blob.shape, filler, stream or random.stream())
     blob.data[...] = values.reshape(blob.shape)
+
+
+def _check_memory(blob: Blob) -> None:
+    """Refuses to write to more memory than there is: the system would end the process without a word.
+
+    Raises:
+        NetError: the values alone, drawn and stored, take more.
+    """
+    try:
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return
+    needed = 2 * blob.count * blob.dtype.itemsize
+    if needed > available > 0:
+        raise NetError(
+            f"a blob of shape {blob.shape} takes {needed / 1e9:.1f} GB to fill, of {available / 1e9:.1f} GB "
+            "that this machine has"
+        )
 
 
 def filler_types() -> list[str]:

@@ -21,7 +21,7 @@ import re
 import resource
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -88,15 +88,28 @@ def build(net, phase, *, backward=False):
     message = caffe_pb2.NetParameter()
     message.CopyFrom(document.message)
     message.ClearField("layer")
-    for layer in document.message.layer:
+    places = {}  # of the layers that stay
+    for i, layer in enumerate(document.message.layer):
+        if layer.type not in DATA_LAYERS:
+            places[i] = len(message.layer)
         message.layer.extend(inputs_for(layer) if layer.type in DATA_LAYERS else [layer])
     message.state.phase = caffe_pb2.Phase.Value(phase)
+    changed = Document(message, document.path, moved(document.unknown, places))
     with mock.patch.object(fillers, "fill", no_fill):
-        built = Net.from_document(Document(message, document.path))
+        built = Net.from_document(changed)
         if backward and not has_loss(built):
             message.force_backward = True
-            built = Net.from_document(Document(message, document.path))
+            built = Net.from_document(changed)
     return built
+
+
+def moved(unknown, places):
+    """Fields that the schema does not know, with the new places of their layers, where these stay."""
+    return tuple(
+        replace(field, path=("layer", places[field.path[1]], *field.path[2:])) if field.path else field
+        for field in unknown
+        if not field.path or (field.path[0] == "layer" and field.path[1] in places)
+    )
 
 
 def no_fill(blob, filler):
@@ -153,11 +166,12 @@ def fate(net):
 
 def _reason(message):
     for pattern, words in {
-        r"unknown layer type '(\w+)'": "layer type {}",
+        r"layer type '(\w+)'": "layer type {}",
         r"cannot import module": "a Python layer whose module is not there",
         r"bottom \d+ is blob .*which no layer": "misses a blob",
         r"unexpected '//'": "comments begin with //",
         r"unknown value (\w+) for '(\w+)'": "{1}: {0}",
+        r"([\w.]+)(?:: \S+)? is not supported: in the forks": "field {}",
     }.items():
         if found := re.search(pattern, message):
             return words.format(*found.groups())

@@ -15,7 +15,7 @@ import click
 
 from pycaffe_lite import glog
 from pycaffe_lite.cli.output import FOR_FILES_ONLY, echo
-from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.errors import PycaffeError, blamed
 from pycaffe_lite.printable import printable, printable_line
 from pycaffe_lite.proto.text_slips import nearest
 
@@ -118,6 +118,8 @@ class CaffeGroup(click.Group):
 
 def _line_of(error: Exception) -> str | None:
     """What to say of an error, None where click does; first the traceback of an unforeseen one."""
+    if line := blamed(error):  # of a layer that the user has written, whatever it is
+        return line
     if isinstance(error, (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)):
         return None
     if isinstance(error, PycaffeError):

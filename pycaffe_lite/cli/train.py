@@ -187,10 +187,12 @@ def _names(names: Sequence[str]) -> str:
 
 @contextmanager
 def _named(file: str) -> Iterator[None]:
-    """Puts the solver's file before what is wrong with its settings."""
+    """Puts the solver's file before what is wrong with its settings, where it is not there with a line."""
     try:
         yield
     except SolverError as error:
+        if str(error).startswith(f"{Path(file)}:"):
+            raise
         raise type(error)(f"{file}: {error}") from None
 
 

@@ -237,9 +237,13 @@ class Layer(Generic[P]):
         self.buffers.append(blob)
         return blob
 
+    def where(self) -> str:
+        """The layer and its place, for errors: `net.prototxt:12: layer 'ip1' (InnerProduct)`."""
+        return f"{self.context.where}layer '{self.name}' ({self.type})"
+
     def error(self, message: str) -> LayerError:
         """An error of this layer: `net.prototxt:12: layer 'ip1' (InnerProduct): message`."""
-        return LayerError(f"{self.context.where}layer '{self.name}' ({self.type}): {message}")
+        return LayerError(f"{self.where()}: {message}")
 
     # -------------------------------------------------------- for the net's use
 

@@ -10,8 +10,10 @@ from pycaffe_lite.kernels.convolution import NO_END, End, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.engine import note_engine
-from pycaffe_lite.layers.spatial import Sizes, spatial_window
+from pycaffe_lite.layers.spatial import Sizes, check_padding, spatial_window
 from pycaffe_lite.proto import caffe_pb2
+
+WIDE = 2**24  # values of a padded image that are no cause for thought
 
 
 class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
@@ -41,6 +43,10 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
         """Spatial sizes of the tops for bottoms of the given ones."""
         raise NotImplementedError
 
+    def image(self, sizes: Sizes) -> tuple[int, Sizes]:
+        """What the kernel moves over, for bottoms of the given spatial sizes: its channels and sizes."""
+        raise NotImplementedError
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         note_engine(self)
@@ -57,14 +63,20 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
                 raise self.error(f"needs {name} to be a multiple of group {self.group}, got {count}")
         self.weight = self.add_blob((*self.weight_shape(), *self.window.kernel), p.weight_filler)
         self.bias = self.add_blob((p.num_output,), p.bias_filler) if p.bias_term else None
-        self._choose_kernels()
+        self._choose_kernels(shape[self.axis + 1 :])
 
-    def _choose_kernels(self) -> None:
-        """2-D kernels serve up to two spatial axes, with axes of length 1 put in front where they lack."""
+    def _choose_kernels(self, sizes: Sizes) -> None:
+        """2-D kernels serve up to two spatial axes, with axes of length 1 put in front where they lack.
+
+        They put the padding into memory; where that is many times the image, the others serve.
+        """
         w = self.window
+        channels, image = self.image(sizes)
+        padded = channels * math.prod(n + 2 * p for n, p in zip(image, w.pad, strict=True))
+        is_wide = padded > max(WIDE, 16 * channels * math.prod(image))
         self.plane: Window | None = None
         self._filling: Sizes = ()
-        if self.spatial > 2 or (self.spatial and self.param.force_nd_im2col):
+        if self.spatial > 2 or (self.spatial and (self.param.force_nd_im2col or is_wide)):
             self.axes = Axes.of(w.kernel, w.pad, w.stride, w.dilation)
         else:
             self._filling = (1,) * (2 - self.spatial)
@@ -88,7 +100,8 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
         self.N = math.prod(shape[: self.axis])
         sizes = self.output_sizes(shape[self.axis + 1 :])
         if any(size < 1 for size in sizes):
-            raise self.error(f"leaves no output of bottom shape {shape} with {self.window}")
+            raise self.error(f"output would be empty: bottom shape {shape} with {self.window}")
+        check_padding(self, *self.image(shape[self.axis + 1 :]), self.window.pad)
         for blob in top:
             blob.reshape((*shape[: self.axis], self.param.num_output, *sizes))
 

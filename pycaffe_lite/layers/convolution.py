@@ -37,6 +37,9 @@ class ConvolutionLayer(BaseConvolutionLayer):
     def output_sizes(self, sizes: Sizes) -> Sizes:
         return self.window.output(sizes)
 
+    def image(self, sizes: Sizes) -> tuple[int, Sizes]:
+        return self.channels, sizes
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self.takes_end = self.axis == 1 and self.plane is not None

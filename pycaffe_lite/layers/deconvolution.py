@@ -37,6 +37,9 @@ class DeconvolutionLayer(BaseConvolutionLayer):
     def output_sizes(self, sizes: Sizes) -> Sizes:
         return self.window.transposed_output(sizes)
 
+    def image(self, sizes: Sizes) -> tuple[int, Sizes]:
+        return self.param.num_output, self.output_sizes(sizes)
+
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         for x, y in zip(bottom, top, strict=True):
             self.convolve_back(x.data, self.weight.data, y.data)

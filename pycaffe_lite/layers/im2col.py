@@ -11,7 +11,7 @@ from pycaffe_lite.kernels.im2col import Axes, col2im, im2col
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.registry import register_layer
-from pycaffe_lite.layers.spatial import spatial_window
+from pycaffe_lite.layers.spatial import check_padding, spatial_window
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class Im2colLayer(Layer[caffe_pb2.ConvolutionParameter]):
             raise self.error(f"needs {self.axis + 1 + self.spatial} axes, got bottom shape {shape}")
         sizes = self.window.output(shape[self.axis + 1 :])
         if any(size < 1 for size in sizes):
-            raise self.error(f"leaves no output of bottom shape {shape} with {self.window}")
+            raise self.error(f"output would be empty: bottom shape {shape} with {self.window}")
+        check_padding(self, shape[self.axis], shape[self.axis + 1 :], self.window.pad)
         self.N = math.prod(shape[: self.axis])
         channels = shape[self.axis] * math.prod(self.window.kernel)
         top[0].reshape((*shape[: self.axis], channels, *sizes))

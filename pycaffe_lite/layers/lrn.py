@@ -35,7 +35,6 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         p = self.param
         if p.local_size % 2 == 0:
             raise self.error(f"needs an odd local_size, got {p.local_size}")
-        self.half = p.local_size // 2
         self.within = p.norm_region == WITHIN_CHANNEL
         self.copies = top[0] is bottom[0]
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
@@ -50,6 +49,8 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         super().reshape(bottom, top)
         N, C, H, W = shape
         self.W = W
+        # Neighbours beyond the edge count as 0, however many these are.
+        self.half = min(self.param.local_size // 2, max(H, W) if self.within else C)
         self.shape = (N * C, H * W) if self.within else (N, C, H * W)
 
     @by_kernels

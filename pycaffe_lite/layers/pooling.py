@@ -13,6 +13,7 @@ from pycaffe_lite.kernels.pooling import Window
 from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.engine import note_engine
 from pycaffe_lite.layers.registry import register_layer
+from pycaffe_lite.layers.spatial import check_padding
 from pycaffe_lite.proto import caffe_pb2
 
 PoolingParameter = caffe_pb2.PoolingParameter
@@ -112,8 +113,13 @@ class PoolingLayer(Layer[PoolingParameter]):
             self.kernel = H, W
         P, Q = (self._outputs(size, axis) for axis, size in enumerate((H, W)))
         if P < 1 or Q < 1:
-            raise self.error(f"leaves no output of bottom shape {shape} with {self._sizes()}")
-        self.window = Window(*self.kernel, *self.pad, *self.stride)
+            raise self.error(f"output would be empty: bottom shape {shape} with {self._sizes()}")
+        check_padding(self, C, (H, W), self.pad)
+        # Beyond the padding, windows of any size see the same, and lie outside however far they go.
+        padded = max(H + 2 * self.pad[0], 1), max(W + 2 * self.pad[1], 1)
+        kernel = [min(k, n) for k, n in zip(self.kernel, padded, strict=True)]
+        stride = [min(s, n) for s, n in zip(self.stride, padded, strict=True)]
+        self.window = Window._make([*kernel, *self.pad, *stride])
         for blob in top:
             blob.reshape((N, C, P, Q))
         if self.index.shape != (N * C, P, Q) or self.plane != (H, W):

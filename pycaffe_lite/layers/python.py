@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pycaffe_lite.blob import Blob
+from pycaffe_lite.errors import LayerError, LayerImportError, NetError, blame
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -87,8 +91,9 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
     object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
 
     Bottom, top, blobs: as many and of such shapes as the class wants.
-    Raises LayerError for a module or class that there is not, and for any exception of the user's code, which
-    is the error's __cause__ with its own traceback.
+    Raises LayerImportError for a module or class that there is not. An exception of the user's code comes out
+    as itself, with the layer's name in its text, or where it makes its text itself, in a note (PEP 678).
+    LayerError for sys.exit() in it, which must not end a program that only runs a net.
     Source: BVLC/caffe include/caffe/layers/python_layer.hpp
     """
 
@@ -121,46 +126,88 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         self._run("backward", self.user.backward, top, propagate_down, bottom)
 
     def _run(self, verb: str, function: Callable[..., Any], *args: Any) -> Any:
-        """Calls the user's code; what it raises becomes the cause of an error that names the layer."""
-        try:
+        """Calls the user's code; what it raises gets the layer's name."""
+        with self._named(f"{self.param.layer}.{verb}"):
             return function(*args)
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Gives the layer's name to what the user's code raises. what: that code."""
+        try:
+            yield
+        except LayerError:
+            raise
+        except NetError as error:
+            raise self.error(f"{what} raised {_one_line(error)}") from error
         except Exception as error:
-            raise self.error(f"{self.param.layer}.{verb} raised {_one_line(error)}") from error
+            blame(error, f"{self.where()}: {what}")
+            raise
+        except SystemExit as error:
+            raise self.error(f"{what} called sys.exit({error.code!r})") from error
 
     def _load_class(self) -> type[PythonLayerBase]:
         module_name, class_name = self.param.module, self.param.layer
         for field in ("module", "layer"):
             if not getattr(self.param, field):
-                raise self.error(f"needs python_param {{ {field}: ... }}, which is not given")
+                raise self.error(f"python_param {{ {field}: ... }} is missing")
         module = self._import(module_name)
         user_class = getattr(module, class_name, None)
         if user_class is None:
             place = getattr(module, "__file__", None) or "no file"
-            raise self.error(f"module '{module_name}' ({place}) has no class '{class_name}'")
+            raise self._import_error(f"module '{module_name}' ({place}) has no class '{class_name}'")
         if not (isinstance(user_class, type) and issubclass(user_class, PythonLayerBase)):
-            raise self.error(f"'{class_name}' of module '{module_name}' is no subclass of pycaffe_lite.Layer")
+            raise self.error(
+                f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
+            )
         return user_class
 
     def _import(self, name: str) -> Any:
+        if suggestion := _name_of_file(name):
+            raise self._import_error(
+                f"module '{name}' must be a name as after import, not a file: write {suggestion}"
+            )
+        with self._named(f"module '{name}'"):
+            try:
+                return self._import_from_folders(name)
+            except ImportError as error:
+                folder = self.context.folder
+                tried = f" from sys.path or {folder}" if folder is not None else " from sys.path"
+                message = f"cannot import module '{name}'{tried}: {_one_line(error)}"
+                if (error.name or "").partition(".")[0] == "caffe":
+                    message += "; write 'import pycaffe_lite as caffe' in its place"
+                raise self._import_error(message) from error
+
+    def _import_from_folders(self, name: str) -> Any:
+        """Imports a module from sys.path or else from the prototxt's folder."""
         folder = self.context.folder
         try:
-            try:
-                return importlib.import_module(name)
-            except ModuleNotFoundError as error:
-                # Not found is the module itself, or something that it imports?
-                if folder is None or error.name not in (name, name.partition(".")[0]):
-                    raise
-            # Absolute: Python remembers what is in a folder by its name, and "." may be another one by now.
-            place = str(folder.absolute())
-            sys.path.append(place)
-            importlib.invalidate_caches()
-            try:
-                return importlib.import_module(name)
-            finally:
-                sys.path.remove(place)
-        except Exception as error:
-            tried = f" from sys.path or {folder}" if folder is not None else " from sys.path"
-            raise self.error(f"cannot import module '{name}'{tried}: {_one_line(error)}") from error
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # Not found is the module itself, or something that it imports?
+            if folder is None or error.name not in (name, name.partition(".")[0]):
+                raise
+        # Absolute: Python remembers what is in a folder by its name, and "." may be another one by now.
+        place = str(folder.absolute())
+        sys.path.append(place)
+        importlib.invalidate_caches()
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.remove(place)
+
+    def _import_error(self, message: str) -> LayerImportError:
+        return LayerImportError(str(self.error(message)))
+
+
+def _name_of_file(name: str) -> str | None:
+    """The module's name where that of its file is given, `sub.lay` for './sub/lay.py'; None for a name."""
+    if not (set("/\\") & set(name) or name.startswith(".") or name.endswith(".py")):
+        return None
+    steps = [part for part in re.split(r"[/\\]", name.removesuffix(".py")) if part not in ("", ".")]
+    if os.path.isabs(name) or ".." in steps or not steps or ":" in name:
+        module = (steps or [""])[-1].strip(".")
+        return f"{module or 'its name'}, with the folder of the file in PYTHONPATH"
+    return ".".join(steps).strip(".")
 
 
 def _one_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pycaffe_lite.errors import LayerError
 from pycaffe_lite.layers.base import Layer, LayerContext
+from pycaffe_lite.layers.missing_types import why_missing
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -59,14 +60,12 @@ def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -
     Parameters of another type have no effect, as in Caffe; the log says so.
 
     Raises:
-        LayerError: no such type; the message lists those that there are.
+        LayerError: no such type; the message says whose it is, or which may be meant.
     """
     entry = _types.get(layer_param.type)
     if entry is None:
-        raise LayerError(
-            f"{context.where}layer '{layer_param.name}': unknown layer type '{layer_param.type}' "
-            f"(known types: {', '.join(layer_type_list())})"
-        )
+        why = why_missing(layer_param.type, _types)
+        raise LayerError(f"{context.where}layer '{layer_param.name}': {why}")
     for field, _ in layer_param.ListFields():
         known = field.name in (entry.param, *entry.layer_class.also_reads)
         if field.name.endswith("_param") and not known:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
+from pycaffe_lite.blob import MAX_COUNT
 from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.proto import caffe_pb2
 
 Sizes = tuple[int, ...]
+
+LITTLE = 1024  # padding that is no cause for thought
 
 
 class SpatialWindow(NamedTuple):
@@ -38,6 +42,26 @@ class SpatialWindow(NamedTuple):
         return tuple(
             s * (size - 1) + r - 2 * p
             for size, p, r, s in zip(image, self.pad, self.reach(), self.stride, strict=True)
+        )
+
+
+def check_padding(layer: Layer[Any], channels: int, image: Sizes, pad: Sizes) -> None:
+    """Refuses padding that would make of an image more values than a blob may have, as no net needs.
+
+    Args:
+        layer: of whom to speak.
+        channels: of the image. image: its spatial sizes. pad: on either side of each.
+
+    Raises:
+        LayerError: there are too many.
+    """
+    if max(pad, default=0) < LITTLE:
+        return
+    own, padded = math.prod(image), math.prod(n + 2 * p for n, p in zip(image, pad, strict=True))
+    if channels * padded > max(MAX_COUNT, 4 * channels * own):  # the second where there is little padding
+        raise layer.error(
+            f"pad {'x'.join(map(str, pad))} is too large for planes of {'x'.join(map(str, image))}: "
+            f"padded, they would hold {channels * padded} values, more than {MAX_COUNT}"
         )
 
 

@@ -56,8 +56,10 @@ class SPPLayer(Layer[SPPParameter]):
             raise self.error(f"needs a bottom of 4 axes with planes that are not empty, got shape {shape}")
         if shape != self.shape:
             self.x.reshape(shape)
-            self.pooled = [self.add_buffer() for _ in range(self.param.pyramid_height)]
-            self.levels = [self._level(i, shape) for i in range(self.param.pyramid_height)]
+            self.levels, self.pooled = [], []
+            for i in range(self.param.pyramid_height):  # a plane that is too small ends it
+                self.pooled.append(Blob(dtype=self.dtype))
+                self.levels.append(self._level(i, shape))
             self.shape = shape
         self.x.share_data(bottom[0])
         self.edges = [0]  # of the levels' parts in the top

@@ -16,7 +16,7 @@ from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.layers.base import Layer, LayerContext
 from pycaffe_lite.layers.registry import create_layer
 from pycaffe_lite.net.sharing import ParamTable
-from pycaffe_lite.net.state import PlacedLayer
+from pycaffe_lite.net.state import PlacedLayer, why_left_out
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,11 @@ def blobs_of(nodes: Iterable[Node]) -> list[Blob]:
 class Graph:
     """Layers in the order of their running, with the blobs between them.
 
+    Args:
+        layers: in order. left_out: those that the net's state leaves out, to be named in errors.
+        state: of the net. dtype: of its blobs. folder: of its prototxt.
+        force_backward: compute every gradient that the layers can give.
+
     Attributes:
         nodes: the layers, each with its bottoms and tops.
         blobs, blob_names: all blobs in the order of their making; names may repeat only for the
@@ -80,8 +85,9 @@ class Graph:
     def __init__(
         self,
         layers: Sequence[PlacedLayer],
-        phase: caffe_pb2.Phase,
+        state: caffe_pb2.NetState,
         *,
+        left_out: Sequence[PlacedLayer],
         dtype: np.dtype,
         folder: Path | None,
         force_backward: bool,
@@ -97,9 +103,10 @@ class Graph:
         self._available: dict[str, int] = {}  # made, not yet read
         self._blob_need_backward: list[bool] = []
         self._memory = 0
+        self._state, self._left_out = state, left_out
         for param, where in layers:
             if not param.HasField("phase"):
-                param.phase = phase
+                param.phase = state.phase
             context = LayerContext(dtype=dtype, folder=folder, where=where)
             self._add_layer(param, context)
         self._prune_backward()
@@ -163,9 +170,14 @@ class Graph:
     def _unknown_bottom(self, layer: Layer[Any], index: int, name: str) -> LayerError:
         if name in self._ids:
             return layer.error(f"bottom {index} '{name}' is already in use by another layer")
+        what = f"bottom {index} is blob '{name}', which no layer before it makes"
+        for param, where in self._left_out:
+            if name in param.top:
+                place = f" ({where.removesuffix(': ')})" if where else ""
+                why = why_left_out(param, self._state)
+                return layer.error(f"{what}: layer '{param.name}'{place} would, but {why}")
         near = difflib.get_close_matches(name, self._ids, n=1)
-        hint = f" (did you mean '{near[0]}'?)" if near else ""
-        return layer.error(f"bottom {index} is blob '{name}', which no layer before it makes{hint}")
+        return layer.error(what + (f" (did you mean '{near[0]}'?)" if near else ""))
 
     def _connect_top(self, node: Node, index: int) -> None:
         param = node.layer.layer_param
@@ -249,3 +261,34 @@ class Graph:
         for node in reversed(self.nodes):
             says = "needs" if node.need_backward else "does not need"
             log.info("%s %s backward computation.", node.layer.name, says)
+
+
+def missing_gradient(graph: Graph, nodes: Sequence[Node], wanted: Sequence[str]) -> str | None:
+    """What to say of a backward pass that computes no gradient, or none of those asked for by name.
+
+    Caffe leaves out layers on which no loss depends, and those before which nothing learns: who wants the
+    gradient of an image gets the zeros that are there.
+
+    Args:
+        graph: the net's. nodes: the layers of the pass. wanted: names of blobs whose gradient is asked for.
+
+    Returns:
+        The words, with the cure; None where there is nothing to say.
+    """
+    if not nodes:
+        return None
+    if not any(node.need_backward for node in nodes):
+        what = "no layer takes part in this backward pass, so no gradient is computed"
+    else:
+        computed = {
+            graph.blob_names[blob]
+            for node in (nodes if wanted else ())
+            if node.need_backward
+            for blob, needed in zip(node.bottom_ids, node.bottom_need_backward, strict=True)
+            if needed
+        }
+        given = {graph.blob_names[i] for i in graph.outputs}
+        if computed.intersection(wanted) or given.issuperset(wanted):
+            return None
+        what = f"this backward pass computes no gradient of {', '.join(map(repr, wanted))}"
+    return f"{what}; write 'force_backward: true' into the prototxt to get the gradients of all blobs"

@@ -8,20 +8,22 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite import glog
 from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.errors import ArgumentError
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
 from pycaffe_lite.layers.base import Layer
 from pycaffe_lite.layers.memory_data import MemoryDataLayer
 from pycaffe_lite.net import weights as weight_files
+from pycaffe_lite.net.arguments import names_of, net_arguments, path_of
 from pycaffe_lite.net.debug import DebugInfo
+from pycaffe_lite.net.fork_fields import check_fields
 from pycaffe_lite.net.fusion import runs
-from pycaffe_lite.net.graph import Graph, blobs_of
+from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
 from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_parts
 from pycaffe_lite.net.sharing import ParamTable
@@ -42,8 +44,9 @@ class Net:
     """A net in one phase, ready to run.
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
-    weight files, comma-separated, to load over these. The older form `Net(file, weights_file, phase)`
-    works too.
+    weight files, comma-separated, to load over these. `Net(file, phase, level, stages, weights)` is the
+    order of all of them. The older form `Net(file, weights_file, phase)` works too; no form does without the
+    phase.
 
     A net is for one thread at a time: passes that several threads ask of it come one after another, but each
     overwrites the blobs that the last one's caller may still read. See docs/threads-and-processes.md.
@@ -52,7 +55,7 @@ class Net:
         network_file: a net prototxt.
         phase: `TRAIN` or `TEST`.
         level: the net's level, for include and exclude rules.
-        stages: names of stages that hold, for the same.
+        stages: a list of names of stages that hold, for the same.
         weights: .caffemodel or .caffemodel.h5 files.
         dtype: float32, or float64 for gradient checks.
         strict: a field that the schema does not know is an error.
@@ -66,36 +69,58 @@ class Net:
             solver tests.
 
     Raises:
+        ArgumentError: the phase is missing, or an argument is of another kind.
         FileLookupError: a file is missing. PrototxtError: the prototxt cannot be read.
         NetError: the layers do not fit together. WeightsError: the weights do not fit.
 
     Source: BVLC/caffe src/caffe/net.cpp, python/caffe/pycaffe.py
     """
 
+    @overload
     def __init__(
         self,
         network_file: StrPath,
-        phase: int | StrPath | None = None,
+        phase: int,
         level: int = 0,
         stages: Iterable[str] | None = None,
         weights: StrPath | None = None,
         *,
         dtype: npt.DTypeLike = np.float32,
         strict: bool = False,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        network_file: StrPath,
+        weights: StrPath,
+        phase: int,
+        /,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        strict: bool = False,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        network_file: Any,
+        phase: Any = None,
+        *rest: Any,
+        level: Any = None,
+        stages: Any = None,
+        weights: Any = None,
+        dtype: npt.DTypeLike = np.float32,
+        strict: bool = False,
     ) -> None:
-        if isinstance(phase, (str, os.PathLike)):  # Net(file, weights_file, phase)
-            weights, phase, level = phase, level, 0
-        if phase not in (caffe_pb2.TRAIN, caffe_pb2.TEST):
-            raise ArgumentError(f"phase must be pycaffe_lite.TRAIN or pycaffe_lite.TEST, got {phase!r}")
-        document = read_net(network_file, strict=strict)
+        given = net_arguments(network_file, phase, rest, level, stages, weights)
+        document = read_net(given.file, strict=strict)
         state = document.message.state
-        state.phase = cast("caffe_pb2.Phase", phase)
-        state.level = level
-        state.stage.extend(stages or ())
+        state.phase = given.phase
+        state.level = given.level
+        state.stage.extend(given.stages)
         self._build(document, np.dtype(dtype))
-        if weights is not None:
-            for file in os.fspath(weights).split(","):
-                self.copy_from(file.strip())
+        for file in given.weights:
+            self.copy_from(file)
 
     @classmethod
     def from_document(
@@ -111,18 +136,22 @@ class Net:
             raise ArgumentError(f"a net's dtype is float32 or float64, not {dtype}")
         glog.open_log()
         param = document.message
-        placed = [PlacedLayer(layer, _where(document, i)) for i, layer in enumerate(param.layer)]
+        placed = [PlacedLayer(layer, document.where(("layer", i))) for i, layer in enumerate(param.layer)]
         layers = filter_layers(placed, param.state)
+        kept = {id(layer) for layer in layers}
+        check_fields(document, [i for i, layer in enumerate(placed) if id(layer) in kept])
         self.name: str = param.name
         self.phase: int = param.state.phase
         self.state = param.state
         self.dtype = dtype
         if log.isEnabledFor(logging.INFO):
             log.info("Initializing net from parameters: \n%s", Lines(_text_of(param, layers)))
+        self._file = document.path
         folder = document.path.parent if document.path else None
         self._graph = Graph(
             insert_splits(layers),
-            param.state.phase,
+            param.state,
+            left_out=[layer for layer in placed if id(layer) not in kept],
             dtype=dtype,
             folder=folder,
             force_backward=param.force_backward,
@@ -144,6 +173,7 @@ class Net:
         self.followers: weakref.WeakSet[Net] = weakref.WeakSet()
         self._debug = DebugInfo(self._graph)
         self.debug_info: bool = param.debug_info
+        self._has_warned = False  # of a backward pass without gradients
         self._check_names()
         log.info("Network initialization done.")
 
@@ -321,16 +351,17 @@ class Net:
         Raises:
             ArgumentError: no such layer or blob, or inputs that are not the net's.
         """
+        more = names_of(blobs, "blobs")
         first = 0 if start is None else self._layer_index(start)
         last = len(self._graph.nodes) - 1 if end is None else self._layer_index(end)
-        names = self.outputs if end is None else self.top_names[end]
+        names = [*(self.outputs if end is None else self.top_names[end]), *more]
         with self._turn.lock:
             if inputs:
                 self._check_keys("input", inputs, self.inputs)
                 for name, value in inputs.items():
                     self.blobs[name].data[...] = self._checked(name, value)
             self._forward(first, last)
-            return {name: self._blob(name).data for name in [*names, *(blobs or ())]}
+            return {name: self._blob(name).data for name in names}
 
     def backward(
         self,
@@ -353,16 +384,25 @@ class Net:
         Raises:
             ArgumentError: no such layer or blob, or diffs that are not the net's outputs.
         """
+        more = names_of(diffs, "diffs")
         first = len(self._graph.nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
-        names = self.inputs if end is None else self.bottom_names[end]
+        names = [*(self.inputs if end is None else self.bottom_names[end]), *more]
         with self._turn.lock:
             if output_diffs:
                 self._check_keys("output", output_diffs, self.outputs)
                 for name, value in output_diffs.items():
                     self.blobs[name].diff[...] = self._checked(name, value)
+            if not self._has_warned:
+                self._warn_without_gradient(first, last, more or (names if output_diffs else []))
             self._backward(first, last)
-            return {name: self._blob(name).diff for name in [*names, *(diffs or ())]}
+            return {name: self._blob(name).diff for name in names}
+
+    def _warn_without_gradient(self, first: int, last: int, wanted: Sequence[str]) -> None:
+        """Says, once, where a backward pass computes no gradient, or none of those asked for."""
+        if what := missing_gradient(self._graph, self._graph.nodes[last : first + 1], wanted):
+            self._has_warned = True
+            log.warning("%s: %s", self._file or self.name or "net", what)
 
     def _layer_index(self, name: str) -> int:
         if name not in self.layer_dict:
@@ -454,19 +494,19 @@ class Net:
             FileLookupError: no such file.
             WeightsError: it cannot be read, or a blob has another shape than the net's.
         """
-        weight_files.copy_from(self, Path(file))
+        weight_files.copy_from(self, Path(path_of(file, "a weights file")))
 
     def save(self, file: StrPath, *, write_diff: bool = False) -> None:
         """Writes the net with its weights as a .caffemodel, whole or not at all."""
-        weight_files.save(self, Path(file), write_diff=write_diff)
+        weight_files.save(self, Path(path_of(file, "the file to save to")), write_diff=write_diff)
 
     def save_hdf5(self, file: StrPath, *, write_diff: bool = False) -> None:
         """Writes the weights as Caffe's HDF5 file, whole or not at all; needs h5py."""
-        weight_files.save_hdf5(self, Path(file), write_diff=write_diff)
+        weight_files.save_hdf5(self, Path(path_of(file, "the file to save to")), write_diff=write_diff)
 
     def load_hdf5(self, file: StrPath) -> None:
         """Loads the weights of Caffe's HDF5 file; needs h5py."""
-        weight_files.copy_from_hdf5(self, Path(file))
+        weight_files.copy_from_hdf5(self, Path(path_of(file, "a weights file")))
 
     def share_with(self, other: Net) -> None:
         """Uses the learnable data (not the diffs) of `other`'s layers of the same name from now on.
@@ -474,6 +514,10 @@ class Net:
         Raises:
             WeightsError: a layer of the same name has other blobs.
         """
+        if not isinstance(other, Net):
+            raise ArgumentTypeError(
+                f"share_with takes a Net, got {type(other).__name__}; copy_from reads a file"
+            )
         with self._turn.lock:
             weight_files.share(self, other)
 
@@ -485,12 +529,6 @@ class Net:
             layer.CopyFrom(node.layer.layer_param)
             layer.ClearField("blobs")
         return param
-
-
-def _where(document: Document[caffe_pb2.NetParameter], index: int) -> str:
-    """Where a layer begins, `net.prototxt:12: `; empty for a net that was not read from a file."""
-    line = document.line_of(("layer", index))
-    return f"{document.path}:{line}: " if document.path and line else ""
 
 
 def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> str:

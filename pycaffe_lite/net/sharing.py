@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,10 @@ class ParamTable:
         if len(specs) > len(layer.blobs):
             raise layer.error(f"has {len(specs)} param entries for {len(layer.blobs)} learnable blobs")
         layer.param_propagate_down = [_spec(layer, i).lr_mult != 0 for i in range(len(layer.blobs))]
+        for spec in specs:
+            for name in ("lr_mult", "decay_mult"):
+                if not math.isfinite(getattr(spec, name)):
+                    raise layer.error(f"needs a finite {name}, got {getattr(spec, name):g}")
         for i, blob in enumerate(layer.blobs):
             self._add(layer, i, blob, _spec(layer, i))
 

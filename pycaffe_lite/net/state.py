@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pycaffe_lite.errors import NetError
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import text_of
 
 log = logging.getLogger(__name__)
 
@@ -61,3 +62,29 @@ def rule_holds(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule, layer_na
         return True
     log.info("The NetState %s specified by a rule in layer %s", reason, layer_name)
     return False
+
+
+def why_left_out(param: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> str:
+    """Which rule leaves a layer out of a net in `state`, and how to get it, in words for an error."""
+    rules = param.include or param.exclude
+    kind = "include" if param.include else "exclude"
+    words = " ".join(f"{kind} {{ {text_of(rule).replace(chr(10), ' ')} }}" for rule in rules)
+    phase = caffe_pb2.Phase.Name(state.phase)
+    return f"its rule, {words}, leaves it out of this {phase} net{_cure(rules, state)}"
+
+
+def _cure(rules: Sequence[caffe_pb2.NetStateRule], state: caffe_pb2.NetState) -> str:
+    """How a stage or level that a rule asks for is given."""
+    missing = [stage for rule in rules for stage in rule.stage if stage not in state.stage]
+    if not missing:
+        if any(rule.HasField("min_level") or rule.HasField("max_level") for rule in rules):
+            return f", whose level is {state.level}"
+        return ""
+    stage = missing[0]
+    in_python = f"stages=['{stage}'] in Python"
+    if state.phase == caffe_pb2.TEST:
+        return (
+            f": in a solver give test_state {{ stage: '{stage}' }} (--stage counts for the train net only, "
+            f"as in Caffe), elsewhere --stage {stage}, or {in_python}"
+        )
+    return f": give --stage {stage}, in a solver train_state {{ stage: '{stage}' }}, or {in_python}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 
 from pycaffe_lite.errors import FileLookupError, PycaffeError
+from pycaffe_lite.proto.text_strings import BACKSLASH
 
 StrPath = str | os.PathLike[str]
 
@@ -26,6 +28,7 @@ _KINDS = {
 }
 _MIB = 2**20
 _PART = 2**16  # bytes read at once: as many as a pipe holds
+_CONTROLS = re.compile(r"[\x00-\x1f]")
 
 
 def resolve(name: StrPath, near: Path | None = None) -> Path:
@@ -49,15 +52,25 @@ def resolve(name: StrPath, near: Path | None = None) -> Path:
         raise FileLookupError("a file name is empty")
     if os.path.exists(given):
         return given
+    escapes = _escapes_in(str(given))
     if given.is_absolute():
-        raise FileLookupError(f"no such file: {str(given)!r}")
+        raise FileLookupError(f"no such file: {str(given)!r}{escapes}")
     tried = [Path.cwd()]
     for folder in _upwards(near):
         if os.path.exists(folder / given):
             return folder / given
         if folder not in tried:
             tried.append(folder)
-    raise FileLookupError(f"no such file: {str(given)!r} (looked in {', '.join(map(str, tried))})")
+    where = escapes or f" (looked in {', '.join(map(str, tried))})"
+    raise FileLookupError(f"no such file: {str(given)!r}{where}")
+
+
+def _escapes_in(name: str) -> str:
+    """What to add where escapes have been read in a name: it may be a path of Windows."""
+    escapes = dict.fromkeys(repr(character)[1:-1] for character in _CONTROLS.findall(name))
+    if not escapes:
+        return ""
+    return f", with {' and '.join(escapes)} read as one character each: {BACKSLASH}"
 
 
 def _upwards(folder: Path | None) -> Iterator[Path]:

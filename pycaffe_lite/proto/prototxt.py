@@ -1,7 +1,8 @@
 """Reading nets and solvers from prototxt files.
 
-The reader keeps the fields that Caffe's schema does not know, of which most public nets have some: they
-are said in the log and stand in the document, and do not stop the net.
+The reader keeps the fields that Caffe's schema does not know, of which most public nets have some: they stand
+in the document. Of those that nobody knows, and of those of forks that change no result, the log says so
+here; those that change a result are refused where a net or solver is built (proto/fork_fields.py).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = ["Document", "FieldPath", "UnknownField", "parse", "read_net", "read_s
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
+P = TypeVar("P", bound=Message)
 StrPath = str | os.PathLike[str]
 
 # Bytes. The largest nets that people have written take a few million.
@@ -63,6 +65,26 @@ class Document(Generic[M]):
         """
         return self.lines.get(tuple(path))
 
+    def where(self, path: Sequence[str | int]) -> str:
+        """The place of a field, `net.prototxt:12: `; empty where it is not known."""
+        line = self.line_of(path)
+        return f"{self.path}:{line}: " if self.path and line else ""
+
+    def part(self, path: FieldPath, message: P) -> Document[P]:
+        """A message inside this one as a document of its own, of the same file.
+
+        Args:
+            path: to where it stands. message: the same, or a copy.
+        """
+        length = len(path)
+        unknown = [
+            dataclasses.replace(field, path=field.path[length:])
+            for field in self.unknown
+            if field.path[:length] == path
+        ]
+        lines = {where[length:]: line for where, line in self.lines.items() if where[:length] == path}
+        return Document(message, self.path, tuple(unknown), lines)
+
 
 def read_net(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.NetParameter]:
     """Reads a net and upgrades what is of an older format, each step with a line in the log.
@@ -83,11 +105,26 @@ def read_net(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.NetPa
     parser.parse()
     _say(parser.remarks, source)
     try:
-        upgraded = upgrade.upgrade_net_traced(net, source.name)
+        return _upgraded(_document(net, parser, Path(path)))
     except upgrade.UpgradeError as error:
         raise source.error(parser.offsets[error.path], error.what) from None
-    document = _moved(_document(net, parser, Path(path)), upgraded.origins)
-    return dataclasses.replace(document, complete=upgraded.complete)
+
+
+def upgrade_part(document: Document[caffe_pb2.NetParameter]) -> Document[caffe_pb2.NetParameter]:
+    """Upgrades a net that stands inside another message, in place; as `read_net` does with a file.
+
+    Raises:
+        PrototxtError: it makes no sense in its own format.
+    """
+    try:
+        return _upgraded(document)
+    except upgrade.UpgradeError as error:
+        raise PrototxtError(f"{document.where(error.path)}{error.what}") from None
+
+
+def _upgraded(document: Document[caffe_pb2.NetParameter]) -> Document[caffe_pb2.NetParameter]:
+    upgraded = upgrade.upgrade_net_traced(document.message, str(document.path or "net"))
+    return dataclasses.replace(_moved(document, upgraded.origins), complete=upgraded.complete)
 
 
 def read_solver(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.SolverParameter]:
@@ -174,12 +211,12 @@ def _refuse_the_other_kind(parser: TextParser, other: type[Message], hint: str) 
 
 def _say(remarks: Sequence[Remark], source: Source) -> None:
     """Logs each remark once, with its first line and the number of places that it holds for."""
-    offsets: dict[str, list[int]] = {}
+    offsets: dict[tuple[int, str], list[int]] = {}
     for remark in remarks:
-        offsets.setdefault(remark.what, []).append(remark.offset)
-    for what, places in offsets.items():
+        offsets.setdefault((remark.level, remark.what), []).append(remark.offset)
+    for (level, what), places in offsets.items():
         times = f" ({len(places)} times)" if len(places) > 1 else ""
-        log.warning("%s:%d: %s%s", source.name, source.line(places[0]), what, times)
+        log.log(level, "%s:%d: %s%s", source.name, source.line(places[0]), what, times)
 
 
 def _document(message: M, parser: TextParser, path: Path | None) -> Document[M]:

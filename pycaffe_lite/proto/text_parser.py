@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,15 +12,18 @@ from google.protobuf.message import Message
 
 from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.printable import printable
+from pycaffe_lite.proto.fork_fields import FORK_VALUES, Result, fork_field, value_in
 from pycaffe_lite.proto.text_fields import Field, fields_of
 from pycaffe_lite.proto.text_slips import nearest, one_edit_apart, slip_of
-from pycaffe_lite.proto.text_strings import unquote
+from pycaffe_lite.proto.text_strings import BACKSLASH, unquote
 from pycaffe_lite.proto.text_tokens import Source, Token
 
 # Deeper nesting than this is no net: Caffe's own messages need 6 levels.
 _DEEPEST = 64
 _CLOSERS = {"{": "}", "<": ">"}
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
+# Forks that train on several GPUs name them all; one counts as well as another here, so the first is kept.
+_FIRST_COUNTS = "device_id"
 _FLOATS = {"inf": float("inf"), "infinity": float("inf"), "nan": float("nan")}
 
 # Where a field stands in a message: names, with the index behind the name of a repeated field.
@@ -31,12 +35,14 @@ class UnknownField:
     """A field that the schema does not know.
 
     Attributes:
-        path: of the message that it stands in, say ("layer", 3). name: of the field.
+        path: of the message that it stands in, say ("layer", 3). message: the name of its type.
+        name: of the field.
         text: the whole field as it stands in the file, from its name to the end of its value.
         line, column: where it starts; the first are 1.
     """
 
     path: FieldPath
+    message: str
     name: str
     text: str
     line: int
@@ -48,10 +54,12 @@ class Remark(NamedTuple):
 
     Attributes:
         what: in words, the same for each place that has it. offset: where it is.
+        level: of the log.
     """
 
     what: str
     offset: int
+    level: int = logging.WARNING
 
 
 class _Block(NamedTuple):
@@ -190,14 +198,15 @@ class TextParser:
     def _known_field(
         self, message: Message, path: FieldPath, block: _Block, field: Field, name: Token
     ) -> None:
-        if not field.repeated and message.HasField(field.name):
+        takes_several = field.repeated or (field.name == _FIRST_COUNTS and not self._strict)
+        if not takes_several and message.HasField(field.name):
             here = (*path, field.name)
             line = self.source.line(self.offsets[here])
             raise self._error(name, f"'{field.name}' is given twice, first in line {line}")
         colon = self._skip(":")
         if field.kind != "message" and not colon:
             raise self._error(self._token, f"expected ':' after '{field.name}'")
-        if not field.repeated or not self._skip("["):
+        if not takes_several or not self._skip("["):
             self._element(message, path, block, field, name)
         elif not self._skip("]"):
             while True:
@@ -211,7 +220,7 @@ class TextParser:
         """Reads one value and puts it into the message."""
         value: Any = getattr(message, field.name)
         here = (*path, field.name, len(value)) if field.repeated else (*path, field.name)
-        self.offsets[here] = start.start
+        self.offsets.setdefault(here, start.start)
         if field.kind == "message":
             if not self._at("{<"):
                 raise self._error(self._token, f"expected '{{' after '{field.name}'")
@@ -226,6 +235,10 @@ class TextParser:
             return
         if field.repeated:
             value.append(scalar)
+        elif field.name == _FIRST_COUNTS and message.HasField(field.name):
+            self.remarks.append(
+                Remark("further values of 'device_id' ignored: CPU only", start.start, logging.INFO)
+            )
         else:
             setattr(message, field.name, scalar)
 
@@ -319,6 +332,9 @@ class TextParser:
                 return field.values[word]
         elif token.kind == "string" and token is start and field.name == "engine":
             word = printable(self._take().text)
+        elif token.kind == "string" and message.DESCRIPTOR.name == "V1LayerParameter":
+            what = "'layers' is the old format, whose types are words; write 'layer' for a type in quotes"
+            raise self._error(token, what)
         else:
             raise self._error(token, f"expected one of {', '.join(field.values)} for '{field.name}'")
         if field.name == "engine" and not self._strict:
@@ -327,7 +343,8 @@ class TextParser:
             self.remarks.append(Remark(what, start.start))
             return None
         close = nearest(word, field.values)
-        meant = f", did you mean {close}?" if close else ""
+        forks = FORK_VALUES.get((message.DESCRIPTOR.name, field.name, word))
+        meant = f", which only forks have ({forks})" if forks else f", did you mean {close}?" if close else ""
         raise self._error(
             start, f"unknown value {word} for '{field.name}'{meant} (known: {', '.join(field.values)})"
         )
@@ -344,7 +361,7 @@ class TextParser:
             except UnicodeEncodeError:
                 raise self._error(token, f"the string for '{field.name}' is not UTF-8") from None
             except ValueError as error:
-                raise self._error(token, str(error)) from None
+                raise self._error(token, f"{error}; {BACKSLASH}") from None
         if field.kind == "bytes":
             return value
         try:
@@ -366,7 +383,7 @@ class TextParser:
                     f"expected '{block.closer}' before '{name.text}': the block of line {line} is not closed",
                 )
         slip = slip_of(name.text, fields_of(message.DESCRIPTOR).scalars)
-        if slip is not None:
+        if slip is not None and fork_field(kind, name.text) is None:
             raise self._error(name, f"unknown field '{name.text}' in {kind}, did you mean '{slip}'?")
         self._keep(message, path, block, name)
 
@@ -386,10 +403,16 @@ class TextParser:
             raise self._error(start, f"unknown field '{printable(name)}' in {kind}{meant}")
         self._skip_value(start, block)
         line, column = self.source.line(start.start), self.source.column(start.start)
-        self.unknown.append(UnknownField(path, name, self._since(start), line, column))
-        self.remarks.append(
-            Remark(f"unknown field '{printable(name)}' in {kind} has no effect{meant}", start.start)
-        )
+        self.unknown.append(UnknownField(path, kind, name, self._since(start), line, column))
+        known = fork_field(kind, name)
+        if known is None:
+            what = f"unknown field '{printable(name)}' in {kind} has no effect{meant}"
+            self.remarks.append(Remark(what, start.start))
+        elif known.result_of(value_in(self._since(start))) is Result.HARMLESS:
+            why = known.why if known.result is Result.HARMLESS else f"{known.as_caffe} is what Caffe does"
+            what = f"field '{name}' in {kind} ({known.shown_forks}) changes no result: {why}"
+            self.remarks.append(Remark(what, start.start, logging.INFO))
+        # Of one that changes a result, whoever builds the net or solver decides.
 
     def _extension_name(self) -> None:
         """Reads the rest of a name in brackets, as in [some.package.field]."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# What to say where a backslash seems not to be meant as an escape, as in a path of Windows.
+BACKSLASH = r"a backslash begins an escape in a prototxt: write / or \\ in a path"
+
 # A pair of \u for one character outside the basic plane comes first, so that it is taken together.
 _ESCAPE = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"

@@ -8,7 +8,9 @@ In the order in which they are applied to a net:
 4. `input`, `input_dim` and `input_shape` become an Input layer;
 5. the three multipliers of a BatchNorm layer become 0.
 
-Caffe applies them to nets that come from a file of their own, not to those inside a solver.
+Caffe applies them to nets that come from a file of their own. Those inside a solver are upgraded here too,
+where Caffe drops old layers without a word.
+
 Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp
 """
 

@@ -30,6 +30,7 @@ class AdamSolver(Solver):
         super().check_settings()
         if self.param.momentum >= 1 or self.param.momentum2 > 1:
             raise SolverError(
+                f"{self.document.where(('momentum2',)) or self.document.where(('momentum',))}"
                 "solver type Adam needs momentum < 1 and momentum2 <= 1, "
                 f"got {self.param.momentum:g} and {self.param.momentum2:g}"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +18,14 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import ArgumentError, SolverError
 from pycaffe_lite.io.files import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
+from pycaffe_lite.net.arguments import path_of
 from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
-from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, snapshot
+from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, settings, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
 from pycaffe_lite.solver.loss_window import LossWindow
 from pycaffe_lite.solver.nets import SolverNets
@@ -59,7 +61,7 @@ class Solver:
             removed, both its files. None: all.
 
     Attributes:
-        param: the settings, a SolverParameter.
+        document: the settings as they were read. param: their message, a SolverParameter.
         net, test_nets: the train net, and the nets tested every test_interval iterations. As in Caffe, a
             test net has weights of its own until it is first tested, or weights are loaded into the train
             net (`restore`, `net.copy_from`); from then on it shares the train net's. `share_weights` lets
@@ -101,6 +103,7 @@ class Solver:
         if keep is not None and keep < 1:
             raise ArgumentError(f"a solver keeps at least 1 snapshot, not {keep}")
         document = solver_document(source, strict=strict)
+        self.document = document
         self.param = document.message
         self.keep = keep
         self.lineage = continuation.Lineage.new()
@@ -124,7 +127,7 @@ class Solver:
         self.check_settings()
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
-        self._build_nets(document.path, dtype, strict)
+        self._build_nets(dtype, strict)
         self.window = LossWindow(self.param.average_loss)
         self.continue_window = False  # after a restore, the next step goes on with the window
         self.history: list[Array] = [
@@ -141,19 +144,21 @@ class Solver:
         Raises:
             SolverError: a setting is out of range. SnapshotError: snapshots cannot be written.
         """
-        p = self.param
+        p, place = self.param, self.document.where
+        settings.check_settings(self.document)
         for name in ("average_loss", "iter_size"):
             if getattr(p, name) < 1:
-                raise SolverError(f"{name} must be at least 1, got {getattr(p, name)}")
+                raise SolverError(f"{place((name,))}{name} must be at least 1, got {getattr(p, name)}")
         if not self.takes_momentum and p.momentum:
-            raise SolverError(f"solver type {self.type} takes no momentum, got {p.momentum:g}")
+            where = place(("momentum",))
+            raise SolverError(f"{where}solver type {self.type} takes no momentum, got {p.momentum:g}")
         if p.HasField("solver_mode") and p.solver_mode == caffe_pb2.SolverParameter.GPU:
-            log.info("There is no GPU support: solver_mode GPU runs on the CPU")
+            log.info("solver_mode GPU ignored: CPU only")
         if p.snapshot > 0:
             snapshot.check_folder(p.snapshot_prefix, 0)
 
-    def _build_nets(self, path: Path | None, dtype: npt.DTypeLike, strict: bool) -> None:
-        nets = SolverNets(self.param, path, strict=strict)
+    def _build_nets(self, dtype: npt.DTypeLike, strict: bool) -> None:
+        nets = SolverNets(self.document, strict=strict)
         self.net = Net.from_document(nets.train_net(), dtype=dtype)
         weights = nets.weight_files()
         self.finetuned = self._finetune(self.net, weights)
@@ -228,6 +233,7 @@ class Solver:
     def step(self, iterations: int) -> None:
         """Trains for so many iterations; tests and snapshots fall due as the settings say."""
         glog.open_log()
+        iterations = operator.index(iterations)
         p = self.param
         lr_policy.policy_of(p)
         end = self.iter + iterations
@@ -462,11 +468,17 @@ class Solver:
 
 
 def solver_document(source: Any, *, strict: bool = False) -> SolverDocument:
-    """The settings as a document: read from a prototxt, or around a copy of a message."""
-    if isinstance(source, Document):
+    """The settings as a document: read from a prototxt, or around a copy of a message.
+
+    Raises:
+        ArgumentError: it is neither a path nor such a message or document.
+    """
+    if isinstance(source, Document) and isinstance(source.message, caffe_pb2.SolverParameter):
         return source
     if isinstance(source, caffe_pb2.SolverParameter):
         copy = caffe_pb2.SolverParameter()
         copy.CopyFrom(source)
         return Document(copy)
-    return read_solver(source, strict=strict)
+    return read_solver(
+        path_of(source, "a solver, given by its prototxt or its SolverParameter,"), strict=strict
+    )

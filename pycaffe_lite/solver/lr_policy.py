@@ -16,6 +16,7 @@ import numpy as np
 
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.text_slips import nearest
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,17 @@ POLICIES = {
     "step": Policy(step, ["gamma", "stepsize"]),
 }
 
+# Policies that forks have added, and which.
+FORKS = {
+    "exp10": "TSN",
+    "multifixed": "Intel, MobileNet-YOLO",
+    "plateau": "SSD, Intel",
+    "pose": "CC5.0",
+    "sgdr": "jolibrain",
+    "smoothstep": "Cysu",
+    "stepdecr": "Cysu",
+}
+
 
 def policy_of(param: caffe_pb2.SolverParameter) -> Policy:
     """The policy that the settings name, with what it needs.
@@ -103,7 +115,14 @@ def policy_of(param: caffe_pb2.SolverParameter) -> Policy:
     """
     policy = POLICIES.get(param.lr_policy)
     if policy is None:
-        raise SolverError(f"unknown lr_policy '{param.lr_policy}' (known policies: {', '.join(POLICIES)})")
+        meant = ""
+        if forks := FORKS.get(param.lr_policy):
+            meant = f", which only forks have ({forks})"
+        elif close := nearest(param.lr_policy, POLICIES):
+            meant = f", did you mean '{close}'?"
+        raise SolverError(
+            f"unknown lr_policy '{param.lr_policy}'{meant} (known policies: {', '.join(POLICIES)})"
+        )
     for name in policy.needs:
         value = getattr(param, name)
         if value < 0 or (value == 0 and name != "gamma"):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
-from pycaffe_lite.proto.prototxt import Document, read_net
+from pycaffe_lite.proto.prototxt import Document, FieldPath, read_net, upgrade_part
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +33,15 @@ class SolverNets:
     """The nets of one solver's settings.
 
     Args:
-        param: the settings.
-        path: of the solver's prototxt, if there is one: net files are looked for beside it too.
+        document: the settings. Where they come from a file, net files are looked for beside it too.
         strict: a field that the schema does not know is an error.
 
     Source: BVLC/caffe src/caffe/solver.cpp, InitTrainNet and InitTestNets
     """
 
-    def __init__(self, param: caffe_pb2.SolverParameter, path: Path | None, *, strict: bool) -> None:
-        self.param = param
-        self._path = path
+    def __init__(self, document: Document[caffe_pb2.SolverParameter], *, strict: bool) -> None:
+        self.param = document.message
+        self._document = document
         self._strict = strict
         self._files: dict[Path, NetDocument] = {}
 
@@ -56,12 +55,12 @@ class SolverNets:
         given = [name for name in ("net", "net_param", "train_net", "train_net_param") if p.HasField(name)]
         if len(given) != 1:
             raise SolverError(
-                "a solver needs exactly one of net, net_param, train_net and train_net_param, "
-                f"got {' and '.join(given) or 'none'}"
+                f"{self._where(*given)}a solver needs exactly one of net, net_param, train_net and "
+                f"train_net_param, got {' and '.join(given) or 'none'}"
             )
         if given[0].endswith("_param"):
             log.info("Creating training net specified in %s.", given[0])
-            document = self._inline(getattr(p, given[0]))
+            document = self._inline((given[0],), getattr(p, given[0]))
         else:
             file = getattr(p, given[0])
             log.info("Creating training net from %s file: %s", given[0], file)
@@ -79,12 +78,15 @@ class SolverNets:
                 is not set.
         """
         p = self.param
-        sources = [NetSource("test_net_param", _later(self._inline, net)) for net in p.test_net_param]
+        sources = [
+            NetSource("test_net_param", _later(self._inline, ("test_net_param", i), net))
+            for i, net in enumerate(p.test_net_param)
+        ]
         sources += [NetSource(f"test_net file: {net}", _later(self._from_file, net)) for net in p.test_net]
         self._check_counts(len(sources))
         for _ in range(len(p.test_iter) - len(sources)):
             if p.HasField("net_param"):
-                sources.append(NetSource("net_param", _later(self._inline, p.net_param)))
+                sources.append(NetSource("net_param", _later(self._inline, ("net_param",), p.net_param)))
             else:
                 sources.append(NetSource(f"net file: {p.net}", _later(self._from_file, p.net)))
         documents = []
@@ -98,18 +100,36 @@ class SolverNets:
     def _check_counts(self, specified: int) -> None:
         p = self.param
         generic = p.HasField("net") or p.HasField("net_param")
+        if p.test_iter and not specified and not generic:
+            raise SolverError(
+                f"{self._where('test_iter')}test_iter is given, but there is no test net: "
+                "name one as test_net, or write net instead of train_net"
+            )
         if len(p.test_iter) < specified or (len(p.test_iter) > specified and not generic):
             raise SolverError(
-                f"test_iter needs a value for each of the {specified} test nets, got {len(p.test_iter)}"
+                f"{self._where('test_iter')}test_iter needs a value for each of the {specified} test nets, "
+                f"got {len(p.test_iter)}"
+            )
+        if any(n < 0 for n in p.test_iter):
+            raise SolverError(
+                f"{self._where('test_iter')}test_iter must not be negative, got {min(p.test_iter)}"
             )
         nets = max(specified, len(p.test_iter))
         if p.test_state and len(p.test_state) != nets:
             raise SolverError(
-                f"test_state must be given for none or for each of the {nets} test nets, "
-                f"got {len(p.test_state)}"
+                f"{self._where('test_state')}test_state must be given for none or for each of the {nets} "
+                f"test nets, got {len(p.test_state)}"
             )
         if nets and p.test_interval <= 0:
-            raise SolverError(f"a solver with test nets needs test_interval above 0, got {p.test_interval}")
+            raise SolverError(
+                f"{self._where('test_interval')}a solver with test nets needs test_interval above 0, "
+                f"got {p.test_interval}"
+            )
+
+    def _where(self, *names: str) -> str:
+        """The place of the first of some settings that stands in the file, `solver.prototxt:3: `."""
+        places = (self._document.where(path) for name in names for path in ((name,), (name, 0)))
+        return next(filter(None, places), "")
 
     def weight_files(self) -> list[Path]:
         """The files of `weights`, in their order; each entry may name several, separated by commas."""
@@ -118,7 +138,7 @@ class SolverNets:
 
     @property
     def _folder(self) -> Path | None:
-        return self._path.parent if self._path else None
+        return self._document.path.parent if self._document.path else None
 
     def _from_file(self, name: str) -> NetDocument:
         """A net's file, read once even where several nets come of it: what is to say of it is said once."""
@@ -129,11 +149,14 @@ class SolverNets:
         copy.CopyFrom(self._files[path].message)
         return replace(self._files[path], message=copy)
 
-    def _inline(self, net: caffe_pb2.NetParameter) -> NetDocument:
-        """A net that stands in the solver's prototxt; as in Caffe, old formats are not upgraded there."""
+    def _inline(self, path: FieldPath, net: caffe_pb2.NetParameter) -> NetDocument:
+        """A net that stands in the solver's prototxt.
+
+        Caffe drops old `layers` and `input` there without a word; here they are upgraded, as those of a file.
+        """
         copy = caffe_pb2.NetParameter()
         copy.CopyFrom(net)
-        return Document(copy, self._path)
+        return upgrade_part(self._document.part(path, copy))
 
 
 def _later(load: Callable[..., NetDocument], *args: object) -> Callable[[], NetDocument]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pycaffe_lite.errors import SolverError
+from pycaffe_lite.proto.text_slips import nearest
 from pycaffe_lite.solver.base import Solver, SolverSource, solver_document
 
 S = TypeVar("S", bound=type[Solver])
@@ -44,7 +45,9 @@ def get_solver(source: SolverSource, **options: Any) -> Solver:
     document = solver_document(source, strict=options.pop("strict", False))
     solver_class = _types.get(document.message.type)
     if solver_class is None:
-        raise SolverError(
-            f"unknown solver type '{document.message.type}' (known types: {', '.join(solver_type_list())})"
-        )
+        name, known = document.message.type, solver_type_list()
+        close = nearest(name, known)
+        meant = f", did you mean '{close}'?" if close else ", which only NVIDIA's fork has" * (name == "SAG")
+        where = document.where(("type",))
+        raise SolverError(f"{where}unknown solver type '{name}'{meant} (known types: {', '.join(known)})")
     return solver_class(document, **options)

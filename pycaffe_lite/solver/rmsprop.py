@@ -25,7 +25,10 @@ class RMSPropSolver(Solver):
         """RMSProp further needs rms_decay from 0 up to, not including, 1."""
         super().check_settings()
         if not 0 <= self.param.rms_decay < 1:
-            raise SolverError(f"solver type RMSProp needs 0 <= rms_decay < 1, got {self.param.rms_decay:g}")
+            where = self.document.where(("rms_decay",))
+            raise SolverError(
+                f"{where}solver type RMSProp needs 0 <= rms_decay < 1, got {self.param.rms_decay:g}"
+            )
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η, ρ and δ."""

@@ -3,12 +3,12 @@
 import io
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pycaffe_lite import layer_type_list
 from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.proto import caffe_pb2
 
@@ -160,12 +160,13 @@ def test_two_layers_that_make_one_blob(folder, edit, fails):
     [
         (
             'type: "Convolution" convolution_param { num_output: 2 kernel_size: 9 pad: 1 }',
-            "(Convolution): leaves no output of bottom shape (4, 1, 6, 6) with kernel 9x9, stride 1x1, "
+            "(Convolution): output would be empty: bottom shape (4, 1, 6, 6) with kernel 9x9, stride 1x1, "
             "pad 1x1, dilation 1x1",
         ),
         (
             'type: "Pooling" pooling_param { kernel_size: 9 }',
-            "(Pooling): leaves no output of bottom shape (4, 1, 6, 6) with kernel 9x9, stride 1x1, pad 0x0",
+            "(Pooling): output would be empty: bottom shape (4, 1, 6, 6) with kernel 9x9, stride 1x1, "
+            "pad 0x0",
         ),
     ],
 )
@@ -177,9 +178,9 @@ def test_window_that_yields_no_output(folder, edit, fails, layer, says):
 
 def test_unknown_layer_type(folder, edit, fails):
     edit("net.prototxt", "InnerProduct", "InnerProd")
-    known = ", ".join(layer_type_list())
     assert fails("time", "net.prototxt") == (
-        f"Error: net.prototxt:7: layer 'ip': unknown layer type 'InnerProd' (known types: {known})"
+        "Error: net.prototxt:7: layer 'ip': unknown layer type 'InnerProd', did you mean 'InnerProduct'? "
+        "('pycaffe-lite layers' lists those that there are)"
     )
 
 
@@ -316,26 +317,28 @@ def test_weights_that_are_none(folder, fails, content, says):
         (
             "net:",
             "weight_decay: 0 #",
-            "a solver needs exactly one of net, net_param, train_net and train_net_param, got none",
+            " a solver needs exactly one of net, net_param, train_net and train_net_param, got none",
         ),
         (
             '"fixed"',
             '"stepp"',
-            "unknown lr_policy 'stepp' (known policies: exp, fixed, inv, multistep, poly, sigmoid, step)",
+            " unknown lr_policy 'stepp', did you mean 'step'? "
+            "(known policies: exp, fixed, inv, multistep, poly, sigmoid, step)",
         ),
-        ('"fixed"', '"step"', "lr_policy 'step' needs stepsize above 0, got 0"),
+        ('"fixed"', '"step"', " lr_policy 'step' needs stepsize above 0, got 0"),
         (
             "display",
             'type: "Adamm" display',
-            "unknown solver type 'Adamm' (known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)",
+            "7: unknown solver type 'Adamm', did you mean 'Adam'? "
+            "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)",
         ),
-        ("test_interval: 2", "", "a solver with test nets needs test_interval above 0, got 0"),
-        ("display", "iter_size: 0 display", "iter_size must be at least 1, got 0"),
+        ("test_interval: 2", "", " a solver with test nets needs test_interval above 0, got 0"),
+        ("display", "iter_size: 0 display", "7: iter_size must be at least 1, got 0"),
     ],
 )
 def test_wrong_settings(folder, edit, fails, old, new, says):
     edit("solver.prototxt", old, new)
-    assert fails("train", "solver.prototxt") == f"Error: solver.prototxt: {says}"
+    assert fails("train", "solver.prototxt") == f"Error: solver.prototxt:{says}"
 
 
 def test_missing_solver(folder, fails):
@@ -483,4 +486,43 @@ def test_logs_that_cannot_be_drawn(folder, fails):
     )
     assert fails("plot", "a.log", "a.doc").startswith(
         "Error: cannot draw 'a.doc': Format 'doc' is not supported"
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("import sys\nsys.exit(0)", "module 'user_module_of_cli_test' called sys.exit(0)"),
+        ("raise OSError('no disk')", "module 'user_module_of_cli_test' raised OSError: no disk"),
+        (
+            "import pycaffe_lite as caffe\n"
+            "class L(caffe.Layer):\n"
+            "    def reshape(self, bottom, top): raise RuntimeError('wrong size')",
+            "L.reshape raised RuntimeError: wrong size",
+        ),
+    ],
+)
+def test_a_python_layer_that_fails(folder, fails, monkeypatch, module, says):
+    monkeypatch.delitem(sys.modules, "user_module_of_cli_test", raising=False)
+    Path("user_module_of_cli_test.py").write_text(module)
+    Path("python.prototxt").write_text(
+        'layer { name: "p" type: "Python" top: "x"\n'
+        'python_param { module: "user_module_of_cli_test" layer: "L" } }'
+    )
+    assert fails("time", "python.prototxt") == f"Error: python.prototxt:1: layer 'p' (Python): {says}"
+
+
+def test_a_forks_field_that_changes_the_result(folder, edit, fails):
+    edit("net.prototxt", "num_output:", "normalize: true num_output:")
+    assert fails("time", "net.prototxt") == (
+        "Error: net.prototxt:9: layer 'ip' (InnerProduct): inner_product_param.normalize: true is not "
+        "supported: in the forks that have it (happynear, OpenVINO) weights are normalised; without the "
+        "field, Caffe's own computation takes place"
+    )
+
+
+def test_a_forks_field_in_a_solver(folder, edit, fails):
+    edit("solver.prototxt", "display", "warmup_iter: 5 display")
+    assert fails("train", "solver.prototxt").startswith(
+        "Error: solver.prototxt:7: warmup_iter: 5 is not supported"
     )

@@ -236,7 +236,7 @@ def test_gpu_mode_of_the_solver(folder, edit, run):
     edit("solver.prototxt", "display", "solver_mode: GPU display")
     result = run("train", "solver.prototxt")
     assert result.code == 0
-    assert "There is no GPU support: solver_mode GPU runs on the CPU" in result.messages
+    assert "solver_mode GPU ignored: CPU only" in result.messages
 
 
 def test_the_number_of_threads_changes_nothing(folder, run):

@@ -207,7 +207,7 @@ def error_of(fields, *shapes, **options):
         ("num_output: 3 kernel_size: 2 group: 2", "needs num_output to be a multiple of group 2, got 3"),
         (
             "num_output: 2 kernel_size: 7 pad: 1",
-            "leaves no output of bottom shape (1, 4, 4, 5) with "
+            "output would be empty: bottom shape (1, 4, 4, 5) with "
             "kernel 7x7, stride 1x1, pad 1x1, dilation 1x1",
         ),
         ("num_output: 2 kernel_size: 2 axis: 4", "axis 4 is out of range for a blob of shape (1, 4, 4, 5)"),

@@ -97,6 +97,6 @@ def test_what_is_refused():
     with pytest.raises(LayerError) as error:
         build_layer(prototxt("num_output: 2 kernel_size: 2 pad: 1"), [values(1, 4, 1, 5)])
     assert str(error.value) == (
-        "layer 'd' (Deconvolution): leaves no output of bottom shape (1, 4, 1, 5) with "
+        "layer 'd' (Deconvolution): output would be empty: bottom shape (1, 4, 1, 5) with "
         "kernel 2x2, stride 1x1, pad 1x1, dilation 1x1"
     )

@@ -51,7 +51,7 @@ def test_what_is_refused():
         "layer 'i' (Im2col): needs a spatial axis after axis 1, got bottom shape (2, 3)"
     )
     assert error_of("kernel_size: 3", (1, 2, 2, 4)) == (
-        "layer 'i' (Im2col): leaves no output of bottom shape (1, 2, 2, 4) with "
+        "layer 'i' (Im2col): output would be empty: bottom shape (1, 2, 2, 4) with "
         "kernel 3x3, stride 1x1, pad 0x0, dilation 1x1"
     )
     rig = build_layer('name: "i" type: "Im2col" convolution_param { kernel_size: 2 }', [values(1, 2, 3, 3)])

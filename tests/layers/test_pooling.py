@@ -260,7 +260,7 @@ def error_of(fields, shape=(1, 1, 4, 4), **options):
         ("stride: 2 global_pooling: true", "takes neither pad nor stride with global_pooling"),
         (
             "kernel_size: 6",
-            "leaves no output of bottom shape (1, 1, 4, 4) with kernel 6x6, stride 1x1, pad 0x0",
+            "output would be empty: bottom shape (1, 1, 4, 4) with kernel 6x6, stride 1x1, pad 0x0",
         ),
     ],
 )

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from layer_check import build_layer, check_layer
 
-from pycaffe_lite.errors import LayerError
+from pycaffe_lite.errors import LayerError, blame, blamed
 from pycaffe_lite.layers.python import BlobVec, PythonLayer, PythonLayerBase
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
 USER_LAYERS = """
+import sys
+
 import numpy as np
 from pycaffe_lite.layers.python import PythonLayerBase
 
@@ -58,9 +60,36 @@ class Breaks(PythonLayerBase):
     def forward(self, bottom, top):
         if self.param_str == "forward":
             self.broken_line()
+        if self.param_str == "file":
+            raise FileNotFoundError(2, "No such file", "none")
+        if self.param_str == "custom":
+            raise Custom("mine")
 
     def broken_line(self):
         raise AssertionError
+
+
+class Custom(Exception):
+    pass
+
+
+class Exits(PythonLayerBase):
+    def exit(self, verb):
+        if self.param_str == verb:
+            sys.exit(0)
+
+    def setup(self, bottom, top):
+        self.exit("setup")
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+        self.exit("reshape")
+
+    def forward(self, bottom, top):
+        self.exit("forward")
+
+    def backward(self, top, propagate_down, bottom):
+        self.exit("backward")
 
 
 class Unfinished(PythonLayerBase):
@@ -201,48 +230,110 @@ def test_missing_class():
 @pytest.mark.parametrize("name", ["NoLayer", "not_a_class"])
 def test_class_that_is_no_layer(name):
     message, _ = failure(python_param(name))
-    assert message == f"'{name}' of module 'user_layers_of_test' is no subclass of pycaffe_lite.Layer"
+    assert message == f"'{name}' of module 'user_layers_of_test' is not a subclass of pycaffe_lite.Layer"
 
 
 @pytest.mark.parametrize(("text", "field"), [('layer: "A"', "module"), ('module: "m"', "layer")])
 def test_module_and_layer_must_be_given(text, field):
     message, _ = failure(f'type: "Python" python_param {{ {text} }}')
-    assert message == f"needs python_param {{ {field}: ... }}, which is not given"
+    assert message == f"python_param {{ {field}: ... }} is missing"
 
 
 @pytest.mark.parametrize(
-    ("layer", "verb", "message", "kind"),
+    ("layer", "verb", "says", "kind"),
     [
-        ("Breaks", "setup", "Breaks.setup raised ValueError: wrong setup", ValueError),
-        ("Breaks", "reshape", "Breaks.reshape raised KeyError: 'size'", KeyError),
-        ("Breaks", "forward", "Breaks.forward raised AssertionError", AssertionError),
-        (
-            "Breaks",
-            "backward",
-            "Breaks.backward raised NotImplementedError: Breaks has no backward(top, propagate_down, bottom)",
-            NotImplementedError,
-        ),
-        (
-            "Unfinished",
-            "",
-            "Unfinished.forward raised NotImplementedError: Unfinished has no forward(bottom, top)",
-            NotImplementedError,
-        ),
-        (
-            "NeedsMore",
-            "",
-            "NeedsMore.__init__ raised TypeError: NeedsMore.__init__() missing 1 required positional "
-            "argument: 'more'",
-            TypeError,
-        ),
+        ("Breaks", "setup", "Breaks.setup: wrong\n  setup", ValueError),
+        ("Breaks", "reshape", "Breaks.reshape", KeyError),
+        ("Breaks", "forward", "Breaks.forward", AssertionError),
+        ("Breaks", "backward", "Breaks.backward: Breaks has no backward(top, propagate_down, bottom)", None),
+        ("Unfinished", "", "Unfinished.forward: Unfinished has no forward(bottom, top)", None),
+        ("NeedsMore", "", "NeedsMore.__init__: NeedsMore.__init__() missing 1 required", TypeError),
+        ("Breaks", "file", "Breaks.forward", FileNotFoundError),
+        ("Breaks", "custom", "Breaks.forward: mine", None),
     ],
 )
-def test_exceptions_of_the_user_are_the_cause(layer, verb, message, kind):
-    said, cause = failure(python_param(layer, f'param_str: "{verb}"'))
-    assert said == message
-    assert type(cause) is kind
-    if verb == "forward":
-        assert "in broken_line" in "".join(traceback.format_exception(cause))
+def test_exceptions_of_the_user_come_out_as_they_are(layer, verb, says, kind):
+    with pytest.raises(Exception) as raised:  # noqa: PT011 (its class is what this is about)
+        run(python_param(layer, f'param_str: "{verb}"'))
+    error = raised.value
+    assert type(error) is (kind or error.__class__)
+    assert not isinstance(error, LayerError)
+    notes = getattr(error, "__notes__", [])
+    place = f"layer 'layer' (Python): {says}"
+    assert str(error).startswith(place) or (notes == [f"raised by {place}"] or sys.version_info < (3, 11))
+    assert blamed(error).startswith(f"layer 'layer' (Python): {says.partition(':')[0]} raised ")
+    assert "in run" in "".join(traceback.format_exception(error))
+
+
+def test_an_exception_keeps_what_it_carries():
+    with pytest.raises(FileNotFoundError) as raised:
+        run(python_param("Breaks", 'param_str: "file"'))
+    assert (raised.value.errno, raised.value.filename) == (2, "none")
+    assert blamed(raised.value).endswith("raised FileNotFoundError: [Errno 2] No such file: 'none'")
+
+
+def test_an_exception_is_blamed_once():
+    first, second = ValueError("x"), ValueError("y")
+    blame(first, "inner")
+    blame(first, "outer")
+    assert (str(first), blamed(first), blamed(second)) == ("inner: x", "inner raised ValueError: x", None)
+
+
+@pytest.mark.parametrize("verb", ["setup", "reshape", "forward", "backward"])
+def test_sys_exit_is_an_error(verb):
+    message, cause = failure(python_param("Exits", f'param_str: "{verb}"'))
+    assert message == f"Exits.{verb} called sys.exit(0)"
+    assert isinstance(cause, SystemExit)
+
+
+def test_a_module_that_exits(tmp_path):
+    (tmp_path / "exits_at_import_of_test.py").write_text("raise SystemExit")
+    message, _ = failure(python_param("Affine", module="exits_at_import_of_test"))
+    assert message == "module 'exits_at_import_of_test' called sys.exit(None)"
+
+
+def test_a_module_that_raises(tmp_path):
+    (tmp_path / "raises_at_import_of_test.py").write_text("raise ValueError('unfinished')")
+    with pytest.raises(ValueError, match="module 'raises_at_import_of_test': unfinished"):
+        run(python_param("Affine", module="raises_at_import_of_test"))
+
+
+def test_ctrl_c_is_none_of_the_layers_business(tmp_path):
+    (tmp_path / "interrupted_of_test.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        run(python_param("Affine", module="interrupted_of_test"))
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("./sub/lay", "write sub.lay"),
+        ("sub/lay.py", "write sub.lay"),
+        ("lay.py", "write lay"),
+        (".lay", "write lay"),
+        ("sub\\\\lay.py", "write sub.lay"),
+        ("../lay.py", "write lay, with the folder of the file in PYTHONPATH"),
+        ("/home/me/lay.py", "write lay, with the folder of the file in PYTHONPATH"),
+        ("C:/me/lay.py", "write lay, with the folder of the file in PYTHONPATH"),
+    ],
+)
+def test_a_file_is_not_a_module(module, says):
+    message, _ = failure(python_param("Affine", module=module))
+    shown = module.replace("\\\\", "\\")
+    assert message == f"module '{shown}' must be a name as after import, not a file: {says}"
+
+
+@pytest.mark.parametrize("line", ["import caffe", "from caffe.io import load_image", "import caffe.io"])
+def test_a_module_that_imports_caffe(tmp_path, line):
+    (tmp_path / "imports_caffe_of_test.py").write_text(line)
+    message, _ = failure(python_param("Affine", module="imports_caffe_of_test"))
+    assert message.endswith("No module named 'caffe'; write 'import pycaffe_lite as caffe' in its place")
+
+
+def test_what_is_not_there_is_an_import_error():
+    for text in (python_param("Affine", module="module_that_there_is_not"), python_param("Missing")):
+        with pytest.raises(ImportError):
+            run(text)
 
 
 def test_base_class_shapes_nothing():

@@ -191,10 +191,7 @@ def test_wrong_calls(net, call, message):
     assert str(raised.value) == message
 
 
-def test_wrong_phase_and_dtype(file):
-    with pytest.raises(ArgumentError) as raised:
-        Net(file)
-    assert str(raised.value) == "phase must be pycaffe_lite.TRAIN or pycaffe_lite.TEST, got None"
+def test_wrong_dtype(file):
     with pytest.raises(ArgumentError) as raised:
         Net(file, TEST, dtype="int32")
     assert str(raised.value) == "a net's dtype is float32 or float64, not int32"

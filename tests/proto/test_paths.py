@@ -176,3 +176,21 @@ def test_pipes_of_the_shell_that_do_not_end(pipe, monkeypatch):
         f"cannot read '{path}': nothing has come through the pipe for 0.01 seconds"
     )
     os.close(write_end)
+
+
+@pytest.mark.parametrize(
+    ("name", "escapes"),
+    [("D:\new\train_lmdb", r"\n and \t"), ("C:\temp", r"\t"), ("E:\1.db", r"\x01"), ("a\bb\bc", r"\x08")],
+)
+def test_a_path_of_windows_in_a_prototxt(name, escapes):
+    with pytest.raises(FileLookupError) as raised:
+        resolve(name)
+    assert str(raised.value) == (
+        f"no such file: {name!r}, with {escapes} read as one character each: a backslash begins an escape "
+        r"in a prototxt: write / or \\ in a path"
+    )
+
+
+def test_a_name_with_a_tab_that_is_there(tmp_path):
+    (tmp_path / "a\tb").touch()
+    assert resolve("a\tb", tmp_path) == tmp_path / "a\tb"

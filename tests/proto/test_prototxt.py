@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pycaffe_lite.errors import FileLookupError, PrototxtError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, UnknownField, parse, read_net, read_solver
+from pycaffe_lite.proto.text_strings import BACKSLASH
 
 SHARED = os.environ.get("PYCAFFE_LITE_SHARED")
 
@@ -121,28 +122,27 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
     expected.layer[1].pooling_param.SetInParent()
     assert document.message == expected
     assert document.unknown == (
-        UnknownField((), "bn_stats_batch_size", "bn_stats_batch_size: 32", 1, 1),
-        UnknownField(("layer", 0, "pooling_param"), "ceil_mode", "ceil_mode: false", 3, 19),
-        UnknownField(("layer", 0, "pooling_param"), "kernel_d", "kernel_d: 3", 3, 46),
-        UnknownField(("layer", 0, "pooling_param"), "more", "more: [1, -2.5]", 3, 59),
+        UnknownField((), "NetParameter", "bn_stats_batch_size", "bn_stats_batch_size: 32", 1, 1),
+        UnknownField(
+            ("layer", 0, "pooling_param"), "PoolingParameter", "ceil_mode", "ceil_mode: false", 3, 19
+        ),
+        UnknownField(("layer", 0, "pooling_param"), "PoolingParameter", "kernel_d", "kernel_d: 3", 3, 46),
+        UnknownField(("layer", 0, "pooling_param"), "PoolingParameter", "more", "more: [1, -2.5]", 3, 59),
         UnknownField(
             ("layer", 1),
+            "LayerParameter",
             "permute_param",
             'permute_param {\n    order < a: "}" > [some.where/name]: 1\n  }',
             6,
             3,
         ),
-        UnknownField(("layer", 1, "pooling_param"), "ceil_mode", "ceil_mode: true", 9, 19),
+        UnknownField(
+            ("layer", 1, "pooling_param"), "PoolingParameter", "ceil_mode", "ceil_mode: true", 9, 19
+        ),
     )
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", f"net.prototxt:{line}: unknown field {words} has no effect{more}")
-        for line, words, more in [
-            (1, "'bn_stats_batch_size' in NetParameter", ""),
-            (3, "'ceil_mode' in PoolingParameter", " (2 times)"),
-            (3, "'kernel_d' in PoolingParameter", ""),
-            (3, "'more' in PoolingParameter", ""),
-            (6, "'permute_param' in LayerParameter", ""),
-        ]
+        ("WARNING", f"net.prototxt:3: unknown field '{name}' in PoolingParameter has no effect")
+        for name in ("kernel_d", "more")
     ]
 
 
@@ -245,8 +245,9 @@ BROKEN = {
     ),
     'name: "a\n"': '1:7: this string is not closed on its line — "name: "a"',
     "name: a": "1:7: expected a string in quotes for 'name' — \"name: a\"",
-    r'name: "\q"': "1:7: unknown escape '\\q' in a string — \"name: \"\\q\"\"",
-    r'name: "\ud800"': "1:7: there is no character with the code 0xd800 — \"name: \"\\ud800\"\"",
+    r'name: "\q"': "1:7: unknown escape '\\q' in a string; " + BACKSLASH + ' — "name: "\\q""',
+    r'name: "\ud800"': f"1:7: there is no character with the code 0xd800; {BACKSLASH}"
+    ' — "name: "\\ud800""',
     r'name: "\377"': "1:7: the string for 'name' is not UTF-8 — \"name: \"\\377\"\"",
     'name: "a"\nname: "b"': "2:1: 'name' is given twice, first in line 1 — \"name: \"b\"\"",
     "layer { relu_param {} relu_param {} }": (
@@ -413,3 +414,51 @@ if SHARED:
         for i in range(len(upgraded.message.layer)):
             start = lines[upgraded.line_of(("layer", i)) - 1].strip()
             assert start.startswith("layer") or (i == 0 and start.startswith("input"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "layer { pooling_param { pool: LOWRES } }",
+            "1:31: unknown value LOWRES for 'pool', which only forks have (happynear)",
+        ),
+        (
+            "layer { loss_param { normalization: PRE_FIXED } }",
+            "1:37: unknown value PRE_FIXED for 'normalization', which only forks have (Intel, R-FCN, ",
+        ),
+        (
+            "layer { data_param { backend: LEVELDBB } }",
+            "1:31: unknown value LEVELDBB for 'backend', did you mean LEVELDB?",
+        ),
+        (
+            'layers {\n  type: "Input"\n}',
+            "2:9: 'layers' is the old format, whose types are words; write 'layer' for a type in quotes",
+        ),
+        (
+            "layers { type: Convolution }",
+            "1:16: unknown value Convolution for 'type', did you mean CONVOLUTION?",
+        ),
+    ],
+)
+def test_values_that_are_not_caffes(text, says):
+    with pytest.raises(PrototxtError) as raised:
+        net(text)
+    assert str(raised.value).startswith(f"net.prototxt:{says}")
+
+
+def test_a_forks_field_is_no_slip():
+    """One letter may tell a fork's field from one of Caffe's: `stride_shape` and `kernel_shape` are meant."""
+    assert [field.name for field in net("layer { transform_param { scale_min: 1 crop_h: 3 } }").unknown] == [
+        "scale_min",
+        "crop_h",
+    ]
+
+
+def test_a_part_is_a_document_of_its_own():
+    text = 'base_lr: 1\nnet_param {\n layer { name: "a"\n bogus_x: 1 } }'
+    whole = parse(text, caffe_pb2.SolverParameter)
+    part = whole.part(("net_param",), whole.message.net_param)
+    assert part.message.layer[0].name == "a"
+    assert part.line_of(("layer", 0)) == 3
+    assert [(field.path, field.name, field.line) for field in part.unknown] == [(("layer", 0), "bogus_x", 4)]

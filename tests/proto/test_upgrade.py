@@ -99,7 +99,7 @@ def test_lines_of_a_net_with_input_fields(tmp_path, monkeypatch, caplog):
         ("layer", 1): 4,
         ("layer", 1, "name"): 6,
     }
-    assert document.unknown == (UnknownField(("layer", 1), "forked", "forked: 1", 5, 3),)
+    assert document.unknown == (UnknownField(("layer", 1), "LayerParameter", "forked", "forked: 1", 5, 3),)
     assert said(caplog) == [
         "net.prototxt:5: unknown field 'forked' in LayerParameter has no effect",
         "net.prototxt: made an Input layer of the net's 'input' fields",
@@ -207,7 +207,9 @@ def test_lines_of_v1_layers(tmp_path, monkeypatch):
     document = read_net(write(tmp_path, monkeypatch, text))
     assert [document.line_of(("layer", i)) for i in range(4)] == [1, 3, 6, None]
     assert document.line_of(("layer", 1, "relu_param")) == 4
-    assert document.unknown == (UnknownField(("layer", 1, "relu_param"), "slope", "slope: 1", 4, 16),)
+    assert document.unknown == (
+        UnknownField(("layer", 1, "relu_param"), "ReLUParameter", "slope", "slope: 1", 4, 16),
+    )
 
 
 # V0 ---------------------------------------------------------------------------------------------------
@@ -335,7 +337,7 @@ def test_v0_padding_layers_are_folded(tmp_path, monkeypatch):
     )
     assert [document.line_of(("layer", i)) for i in range(4)] == [1, 3, 5, None]
     assert document.line_of(("layer", 1, "name")) == 3
-    assert document.unknown == (UnknownField(("layer", 2), "kernal", "kernal: 2", 5, 41),)
+    assert document.unknown == (UnknownField(("layer", 2), "V0LayerParameter", "kernal", "kernal: 2", 5, 41),)
 
 
 PADDING = "layers { layer { name: 'pad' type: 'padding' } bottom: 'x' top: 'y' }"

@@ -25,7 +25,8 @@ def test_types():
     with pytest.raises(SolverError) as caught:
         get_solver(settings("type: 'sgd'"))
     assert str(caught.value) == (
-        "unknown solver type 'sgd' (known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)"
+        "unknown solver type 'sgd', did you mean 'SGD'? "
+        "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)"
     )
 
 
@@ -283,7 +284,7 @@ def test_lr_follows_the_policy():
 
 def test_gpu_mode_is_said_once(caplog):
     lines = log_of(caplog, lambda: solver("solver_mode: GPU"))
-    assert lines.count("There is no GPU support: solver_mode GPU runs on the CPU") == 1
+    assert lines.count("solver_mode GPU ignored: CPU only") == 1
     assert not any("GPU" in line for line in log_of(caplog, solver))
 
 

@@ -1,5 +1,7 @@
 """Which nets a solver builds from its settings, in which states."""
 
+from dataclasses import replace
+
 import pytest
 
 from pycaffe_lite.errors import FileLookupError, SolverError
@@ -11,8 +13,8 @@ NET = 'name: "%s" layer { name: "in" type: "Input" top: "x" input_param { shape 
 
 
 def nets(text, path=None):
-    solver = parse(text, caffe_pb2.SolverParameter).message
-    return SolverNets(solver, path, strict=False)
+    document = replace(parse(text, caffe_pb2.SolverParameter), path=path)
+    return SolverNets(document, strict=False)
 
 
 def build(text):
@@ -128,3 +130,25 @@ def test_a_file_is_read_once_for_all_its_nets(tmp_path, caplog):
     assert state_of(train) == (caffe_pb2.TRAIN, 0, [])
     assert state_of(test) == (caffe_pb2.TEST, 0, [])
     assert len([m for m in caplog.messages if "forks_field" in m]) == 1
+
+
+def test_test_iter_without_a_test_net():
+    assert error_of(f"{inline('train_net_param')} test_iter: 1 test_interval: 1") == (
+        "test_iter is given, but there is no test net: name one as test_net, or write net instead of "
+        "train_net"
+    )
+
+
+def test_a_negative_test_iter():
+    text = f"{inline('net_param')} test_iter: -1 test_interval: 1"
+    assert error_of(text) == "test_iter must not be negative, got -1"
+
+
+def test_errors_have_the_place_of_the_setting(tmp_path):
+    path = tmp_path / "s.prototxt"
+    with pytest.raises(SolverError) as caught:
+        nets("\ntest_iter: 1\ntrain_net: 'n'", path).test_nets()
+    assert str(caught.value).startswith(f"{path}:2: test_iter is given")
+    with pytest.raises(SolverError) as caught:
+        nets("train_net: 'n'\nnet: 'n'", path).train_net()
+    assert str(caught.value).startswith(f"{path}:2: a solver needs exactly one of net,")

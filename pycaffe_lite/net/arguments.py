@@ -1,0 +1,149 @@
+"""What callers hand over: told apart by kind, with an error where it is another kind than is meant."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
+from pycaffe_lite.proto import caffe_pb2
+
+_FORMS = "Net(file, caffe.TEST), with weights=file where there are any, or Net(file, weights, caffe.TEST)"
+_PHASES = {"TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
+
+
+class NetArguments(NamedTuple):
+    """What `Net` is called with.
+
+    Attributes:
+        file: the prototxt. phase, level, stages: the net's state. weights: weight files, in order.
+    """
+
+    file: str
+    phase: caffe_pb2.Phase
+    level: int
+    stages: list[str]
+    weights: list[str]
+
+
+def net_arguments(
+    file: Any, phase: Any, rest: Sequence[Any], level: Any, stages: Any, weights: Any
+) -> NetArguments:
+    """Tells the two forms of `Net` apart: (file, phase, level, stages, weights), and (file, weights, phase).
+
+    Args:
+        file: the first argument. phase: the second one, or the keyword. rest: further positional ones.
+        level, stages, weights: keywords, None where they are not given.
+
+    Raises:
+        ArgumentError: no such form; the message says what is missing or wrong.
+    """
+    file = path_of(file, "the first argument of Net, a prototxt")
+    if _is_path(phase) and not _names_phase(phase, rest, weights):
+        if not rest:
+            raise ArgumentTypeError(f"the phase is missing behind {os.fspath(phase)!r}: call {_FORMS}")
+        if len(rest) > 1:
+            raise ArgumentTypeError(
+                f"Net(file, weights_file, phase) takes no further values, got {rest[1]!r}"
+            )
+        if weights is not None:
+            raise ArgumentError(f"weights are given twice: {os.fspath(phase)!r} and {weights!r}")
+        weights, phase = phase, rest[0]
+    else:
+        given = {"level": level, "stages": stages, "weights": weights}
+        if len(rest) > len(given):
+            raise ArgumentTypeError(f"Net takes 5 values at most, got {2 + len(rest)}: call {_FORMS}")
+        for name, value in zip(given, rest, strict=False):
+            if given[name] is not None:
+                raise ArgumentTypeError(f"{name} is given twice: {value!r} and {given[name]!r}")
+            given[name] = value
+        level, stages, weights = given.values()
+    return NetArguments(file, _phase(phase), _level(level), names_of(stages, "stages"), _weights(weights))
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, bytes, os.PathLike))
+
+
+def _names_phase(value: Any, rest: Sequence[Any], weights: Any) -> bool:
+    """Whether a text in the phase's place is meant as one: "TEST", or anything beside weights of its own."""
+    return not rest and (weights is not None or (isinstance(value, str) and value.upper() in _PHASES))
+
+
+def _phase(value: Any) -> caffe_pb2.Phase:
+    if value is None:
+        raise ArgumentTypeError(f"the phase is missing: call {_FORMS}")
+    if isinstance(value, str) and value.upper() in _PHASES:
+        raise ArgumentTypeError(f'phase must be caffe.{value.upper()}, not the text "{value}"')
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    for phase in _PHASES.values():
+        if phase == number:
+            return phase
+    raise ArgumentTypeError(f"phase must be caffe.TRAIN or caffe.TEST, got {value!r}")
+
+
+def _level(value: Any) -> int:
+    if value is None:
+        return 0
+    if _is_path(value):
+        raise ArgumentTypeError(
+            f"level must be a whole number, got {value!r}; for a file write weights={value!r}"
+        )
+    try:
+        level = operator.index(value)
+    except TypeError:
+        raise ArgumentTypeError(f"level must be a whole number, got {value!r}") from None
+    if not -(2**31) <= level < 2**31:
+        raise ArgumentError(f"level must be within {-(2**31)} and {2**31 - 1}, got {level}")
+    return level
+
+
+def _weights(value: Any) -> list[str]:
+    if value is None:
+        return []
+    files = path_of(value, "weights, one file or several separated by commas,")
+    return [file.strip() for file in files.split(",")]
+
+
+def path_of(value: Any, what: str) -> str:
+    """The path that an argument gives.
+
+    Args:
+        value: a str, bytes or os.PathLike. what: it is, for the error.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if not _is_path(value):
+        raise ArgumentTypeError(f"{what} must be a path, got {_shown(value)}")
+    return os.fsdecode(value)
+
+
+def names_of(values: Iterable[str] | None, what: str) -> list[str]:
+    """The names in a list of names; none for None.
+
+    Raises:
+        ArgumentError: it is a text, whose letters would be taken for names, or holds something else.
+    """
+    if values is None:
+        return []
+    if isinstance(values, (str, bytes)):
+        raise ArgumentTypeError(f"{what} must be a list of names, not a text: write [{values!r}]")
+    if not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{what} must be a list of names, got {_shown(values)}")
+    names = list(values)
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentTypeError(f"{what} must be a list of names, got {_shown(values)}")
+    return names
+
+
+def _shown(value: Any) -> str:
+    """A value in an error: numbers as they are, the type of anything larger."""
+    return (
+        repr(value) if value is None or isinstance(value, (bool, int, float)) else f"a {type(value).__name__}"
+    )
