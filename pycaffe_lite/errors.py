@@ -94,7 +94,7 @@ def blame(error: Exception, place: str) -> None:
     """
     if blamed(error) is not None:
         return
-    text = " ".join(str(error).split())
+    place, text = printable_line(place), printable_line(str(error))
     with contextlib.suppress(Exception):  # a class of the user's that lets nothing be set
         setattr(error, _BLAME, f"{place} raised {type(error).__name__}: {text}".removesuffix(": "))
         args = error.args
