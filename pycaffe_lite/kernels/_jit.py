@@ -10,7 +10,10 @@ A parallel kernel must give the same bits for every number of threads: each outp
 iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
 """
 
+import threading
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
@@ -18,7 +21,8 @@ import numpy as np
 
 from pycaffe_lite.kernels._calls import Array, Form, Tasks
 from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
-from pycaffe_lite.kernels._steps import note_other_work, single_entry, start, take_piece, take_task
+from pycaffe_lite.kernels._steps import note_other_work, start, take_piece, take_task
+from pycaffe_lite.kernels._team import team_of
 from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
 __all__ = [
@@ -34,6 +38,10 @@ __all__ = [
     "take_task",
     "worker_kernel",
 ]
+
+# Numba's own pool, its last resort, does not bear calls from two threads at once.
+_single_entry = threading.Lock()
+_NO_LOCK: AbstractContextManager[None] = nullcontext()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,10 +61,15 @@ class ParallelKernel:
 
     def __call__(self, *args: Any) -> Any:
         note_other_work()
-        if enter_parallel() == "workqueue":
-            with single_entry:
-                return self.dispatcher(*args)
-        return self.dispatcher(*args)
+        team = team_of(get_num_threads())
+        rests = team.is_resting()
+        layer = enter_parallel(1 if rests else team.members)
+        wall, own = time.monotonic_ns(), time.thread_time_ns()
+        with _single_entry if layer == "workqueue" else _NO_LOCK:
+            result = self.dispatcher(*args)
+        if not rests:
+            team.settle_loop(time.monotonic_ns() - wall, time.thread_time_ns() - own)
+        return result
 
 
 @overload

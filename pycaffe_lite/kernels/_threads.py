@@ -23,7 +23,7 @@ THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
 # How often an OpenMP thread looks for the others before it sleeps. GNU's default, about a millisecond, is a
 # disaster where cores are shared: a training step of LeNet took 320 ms beside a load of five, 23 ms with
 # 2000. This bridges the 50 us between two kernels in which Python is at work; waking up would cost 25 us.
-SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "20000"
+SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "2000"
 LAYERS_BY_SPEED = ["omp", "tbb", "workqueue"]
 
 _start_lock = threading.Lock()
@@ -129,14 +129,15 @@ def check_fork() -> None:
         )
 
 
-def enter_parallel() -> str:
-    """Make Numba's pool ready for a parallel kernel in the calling thread; return the pool's layer."""
+def enter_parallel(count: int) -> str:
+    """Make Numba's pool ready for a parallel kernel in the calling thread; return the pool's layer.
+
+    count: of threads, from 1 to `get_num_threads()`.
+    """
     if _forked:
         check_fork()
-    count = _count
-    if count is None or getattr(_applied, "count", None) != count:
-        count = get_num_threads()
-        _start_pool(count)
+    if getattr(_applied, "count", None) != count:
+        _start_pool(get_num_threads())
         # Numba's public setter refuses more than the pool's first size; OpenMP's pool grows on demand.
         parallel._set_num_threads(count)
         _applied.count = count
