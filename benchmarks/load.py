@@ -31,7 +31,9 @@ WORKS = {
 WARM_UP = 10
 BUSY = "while True: pass"
 POLITE = f"import os\nos.nice(19)\n{BUSY}"
-HEADER = "| busy loops | net | 1 thread: median | mean | {threads} threads: median | mean | ratio of medians | of means |"
+HEADER = (
+    "| busy loops | net | 1 thread: median | mean | {} threads: median | mean | ratio of medians | of means |"
+)
 
 
 def milliseconds(work: Work, threads: int, seconds: float) -> list[float]:
@@ -69,7 +71,7 @@ def busy_loops(count: int, polite: bool) -> Iterator[None]:
 def main(loads: str, threads: int, rounds: int, seconds: float) -> None:
     """Prints a table: milliseconds of a forward pass, over all rounds, and what more threads make of them."""
     click.echo(f"{_processor()}, {available_cores()} cores, {rounds} rounds\n")
-    header = HEADER.format(threads=threads)
+    header = HEADER.format(threads)
     click.echo(header)
     click.echo("|" + " --- |" * (header.count("|") - 1))
     for count in map(int, loads.split(",")):

@@ -1,4 +1,4 @@
-"""What kernels ask of the operating system: to sleep and be woken, to give a core away, what time it is.
+"""What kernels ask of the operating system: to sleep and be woken, and what time it is.
 
 Kernels call the system's functions by their addresses, which stand at the beginning of an int64 array.
 """
@@ -19,8 +19,7 @@ from pycaffe_lite.kernels._compile import kernel
 from pycaffe_lite.kernels._simd import INT64
 
 # Places in the array. Functions first, then two bells: what a thread locks, and what it then sleeps on.
-YIELD, LOCK, UNLOCK, SLEEP, WAKE, TIME, WALL, OWN = range(8)
-BELLS = 8
+LOCK, UNLOCK, SLEEP, WAKE, TIME, WALL, OWN, BELLS = range(8)
 BELL_BYTES = 256  # for a lock and a condition, each; no system needs more than 64
 SYSTEM_NUMBERS = BELLS + 4  # how many places all that takes
 FOR_EVER = 0xFFFFFFFF
@@ -34,11 +33,11 @@ def write_system(numbers: Array) -> Array:
     numbers[BELLS:SYSTEM_NUMBERS] = bells
     if sys.platform == "win32":
         library = ctypes.windll.kernel32
-        names = ["SwitchToThread", "AcquireSRWLockExclusive", "ReleaseSRWLockExclusive"]
+        names = ["AcquireSRWLockExclusive", "ReleaseSRWLockExclusive"]
         names += ["SleepConditionVariableSRW", "WakeAllConditionVariable"]
     else:
         library = ctypes.CDLL(None)
-        names = ["sched_yield", "pthread_mutex_lock", "pthread_mutex_unlock"]
+        names = ["pthread_mutex_lock", "pthread_mutex_unlock"]
         names += ["pthread_cond_wait", "pthread_cond_broadcast", "clock_gettime"]
         for i in range(0, 4, 2):
             library.pthread_mutex_init(ctypes.c_void_p(bells[i]), None)
@@ -68,9 +67,7 @@ def _read_clock(_context: Any, function: Any, clock: Any) -> Any:
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         read = ir.FunctionType(ir.IntType(32), [INT64, INT64])
         time = cgutils.alloca_once(builder, ir.ArrayType(INT64, 2))
-        builder.call(
-            builder.inttoptr(args[0], read.as_pointer()), [args[1], builder.ptrtoint(time, INT64)]
-        )
+        builder.call(builder.inttoptr(args[0], read.as_pointer()), [args[1], builder.ptrtoint(time, INT64)])
         seconds, rest = (builder.extract_value(builder.load(time), i) for i in range(2))
         return builder.add(builder.mul(seconds, INT64(10**9)), rest)
 
@@ -87,12 +84,6 @@ def now(system: Array) -> int:
 def own_time(system: Array) -> int:
     """Nanoseconds that this thread has had a core; 0 where the system has no such clock."""
     return _read_clock(system[TIME], system[OWN]) if system[TIME] != 0 else 0
-
-
-@kernel
-def give_way(system: Array) -> None:
-    """Let others have this thread's core for a while."""
-    _call(system[YIELD], 0, 0, 0, 0)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The team: threads that go through steps together with whoever calls, and what is done when they do not come.
+"""The team: threads that go through steps together with the caller, or rest where that costs too much.
 
 The caller is member 0. The others are started once and sleep until there is a job: a row of steps. One
 number, the position, says which step is open to all (even numbers) or over (odd ones: nobody finds a task
@@ -7,17 +7,18 @@ for another's. A member who wants to take part says that he is busy and looks ag
 open. If not, he stays away: its memory may be another step's already. When a step is over and nobody is
 busy, whoever sees it first opens the next.
 
-So the caller waits for none who has not come, nor for one who has lost his core between two steps: what they
-have not begun is done by those who are there. He waits for a task that somebody has begun and cannot go on
-with, because other programs have his core. Where cores are shared that happens again and again, and may take
-as long as a hundred such tasks; so an account is kept of what the others have done, in time on their cores,
-and of how long the caller has waited for them or had no core himself. When it is overdrawn the team rests: the caller works alone,
-and the others sleep, for PATIENCE times as long as was lost. Then they get a new chance. However busy the
-machine is, a hundredth or so of the time is lost to such trials, and the team is back soon after the load
-has gone. Jobs that are over before anybody has come cost their ringing, and are kept from ringing alike.
+So nobody waits for a member who has not come, nor for one who has lost his core between two steps: what they
+have not begun is done by those who are there. What has to be waited for is a task that somebody has begun
+and cannot go on with, because other programs have his core. Where cores are shared that happens again and
+again, and each time may take as long as a hundred such tasks. So an account is kept: what the others have
+done, in time on their cores, less the time that the caller has lost, by waiting for them or without a core
+himself. When it is overdrawn the team rests, for PATIENCE times as long as was lost: the caller works alone,
+and the others sleep. Then they get a new chance. However busy the machine is, such trials take a few
+hundredths of the time, and the team is back a second after the load has gone, at the latest. To wake members
+for jobs that are over before they come is a loss, too, and ends in the same way.
 
 There is one team in a process. Of several threads of Python's that call kernels at once, one gets it, and
-the others work alone: together they have as many threads as they need.
+the others work alone: together they are as many as the cores can bear.
 """
 
 import _thread
@@ -27,7 +28,6 @@ import time
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -131,10 +131,10 @@ def _take_part(state: Array, member: int, position: int) -> int:
 
 @kernel
 def _nobody_busy(state: Array) -> bool:
+    busy = 0
     for member in range(state[MEMBERS]):
-        if read(state, _place(member) + BUSY) != 0:
-            return False
-    return True
+        busy += read(state, _place(member) + BUSY)
+    return busy == 0
 
 
 @kernel
@@ -163,7 +163,7 @@ def _has_something_to_do(state: Array, member: int, seen: int, last: int) -> boo
             return False
     position = read(state, POSITION)
     if position % 2 == 0:
-        return position != seen
+        return bool(position != seen)
     if member > 0 and (position != seen + 1 or position >= last):
         return False  # of a job that is not his, or done
     return _nobody_busy(state)
@@ -358,7 +358,7 @@ class Team:
 
     def is_resting(self) -> bool:
         """Whether the caller had better work alone for now."""
-        return self.state[RESTING] != 0 and time.monotonic_ns() < self.state[REST_END]
+        return bool(self.state[RESTING] != 0 and time.monotonic_ns() < self.state[REST_END])
 
     def settle_loop(self, wall: int, own: int) -> None:
         """Enter into the account a loop on Numba's threads: how long it took, and how long with a core.

@@ -1,5 +1,4 @@
-"""The team: who comes shares the work, who does not is not waited for, and a team that costs more than it does
-rests."""
+"""The team: who is there shares the work, nobody waits for the rest, and a team that costs too much rests."""
 
 import _thread
 import ctypes
