@@ -62,12 +62,12 @@ class ParallelKernel:
     def __call__(self, *args: Any) -> Any:
         note_other_work()
         team = team_of(get_num_threads())
-        rests = team.is_resting()
-        layer = enter_parallel(1 if rests else team.members)
+        alone = team.members == 1 or team.is_resting()
+        layer = enter_parallel(1 if alone else team.members)
         wall, own = time.monotonic_ns(), time.thread_time_ns()
-        with _single_entry if layer == "workqueue" else _NO_LOCK:
+        with _single_entry if layer == "workqueue" else _NO_LOCK, team.aside():
             result = self.dispatcher(*args)
-        if not rests:
+        if not alone:
             team.settle_loop(time.monotonic_ns() - wall, time.thread_time_ns() - own)
         return result
 

@@ -8,7 +8,6 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -20,17 +19,16 @@ from pycaffe_lite.kernels._simd import INT64
 
 # Places in the array. Functions first, then two bells: what a thread locks, and what it then sleeps on.
 LOCK, UNLOCK, SLEEP, WAKE, TIME, WALL, OWN, BELLS = range(8)
-BELL_BYTES = 256  # for a lock and a condition, each; no system needs more than 64
-SYSTEM_NUMBERS = BELLS + 4  # how many places all that takes
+_BELL_PLACES = 16  # for a lock and for a condition; no system needs more than 64 bytes
+_FIRST_BELL = 16  # from here on
+SYSTEM_NUMBERS = _FIRST_BELL + 4 * _BELL_PLACES  # how many places all that takes
 FOR_EVER = 0xFFFFFFFF
 
 
-def write_system(numbers: Array) -> Array:
-    """Fill the beginning of an array; return the bells' memory, which has to stay as long as the array."""
-    memory = np.zeros(4 * BELL_BYTES + 64, np.uint8)  # of zeros a lock and a condition of Windows are made
-    start = memory.ctypes.data + -memory.ctypes.data % 64
-    bells = [start + i * BELL_BYTES for i in range(4)]
-    numbers[BELLS:SYSTEM_NUMBERS] = bells
+def write_system(numbers: Array) -> None:
+    """Fill the beginning of an array of zeros, of which Windows makes its locks and conditions."""
+    bells = [numbers.ctypes.data + 8 * (_FIRST_BELL + i * _BELL_PLACES) for i in range(4)]
+    numbers[BELLS : BELLS + 4] = bells
     if sys.platform == "win32":
         library = ctypes.windll.kernel32
         names = ["AcquireSRWLockExclusive", "ReleaseSRWLockExclusive"]
@@ -45,7 +43,6 @@ def write_system(numbers: Array) -> Array:
         numbers[[WALL, OWN]] = time.CLOCK_MONOTONIC, time.CLOCK_THREAD_CPUTIME_ID
     for i, name in enumerate(names):
         numbers[i] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-    return memory
 
 
 @intrinsic

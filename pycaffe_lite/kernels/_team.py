@@ -25,6 +25,8 @@ import _thread
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,7 @@ from pycaffe_lite.kernels._system import (
 _LINES = -(-SYSTEM_NUMBERS // LINE)
 POSITION, OWNED, CALLER_SLEEPS, OTHERS_SLEEP = ((_LINES + i) * LINE for i in range(4))
 ROOM, ROWS, COUNTS, WORKERS, FIRST, LAST = ((_LINES + 4) * LINE + i for i in range(6))  # the job
-RESTING, ENDED, MEMBERS = ((_LINES + 5) * LINE + i for i in range(3))
+RESTING, ASIDE, ENDED, MEMBERS = ((_LINES + 5) * LINE + i for i in range(4))
 ACCOUNT, REST_END, SEEN, WAITED, START, OWN = ((_LINES + 6) * LINE + i for i in range(6))  # the caller's
 _MEMBER_LINE = _LINES + 7  # and one for each member, of which all but the first number are his own
 BUSY, DONE, TASK_TIME, WALL_START, OWN_START = range(5)
@@ -175,7 +177,7 @@ def _wait(state: Array, member: int, seen: int, last: int) -> None:
     looks, start = 0, 0
     while not _has_something_to_do(state, member, seen, last):
         looks += 1
-        if member > 0 and (looks > LOOKS or read(state, RESTING) != 0):
+        if member > 0 and (looks > LOOKS or read(state, RESTING) + read(state, ASIDE) != 0):
             _report(state, _place(member), now(state))
             _sleep(state, member, seen, last, OTHERS_BELL, OTHERS_SLEEP)
             _start_report(state, _place(member))
@@ -338,7 +340,7 @@ class Team:
         memory = np.zeros(count + LINE, np.int64)
         start = -memory.ctypes.data // memory.itemsize % LINE
         self.members, self.state = members, memory[start : start + count]
-        self._bells = write_system(self.state)
+        write_system(self.state)
         self.state[POSITION], self.state[MEMBERS], self.state[ACCOUNT] = 1, members, FIRST_CREDIT
 
     def start(self) -> None:
@@ -359,6 +361,15 @@ class Team:
     def is_resting(self) -> bool:
         """Whether the caller had better work alone for now."""
         return bool(self.state[RESTING] != 0 and time.monotonic_ns() < self.state[REST_END])
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Lets the others sleep as soon as they have nothing to do: Numba's threads want their cores."""
+        self.state[ASIDE] = 1
+        try:
+            yield
+        finally:
+            self.state[ASIDE] = 0
 
     def settle_loop(self, wall: int, own: int) -> None:
         """Enter into the account a loop on Numba's threads: how long it took, and how long with a core.
