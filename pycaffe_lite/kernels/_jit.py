@@ -15,7 +15,9 @@ A parallel kernel must give the same bits for every number of threads: each outp
 iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
 """
 
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ParamSpec, TypeVar, overload
 
 import numba
@@ -25,6 +27,7 @@ from pycaffe_lite.kernels._calls import Array, Form, Tasks
 from pycaffe_lite.kernels._compile import compiled, kernel, serial_kernel
 from pycaffe_lite.kernels._locks import compiler_lock, single_entry
 from pycaffe_lite.kernels._steps import note_other_work, start, take_piece, take_task
+from pycaffe_lite.kernels._team import team_of
 from pycaffe_lite.kernels._threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
 __all__ = [
@@ -40,6 +43,8 @@ __all__ = [
     "take_task",
     "worker_kernel",
 ]
+
+_NO_LOCK: AbstractContextManager[None] = nullcontext()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,10 +64,15 @@ class ParallelKernel:
 
     def __call__(self, *args: Any) -> Any:
         note_other_work()
-        if enter_parallel() == "workqueue":
-            with single_entry:
-                return self.dispatcher(*args)
-        return self.dispatcher(*args)
+        team = team_of(get_num_threads())
+        alone = team.members == 1 or team.is_resting()
+        layer = enter_parallel(1 if alone else team.members)
+        wall, own = time.monotonic_ns(), time.thread_time_ns()
+        with single_entry if layer == "workqueue" else _NO_LOCK, team.aside():
+            result = self.dispatcher(*args)
+        if not alone:
+            team.settle_loop(time.monotonic_ns() - wall, time.thread_time_ns() - own)
+        return result
 
 
 @overload

@@ -5,9 +5,10 @@ A thread that holds a lock may wait for those further down in this list, and for
 1. a net's own, of which there is one per net (net/turn.py);
 2. the random stream's (random.py);
 3. `single_entry`, where Numba's own pool runs the kernels;
-4. Numba's compiler lock, whoever takes it, Numba or we: all code is made under it;
-5. `pool_start`, then Numba's locks around the start of its pool;
-6. those around a few lines that call nothing of ours (blob.py, data/lmdb_reader.py). Who holds one of
+4. `team_start`;
+5. Numba's compiler lock, whoever takes it, Numba or we: all code is made under it;
+6. `pool_start`, then Numba's locks around the start of its pool;
+7. those around a few lines that call nothing of ours (blob.py, data/lmdb_reader.py). Who holds one of
    2 to 5 takes none of these.
 
 In a process that was forked while another thread held a lock, nobody would ever release it, and what it
@@ -41,5 +42,6 @@ def lock_of_process() -> Any:
 
 pool_start = lock_of_process()
 over_forks(compiler_lock)
+team_start = lock_of_process()
 # Numba's own pool, its last resort, ends the process where two threads call it at once.
 single_entry = lock_of_process()

@@ -1,10 +1,11 @@
-"""How many threads the kernels use: one pool, Numba's; and what happens after a fork.
+"""How many threads the kernels use, and Numba's own threads; what happens to those after a fork.
 
 The count is, in this order: `set_num_threads`, the environment variables PYCAFFE_LITE_THREADS and
 OMP_NUM_THREADS, the cores that this process may use (its affinity, cut down by a cgroup's CPU quota).
 
-Numba has three threading layers. Its OpenMP layer is preferred here: the same training step took 20 to
-40 % longer with the other two. GNU's OpenMP cannot be used in a child that was forked after its first use
+Worker kernels run on threads of our own (`_team`), parallel kernels on Numba's, which has three threading
+layers. Its OpenMP layer is preferred here: loops took 20 to 40 % longer with the other two. GNU's OpenMP
+cannot be used in a child that was forked after its first use
 (Numba would end the child with a signal), so `enter_parallel` raises KernelError there, which can be caught
 and says what to do. Children started by spawn or exec are not concerned.
 """
@@ -27,10 +28,9 @@ THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
 OPENMP_VARIABLE = "OMP_NUM_THREADS"
 # More threads than any machine has cores: a slip, which the operating system would answer by a crash.
 MOST_THREADS = 1024
-# How often an OpenMP thread looks for the others before it sleeps. GNU's default, about a millisecond, is a
-# disaster where cores are shared: a training step of LeNet took 320 ms beside a load of five, 23 ms with
-# 2000. This bridges the 50 us between two kernels in which Python is at work; waking up would cost 25 us.
-SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "20000"
+# How often an OpenMP thread looks for work before it sleeps. GNU's default, about a millisecond, would take a
+# core from the next kernel's threads that long; this is a hundredth.
+SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "500"
 LAYERS_BY_SPEED = ["omp", "tbb", "workqueue"]
 
 _applied = (
@@ -152,13 +152,15 @@ def check_fork() -> None:
         )
 
 
-def enter_parallel() -> str:
-    """Make Numba's pool ready for a parallel kernel in the calling thread; return the pool's layer."""
+def enter_parallel(count: int) -> str:
+    """Make Numba's pool ready for a parallel kernel in the calling thread; return the pool's layer.
+
+    count: of threads, from 1 to `get_num_threads()`.
+    """
     if _forked:
         check_fork()
-    count = _count
-    if count is None or getattr(_applied, "count", None) != count:
-        count = _start_pool()
+    if getattr(_applied, "count", None) != count:
+        _start_pool()
         # Numba's public setter refuses more than the pool's first size; OpenMP's pool grows on demand.
         parallel._set_num_threads(count)
         _applied.count = count

@@ -1,20 +1,19 @@
 """Absolute value over flat arrays."""
 
-from numba import prange
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
 
-
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, y: Array) -> None:
     """y[i] = |x[i]|.  x, y: (count,)."""
-    for i in prange(x.size):
+    for i in range(x.size):
         y[i] = abs(x[i])
 
 
-@parallel_kernel
+@flat_kernel
 def backward(x: Array, dy: Array, dx: Array) -> None:
     """dx[i] = dy[i] sign(x[i]), with sign(0) = 0.  All: (count,)."""
     T = x.dtype.type
-    for i in prange(x.size):
+    for i in range(x.size):
         dx[i] = dy[i] * (T(x[i] > 0) - T(x[i] < 0))

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels._scratch import no_memory, workers_for
 
 BLOCK = 16384  # numbers of a row in one task: 64 KB
 COLUMNS = 64  # channels in one task where inner is 1
@@ -75,20 +75,29 @@ def _affine(x: Array, centre: float, scale: float, shift: float, y: Array) -> No
         y[i] = (x[i] - centre) * scale + shift
 
 
-@parallel_kernel
 def affine(x: Array, centre: Array, scale: Array, shift: Array, y: Array) -> None:
     """y[n, c, i] = (x[n, c, i] - centre[c]) * scale[c] + shift[c].
 
     x, y: (N, C, inner); y may be x. centre, scale, shift: (C,), of the type of x.
     """
+    _affine_tasks(no_memory(x.dtype, workers_for(x.size)), x, centre, scale, shift, y)
+
+
+@worker_kernel
+def _affine_tasks(
+    x: Array, centre: Array, scale: Array, shift: Array, y: Array, tasks: Tasks, _memory: Array
+) -> None:
     N, C, inner = x.shape
-    for task in prange(_task_count(N, C, inner)):
+    count = _task_count(N, C, inner)
+    task = take_task(tasks, count)
+    while task < count:
         if inner == 1:
             for c in range(C):
                 y[task, c, 0] = (x[task, c, 0] - centre[c]) * scale[c] + shift[c]
         else:
             n, c, start, stop = _block(task, C, inner)
             _affine(x[n, c, start:stop], centre[c], scale[c], shift[c], y[n, c, start:stop])
+        task = take_task(tasks, count)
 
 
 @kernel
@@ -97,14 +106,22 @@ def _blend(a: Array, p: float, b: Array, centre: float, q: float, r: float, y: A
         y[i] = p * a[i] + q * (b[i] - centre) + r
 
 
-@parallel_kernel
 def blend(a: Array, p: Array, b: Array, centre: Array, q: Array, r: Array, y: Array) -> None:
     """y[n, c, i] = p[c] a[n, c, i] + q[c] (b[n, c, i] - centre[c]) + r[c].
 
     a, b, y: (N, C, inner); y may be a or b. p, centre, q, r: (C,), of the type of a.
     """
+    _blend_tasks(no_memory(a.dtype, workers_for(a.size)), a, p, b, centre, q, r, y)
+
+
+@worker_kernel
+def _blend_tasks(
+    a: Array, p: Array, b: Array, centre: Array, q: Array, r: Array, y: Array, tasks: Tasks, _memory: Array
+) -> None:
     N, C, inner = a.shape
-    for task in prange(_task_count(N, C, inner)):
+    count = _task_count(N, C, inner)
+    task = take_task(tasks, count)
+    while task < count:
         if inner == 1:
             for c in range(C):
                 y[task, c, 0] = p[c] * a[task, c, 0] + q[c] * (b[task, c, 0] - centre[c]) + r[c]
@@ -112,6 +129,7 @@ def blend(a: Array, p: Array, b: Array, centre: Array, q: Array, r: Array, y: Ar
             n, c, start, stop = _block(task, C, inner)
             part_a, part_b, part_y = a[n, c, start:stop], b[n, c, start:stop], y[n, c, start:stop]
             _blend(part_a, p[c], part_b, centre[c], q[c], r[c], part_y)
+        task = take_task(tasks, count)
 
 
 # reassoc: lets the sums run in vector lanes; the order that this leaves does not depend on threads.

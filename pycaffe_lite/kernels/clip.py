@@ -1,24 +1,23 @@
 """Clipping to an interval over flat arrays."""
 
-from numba import prange
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
 
-
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, low: float, high: float, y: Array) -> None:
     """y[i] = max(low, min(x[i], high)); NaN gives low.  x, y: (count,); y may be x."""
     T = x.dtype.type
     lowest, highest = T(low), T(high)
-    for i in prange(x.size):
+    for i in range(x.size):
         under = highest if highest < x[i] else x[i]
         y[i] = under if lowest < under else lowest
 
 
-@parallel_kernel
+@flat_kernel
 def backward(x: Array, dy: Array, low: float, high: float, dx: Array) -> None:
     """dx[i] = dy[i] if low <= x[i] <= high else 0.  All arrays: (count,); dx may be dy."""
     T = x.dtype.type
     lowest, highest = T(low), T(high)
-    for i in prange(x.size):
+    for i in range(x.size):
         dx[i] = dy[i] * T(lowest <= x[i] <= highest)

@@ -4,9 +4,8 @@ Each function takes in one more array, or the first two at once: however many bo
 intermediate arrays are made.
 """
 
-from numba import prange
-
-from pycaffe_lite.kernels._jit import Array, Tasks, parallel_kernel, take_piece, worker_kernel
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory
 
 
@@ -49,44 +48,44 @@ def _scale(x: Array, coeff: float, y: Array, tasks: Tasks, _memory: Array) -> No
         start, stop = take_piece(tasks, y.size)
 
 
-@parallel_kernel
+@flat_kernel
 def product(a: Array, b: Array, y: Array) -> None:
     """y[i] = a[i] b[i].  All: (count,); y may be a or b."""
-    for i in prange(y.size):
+    for i in range(y.size):
         y[i] = a[i] * b[i]
 
 
-@parallel_kernel
+@flat_kernel
 def quotient_product(y: Array, x: Array, dy: Array, dx: Array) -> None:
     """dx[i] = y[i] / x[i] dy[i]: the gradient of a product y of which x is one factor.  All: (count,)."""
-    for i in prange(y.size):
+    for i in range(y.size):
         dx[i] = y[i] / x[i] * dy[i]
 
 
-@parallel_kernel
+@flat_kernel
 def maximum(a: Array, b: Array, y: Array, winner: Array) -> None:
     """y[i] = a[i] if a[i] > b[i] else b[i]; winner[i] = 0 or 1: equal values are b's.
 
     All: (count,), winner int32; y may be a or b.
     """
-    for i in prange(y.size):
+    for i in range(y.size):
         first = a[i] > b[i]
         y[i] = a[i] if first else b[i]
         winner[i] = 0 if first else 1
 
 
-@parallel_kernel
+@flat_kernel
 def maximum_with(x: Array, index: int, y: Array, winner: Array) -> None:
     """y[i] = x[i] and winner[i] = index where x[i] > y[i].  All arrays: (count,), winner int32."""
-    for i in prange(y.size):
+    for i in range(y.size):
         if x[i] > y[i]:
             y[i] = x[i]
             winner[i] = index
 
 
-@parallel_kernel
+@flat_kernel
 def maximum_gradient(winner: Array, index: int, dy: Array, dx: Array) -> None:
     """dx[i] = dy[i] where winner[i] is index, else 0.  All arrays: (count,), winner int32."""
     T = dy.dtype.type
-    for i in prange(dx.size):
+    for i in range(dx.size):
         dx[i] = dy[i] if winner[i] == index else T(0)

@@ -1,21 +1,20 @@
 """Exponential linear unit over flat arrays."""
 
-from numba import prange
-
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 from pycaffe_lite.kernels._math import exp
 
 
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, alpha: float, y: Array) -> None:
     """y[i] = max(x[i], 0) + alpha (e^min(x[i], 0) - 1).  x, y: (count,); y may be x."""
     T = x.dtype.type
     a = T(alpha)
-    for i in prange(x.size):
+    for i in range(x.size):
         y[i] = max(x[i], T(0)) + a * (exp(min(x[i], T(0))) - T(1))
 
 
-@parallel_kernel
+@flat_kernel
 def backward(x: Array, y: Array, dy: Array, alpha: float, dx: Array) -> None:
     """dx[i] = dy[i] if x[i] > 0 else dy[i] (alpha + y[i]).
 
@@ -23,5 +22,5 @@ def backward(x: Array, y: Array, dy: Array, alpha: float, dx: Array) -> None:
     """
     T = x.dtype.type
     a = T(alpha)
-    for i in prange(x.size):
+    for i in range(x.size):
         dx[i] = dy[i] * (T(1) if x[i] > 0 else a + y[i])

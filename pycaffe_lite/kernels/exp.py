@@ -1,24 +1,23 @@
 """Exponential with any base over flat arrays."""
 
-from numba import prange
-
 from pycaffe_lite.kernels import _math
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
 
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, inner: float, outer: float, y: Array) -> None:
     """y[i] = outer e^(inner x[i]).  x, y: (count,); y may be x."""
     T = x.dtype.type
     a, b = T(inner), T(outer)
-    for i in prange(x.size):
+    for i in range(x.size):
         y[i] = b * _math.exp(a * x[i])
 
 
-@parallel_kernel
+@flat_kernel
 def backward(y: Array, dy: Array, inner: float, dx: Array) -> None:
     """dx[i] = dy[i] inner y[i].  All arrays: (count,); dx may be dy."""
     T = y.dtype.type
     a = T(inner)
-    for i in prange(y.size):
+    for i in range(y.size):
         dx[i] = dy[i] * y[i] * a

@@ -1,24 +1,24 @@
 """Logarithm to any base over flat arrays."""
 
 import numpy as np
-from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
 
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, scale: float, shift: float, outer: float, y: Array) -> None:
     """y[i] = outer ln(scale x[i] + shift).  x, y: (count,); y may be x."""
     T = x.dtype.type
     a, b, c = T(scale), T(shift), T(outer)
-    for i in prange(x.size):
+    for i in range(x.size):
         y[i] = c * np.log(a * x[i] + b)
 
 
-@parallel_kernel
+@flat_kernel
 def backward(x: Array, dy: Array, scale: float, shift: float, outer: float, dx: Array) -> None:
     """dx[i] = dy[i] outer scale / (scale x[i] + shift).  All arrays: (count,); dx may be dy."""
     T = x.dtype.type
     a, b, c = T(scale), T(shift), T(outer * scale)
-    for i in prange(x.size):
+    for i in range(x.size):
         dx[i] = dy[i] * (c / (a * x[i] + b))

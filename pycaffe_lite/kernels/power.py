@@ -1,16 +1,15 @@
 """Power of a scaled and shifted value over flat arrays."""
 
-from numba import prange
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
 
-
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, power: float, scale: float, shift: float, y: Array) -> None:
     """y[i] = (shift + scale x[i])^power.  x, y: (count,); y may be x."""
     T = x.dtype.type
     p, a, b = T(power), T(scale), T(shift)
-    for i in prange(x.size):
+    for i in range(x.size):
         base = a * x[i] + b
         if p == 1:
             y[i] = base
@@ -20,7 +19,7 @@ def forward(x: Array, power: float, scale: float, shift: float, y: Array) -> Non
             y[i] = base**p
 
 
-@parallel_kernel
+@flat_kernel
 def backward(x: Array, y: Array, dy: Array, power: float, scale: float, shift: float, dx: Array) -> None:
     """dx[i] = dy[i] power scale y[i] / (shift + scale x[i]), the factors in Caffe's order.
 
@@ -29,7 +28,7 @@ def backward(x: Array, y: Array, dy: Array, power: float, scale: float, shift: f
     """
     T = x.dtype.type
     p, a, b, pa = T(power), T(scale), T(shift), T(power * scale)
-    for i in prange(x.size):
+    for i in range(x.size):
         if p == 1:
             slope = pa
         elif p == 2:

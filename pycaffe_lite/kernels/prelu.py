@@ -3,34 +3,70 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_piece, worker_kernel
+from pycaffe_lite.kernels._scratch import no_memory
 
 
-@parallel_kernel
-def forward(x: Array, slope: Array, y: Array) -> None:
-    """y[n, c, i] = max(x, 0) + slope[c] min(x, 0).
+def forward(x: Array, slope: Array, y: Array, kept: Array | None = None) -> None:
+    """y[n, c, i] = max(x, 0) + slope[c] min(x, 0); kept = x.
 
-    x, y: (N, C, inner); y may be x. slope: (C,), or (1,) for all channels.
+    x, y: (N, C, inner); y may be x. slope: (C,), or (1,) for all channels. kept: as x, if that is asked for.
     """
-    N, C, inner = x.shape
+    _forward(no_memory(x.dtype), x, slope, y, x[:0] if kept is None else kept)
+
+
+@worker_kernel
+def _forward(x: Array, slope: Array, y: Array, kept: Array, tasks: Tasks, _memory: Array) -> None:
+    """As `forward`; kept may be empty."""
     T = x.dtype.type
-    for row in prange(N * C):
-        n, c = row // C, row % C
-        a = slope[c % slope.size]
-        for i in range(inner):
-            y[n, c, i] = max(x[n, c, i], T(0)) + a * min(x[n, c, i], T(0))
+    x_values, y_values, kept_values = x.reshape(-1), y.reshape(-1), kept.reshape(-1)
+    start, stop = take_piece(tasks, x.size)
+    while start < stop:
+        end = _row_end(x, start, stop)
+        a = _slope_at(x, start, slope)
+        source, out = x_values[start:end], y_values[start:end]
+        if kept.size > 0:
+            kept_values[start:end] = source
+        for i in range(out.size):
+            out[i] = max(source[i], T(0)) + a * min(source[i], T(0))
+        start = end
+        if start == stop:
+            start, stop = take_piece(tasks, x.size)
 
 
-@parallel_kernel
+@kernel
+def _row_end(x: Array, start: int, stop: int) -> int:
+    """Where the row ends that a value is in, or `stop` if that comes before."""
+    inner: int = x.shape[2]
+    return min(stop, (start // inner + 1) * inner)
+
+
+@kernel
+def _slope_at(x: Array, start: int, slope: Array) -> float:
+    """The slope of a value's channel."""
+    _, C, inner = x.shape
+    return slope[start // inner % C % slope.size]  # type: ignore[no-any-return]
+
+
 def backward_data(x: Array, dy: Array, slope: Array, dx: Array) -> None:
     """dx[n, c, i] = dy if x > 0 else slope[c] dy.  x, dy, dx: (N, C, inner); dx may be dy."""
-    N, C, inner = x.shape
+    _backward_data(no_memory(x.dtype), x, dy, slope, dx)
+
+
+@worker_kernel
+def _backward_data(x: Array, dy: Array, slope: Array, dx: Array, tasks: Tasks, _memory: Array) -> None:
     T = x.dtype.type
-    for row in prange(N * C):
-        n, c = row // C, row % C
-        a = slope[c % slope.size]
-        for i in range(inner):
-            dx[n, c, i] = dy[n, c, i] * (T(1) if x[n, c, i] > 0 else a)
+    x_values, dy_values, dx_values = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    start, stop = take_piece(tasks, x.size)
+    while start < stop:
+        end = _row_end(x, start, stop)
+        a = _slope_at(x, start, slope)
+        value, source, out = x_values[start:end], dy_values[start:end], dx_values[start:end]
+        for i in range(out.size):
+            out[i] = source[i] * (T(1) if value[i] > 0 else a)
+        start = end
+        if start == stop:
+            start, stop = take_piece(tasks, x.size)
 
 
 # A sum is vectorised only where its terms may be added in another order.

@@ -1,25 +1,24 @@
 """Swish, the self-gated unit, over flat arrays."""
 
-from numba import prange
-
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 from pycaffe_lite.kernels._math import sigmoid
 
 
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, beta: float, gate: Array, y: Array) -> None:
     """gate[i] = 1 / (1 + e^(-beta x[i])); y[i] = x[i] gate[i].  All arrays: (count,); y may be x."""
     T = x.dtype.type
     b = T(beta)
-    for i in prange(x.size):
+    for i in range(x.size):
         gate[i] = sigmoid(b * x[i])
         y[i] = x[i] * gate[i]
 
 
-@parallel_kernel
+@flat_kernel
 def backward(y: Array, gate: Array, dy: Array, beta: float, dx: Array) -> None:
     """dx[i] = dy[i] (beta y[i] + gate[i] (1 - beta y[i])).  All arrays: (count,); dx may be dy."""
     T = y.dtype.type
     b = T(beta)
-    for i in prange(y.size):
+    for i in range(y.size):
         dx[i] = dy[i] * (b * y[i] + gate[i] * (T(1) - b * y[i]))

@@ -1,21 +1,20 @@
 """Hyperbolic tangent over flat arrays."""
 
-from numba import prange
-
 from pycaffe_lite.kernels import _math
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
 
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, y: Array) -> None:
     """y[i] = tanh(x[i]).  x, y: (count,); y may be x."""
-    for i in prange(x.size):
+    for i in range(x.size):
         y[i] = _math.tanh(x[i])
 
 
-@parallel_kernel
+@flat_kernel
 def backward(y: Array, dy: Array, dx: Array) -> None:
     """dx[i] = dy[i] (1 - y[i]²).  All: (count,); dx may be dy."""
     T = y.dtype.type
-    for i in prange(y.size):
+    for i in range(y.size):
         dx[i] = dy[i] * (T(1) - y[i] * y[i])

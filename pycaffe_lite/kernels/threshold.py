@@ -1,14 +1,13 @@
 """Comparison with a threshold over flat arrays."""
 
-from numba import prange
+from pycaffe_lite.kernels._flat import flat_kernel
+from pycaffe_lite.kernels._jit import Array
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
 
-
-@parallel_kernel
+@flat_kernel
 def forward(x: Array, threshold: float, y: Array) -> None:
     """y[i] = 1 if x[i] > threshold else 0.  x, y: (count,); y may be x."""
     T = x.dtype.type
     t = T(threshold)
-    for i in prange(x.size):
+    for i in range(x.size):
         y[i] = T(x[i] > t)

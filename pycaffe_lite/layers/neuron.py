@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pycaffe_lite.blob import Array
 from pycaffe_lite.layers.base import Blobs, Layer, P
 
@@ -26,8 +28,17 @@ class NeuronLayer(Layer[P]):
         self._kept = bottom[0].data.copy()
         return self._kept
 
+    def room_for_input(self, bottom: Blobs, top: Blobs) -> Array | None:
+        """Where a layer's kernel shall put what `keep_input` would keep; None if no copy is needed."""
+        if top[0] is not bottom[0]:
+            return None
+        x = bottom[0].data
+        if self._kept is None or self._kept.shape != x.shape or self._kept.dtype != x.dtype:
+            self._kept = np.empty_like(x)
+        return self._kept
+
     def seen_input(self, bottom: Blobs, top: Blobs) -> Array:
-        """What `keep_input` returned in the forward pass.
+        """What `keep_input` or `room_for_input` returned in the forward pass.
 
         Raises:
             LayerError: the layer works in place, and there was no forward pass for the present shape.

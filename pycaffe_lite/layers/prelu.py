@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import prelu
-from pycaffe_lite.layers.base import Blobs
+from pycaffe_lite.layers.base import Blobs, by_kernels
 from pycaffe_lite.layers.neuron import NeuronLayer
 from pycaffe_lite.layers.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -51,9 +51,11 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
         inner = math.prod(rest)
         return array.reshape((N, 1, C * inner) if self.param.channel_shared else (N, C, inner))
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.keep_input(bottom, top)
-        prelu.forward(self._rows(bottom[0].data), self.slope.data.ravel(), self._rows(top[0].data))
+        kept = self.room_for_input(bottom, top)
+        x, y = self._rows(bottom[0].data), self._rows(top[0].data)
+        prelu.forward(x, self.slope.data.ravel(), y, None if kept is None else self._rows(kept))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         x, dy = self._rows(self.seen_input(bottom, top)), self._rows(top[0].diff)

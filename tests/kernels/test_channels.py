@@ -84,15 +84,6 @@ def test_results_do_not_depend_on_threads():
 @pytest.mark.parametrize("shape", [(2, 3, 4), (2, 3, 1)])
 def test_the_source_runs_as_python_too(shape):
     a, b = values(shape, np.float64), values(shape, np.float64, 1)
-    part = values(3, np.float64, 2)
-    for kernel, arguments in (
-        (channels.affine, (a, part, part, part)),
-        (channels.blend, (a, part, b, part, part, part)),
-    ):
-        plain, compiled = np.empty(shape), np.empty(shape)
-        kernel(*arguments, compiled)
-        kernel.py_func(*arguments, plain)
-        assert np.allclose(plain, compiled, rtol=1e-14)
     for kernel, arguments in ((channels.sums, (a, b)), (channels.moments, (a,))):
         plain, compiled = np.empty((2, 3)), np.empty((2, 3))
         kernel(*arguments, *compiled)
