@@ -10,7 +10,8 @@ depth is walked in pieces of about DEPTH steps:
     C        rows x columns    updated in memory once per piece of the depth
 
 Every element of C is the sum over k in ascending order, piece by piece, whatever the blocks and the
-threads are: the result depends on neither.
+threads are: the result depends on neither. The steps of a piece are added up by themselves and then to C: so
+rounding errors grow with the length of the pieces and with their number, not with the depth.
 """
 
 from typing import NamedTuple
@@ -42,6 +43,7 @@ from pycaffe_lite.kernels._tile import (
 DEPTH = 256  # steps of k per piece
 ROWS = 240  # rows of C per block: the A piece is 240 KB
 COLUMNS = 512  # columns of C per block: the B piece is 512 KB
+SUM_DEPTH = 512  # steps of k, at most, that are added up one by one: the sums of such pieces are added then
 SHALLOW = 64  # steps of k up to which writing C takes longer than multiplying
 OUTER_TILE_SIZE = 12 * 2 * 16  # numbers in the largest outer tile
 SITES_SIZE = 2 * MOST_SITES
@@ -269,10 +271,13 @@ def multiply_packed(
                 into, io, ldi = (c, row, ldc) if whole else (tile, 0, held)
                 if accumulate and not whole:
                     copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, True)
-                outer_tile(
-                    tiles, height, shape, depth, a, packed, b, 0, taps, 0, into, io, ldi, sites,
-                    start, so + first, accumulate, activate, slope, False,
-                )  # fmt: skip
+                for k in range(0, depth, SUM_DEPTH):
+                    steps = min(SUM_DEPTH, depth - k)
+                    outer_tile(
+                        tiles, height, shape, steps, a, packed + k * height, b, 0, taps, k, into, io, ldi,
+                        sites, start, so + first, accumulate or k > 0, activate and k + steps == depth, slope,
+                        False,
+                    )  # fmt: skip
                 if not whole:
                     copy_tile(c, row, ldc, j, width, height, plane, plane_stride, tile, held, False)
             j += width
@@ -322,10 +327,13 @@ def multiply_lines(
                     sites[s], sites[MOST_SITES + s] = sites[runs - 1], sites[MOST_SITES + runs - 1]
             for t in range(t0, t0 + count // rounds):
                 first, last = t * rows // count, (t + 1) * rows // count
-                outer_tile(
-                    tiles, last - first, shape, depth, a, ao + first * depth, b, bo, taps, to,
-                    c, co + first * ldc, ldc, sites, start, so + first, accumulate, activate, slope, bypass,
-                )  # fmt: skip
+                for k in range(0, depth, SUM_DEPTH):
+                    steps, packed = min(SUM_DEPTH, depth - k), ao + first * depth + k * (last - first)
+                    outer_tile(
+                        tiles, last - first, shape, steps, a, packed, b, bo, taps, to + k,
+                        c, co + first * ldc, ldc, sites, start, so + first, accumulate or k > 0,
+                        activate and k + steps == depth, slope, bypass,
+                    )  # fmt: skip
 
 
 @kernel

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import dot_block, transpose_panel
+from pycaffe_lite.kernels._block import SUM_DEPTH, dot_block, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
@@ -41,7 +41,6 @@ STAGED = 16  # channels staged at a time
 SUMS = 32768  # results per task: 128 KB, in the L2 cache
 DEPTH = 128  # steps of k per piece: a panel of them, 24 KB, stays in the L1 cache while all rows pass
 MOST_IN_PLACE = 256  # steps of k up to which panels are read where they stand
-SUM_DEPTH = 1024  # steps of k whose sum is added up by itself
 LINES_AHEAD = 16  # vectors of each row of weights that are on their way from memory
 STREAMS = 8  # rows at a time then: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
 
@@ -336,11 +335,13 @@ def _multiply(
                         k += depth
                     if cut.rest > 0 and end == K and j + width == cut.length:
                         b, bo = (left_over, 0) if cut.direct else (columns, first + cut.length * K)
-                        dot_block(
-                            tiles, a, rows_at[m + i], K, vectors_at, last - i, b, bo, rest_at, 0, vectors_at,
-                            cut.rest, False, K // lanes, K % lanes, sums, i * cut.row + cut.length, cut.row,
-                            False, True, 0,
-                        )  # fmt: skip
+                        for piece in range(0, K, SUM_DEPTH * lanes):
+                            depth = min(SUM_DEPTH * lanes, K - piece)
+                            dot_block(
+                                tiles, a, rows_at[m + i] + piece, K, vectors_at, last - i, b, bo + piece,
+                                rest_at, 0, vectors_at, cut.rest, False, depth // lanes, depth % lanes,
+                                sums, i * cut.row + cut.length, cut.row, piece > 0, True, 0,
+                            )  # fmt: skip
                 j += width
         if plane == 1:
             finish_pixels(sums, cut.row, g, m, height, start, scale, slope, y)

@@ -27,6 +27,7 @@ from pycaffe_lite.kernels._convolution_pixels import pixel_product, suits
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels._long_products import add_pieces, columns_of, is_long
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._shares import MOST_TASKS, TO_BEGIN, longest_share, pieces
 from pycaffe_lite.kernels._simd import keep_small, target
@@ -196,15 +197,38 @@ def product(
     first is y[m; j] if accumulate, else start[m]; A is a as `weights` reads it; scale: (M,), or empty for
     none; act(v) = v if v > 0 else slope * v.
     """
-    if accumulate:
+    way = None if accumulate else best_way(g, weights, target().lanes(y.itemsize))
+    if way is not _dot_of_images and is_long(g.C // g.group, g.kernel_h * g.kernel_w):
+        _product_in_pieces(x, a, start, scale, slope, y, g, weights, accumulate)
+    elif way is None:
         _product_by_blocks(x, a, start, scale, slope, y, g, weights, accumulate)
     else:
-        best_way(g, weights, target().lanes(y.itemsize))(x, a, start, scale, slope, y, g, weights)
+        way(x, a, start, scale, slope, y, g, weights)
+
+
+def _product_in_pieces(
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights,
+    accumulate: bool,
+) -> None:  # fmt: skip
+    """Compute `product`, some channels of each group at a time."""
+    plane, no_start = g.H * g.W, np.zeros(g.M, y.dtype)
+
+    def multiply(first: int, end: int, part: Array) -> None:
+        of_piece = g._replace(C=g.group * (end - first))
+        image = columns_of(x, g.N * g.group, first * plane, end * plane, "channels")
+        from_first = weights._replace(at=weights.at + first * weights.channel_stride)
+        image = image.reshape(g.N, of_piece.C, plane)
+        product(image, a, no_start, scale[:0], 1.0, part, of_piece, from_first)
+
+    taps = g.kernel_h * g.kernel_w
+    add_pieces(
+        multiply, g.C // g.group, taps, y.reshape(g.N, g.M, -1), start, scale, slope, accumulate
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
-    """The quickest way to compute `product` without accumulating."""
+    """The quickest way to compute `product` without accumulating; for long sums, that of a piece."""
     if _depthwise.suits(g):
         return _depthwise.depthwise_product
     if _is_inner_product(g, weights, lanes):

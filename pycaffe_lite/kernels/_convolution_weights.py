@@ -19,11 +19,12 @@ import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels import _winograd_weights
-from pycaffe_lite.kernels._block import dot_block, row_length, transpose_panel, whole_vectors
+from pycaffe_lite.kernels._block import SUM_DEPTH, dot_block, row_length, transpose_panel, whole_vectors
 from pycaffe_lite.kernels._image import Geometry, gather, geometry_of, list_columns, stage, staged_lines, taps
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import keep_small, target, vector_lanes
+from pycaffe_lite.kernels._sums import FOLDED, fold, totals_of, totals_size
 from pycaffe_lite.kernels._tile import (
     DOT_COLUMNS,
     max_pick_rows,
@@ -63,6 +64,7 @@ class Blocks(NamedTuple):
     direct: int  # 1: dot tiles read lines where they stand
     parts: int  # of the chunks, each with its own sum
     turned: int  # 1: dy is turned round beforehand; 0: each task turns its own chunks
+    totals: int  # numbers of memory for sums in float64, 0 where there are few pieces
     tasks: int
 
 
@@ -124,12 +126,14 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
     workspace = max((columns + lanes) * filled, adding_workspace(rows))
     if not g.bare:
         workspace += images * channels * staged * g.line + 2 * lanes
+    pieces = -(-chunks // parts) * -(-columns // SUM_DEPTH)
+    totals = totals_size(width * filled) if pieces >= FOLDED else 0
     channel_stride = g.H * g.W if g.bare else staged * g.line
     # Several tasks that read the same chunk had better find it turned.
     panels = turned_size(g, lanes)
     if width == K or panels > MOST_TURNED:
         panels = 0
-    cut = Blocks(filled, width, images, lines, channels, staged, 0, parts, int(panels > 0), tasks)
+    cut = Blocks(filled, width, images, lines, channels, staged, 0, parts, int(panels > 0), totals, tasks)
     return Plan(
         cut,
         False,
@@ -139,7 +143,7 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
         taps(g, channels, channel_stride),
         np.zeros(1, np.int64),
         parts * g.group * K * filled,
-        workspace,
+        totals + workspace,
     )
 
 
@@ -154,7 +158,8 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
     height = -(-rows // -(-rows // DOT_HEIGHT))
     width = min(K, DOT_WIDTH * (4 if direct else 1))
     # Each task reads all of dy for its columns of dw, and had better have all of them.
-    parts = min(PARTS, -(-g.N // images) * -(-g.P // lines)) if g.M * K <= FEW_WEIGHTS else 1
+    chunks = -(-g.N // images) * -(-g.P // lines)
+    parts = min(PARTS, chunks) if g.M * K <= FEW_WEIGHTS else 1
     blocks = g.group * parts * -(-rows // height)
     if blocks * -(-K // width) < 2 * threads:
         width = -(-K // (-(-2 * threads // blocks) * DOT_COLUMNS)) * DOT_COLUMNS
@@ -168,8 +173,10 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
         workspace += images * channels * staged * g.line + 2 * lanes
     if not direct:
         workspace += (height + width) * ld + 2 * lanes
+    pieces = -(-chunks // parts) * -(-columns // (SUM_DEPTH * lanes))
+    totals = totals_size(height * width) if pieces >= FOLDED else 0
     channel_stride = g.H * g.W if g.bare else staged * g.line
-    cut = Blocks(height, width, images, lines, channels, staged, int(direct), parts, 0, tasks)
+    cut = Blocks(height, width, images, lines, channels, staged, int(direct), parts, 0, totals, tasks)
     return Plan(
         cut,
         True,
@@ -179,7 +186,7 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
         taps(g, channels + DOT_COLUMNS, channel_stride),
         np.arange(max(height, width) + DOT_COLUMNS) * ld,
         parts * g.M * K if parts > 1 else 0,
-        workspace,
+        totals + workspace,
     )
 
 
@@ -212,7 +219,7 @@ def _with_pick_tiles(
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = sum over the columns j of a part of dy[m; j] col[k; j], chunk by chunk.
 
-    Sums in the arrays' type. A task is a block of k of one group and part.
+    Sums in the arrays' type, those of FOLDED pieces in float64. A task is a block of k of one group and part.
     """
     g, cut = geometry_of(sizes), blocks_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
@@ -220,6 +227,7 @@ def _with_pick_tiles(
     k_blocks = (K + cut.width - 1) // cut.width
     image_chunks, line_chunks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     chunks, b_line = image_chunks * line_chunks, g.stride_h * g.line
+    totals, memory = totals_of(memory[: cut.totals]), memory[cut.totals :]
     staged = whole_vectors(cut.images * cut.channels * cut.rows * g.line, x)
     transposed = memory if g.bare else memory[staged:]
     places = np.empty(cut.images * cut.lines * g.Q, np.int64)
@@ -235,6 +243,7 @@ def _with_pick_tiles(
         first_tap, first_c = k0 - c0 * area, group * channels + c0
         to = ((part * g.group + group) * K + k0) * cut.height
         begin, end = part * chunks // cut.parts, (part + 1) * chunks // cut.parts
+        added, folded = 0, False
         for chunk in range(begin, end):
             n0, p0 = chunk // line_chunks * cut.images, chunk % line_chunks * cut.lines
             images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
@@ -243,29 +252,38 @@ def _with_pick_tiles(
             else:
                 stage(x, g, n0, n0 + images, first_c, first_c + c1 - c0, p0 * g.stride_h, cut.rows, memory)
                 b, bo, b_image = memory, 0, (c1 - c0) * cut.rows * g.line
-            count = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
-            m = 0
-            while m < cut.height:
-                line = panel_width(cut.height - m, lanes)
-                vectors, many = line // lanes, min(line, rows - m)
-                if cut.turned != 0:
-                    factor, first = panels, turned_panel(g, cut.height, group, m, lanes)
-                    first += (n0 * plane + p0 * g.Q) * line
-                else:
-                    factor, first = transposed, 0
-                    for n in range(images):
-                        at = ((n0 + n) * g.M + group * rows + m) * plane + p0 * g.Q
-                        transpose_panel(
-                            dy, at, plane, many, lines * g.Q, line, transposed, n * lines * g.Q * line
-                        )
-                tall = tile_count(width, max_pick_rows(vectors))
-                for t in range(tall):
-                    k, last = t * width // tall, (t + 1) * width // tall
-                    pick_tile(
-                        tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, 0, factor, first,
-                        line, sums, to + k * cut.height + m, cut.height, chunk > begin, 0, 0, 0,
-                    )  # fmt: skip
-                m += line
+            columns = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
+            for j in range(0, columns, SUM_DEPTH):  # more than one piece is a part of one long line
+                count = min(SUM_DEPTH, columns - j)
+                if added == FOLDED:
+                    fold(sums, to, cut.height, width, cut.height, totals, not folded, False)
+                    added, folded = 0, True
+                m = 0
+                while m < cut.height:
+                    line = panel_width(cut.height - m, lanes)
+                    vectors, many = line // lanes, min(line, rows - m)
+                    if cut.turned != 0:
+                        factor, first = panels, turned_panel(g, cut.height, group, m, lanes)
+                        first += (n0 * plane + p0 * g.Q + j) * line
+                    else:
+                        factor, first = transposed, 0
+                        of_image = count // images
+                        for n in range(images):
+                            at = ((n0 + n) * g.M + group * rows + m) * plane + p0 * g.Q + j
+                            transpose_panel(
+                                dy, at, plane, many, of_image, line, transposed, n * of_image * line
+                            )
+                    tall = tile_count(width, max_pick_rows(vectors))
+                    for t in range(tall):
+                        k, last = t * width // tall, (t + 1) * width // tall
+                        pick_tile(
+                            tiles, last - k, vectors, count, b, bo, taps, first_tap + k, places, j, factor,
+                            first, line, sums, to + k * cut.height + m, cut.height, added > 0, 0, 0, 0,
+                        )  # fmt: skip
+                    m += line
+                added += 1
+        if folded:
+            fold(sums, to, cut.height, width, cut.height, totals, False, True)
         task = take_task(tasks, cut.tasks)
 
 
@@ -274,9 +292,10 @@ def _with_dot_tiles(
     tiles: Array, x: Array, dy: Array, dw: Array, add: bool, sizes: Array, blocks: Array, taps: Array,
     rows_of_piece: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
-    """Add the gradient to dw, or overwrite it, block by block, chunk by chunk; sums in the arrays' type.
+    """Add the gradient to dw, or overwrite it, block by block, chunk by chunk.
 
-    Cut into parts, dw is (parts, ..) and gets the gradient of each part of the chunks.
+    Sums in the arrays' type, those of FOLDED pieces in float64. Cut into parts, dw is (parts, ..) and gets
+    the gradient of each part of the chunks.
     """
     keep_small()
     g, cut = geometry_of(sizes), blocks_of(blocks)
@@ -287,6 +306,7 @@ def _with_dot_tiles(
     chunks, halves = image_chunks * line_chunks, cut.direct != 0 and g.Q % lanes != 0
     run = lanes // 2 if halves else lanes
     ld = row_length(cut.images * cut.lines * g.Q, x)
+    totals, memory = totals_of(memory[: cut.totals]), memory[cut.totals :]
     # memory after the staged lines, if there are any, holds gathered ones
     staged = whole_vectors(cut.images * cut.channels * cut.rows * g.line, x)
     gradient = memory if g.bare else memory[staged:]
@@ -305,6 +325,7 @@ def _with_dot_tiles(
         first_tap, first_c = k0 - c0 * area, group * channels + c0
         to = (part * g.M + group * rows + i0) * K + k0
         begin, end = part * chunks // cut.parts, (part + 1) * chunks // cut.parts
+        added, folded = int(add), False
         for chunk in range(begin, end):
             n0, p0 = chunk // line_chunks * cut.images, chunk % line_chunks * cut.lines
             images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
@@ -318,17 +339,27 @@ def _with_dot_tiles(
                 # dy's lines follow each other: its vectors may reach over two of them
                 count = list_columns(images, 1, lines * g.Q, lanes, g.M * plane, 0, a_steps)
                 list_columns(images, lines, g.Q, run, b_image, b_line, b_steps)
-                factor, lda, columns_at, at, steps, rest = dy, plane, taps, first_tap, b_steps, 0
+                factor, lda, columns_at, at, rest = dy, plane, taps, first_tap, 0
+                a_vectors, steps = a_steps, b_steps
             else:
                 columns = images * lines * g.Q
                 gather(dy, ao, planes, 0, height, images, 1, lines * g.Q, g.M * plane, 0, gradient, ld)
                 last = first_tap + width
                 gather(b, bo, taps, first_tap, last, images, lines, g.Q, b_image, b_line, piece, ld)
-                factor, lda, columns_at, at, steps = gradient, ld, rows_of_piece, 0, gathered_steps
+                factor, lda, columns_at, at = gradient, ld, rows_of_piece, 0
+                a_vectors, steps = gathered_steps, gathered_steps
                 ao, b, bo, count, rest = 0, piece, 0, columns // lanes, columns % lanes
-            dot_block(
-                tiles, factor, ao, lda, a_steps if cut.direct else gathered_steps, height,
-                b, bo, columns_at, at, steps, width, halves, count, rest, dw, to, K,
-                add or chunk > begin, True, 0,
-            )  # fmt: skip
+            for v in range(0, max(1, count), SUM_DEPTH):
+                ends = v + SUM_DEPTH >= count
+                if added == FOLDED:
+                    fold(dw, to, K, height, width, totals, not folded, False)
+                    added, folded = 0, True
+                dot_block(
+                    tiles, factor, ao, lda, a_vectors[v:], height, b, bo, columns_at, at,
+                    steps[2 * v if halves else v :], width, halves, min(SUM_DEPTH, count - v),
+                    rest if ends else 0, dw, to, K, added > 0, True, 0,
+                )  # fmt: skip
+                added += 1
+        if folded:
+            fold(dw, to, K, height, width, totals, False, True)
         task = take_task(tasks, cut.tasks)

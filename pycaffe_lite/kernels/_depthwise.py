@@ -17,6 +17,7 @@ from pycaffe_lite.kernels._simd import target, vector_lanes
 from pycaffe_lite.kernels._tile import LINE_VECTORS, line_tile, tile_table
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
+MOST_TAPS = 1024  # their products are added up one by one
 STAGED = 6144  # numbers staged at a time: 24 KB, in the L1 cache
 
 
@@ -31,8 +32,8 @@ class Plan(NamedTuple):
 
 
 def suits(g: Geometry) -> bool:
-    """Whether a convolution is depthwise."""
-    return g.group > 1 and g.group == g.C
+    """Whether a convolution is depthwise, and no sum too long to be kept in one register."""
+    return g.group > 1 and g.group == g.C and g.kernel_h * g.kernel_w <= MOST_TAPS
 
 
 @lru_cache(maxsize=1024)

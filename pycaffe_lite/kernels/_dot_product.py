@@ -9,12 +9,14 @@ from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, tak
 from pycaffe_lite.kernels._scratch import worker_memory
 from pycaffe_lite.kernels._shares import MOST_TASKS, TO_BEGIN, longest_share, pieces
 from pycaffe_lite.kernels._simd import target, vector_lanes
+from pycaffe_lite.kernels._sums import FOLDED, fold, totals_of, totals_size
 from pycaffe_lite.kernels._tile import DOT_COLUMNS, tile_table
 
 LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
 DEPTH = 1024  # steps of k per piece: 4 rows of b, and the 4 that follow, 32 KB, stay in the L1 cache
 ROWS = 64  # rows of C per block: that piece of a, 256 KB, stays in the L2 cache
 MOST_COLUMNS = 64
+LONG = FOLDED * DEPTH  # steps of k whose sum is kept in the arrays' type
 READING = 8  # rows of a, to multiply by which takes as long as to read b
 FEW_ROWS = 32  # of a: so few multiplications for each number of b that memory takes as long as they do
 
@@ -55,9 +57,11 @@ def dot_product(
     rows, columns = _block(M, N, a.shape[1], threads)
     workers = min(threads, -(-M // rows) * -(-N // columns))
     steps, taps = _tables(N, a.shape[1], target().lanes(c.itemsize))
+    workspace = totals_size(rows * columns) if a.shape[1] > LONG else 1
     _blocks(
-        worker_memory(c.dtype, workers, 1), tile_table(c.dtype), a.reshape(-1), b.reshape(-1), c.reshape(-1),
-        M, N, a.shape[1], accumulate, scale, shift, c.dtype.type(slope), rows, columns, steps, taps,
+        worker_memory(c.dtype, workers, workspace), tile_table(c.dtype), a.reshape(-1), b.reshape(-1),
+        c.reshape(-1), M, N, a.shape[1], accumulate, scale, shift, c.dtype.type(slope), rows, columns, steps,
+        taps,
     )  # fmt: skip
 
 
@@ -84,26 +88,31 @@ def finish(
 def _blocks(
     tiles: Array, a: Array, b: Array, c: Array, M: int, N: int, K: int, accumulate: bool, scale: Array,
     shift: Array, slope: float, rows: int, columns: int, steps: Array, taps: Array, tasks: Tasks,
-    _memory: Array,
+    memory: Array,
 ) -> None:  # fmt: skip
-    """Do blocks of `dot_product` until none is left; sums in the arrays' type.
+    """Do blocks of `dot_product` until none is left.
 
-    A task is one block of rows x columns of C.
+    Sums in the arrays' type, those of pieces of LONG steps in float64. A task is one block of rows x
+    columns of C.
     """
     row_blocks, column_blocks = (M + rows - 1) // rows, (N + columns - 1) // columns
-    lanes = vector_lanes(a)
+    lanes, totals = vector_lanes(a), totals_of(memory)
     task_count = row_blocks * column_blocks
     task = take_task(tasks, task_count)
     while task < task_count:
         i0, j0 = task // column_blocks * rows, task % column_blocks * columns
         height, width = min(rows, M - i0), min(columns, N - j0)
         for k0 in range(0, K, DEPTH):
-            depth = min(DEPTH, K - k0)
+            depth, folds = min(DEPTH, K - k0), k0 > 0 and k0 % LONG == 0
+            if folds:
+                fold(c, i0 * N + j0, N, height, width, totals, k0 == LONG, False)
             dot_block(
                 tiles, a, i0 * K + k0, K, steps, height, b, k0, taps, j0, steps, width, False,
-                depth // lanes, depth % lanes, c, i0 * N + j0, N, accumulate or k0 > 0, False,
+                depth // lanes, depth % lanes, c, i0 * N + j0, N, (accumulate or k0 > 0) and not folds, False,
                 DOT_COLUMNS * K if M <= FEW_ROWS else 0,
             )  # fmt: skip
+        if K > LONG:
+            fold(c, i0 * N + j0, N, height, width, totals, False, True)
         if shift.size > 0:
             finish(c, i0 * N + j0, N, height, width, scale, shift, j0, slope)
         task = take_task(tasks, task_count)

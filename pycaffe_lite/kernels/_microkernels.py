@@ -70,16 +70,13 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     c_runs = [w.at(c, offset) for offset in place]
     c_rows = [builder.mul(ldc, INT64(i)) for i in range(rows)]
     c_at = {(i, j): [w.at(run, c_rows[i]) for run in c_runs[j * runs : (j + 1) * runs]] for i, j in tile}
-    from_c, from_start, loop, end, activated, done = (
-        builder.append_basic_block(name) for name in ("from_c", "from_start", "k", "end", "activated", "done")
+    loop, end, added, summed, activated, done = (
+        builder.append_basic_block(name) for name in ("k", "end", "added", "summed", "activated", "done")
     )
 
-    builder.cbranch(accumulate, from_c, from_start)
-    builder.position_at_end(from_c)
-    loaded = {t: w.load_runs(c_at[t]) for t in tile}
-    builder.branch(loop)
-    builder.position_at_end(from_start)
-    splats = [w.splat(builder.load(w.at(start, i))) for i in range(rows)]
+    zero = ir.Constant(llvm_float(dtype), 0)
+    firsts = [builder.select(accumulate, zero, builder.load(w.at(start, i))) for i in range(rows)]
+    splats = [w.splat(first) for first in firsts]
     with builder.if_then(builder.not_(bypass)):
         for run in itertools.chain(*c_at.values()):  # what is stored in the end may have to come from far
             w.prefetch(run)
@@ -105,12 +102,19 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
             new[i, j] = w.multiply_add(a_i, b_vectors[j], sums[i, j])
     following = builder.add(k, INT64(1))
     for phi, first, later in ((k, INT64(0), following), (a_k, a, w.at(a_k, rows))):
-        join_phi(phi, (first, from_c), (first, started), (later, loop))
+        join_phi(phi, (first, started), (later, loop))
     for i, j in tile:
-        join_phi(sums[i, j], (loaded[i, j], from_c), (splats[i], started), (new[i, j], loop))
+        join_phi(sums[i, j], (splats[i], started), (new[i, j], loop))
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, end)
 
     builder.position_at_end(end)
+    builder.cbranch(accumulate, added, summed)
+    builder.position_at_end(added)
+    # Added at the end, not begun with: the sum of a deep product's pieces is the more exact one.
+    longer = {t: builder.fadd(w.load_runs(c_at[t]), new[t]) for t in tile}
+    builder.branch(summed)
+    builder.position_at_end(summed)
+    new = {t: join_phi(builder.phi(w.vector), (new[t], end), (longer[t], added)) for t in tile}
     builder.cbranch(activate, activated, done)
     builder.position_at_end(activated)
     slopes = w.splat(slope)
@@ -120,7 +124,7 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
         leaky[t] = builder.select(positive, new[t], builder.fmul(slopes, new[t]))
     builder.branch(done)
     builder.position_at_end(done)
-    results = {t: join_phi(builder.phi(w.vector), (new[t], end), (leaky[t], activated)) for t in tile}
+    results = {t: join_phi(builder.phi(w.vector), (new[t], summed), (leaky[t], activated)) for t in tile}
     if shape == TWO_VECTORS and 2 * target().vector_bytes >= CACHE_LINE:
         with builder.if_then(builder.and_(bypass, w.are_aligned(c_runs, ldc))):
             for t in tile:
@@ -323,12 +327,12 @@ def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
         builder.position_at_end(loop)
         i, a_i, c_i = builder.phi(INT64), builder.phi(a.type), builder.phi(c.type)
         c_at = [w.at(c_i, v * w.lanes) for v in range(2)]
-        totals = [w.load(at) for at in c_at]
+        totals = [w.zero() for _ in c_at]
         for k in range(depth):
             factor = w.splat(builder.load(w.at(a_i, k)))
             totals = [w.multiply_add(factor, b_vectors[k][v], totals[v]) for v in range(2)]
         for total, at in zip(totals, c_at, strict=True):
-            w.store(total, at)
+            w.store(builder.fadd(w.load(at), total), at)
         following = builder.add(i, INT64(1))
         steps = (i, INT64(0), following), (a_i, a, w.at(a_i, depth)), (c_i, c_first, w.at(c_i, panel))
         for phi, start, later in steps:

@@ -11,6 +11,7 @@ from pycaffe_lite.kernels._tile import STREAM_ROWS, stream_tile, tile_table
 
 FEW_ROWS = 32  # of A: so few multiplications for each number of B that memory takes as long as they do
 LARGE = 1 << 18  # numbers of B, 1 MB, that do not stay in the L2 cache
+MOST_ROWS = 4096  # of B: the sums of STREAM_ROWS of them are added up in the arrays' type
 SUMS = 98304  # per task, 384 KB, in the L2 cache: the more columns, the longer the runs of B
 
 

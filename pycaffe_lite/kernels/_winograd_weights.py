@@ -18,12 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels._block import transpose_panel
+from pycaffe_lite.kernels._block import SUM_DEPTH, transpose_panel
 from pycaffe_lite.kernels._image import Geometry, geometry_of, list_columns
 from pycaffe_lite.kernels._jit import Array, Tasks, get_num_threads, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._phases import join_kernels, without_stride
 from pycaffe_lite.kernels._scratch import scratch, worker_memory
 from pycaffe_lite.kernels._simd import keep_small, target, vector_lanes
+from pycaffe_lite.kernels._sums import FOLDED, fold, totals_of, totals_size
 from pycaffe_lite.kernels._tile import (
     WIDE_PICK,
     max_pick_rows,
@@ -64,6 +65,7 @@ from pycaffe_lite.kernels._winograd_transforms import (
     transform_table,
 )
 
+MOST_TILES = 4096  # in a line: it is the least that is gone through at a time, and its sum in float32
 LEAST_TILES = 96  # in all images: below it, transforming the sums costs what the products save
 CHUNK = 128  # tiles at a time
 MOST_SUMS = 196608  # numbers that a task sums up: 768 KB, in the L2 cache
@@ -82,6 +84,7 @@ class Blocks(NamedTuple):
     blocks: int  # of output channels in a group
     parts: int  # of the images, each with its own sums
     turned: int  # 1: dy is turned round beforehand; 0: the task turns its own chunks
+    totals: int  # numbers of memory for sums in float64, 0 where there are few pieces
     gradients: int  # the numbers of the transforms of dy
     sums: int  # and of sums
     tasks: int
@@ -113,6 +116,7 @@ def suits(g: Geometry, lanes: int) -> bool:
     """Whether an algorithm applies and pays."""
     tiles = g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2)
     large = g.C // g.group * g.stride_h * g.stride_w >= LEAST_CHANNELS and tiles >= LEAST_TILES
+    large = large and (g.Q + 1) // 2 <= MOST_TILES
     return gain(g, g.M // g.group, lanes) >= LEAST_GAIN and large and turned_size(g, lanes) <= MOST_TURNED
 
 
@@ -131,11 +135,14 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     turned = width < channels  # else no other task needs the same chunks of dy
     workspace = tiles.room + places * (width * tiles.length + APART)
     workspace += places * (count * panel + APART) + places * (width * (height + lanes) + APART)
+    chunks = -(-g.N // (parts * tiles.images)) * -(-((g.P + 1) // 2) // tiles.lines)
+    pieces = chunks * -(-count // SUM_DEPTH)
+    totals = totals_size(places * (width * (height + lanes) + APART)) if pieces > FOLDED else 0
     if not turned:
         workspace += (2 * tiles.lines * g.Q + lanes) * panel
     numbers = transform_numbers(g.kernel_h, DY_OF_CHANNELS, SUMS)
     tasks = g.group * parts * -(-channels // width) * across
-    cut = Blocks(filled, width, height, across, parts, int(turned), *numbers, tasks)
+    cut = Blocks(filled, width, height, across, parts, int(turned), totals, *numbers, tasks)
     return Plan(
         cut,
         np.array(staged(image, tiles)),
@@ -144,7 +151,7 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
         np.array(cut),
         turned_size(g, lanes) if turned else 0,
         parts * g.group * channels * g.kernel_h * g.kernel_w * filled,
-        max(workspace, adding_workspace(rows)),
+        totals + max(workspace, adding_workspace(rows)),
     )
 
 
@@ -210,6 +217,7 @@ def _sum_up(
         largest * WIDE_PICK * lanes + APART,
         cut.width * tallest + APART,
     )
+    exact_totals, memory = totals_of(memory[: cut.totals]), memory[cut.totals :]
     lines_of_chunk, pixels = memory, memory[tiles.room :]
     gradients = pixels[places * of_pixels :]
     totals = gradients[places * of_dy :]
@@ -224,7 +232,11 @@ def _sum_up(
         m0, width = block * cut.height, min(cut.width, channels - c0)
         height = cut.height if block + 1 < cut.blocks else cut.filled - m0
         begin, end = part * g.N // cut.parts, (part + 1) * g.N // cut.parts
+        added, folded = 0, False
         for chunk in range((end - begin + tiles.images - 1) // tiles.images * line_chunks):
+            if added >= FOLDED:
+                fold(totals, 0, of_sums, places, width * height, exact_totals, not folded, False)
+                added, folded = 0, True
             n0, p0 = begin + chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
             images, lines = min(tiles.images, end - n0), min(tiles.lines, P - p0)
             line = image.stride_h * image.line
@@ -257,12 +269,17 @@ def _sum_up(
                 for place in range(places):
                     for t in range(tall):
                         c, last = t * width // tall, (t + 1) * width // tall
-                        pick_tile(
-                            micro, last - c, vectors, count, pixels, place * of_pixels,
-                            channel_numbers, c, tile_numbers, 0, gradients, place * of_dy, wide,
-                            totals, place * of_sums + c * height + m - m0, height, chunk > 0, 0, 0, 0,
-                        )  # fmt: skip
+                        for j in range(0, count, SUM_DEPTH):
+                            pick_tile(
+                                micro, last - c, vectors, min(SUM_DEPTH, count - j),
+                                pixels, place * of_pixels, channel_numbers, c, tile_numbers, j,
+                                gradients, place * of_dy + j * wide, wide,
+                                totals, place * of_sums + c * height + m - m0, height, added + j > 0, 0, 0, 0,
+                            )  # fmt: skip
                 m += wide
+            added += (count + SUM_DEPTH - 1) // SUM_DEPTH
+        if folded:
+            fold(totals, 0, of_sums, places, width * height, exact_totals, False, True)
         to = ((part * g.group + group) * channels + c0) * area * cut.filled + m0
         for c in range(width):
             transform_sums(

@@ -19,12 +19,13 @@ from pycaffe_lite.kernels import (
     _winograd,
     _winograd_data,
 )
+from pycaffe_lite.kernels._channel_sums import add_channel_sums
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory, scratch, workers_for
+from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
+from pycaffe_lite.kernels._long_products import add_pieces, columns_of, is_long
+from pycaffe_lite.kernels._scratch import no_memory
 from pycaffe_lite.kernels._simd import target
 from pycaffe_lite.kernels._steps import note_other_work
-from pycaffe_lite.kernels._weight_sums import PARTS, add_parts
 from pycaffe_lite.kernels._weights import Weights, weights_in_order
 
 __all__ = ["NO_END", "End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
@@ -128,8 +129,7 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
     lanes = target().lanes(dx.itemsize)
     turned = _turned(g, lanes)
     if turned is None:
-        scatter = _winograd_data.add_tiles if _winograd_data.suits(g, lanes) else _convolution_data.scatter
-        scatter(dy, w, dx, g)
+        _scatter(dy, w, dx, g, lanes)
     else:
         weights = _turned_weights(g)
         no_scale = np.empty(0, dx.dtype)
@@ -160,13 +160,27 @@ def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
     dy: (N, M, ...); db: (M,).
     """
     if dy.size > 0:
-        planes, parts = dy.reshape(*dy.shape[:2], -1), min(PARTS, dy.shape[0])
-        sums = scratch("sums", db.dtype, parts * db.size)
-        _sum_planes(no_memory(dy.dtype), planes, sums, parts)
-        add_parts(no_memory(dy.dtype, workers_for(db.size)), sums, db, parts, accumulate)
+        add_channel_sums(dy.reshape(*dy.shape[:2], -1), db, accumulate)
     elif not accumulate:
         note_other_work()
         db.fill(0)
+
+
+def _scatter(dy: Array, w: Array, dx: Array, g: Geometry, lanes: int) -> None:
+    """Compute `backward_data` by adding up what each dy gives to the image."""
+    rows, area, plane = g.M // g.group, g.kernel_h * g.kernel_w, g.P * g.Q
+    if not is_long(rows, area):
+        add = _winograd_data.add_tiles if _winograd_data.suits(g, lanes) else _convolution_data.scatter
+        add(dy, w, dx, g)
+        return
+
+    def multiply(first: int, end: int, part: Array) -> None:
+        of_piece, weights = g._replace(M=g.group * (end - first)), w.size // g.M
+        some = columns_of(dy, g.N * g.group, first * plane, end * plane, "channels")
+        kernels = columns_of(w, g.group, first * weights, end * weights, "kernels of channels")
+        _scatter(some.reshape(g.N, of_piece.M, plane), kernels, part, of_piece, lanes)
+
+    add_pieces(multiply, rows, area, dx, np.zeros(g.C, dx.dtype), w.reshape(-1)[:0], 1.0)
 
 
 @lru_cache(maxsize=1024)
@@ -194,29 +208,3 @@ def _turned_weights(g: Geometry) -> Weights:
     """Where the convolution of dy finds its weights in those of `g`."""
     rows, channels, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
     return Weights(rows * channels * area, area, channels * area, -1, area - 1)
-
-
-@worker_kernel
-def _sum_planes(dy: Array, sums: Array, parts: int, tasks: Tasks, _memory: Array) -> None:
-    """sums[part, m] = the sum over a part's images n and positions of dy[n, m, position], image by image.
-
-    Whoever has made an image's gradients, or will use them, is likely to sum them up.
-    """
-    N, M = dy.shape[:2]
-    task = take_task(tasks, parts * M)
-    while task < parts * M:
-        part, m, total = task // M, task % M, sums.dtype.type(0)
-        for n in range(part * N // parts, (part + 1) * N // parts):
-            plane = dy[n, m]
-            total += sum_of(plane)
-        sums[task] = total
-        task = take_task(tasks, parts * M)
-
-
-@kernel(fastmath={"reassoc"})  # lanes may be summed apart: no bit depends on threads, only on the CPU
-def sum_of(x: Array) -> float:
-    """The sum of an array, in its type."""
-    total: float = x.dtype.type(0)
-    for i in range(x.size):
-        total += x[i]
-    return total

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels._sums import FOLDED
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.im2col import Axes, col2im, im2col
 
@@ -60,9 +61,15 @@ def backward_data(dy: Array, w: Array, dx: Array, axes: Axes, group: int) -> Non
 
 
 def backward_weights(x: Array, dy: Array, dw: Array, axes: Axes, group: int) -> None:
-    """Add to dw the gradient with respect to w. Shapes as for `forward`."""
-    col = _columns(dw, dy, group)
-    for image, result in zip(x, dy, strict=True):
+    """Add to dw the gradient with respect to w. Shapes as for `forward`.
+
+    The sums of FOLDED images, kept in the arrays' type, are added up in float64.
+    """
+    col, total, part = _columns(dw, dy, group), np.zeros(dw.shape), np.empty_like(dw)
+    for n, (image, result) in enumerate(zip(x, dy, strict=True)):
         im2col(image, axes, col)
-        for a, c, b in _groups(dw, result, col, group):
-            gemm(c, b, a, trans_b=True, beta=1)
+        for a, c, b in _groups(part, result, col, group):
+            gemm(c, b, a, trans_b=True, beta=float(n % FOLDED > 0))
+        if n % FOLDED == FOLDED - 1 or n == len(x) - 1:
+            total += part
+    dw += total

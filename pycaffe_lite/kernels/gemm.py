@@ -8,8 +8,9 @@ from pycaffe_lite.kernels._convolution_forward import product
 from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels._image import Geometry, Window, geometry
 from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels._long_products import LONG, add_pieces, columns_of, is_long
 from pycaffe_lite.kernels._steps import note_other_work
-from pycaffe_lite.kernels._stream_product import stream_product, suits
+from pycaffe_lite.kernels._stream_product import MOST_ROWS, stream_product, suits
 from pycaffe_lite.kernels._weights import Weights
 
 
@@ -43,13 +44,32 @@ def gemm(
     if trans_b and not trans_a and K >= LEAST_DEPTH:
         none = np.empty(0, c.dtype)
         dot_product(a, b, c, beta != 0, none, none, 1.0)
-    elif not trans_a and not trans_b and suits(M, N, K):
+        return
+    if trans_b:
+        note_other_work()
+        b = np.ascontiguousarray(b.T)
+    streams = not trans_a and suits(M, N, K)
+    most = MOST_ROWS if streams else LONG
+    if is_long(K, most=most):
+        _product_in_pieces(a, b, c, trans_a, beta != 0, most)
+    elif streams:
         stream_product(a, b, c, beta != 0)
     else:
-        if trans_b:
-            note_other_work()
-            b = np.ascontiguousarray(b.T)
         _outer_product(a, b, c, trans_a, beta != 0)
+
+
+def _product_in_pieces(a: Array, b: Array, c: Array, trans_a: bool, accumulate: bool, most: int) -> None:
+    """Compute c = op(a) b or c += op(a) b, some rows of b at a time."""
+
+    def multiply(first: int, end: int, part: Array) -> None:
+        if trans_a:
+            some = a[first:end]
+        else:
+            some = columns_of(a, a.shape[0], first, end, "columns").reshape(a.shape[0], end - first)
+        gemm(some, b[first:end], part, trans_a)
+
+    none = np.zeros(c.shape[1], c.dtype)
+    add_pieces(multiply, b.shape[0], 1, c, none, none[:0], 1.0, accumulate, most)
 
 
 @lru_cache(maxsize=256)

@@ -6,9 +6,10 @@ With `transpose` the weights are stored the other way round: w is (K, N) and y =
 import numpy as np
 
 from pycaffe_lite.kernels import convolution
+from pycaffe_lite.kernels._channel_sums import add_channel_sums
 from pycaffe_lite.kernels._dot_product import finish
-from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels._steps import note_other_work
 from pycaffe_lite.kernels.convolution import NO_END, End
 from pycaffe_lite.kernels.gemm import gemm
 
@@ -61,17 +62,8 @@ def backward_weights(
 
 def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
     """Add to db[n] the sum over m of dy[m, n], or overwrite it. dy: (M, N); db: (N,)."""
-    _add_rows(no_memory(dy.dtype, workers=1), dy, db, accumulate)
-
-
-@worker_kernel
-def _add_rows(dy: Array, db: Array, accumulate: bool, tasks: Tasks, _memory: Array) -> None:
-    """Compute `backward_bias`, in the order of m, in the arrays' type."""
-    if take_task(tasks, 1) > 0:
-        return
-    if not accumulate:
-        db[:] = 0
-    for m in range(dy.shape[0]):
-        row = dy[m]
-        for n in range(row.size):
-            db[n] += row[n]
+    if dy.size > 0:
+        add_channel_sums(dy[:, :, None], db, accumulate)
+    elif not accumulate:
+        note_other_work()
+        db.fill(0)

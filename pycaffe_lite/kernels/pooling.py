@@ -7,14 +7,13 @@ through a leaky ReLU that x came from, while they are in the cache: with `values
 are multiplied by `slope` where these are not positive.
 
 Rows of outputs go through `_runs`, those of maxima where need be over a padded copy of the plane; gradients
-of maxima, where windows are of the usual sizes, through `_gather`.
+of maxima, where windows are of the usual sizes, through `_gather`. Large windows are `_large_windows`' part.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
+from pycaffe_lite.kernels import _large_windows
 from pycaffe_lite.kernels._gather import LANES, gather_plane
 from pycaffe_lite.kernels._jit import (
     Array,
@@ -28,41 +27,25 @@ from pycaffe_lite.kernels._jit import (
 from pycaffe_lite.kernels._runs import LEAST_RUN, add_lines, max_rows, mean_run, spread_run
 from pycaffe_lite.kernels._scratch import no_memory, worker_memory
 from pycaffe_lite.kernels._simd import copy_exact, keep_small, target
+from pycaffe_lite.kernels._sums import sum_of
+from pycaffe_lite.kernels._windows import (
+    PARTS,
+    Window,
+    covering,
+    divided_length,
+    planes_of_part,
+    span,
+    through_slope,
+)
 
 LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
-PARTS = 64  # tasks at most
+__all__ = [
+    "Window", "index_backward", "max_forward", "mean_backward", "mean_forward", "sample_forward",
+    "weighted_backward", "weighted_forward",
+]  # fmt: skip
+
 # The type of an index that is not negative: Numba lets others count from the end, which costs time.
 unsigned = np.uintp
-
-
-class Window(NamedTuple):
-    """Sizes of a pooling window."""
-
-    kernel_h: int
-    kernel_w: int
-    pad_h: int
-    pad_w: int
-    stride_h: int
-    stride_w: int
-
-
-@kernel
-def _part(part: int, parts: int, planes: int) -> tuple[int, int]:
-    return part * planes // parts, (part + 1) * planes // parts
-
-
-@kernel
-def _span(o: int, kernel: int, pad: int, stride: int, size: int) -> tuple[int, int]:
-    """First and last + 1 of the values under window o along one axis; empty where the last is not above."""
-    start = o * stride - pad
-    return max(start, 0), min(start + kernel, size)
-
-
-@kernel
-def _area(o: int, kernel: int, pad: int, stride: int, size: int) -> int:
-    """Length of window o along one axis by which a mean divides: padding counts, on either side once."""
-    start = o * stride - pad
-    return min(start + kernel, size + pad) - start
 
 
 def _padded_width(window: Window, W: int, Q: int) -> int:
@@ -131,13 +114,13 @@ def _max_forward(
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
-        start, stop = _part(part, parts, planes)
+        start, stop = planes_of_part(part, parts, planes)
         for n in range(start, stop):
             plane = _padded(source[n * H * W : (n + 1) * H * W], W, pad_w, width, space)
             p = 0
             while p < P:
                 to = (n * P + p) * Q
-                h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+                h0, h1 = span(p, kernel_h, pad_h, stride_h, H)
                 rows = max(1, last_whole - p) if p >= first_whole and width > 0 else 1
                 start, place = h0 * width, h0 * W - pad_w
                 sizes = width, max(h1 - h0, 0), kernel_w, stride_h, stride_w, rows, Q, lowest
@@ -147,7 +130,7 @@ def _max_forward(
                     max_rows(plane, start, *sizes, out, to, None, place, W)
                 else:
                     for q in range(Q):
-                        w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                        w0, w1 = span(q, kernel_w, pad_w, stride_w, W)
                         out[to + q], where = _max_at(plane, 0, W, h0, h1, w0, w1)
                         if index.size > 0:
                             index[to + q] = where
@@ -164,15 +147,6 @@ def _scatter(dy: Array, index: Array, at: int, outputs: int, dx: Array, to: int,
             dx[unsigned(to + index[o])] += dy[o]
 
 
-@kernel
-def _through_slope(dx: Array, to: int, size: int, values: Array, slope: float) -> None:
-    """dx[to + i] *= slope where values[to + i] is not positive, i < size; nothing if values is empty."""
-    if values.size > 0:
-        value, out = values[to : to + size], dx[to : to + size]
-        for i in range(out.size):
-            out[i] *= out.dtype.type(1) if value[i] > 0 else slope
-
-
 def _values(values: Array | None, dx: Array) -> Array:
     return np.empty(0, dx.dtype) if values is None else values.reshape(-1)
 
@@ -181,6 +155,10 @@ def index_backward(
     dy: Array, index: Array, window: Window, dx: Array, values: Array | None = None, slope: float = 1.0
 ) -> None:
     """dx[n, index] = the sum of dy over the outputs that have an index, each of a place in its window."""
+    end = _values(values, dx), dx.dtype.type(slope)
+    if _large_windows.is_shared(window):
+        _large_windows.index_backward(dy, index, dx, *end)
+        return
     gathers = (
         window[:2] in ((2, 2), (3, 3))
         and window[4:] == (2, 2)
@@ -188,7 +166,6 @@ def index_backward(
         and dx.shape[2] >= 2 * LANES
         and target().vector_bytes >= 32  # with narrower vectors it takes longer than to scatter
     )
-    end = _values(values, dx), dx.dtype.type(slope)
     _index_backward(no_memory(dy.dtype), dy, index, window, gathers, dx, *end)
 
 
@@ -209,33 +186,28 @@ def _index_backward(
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
-        start, stop = _part(part, parts, planes)
+        start, stop = planes_of_part(part, parts, planes)
         for n in range(start, stop):
             at, to = n * P * Q, n * H * W
             if gathers and 0 < at < source.size - after:
                 gather_plane(source, where, at, Q, kernel, pad_h, pad_w, out, to, H, W)
             else:
                 _scatter(source, where, at, P * Q, out, to, H * W)
-            _through_slope(out, to, H * W, values, slope)
+            through_slope(out, to, H * W, values, slope)
         part = take_task(tasks, parts)
 
 
 # ---------------------------------------------------------------------------------------------------- means
 
 
-# reassoc: lets the sum of one window run in vector lanes, in an order that does not depend on threads.
-@kernel(fastmath={"reassoc", "nsz"})
+@kernel
 def _sum_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> float:
-    total: float = x.dtype.type(0)
+    """The sum of x[at + h * W + w] in the window, in float64."""
     if w1 - w0 == W:  # whole rows are one piece
-        piece = x[at + h0 * W : at + h1 * W]
-        for i in range(piece.size):
-            total += piece[i]
-        return total
+        return sum_of(x[at + h0 * W : at + h1 * W])
+    total = 0.0
     for h in range(h0, h1):
-        piece = x[at + h * W + w0 : at + h * W + w1]
-        for i in range(piece.size):
-            total += piece[i]
+        total += sum_of(x[at + h * W + w0 : at + h * W + w1])
     return total
 
 
@@ -243,16 +215,10 @@ def _sum_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> fl
 def _area_widths(window: Window, W: int, widths: Array) -> Array:
     """The length of each window along a row; infinite for empty ones: what is divided by it becomes 0."""
     for q in range(widths.size):
-        w0, w1 = _span(q, window.kernel_w, window.pad_w, window.stride_w, W)
-        area = _area(q, window.kernel_w, window.pad_w, window.stride_w, W)
+        w0, w1 = span(q, window.kernel_w, window.pad_w, window.stride_w, W)
+        area = divided_length(q, window.kernel_w, window.pad_w, window.stride_w, W)
         widths[q] = area if w1 > w0 else np.inf
     return widths
-
-
-@kernel
-def _covering(h: int, kernel: int, pad: int, stride: int, outputs: int) -> tuple[int, int]:
-    """First and last + 1 of the windows along one axis that hold place h; empty as for `_span`."""
-    return max((h + pad - kernel) // stride + 1, 0), min((h + pad) // stride + 1, outputs)
 
 
 @kernel(inline="always")  # a call takes longer than adding a few short lines
@@ -269,10 +235,14 @@ def _add_any_lines(x: Array, at: int, line: int, lines: int, count: int, y: Arra
 
 
 def mean_forward(x: Array, window: Window, y: Array) -> None:
-    """Compute y = the sum of each window over its area, 0 where it is empty; for the area see `_area`.
+    """Compute y = the sum of each window over its area, 0 where it is empty; see `divided_length`.
 
-    Columns are added first, in lines as wide as the plane, then neighbours in these sums.
+    Columns are added first, in lines as wide as the plane, then neighbours in these sums: those of large
+    windows in float64.
     """
+    if _large_windows.is_large_mean(window):
+        _large_windows.mean_forward(x, window, y)
+        return
     P, Q = y.shape[1:]
     width = _padded_width(window, x.shape[2], Q)
     memory = worker_memory(x.dtype, get_num_threads(), P * width + Q)
@@ -294,23 +264,23 @@ def _mean_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, 
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
-        start, stop = _part(part, parts, planes)
+        start, stop = planes_of_part(part, parts, planes)
         for n in range(start, stop):
             for p in range(P if width > 0 else 0):
-                h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+                h0, h1 = span(p, kernel_h, pad_h, stride_h, H)
                 _add_any_lines(source, (n * H + h0) * W, W, max(h1 - h0, 0), W, sums, p * width + pad_w)
             for p in range(P):
                 to = (n * P + p) * Q
-                h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+                h0, h1 = span(p, kernel_h, pad_h, stride_h, H)
                 if h1 <= h0:
                     out[to : to + Q] = 0
                     continue
-                high = T(_area(p, kernel_h, pad_h, stride_h, H))
+                high = T(divided_length(p, kernel_h, pad_h, stride_h, H))
                 if width > 0:
                     mean_run(sums, p * width, kernel_w, stride_w, Q, high, widths, out, to)
                     continue
                 for q in range(Q):
-                    w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                    w0, w1 = span(q, kernel_w, pad_w, stride_w, W)
                     out[to + q] = _sum_at(source, n * H * W, W, h0, h1, w0, w1) / (high * widths[q])
         part = take_task(tasks, parts)
 
@@ -321,15 +291,18 @@ def mean_backward(
     """Compute dx = the sum of dy / area over the windows that hold the value.
 
     Each row of outputs is spread over a line as wide as the plane, padding included; then the lines of the
-    windows that hold a row are added.
+    windows that hold a row are added: in float64 where these are many.
     """
+    end = _values(values, dx), dx.dtype.type(slope)
+    if _large_windows.is_shared_by_lines(window):
+        _large_windows.mean_backward(dy, window, dx, *end)
+        return
     P, Q = dy.shape[1:]
     # Shares are kept between zeros, for windows that begin before or behind all windows that there are.
     reach = (window.kernel_w - 1) // window.stride_w
     blocks = max(-(-(dx.shape[2] + window.pad_w) // window.stride_w), LEAST_RUN)
     room, width = reach + max(Q, blocks), max(Q + reach, blocks) * window.stride_w
     memory = worker_memory(dx.dtype, get_num_threads(), P * (room + width) + Q)
-    end = _values(values, dx), dx.dtype.type(slope)
     _mean_backward(memory, dy, window, reach, blocks, room, width, dx, *end)
 
 
@@ -350,12 +323,12 @@ def _mean_backward(
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
-        start, stop = _part(part, parts, planes)
+        start, stop = planes_of_part(part, parts, planes)
         # Each step runs over a whole plane: vectors that were just stored in pieces are slow to load.
         for n in range(start, stop):
             for p in range(P):
                 to, at = (n * P + p) * Q, p * room + reach
-                high = T(_area(p, kernel_h, pad_h, stride_h, H))
+                high = T(divided_length(p, kernel_h, pad_h, stride_h, H))
                 if Q >= LEAST_RUN:
                     mean_run(source, to, 1, 1, Q, high, widths, shares, at)
                     continue
@@ -372,9 +345,9 @@ def _mean_backward(
                     for q in range(Q):
                         line[unsigned(q * stride_w + j)] += shares[at + q]
             for h in range(H):
-                p0, p1 = _covering(h, kernel_h, pad_h, stride_h, P)
+                p0, p1 = covering(h, kernel_h, pad_h, stride_h, P)
                 _add_any_lines(lines, p0 * width + pad_w, width, max(p1 - p0, 0), W, out, (n * H + h) * W)
-            _through_slope(out, n * H * W, H * W, values, slope)
+            through_slope(out, n * H * W, H * W, values, slope)
         part = take_task(tasks, parts)
 
 
@@ -384,7 +357,7 @@ def _mean_backward(
 @kernel
 def _chosen(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int, part: float) -> int:
     """Where the running sum reaches `part` of the whole: h * W + w; -1 for an empty window."""
-    total, running = x.dtype.type(0), x.dtype.type(0)
+    total, running = 0.0, 0.0
     for h in range(h0, h1):
         for w in range(w0, w1):
             total += x[at + h * W + w]
@@ -408,9 +381,9 @@ def sample_forward(x: Array, window: Window, draws: Array, y: Array, index: Arra
     source = x.reshape(-1)
     for n in prange(planes):
         for p in range(P):
-            h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+            h0, h1 = span(p, kernel_h, pad_h, stride_h, H)
             for q in range(Q):
-                w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                w0, w1 = span(q, kernel_w, pad_w, stride_w, W)
                 where = _chosen(source, n * H * W, W, h0, h1, w0, w1, draws[n, p, q])
                 index[n, p, q] = where
                 y[n, p, q] = source[n * H * W + where] if where >= 0 else 0
@@ -419,13 +392,13 @@ def sample_forward(x: Array, window: Window, draws: Array, y: Array, index: Arra
 @kernel
 def _weighted_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> tuple[float, float]:
     """Sum of the values of a window, and their mean weighted by themselves (0 for a sum of 0 and less)."""
-    total, squares = x.dtype.type(0), x.dtype.type(0)
+    total, squares = 0.0, 0.0
     for h in range(h0, h1):
         for w in range(w0, w1):
-            value = x[at + h * W + w]
+            value = np.float64(x[at + h * W + w])
             total += value
             squares += value * value
-    return total, squares / total if total > 0 else x.dtype.type(0)
+    return total, squares / total if total > 0 else 0.0
 
 
 @parallel_kernel
@@ -440,9 +413,9 @@ def weighted_forward(x: Array, window: Window, y: Array) -> None:
     source = x.reshape(-1)
     for n in prange(planes):
         for p in range(P):
-            h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+            h0, h1 = span(p, kernel_h, pad_h, stride_h, H)
             for q in range(Q):
-                w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                w0, w1 = span(q, kernel_w, pad_w, stride_w, W)
                 y[n, p, q] = _weighted_at(source, n * H * W, W, h0, h1, w0, w1)[1]
 
 
@@ -454,14 +427,15 @@ def weighted_backward(x: Array, dy: Array, window: Window, dx: Array) -> None:
     _, P, Q = dy.shape
     source = x.reshape(-1)
     for n in prange(planes):
-        dx[n] = 0
+        total_dx = np.zeros((H, W))
         for p in range(P):
-            h0, h1 = _span(p, kernel_h, pad_h, stride_h, H)
+            h0, h1 = span(p, kernel_h, pad_h, stride_h, H)
             for q in range(Q):
-                w0, w1 = _span(q, kernel_w, pad_w, stride_w, W)
+                w0, w1 = span(q, kernel_w, pad_w, stride_w, W)
                 total, mean = _weighted_at(source, n * H * W, W, h0, h1, w0, w1)
                 if total > 0:
                     share = dy[n, p, q] / total
                     for h in range(h0, h1):
                         for w in range(w0, w1):
-                            dx[n, h, w] += share * (x[n, h, w] + x[n, h, w] - mean)
+                            total_dx[h, w] += share * (x[n, h, w] + x[n, h, w] - mean)
+        dx[n] = total_dx

@@ -1,7 +1,7 @@
 """Softmax over the middle axis of (N, C, inner) arrays.
 
 Every position is a sum over C of its own, so rows (inner 1) and blocks of positions are spread over threads.
-Sums are kept in the arrays' type.
+Sums are kept in float64.
 """
 
 import numpy as np
@@ -11,13 +11,13 @@ from pycaffe_lite.kernels._jit import (
     Array,
     Tasks,
     get_num_threads,
-    kernel,
     parallel_kernel,
     take_task,
     worker_kernel,
 )
 from pycaffe_lite.kernels._math import exp
 from pycaffe_lite.kernels._scratch import no_memory, worker_memory, workers_for
+from pycaffe_lite.kernels._sums import dot_of, sum_of, totals_of, totals_size
 
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
 
@@ -33,7 +33,7 @@ def forward(x: Array, y: Array) -> None:
         rows = x.shape[:2]
         _forward_rows(no_memory(x.dtype, workers_for(x.size)), x.reshape(rows), y.reshape(rows))
     else:
-        _forward_columns(worker_memory(x.dtype, get_num_threads(), 2 * COLUMNS), x, y)
+        _forward_columns(worker_memory(x.dtype, get_num_threads(), COLUMNS + totals_size(COLUMNS)), x, y)
 
 
 def backward(y: Array, dy: Array, dx: Array) -> None:
@@ -48,23 +48,6 @@ def backward(y: Array, dy: Array, dx: Array) -> None:
         _backward_columns(y, dy, dx)
 
 
-# reassoc: lets a row's sum run in vector lanes; the order that this leaves does not depend on threads.
-@kernel(fastmath={"reassoc", "nsz"})
-def _sum(x: Array) -> float:
-    total: float = x.dtype.type(0)
-    for i in range(x.size):
-        total += x[i]
-    return total
-
-
-@kernel(fastmath={"reassoc", "nsz"})
-def _dot(a: Array, b: Array) -> float:
-    total: float = a.dtype.type(0)
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
-
-
 @worker_kernel
 def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
     n = take_task(tasks, x.shape[0])
@@ -75,7 +58,7 @@ def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
             peak = max(peak, source[c])
         for c in range(row.size):
             row[c] = exp(source[c] - peak)
-        total = _sum(row)
+        total = x.dtype.type(sum_of(row))
         for c in range(row.size):
             row[c] /= total
         n = take_task(tasks, x.shape[0])
@@ -83,14 +66,15 @@ def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
 
 @worker_kernel
 def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
-    """memory: (2 * COLUMNS,), for maxima and sums."""
+    """memory: (COLUMNS + totals_size(COLUMNS),), for sums and maxima."""
     N, C, inner = x.shape
+    totals, peaks = totals_of(memory[: 2 * COLUMNS]), memory[2 * COLUMNS :]
     blocks = (inner + COLUMNS - 1) // COLUMNS
     task = take_task(tasks, N * blocks)
     while task < N * blocks:
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(inner, start + COLUMNS)
-        peak, total = memory[: stop - start], memory[COLUMNS : COLUMNS + stop - start]
+        peak, total = peaks[: stop - start], totals[: stop - start]
         peak[:] = x[n, 0, start:stop]
         total[:] = 0
         for c in range(1, C):
@@ -102,10 +86,11 @@ def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
             for i in range(peak.size):
                 row[i] = exp(source[i] - peak[i])
                 total[i] += row[i]
+        peak[:] = total
         for c in range(C):
             row = y[n, c, start:stop]
             for i in range(peak.size):
-                row[i] /= total[i]
+                row[i] /= peak[i]
         task = take_task(tasks, N * blocks)
 
 
@@ -113,7 +98,7 @@ def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
 def _backward_rows(y: Array, dy: Array, dx: Array) -> None:
     for n in prange(y.shape[0]):
         row, source, out = y[n], dy[n], dx[n]
-        dot = _dot(row, source)
+        dot = y.dtype.type(dot_of(row, source))
         for c in range(row.size):
             out[c] = row[c] * (source[c] - dot)
 
@@ -125,11 +110,12 @@ def _backward_columns(y: Array, dy: Array, dx: Array) -> None:
     for task in prange(N * blocks):
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(inner, start + COLUMNS)
-        dot = np.zeros(stop - start, y.dtype)
+        total = np.zeros(stop - start)
         for c in range(C):
             row, source = y[n, c, start:stop], dy[n, c, start:stop]
-            for i in range(dot.size):
-                dot[i] += row[i] * source[i]
+            for i in range(total.size):
+                total[i] += np.float64(row[i]) * source[i]
+        dot = total.astype(y.dtype)
         for c in range(C):
             row, source, out = y[n, c, start:stop], dy[n, c, start:stop], dx[n, c, start:stop]
             for i in range(dot.size):

@@ -292,12 +292,13 @@ class Layer(Generic[P]):
     def loss(self, top: Blobs) -> float:
         """The layer's part of the loss: the sum over its weighted tops of data times weight.
 
-        The product of single values is kept in float64.
+        Products and sums are kept in float64.
         """
         total = 0.0
         for blob, weight in zip(top, self.loss_weights, strict=True):
             if weight and blob.count == 1:
                 total += blob.data.item() * blob.diff.item()
             elif weight:
-                total += float(np.vdot(blob.data, blob.diff))
+                values, weights = blob.data.ravel(), blob.diff.ravel()
+                total += float(np.einsum("i,i->", values, weights, dtype=np.float64))
         return total

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pycaffe_lite.kernels import rows
+from pycaffe_lite.kernels import inner_product, rows
 from pycaffe_lite.layers.base import Blobs, Layer
 from pycaffe_lite.layers.in_place import refuse_in_place
 from pycaffe_lite.layers.registry import register_layer
@@ -63,4 +63,4 @@ class EmbedLayer(Layer[caffe_pb2.EmbedParameter]):
         if self.param_propagate_down[0]:
             rows.add(dy, self.index, self.weight.diff)
         if self.bias is not None and self.param_propagate_down[1]:
-            self.bias.diff[...] += dy.sum(axis=0)
+            inner_product.backward_bias(dy, self.bias.diff)

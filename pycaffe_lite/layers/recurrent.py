@@ -185,7 +185,8 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
         inner_product.backward_data(self._rows(gates), self.blobs[0].data, dx)
         if self.static:
             x, dx = (array.reshape(self.N, self.S) for array in (bottom[2].data, bottom[2].diff))
-            total = gates.sum(axis=0, out=self.static_summed.data)
+            total = self.static_summed.data
+            total[...] = gates.sum(axis=0, dtype=np.float64)
             inner_product.backward_weights(x, total, self.blobs[2].diff)
             inner_product.backward_data(total, self.blobs[2].data, dx)
 
@@ -206,7 +207,7 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
             values: the values.
         """
         if self.param.debug_info:
-            log.info("    %s: %g", where.format(self.name), np.abs(values).mean())
+            log.info("    %s: %g", where.format(self.name), np.abs(values).mean(dtype=np.float64))
 
     # ------------------------------------------------------- state for resuming
 

@@ -11,6 +11,8 @@ from pycaffe_lite.kernels import split
 from pycaffe_lite.layers.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layers.registry import register_layer
 
+MOST_ADDED = 16  # gradients that are added up in the blobs' type
+
 
 @register_layer("Split")
 class SplitLayer(Layer[Any]):
@@ -28,7 +30,7 @@ class SplitLayer(Layer[Any]):
     reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.adds = len(top) > 1
+        self.adds = 1 < len(top) <= MOST_ADDED
 
     def is_by_kernels(self, verb: str) -> bool:
         return (self.adds or verb != "backward") and super().is_by_kernels(verb)
@@ -49,8 +51,11 @@ class SplitLayer(Layer[Any]):
         if not propagate_down[0]:
             return
         dx = bottom[0].diff
-        if len(top) == 1:
-            np.copyto(dx, top[0].diff)
+        if not self.adds:  # one copy, or so many that roundings would add up
+            total = np.zeros(dx.shape)
+            for blob in top:
+                total += blob.diff
+            dx[...] = total
             return
         split.add(top[0].diff.ravel(), top[1].diff.ravel(), dx.ravel())
         for blob in top[2:]:

@@ -44,4 +44,4 @@ class TileLayer(Layer[caffe_pb2.TileParameter]):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             dx = bottom[0].diff.reshape(self.outer, self.inner)
-            np.sum(self._tiles(top[0].diff), axis=1, out=dx)
+            dx[...] = self._tiles(top[0].diff).sum(axis=1, dtype=np.float64)

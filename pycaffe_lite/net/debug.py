@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def _mean_abs(values: Array) -> float:
-    return float(np.abs(values).mean()) if values.size else 0.0
+    return float(np.abs(values).mean(dtype=np.float64)) if values.size else 0.0
 
 
 class DebugInfo:
@@ -65,8 +65,8 @@ class DebugInfo:
 
 
 def _l1(blobs: list[Blob], part: str) -> float:
-    return sum(float(np.abs(getattr(blob, part)).sum()) for blob in blobs)
+    return sum(float(np.abs(getattr(blob, part)).sum(dtype=np.float64)) for blob in blobs)
 
 
 def _l2(blobs: list[Blob], part: str) -> float:
-    return math.sqrt(sum(float(np.square(getattr(blob, part)).sum()) for blob in blobs))
+    return math.sqrt(sum(float(np.square(getattr(blob, part), dtype=np.float64).sum()) for blob in blobs))

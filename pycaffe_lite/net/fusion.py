@@ -1,4 +1,4 @@
-"""Fusion: layers that work in place right behind another one run in its end, where nobody can tell."""
+"""Fusion: layers that work in place right behind another one run in its end, where nobody looks between."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def runs(nodes: Sequence[Node]) -> list[Run]:
     the layers that follow it at once, work in place on its only top, and are a scale, a shift and a leaky
     ReLU per channel (ReLU; BatchNorm, Scale, Bias and Dropout in tests); or it is a sum (Eltwise) and a
     leaky ReLU.
-    The blob holds the same values afterwards.
+    The blob holds the same values afterwards, but for roundings: scales and shifts are put together into one
+    each, and the scale may go into the weights before they are multiplied. With ReLU alone no bit differs;
+    docs/accuracy.md says how many do otherwise.
     A layer whose backward pass needs what it saw in the forward pass is left out where that pass exists,
     and so is one whose values count in the loss.
     """
