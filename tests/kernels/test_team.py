@@ -251,6 +251,19 @@ def test_members_go_when_the_team_gets_another_size(team):
     wait_until(lambda: _thread._count() == before)
 
 
+def test_members_of_many_teams_that_nobody_else_holds(team):
+    """What they sleep on is theirs as long as they need it."""
+    x = np.ones(10, np.float32)
+    for members in (2, 3) * 30:
+        set_num_threads(members)
+        doubled(memory(members), x)
+        x[:] = 1
+        np.zeros(1000)  # takes memory that was freed
+    set_num_threads(2)
+    doubled(memory(), x)
+    assert (x == 2).all()
+
+
 def test_a_team_with_fewer_threads_than_were_asked_for(monkeypatch):
     def no_more(*_args):
         raise RuntimeError("can't start new thread")

@@ -21,8 +21,14 @@ CHILDREN = """
 import multiprocessing, sys
 import numpy as np
 from pycaffe_lite.errors import KernelError
-from pycaffe_lite.kernels import sigmoid
+from numba import prange
+from pycaffe_lite.kernels._jit import parallel_kernel
 from pycaffe_lite.kernels.gemm import gemm
+
+@parallel_kernel
+def halves(y):
+    for i in prange(y.size):
+        y[i] = 0.5
 
 def product():
     a, c = np.ones((3, 5), np.float32), np.empty((3, 3), np.float32)
@@ -32,7 +38,7 @@ def product():
 def loop():
     y = np.empty(2, np.float32)
     try:
-        sigmoid.forward(np.zeros(2, np.float32), y)
+        halves(y)
     except KernelError as error:
         return str(error)
     return y.tolist()
@@ -185,11 +191,12 @@ def test_a_fork_without_openmp_may_go_on(tmp_path):
 
 def test_pool_that_cannot_grow(tmp_path):
     script = (
-        "from pycaffe_lite.kernels._jit import set_num_threads\n"
-        "import numpy as np\n"
-        "from pycaffe_lite.kernels import sigmoid\n"
+        "from pycaffe_lite.kernels._jit import parallel_kernel, set_num_threads\n"
+        "import numba, numpy as np\n"
+        "@parallel_kernel\n"
+        "def loop(x):\n    for i in numba.prange(x.size):\n        x[i] = 1\n"
         "set_num_threads(3)\n"
-        "sigmoid.forward(np.ones(3, np.float32), np.ones(3, np.float32))\n"
+        "loop(np.ones(3))\n"
         "try:\n    set_num_threads(1000)\n"
         "except Exception as error:\n    print(error)\n"
     )
