@@ -2,9 +2,10 @@
 
 A float32 sum of n equal terms, one after another, may be off by n roundings, all to the same side: 1e-3 for
 100,000 terms. So sums of values (of gradients for a bias, of losses, of what is averaged) are kept in
-float64: they wait for memory, and that costs nothing. Products are added up in the arrays' type, in vector
-registers, a few hundred at a time; the sums of such pieces in that type, too, FOLDED of them, and the sums of
-these in float64 (`fold`). How a sum is cut depends on its length alone, never on the number of threads.
+float64, or in float64 but for some hundred values that share the lanes of a few vectors. Products are added
+up in the arrays' type, in vector registers, a few hundred at a time; the sums of such pieces in that type,
+too, FOLDED of them, and the sums of these in float64 (`fold`). How a sum is cut depends on its length alone,
+never on the number of threads.
 """
 
 import numpy as np
@@ -13,24 +14,23 @@ from pycaffe_lite.kernels._jit import Array, kernel
 from pycaffe_lite.kernels.memory import ALIGNMENT
 
 FOLDED = 64  # pieces of a product that are added up in the arrays' type
+LANES_FILLED = 1024  # values that are: they are shared out among the lanes of some vectors
+
+
+# The type of an index that is not negative: those that may count from the end keep LLVM from vectors.
+unsigned = np.uintp
 
 
 # reassoc: lets a sum run in vector lanes; the order that this leaves does not depend on threads.
 @kernel(fastmath={"reassoc", "nsz"})
 def sum_of(x: Array) -> float:
-    """Σ x[i], in float64.  x: flat."""
+    """Σ x[i], in float64 but for LANES_FILLED values at a time.  x: flat."""
     total = 0.0
-    for i in range(x.size):
-        total += x[i]
-    return total
-
-
-@kernel(fastmath={"reassoc", "nsz"})
-def dot_of(a: Array, b: Array) -> float:
-    """Σ a[i] b[i], in float64.  a, b: flat, of one size."""
-    total = 0.0
-    for i in range(a.size):
-        total += np.float64(a[i]) * b[i]
+    for start in range(0, x.size, LANES_FILLED):
+        part = x.dtype.type(0)
+        for i in range(unsigned(start), unsigned(min(start + LANES_FILLED, x.size))):
+            part += x[i]
+        total += part
     return total
 
 

@@ -13,7 +13,6 @@ from numba import prange
 
 from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
 from pycaffe_lite.kernels._scratch import no_memory, workers_for
-from pycaffe_lite.kernels._sums import dot_of, sum_of
 
 BLOCK = 16384  # numbers of a row in one task: 64 KB
 COLUMNS = 64  # channels in one task where inner is 1
@@ -133,7 +132,23 @@ def _blend_tasks(
         task = take_task(tasks, count)
 
 
-# As `_sums.sum_of`.
+# reassoc: lets the sums run in vector lanes; the order that this leaves does not depend on threads.
+@kernel(fastmath={"reassoc", "nsz"})
+def _sum(a: Array) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += a[i]
+    return total
+
+
+@kernel(fastmath={"reassoc", "nsz"})
+def _dot(a: Array, b: Array) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += np.float64(a[i]) * b[i]
+    return total
+
+
 @kernel(fastmath={"reassoc", "nsz"})
 def _squares(a: Array, centre: float) -> float:
     total = 0.0
@@ -186,8 +201,8 @@ def sums(a: Array, b: Array, sum_a: Array, sum_ab: Array) -> None:
             _column_sums(a, b, part * COLUMNS, min(C, (part + 1) * COLUMNS), sum_a, sum_ab)
         else:
             n, c, start, stop = _block(part, C, inner)
-            parts[part, 0] = sum_of(a[n, c, start:stop])
-            parts[part, 1] = dot_of(a[n, c, start:stop], b[n, c, start:stop]) if b.size > 0 else 0.0
+            parts[part, 0] = _sum(a[n, c, start:stop])
+            parts[part, 1] = _dot(a[n, c, start:stop], b[n, c, start:stop]) if b.size > 0 else 0.0
     if inner != 1:
         _collect_sums(parts, C, inner, sum_a, sum_ab)
 
@@ -243,7 +258,7 @@ def moments(x: Array, mean: Array, variance: Array) -> None:
         else:
             n, c, start, stop = _block(part, C, inner)
             block = x[n, c, start:stop]
-            parts[part, 0] = sum_of(block) / block.size
+            parts[part, 0] = _sum(block) / block.size
             parts[part, 1] = _squares(block, parts[part, 0])
     if inner != 1:
         _collect_moments(parts, x, mean, variance)

@@ -1,7 +1,7 @@
 """Softmax over the middle axis of (N, C, inner) arrays.
 
 Every position is a sum over C of its own, so rows (inner 1) and blocks of positions are spread over threads.
-Sums are kept in float64.
+Sums are kept in float64 but for those of few values (see `_sums`).
 """
 
 import numpy as np
@@ -11,14 +11,16 @@ from pycaffe_lite.kernels._jit import (
     Array,
     Tasks,
     get_num_threads,
+    kernel,
     parallel_kernel,
     take_task,
     worker_kernel,
 )
 from pycaffe_lite.kernels._math import exp
 from pycaffe_lite.kernels._scratch import no_memory, worker_memory, workers_for
-from pycaffe_lite.kernels._sums import dot_of, sum_of, totals_of, totals_size
+from pycaffe_lite.kernels._sums import sum_of, totals_of, totals_size
 
+ADDED = 32  # channels whose sum for each position is kept in the arrays' type
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
 
 
@@ -33,7 +35,7 @@ def forward(x: Array, y: Array) -> None:
         rows = x.shape[:2]
         _forward_rows(no_memory(x.dtype, workers_for(x.size)), x.reshape(rows), y.reshape(rows))
     else:
-        _forward_columns(worker_memory(x.dtype, get_num_threads(), COLUMNS + totals_size(COLUMNS)), x, y)
+        _forward_columns(worker_memory(x.dtype, get_num_threads(), 2 * COLUMNS + totals_size(COLUMNS)), x, y)
 
 
 def backward(y: Array, dy: Array, dx: Array) -> None:
@@ -46,6 +48,15 @@ def backward(y: Array, dy: Array, dx: Array) -> None:
         _backward_rows(y.reshape(shape), dy.reshape(shape), dx.reshape(shape))
     else:
         _backward_columns(y, dy, dx)
+
+
+# As `_sums.sum_of`, in float64 throughout: the terms may cancel each other.
+@kernel(fastmath={"reassoc", "nsz"})
+def _dot(a: Array, b: Array) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += np.float64(a[i]) * b[i]
+    return total
 
 
 @worker_kernel
@@ -66,31 +77,36 @@ def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
 
 @worker_kernel
 def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
-    """memory: (COLUMNS + totals_size(COLUMNS),), for sums and maxima."""
+    """memory: (2 * COLUMNS + totals_size(COLUMNS),), for maxima and sums."""
     N, C, inner = x.shape
-    totals, peaks = totals_of(memory[: 2 * COLUMNS]), memory[2 * COLUMNS :]
+    peaks, parts = memory[:COLUMNS], memory[COLUMNS : 2 * COLUMNS]
+    totals = totals_of(memory[2 * COLUMNS : 4 * COLUMNS])
     blocks = (inner + COLUMNS - 1) // COLUMNS
     task = take_task(tasks, N * blocks)
     while task < N * blocks:
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(inner, start + COLUMNS)
-        peak, total = peaks[: stop - start], totals[: stop - start]
+        peak, part, total = peaks[: stop - start], parts[: stop - start], totals[: stop - start]
         peak[:] = x[n, 0, start:stop]
         total[:] = 0
         for c in range(1, C):
             source = x[n, c, start:stop]
             for i in range(peak.size):
                 peak[i] = max(peak[i], source[i])
-        for c in range(C):
-            source, row = x[n, c, start:stop], y[n, c, start:stop]
-            for i in range(peak.size):
-                row[i] = exp(source[i] - peak[i])
-                total[i] += row[i]
-        peak[:] = total
+        for first in range(0, C, ADDED):
+            part[:] = 0
+            for c in range(first, min(C, first + ADDED)):
+                source, row = x[n, c, start:stop], y[n, c, start:stop]
+                for i in range(peak.size):
+                    row[i] = exp(source[i] - peak[i])
+                    part[i] += row[i]
+            for i in range(total.size):
+                total[i] += part[i]
+        part[:] = total
         for c in range(C):
             row = y[n, c, start:stop]
             for i in range(peak.size):
-                row[i] /= peak[i]
+                row[i] /= part[i]
         task = take_task(tasks, N * blocks)
 
 
@@ -98,7 +114,7 @@ def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
 def _backward_rows(y: Array, dy: Array, dx: Array) -> None:
     for n in prange(y.shape[0]):
         row, source, out = y[n], dy[n], dx[n]
-        dot = y.dtype.type(dot_of(row, source))
+        dot = y.dtype.type(_dot(row, source))
         for c in range(row.size):
             out[c] = row[c] * (source[c] - dot)
 
@@ -110,12 +126,16 @@ def _backward_columns(y: Array, dy: Array, dx: Array) -> None:
     for task in prange(N * blocks):
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(inner, start + COLUMNS)
-        total = np.zeros(stop - start)
-        for c in range(C):
-            row, source = y[n, c, start:stop], dy[n, c, start:stop]
+        total, dot = np.zeros(stop - start), np.empty(stop - start, y.dtype)
+        for first in range(0, C, ADDED):
+            dot[:] = 0
+            for c in range(first, min(C, first + ADDED)):
+                row, source = y[n, c, start:stop], dy[n, c, start:stop]
+                for i in range(dot.size):
+                    dot[i] += row[i] * source[i]
             for i in range(total.size):
-                total[i] += np.float64(row[i]) * source[i]
-        dot = total.astype(y.dtype)
+                total[i] += dot[i]
+        dot[:] = total
         for c in range(C):
             row, source, out = y[n, c, start:stop], dy[n, c, start:stop], dx[n, c, start:stop]
             for i in range(dot.size):
