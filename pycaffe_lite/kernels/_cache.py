@@ -1,10 +1,10 @@
 """Compiled kernels on disk, so that a program starts in a second instead of half a minute.
 
 Where: $PYCAFFE_LITE_CACHE_DIR, or pycaffe-lite/ in the user's cache folder; in it one folder per *build*,
-named by a hash of everything that the machine code depends on: the source of all kernels (Numba's own
-cache misses edits of a called function in another file), the versions of Python, NumPy, Numba and llvmlite,
-the CPU and its features as Numba was told to compile for, and Numba's code generation switches. In the
-folder one file per kernel and signature.
+named by a hash of what all machine code depends on: the versions of Python, NumPy, Numba and llvmlite, the
+CPU and its features as Numba was told to compile for, and Numba's code generation switches. In the folder one
+file per kernel and signature, whose name also holds a hash of what the kernel is made of (`_sources`;
+Numba's own cache misses edits of a called function in another file).
 
 Files are written under a temporary name and renamed, so several processes can start at once; where nothing
 can be written, kernels are compiled in memory. A file begins with a hash of the rest: a damaged one, which
@@ -17,12 +17,12 @@ import logging
 import os
 import pickle
 import platform
+import re
 import sys
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from pycaffe_lite.kernels._sources import PACKAGE, made_of
+
 CACHE_VARIABLE = "PYCAFFE_LITE_CACHE_DIR"
-ROOM = Path(__file__).parent
 # As much as a file of compiled code has at least: a full disk may still have room for a name.
 _TRIAL_BYTES = 1 << 14
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -65,44 +66,27 @@ def cache_root() -> Path:
     return Path(base) / "pycaffe-lite"
 
 
-def source_hash(room: Path = ROOM) -> str | None:
-    """Hash of all Python files of a folder; None where they cannot be read (then nothing is cached)."""
-    digest = hashlib.sha256()
-    try:
-        files = sorted(room.glob("*.py"))
-        for file in files:
-            digest.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
-    except OSError:
-        return None
-    return digest.hexdigest() if files else None
-
-
-def build_hash(sources: str, target: tuple[str, ...]) -> str:
-    """Hash of what machine code depends on. target: triple, CPU name and features that Numba compiles for."""
+def build_hash(target: tuple[str, ...]) -> str:
+    """Hash of what all machine code depends on. target: triple, CPU and features that Numba compiles for."""
     python = (platform.python_version(), sys.implementation.cache_tag)
     versions = (*python, np.__version__, numba.__version__, llvmlite.__version__)
     switches = tuple(str(getattr(numba.config, name, None)) for name in CODE_SWITCHES)
-    return hashlib.sha256(repr((sources, versions, switches, target)).encode()).hexdigest()[:24]
-
-
-@lru_cache(maxsize=1)
-def _sources() -> str | None:
-    return source_hash()
+    return hashlib.sha256(repr((versions, switches, target)).encode()).hexdigest()[:24]
 
 
 def _path(name: str, target: tuple[str, ...]) -> Path | None:
-    sources = _sources()
-    if sources is None:
-        return None
     try:
-        return cache_root() / build_hash(sources, target) / name
+        return cache_root() / build_hash(target) / name
     except RuntimeError:  # no home folder
         return None
 
 
-def load_file(name: str, target: tuple[str, ...]) -> bytes | None:
-    """What is kept under a name for this build, or None, and then the user is told of compiling, once."""
-    path = _path(name, target)
+def load_file(name: str | None, target: tuple[str, ...]) -> bytes | None:
+    """What is kept under a name for this build, or None, and then the user is told of compiling, once.
+
+    name: None for code of which nobody can tell what it is made of; it is not kept.
+    """
+    path = None if name is None else _path(name, target)
     try:
         content = b"" if path is None else path.read_bytes()
     except OSError:
@@ -112,13 +96,13 @@ def load_file(name: str, target: tuple[str, ...]) -> bytes | None:
         return code
     if content:
         logger.debug("compiled code is damaged: %s", path)
-    _announce_compilation(path)
+    _announce_compilation(name, path)
     return None
 
 
-def save_file(name: str, target: tuple[str, ...], content: bytes) -> None:
+def save_file(name: str | None, target: tuple[str, ...], content: bytes) -> None:
     """Keep content under a name, whole or not at all; where nothing can be written, the user is told once."""
-    path = _path(name, target)
+    path = None if name is None else _path(name, target)
     if path is None:
         return
     temporary = path.with_name(f"{name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -133,10 +117,15 @@ def save_file(name: str, target: tuple[str, ...], content: bytes) -> None:
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
-    """Numba's cache interface for one kernel, a file per signature: <build>/<module>.<name>-<key>.nbc."""
+    """Numba's cache interface for one kernel, a file per signature: <build>/<module>.<name>-<key>.nbc.
+
+    The module is the whole dotted name behind that of this room.
+    """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+        name = f"{function.__module__}.{function.__qualname__}".removeprefix(f"{PACKAGE}.")
+        self._name = re.sub(r"[<>]", "", name)  # of `<locals>`; not every file system takes these
+        self._function = function
         self._options = repr(sorted(options.items()))
         self._enabled = True
 
@@ -153,8 +142,11 @@ class KernelCache(_Cache):  # type: ignore[misc]
     def flush(self) -> None:
         """Nothing to do: a file is valid for good, or never looked for again."""
 
-    def _file(self, sig: Any) -> str:
-        key = hashlib.sha256(f"{self._options} {sig}".encode()).hexdigest()[:16]
+    def _file(self, sig: Any) -> str | None:
+        content = made_of(self._function)
+        if content is None:
+            return None
+        key = hashlib.sha256(f"{content} {self._options} {sig}".encode()).hexdigest()[:16]
         return f"{self._name}-{key}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
@@ -170,7 +162,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             save_file(self._file(sig), target, dumps(data._reduce()))
 
 
-def _announce_compilation(path: Path | None) -> None:
+def _announce_compilation(name: str | None, path: Path | None) -> None:
     """Says, once, that the user has to wait, and whether the next start will be quicker."""
     global _announced
     with _announce_lock:
@@ -178,8 +170,7 @@ def _announce_compilation(path: Path | None) -> None:
             return
         _announced = True
         if path is None:
-            has_sources = _sources() is not None
-            _say_not_kept("there is no home folder" if has_sources else "their sources cannot be read")
+            _say_not_kept("their sources cannot be read" if name is None else "there is no home folder")
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

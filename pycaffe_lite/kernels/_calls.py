@@ -22,6 +22,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 
 from pycaffe_lite.kernels._simd import INT64, compiled_module
+from pycaffe_lite.kernels._sources import source_hash
 
 CALL_BYTES = 2048  # room for what is written down of a call
 LINE = 8  # int64 numbers in a cache line: who writes to one takes it away from all others
@@ -110,7 +111,7 @@ def _caller(kinds: tuple[Any, ...], memory: Any) -> int:
         _write_caller(module, kinds, memory)
         return module
 
-    return int(compiled_module(name, write).get_function_address("caller"))
+    return int(compiled_module(name, source_hash(__name__), write).get_function_address("caller"))
 
 
 def _write_caller(module: Any, kinds: tuple[Any, ...], memory: Any) -> None:

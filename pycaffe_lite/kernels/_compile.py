@@ -12,8 +12,9 @@ from typing import Any, ParamSpec, TypeVar, overload
 from numba import types
 from numba.core.registry import CPUDispatcher
 
-from pycaffe_lite.kernels._cache import ROOM, KernelCache
+from pycaffe_lite.kernels._cache import KernelCache
 from pycaffe_lite.kernels._locks import compiler_lock
+from pycaffe_lite.kernels._sources import file_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,8 +64,8 @@ def compiled(
     flags = {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": None, **options}
     flags |= {"parallel": parallel, "no_cpython_wrapper": not from_python, "no_cfunc_wrapper": True}
     dispatcher = (_Dispatcher if from_python else _InnerDispatcher)(function, targetoptions=flags)
-    # A function from elsewhere is not part of the hash that names the cache folder.
-    if function.__code__.co_filename.startswith(str(ROOM)):
+    # Of a function from elsewhere nobody can tell what it is made of.
+    if file_of(function.__module__) is not None:
         dispatcher._cache = KernelCache(function, flags)
     return dispatcher
 

@@ -64,34 +64,40 @@ def target() -> Target:
     return Target(vector_bytes=16, registers=16 if "xmm" in assembly else 32, fma=fused)
 
 
-# By name. They own the code, whose addresses are in tables and calls: none may ever go.
-_engines: dict[str, Any] = {}
+# By name and content. They own the code, whose addresses are in tables and calls: none may ever go.
+_engines: dict[tuple[str, str | None], Any] = {}
 
 
-def compiled_module(name: str, write: Callable[[], Any]) -> Any:
+def compiled_module(name: str, content: str | None, write: Callable[[], Any]) -> Any:
     """An LLVM module that `write` makes, compiled for the CPU that Numba compiles for: its engine.
 
     It is made once, whatever the number of threads that ask for it, and stays. The code is kept on disk as
-    that of kernels is, under `name`. LLVM's optimiser is left out: the loops are written as they should run,
-    and unrolled ones would spill sums that fill the registers already.
+    that of kernels is. LLVM's optimiser is left out: the loops are written as they should run, and unrolled
+    ones would spill sums that fill the registers already.
+
+    Args:
+        name: of the module. content: a hash of what it is made of, see `_sources`; None: not to be kept.
+        write: makes the module.
     """
+    key = name, content
     with compiler_lock:
-        engine = _engines.get(name)
+        engine = _engines.get(key)
         if engine is None:
-            engine = _engines[name] = _compile(name, write)
+            file = None if content is None else f"{name}-{content[:16]}.o"
+            engine = _engines[key] = _compile(file, write)
         return engine
 
 
-def _compile(name: str, write: Callable[[], Any]) -> Any:
+def _compile(file: str | None, write: Callable[[], Any]) -> Any:
     key = cpu_target.target_context.codegen().magic_tuple()
     triple, cpu, features = key
     machine = llvm.Target.from_triple(triple).create_target_machine(
         cpu=cpu, features=features, opt=3, codemodel="jitdefault", jit=True
     )
-    code = load_file(f"{name}.o", key)
+    code = load_file(file, key)
     if code is None:
         code = machine.emit_object(llvm.parse_assembly(str(write())))
-        save_file(f"{name}.o", key, code)
+        save_file(file, key, code)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()

@@ -4,6 +4,7 @@ Such functions are compiled once per type, apart from Numba. Compiled into every
 would take most of a cold start.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from pycaffe_lite.kernels._simd import (
     item_bytes,
     target,
 )
+from pycaffe_lite.kernels._sources import made_of
 
 # By name: a function's place in its table, and what writes it as writer(module, name, type, *sizes).
 Functions: TypeAlias = dict[str, tuple[int, Callable[..., None], tuple[int, ...]]]
@@ -34,11 +36,18 @@ def function_table(name: str, dtype: Any, functions: Functions, size: int) -> Ar
             writer(module, function, dtype, *sizes)
         return module
 
-    engine = compiled_module(name, write)
+    engine = compiled_module(name, _content_of(functions), write)
     table = np.zeros(size, np.int64)
     for function, (number, _, _) in functions.items():
         table[number] = engine.get_function_address(function)
     return table
+
+
+def _content_of(functions: Functions) -> str | None:
+    parts = [(name, made_of(writer), number, sizes) for name, (number, writer, sizes) in functions.items()]
+    if any(hash_of_writer is None for _, hash_of_writer, _, _ in parts):
+        return None
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def new_function(module: Any, name: str, argument_types: list[Any]) -> tuple[Any, Any]:

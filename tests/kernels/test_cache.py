@@ -131,25 +131,11 @@ def test_functions_of_users_keep_numbas_cache(tmp_path):
     assert not list((tmp_path / "kernels").rglob("mine*"))
 
 
-def test_source_hash_follows_every_file(tmp_path):
-    (tmp_path / "a.py").write_text("x = 1\n")
-    (tmp_path / "b.py").write_text("y = 1\n")
-    first = _cache.source_hash(tmp_path)
-    assert _cache.source_hash(tmp_path) == first
-    (tmp_path / "b.py").write_text("y = 2\n")
-    assert _cache.source_hash(tmp_path) != first
-
-
-def test_source_hash_of_an_unreadable_room(tmp_path):
-    assert _cache.source_hash(tmp_path) is None
-
-
-def test_build_hash_follows_sources_and_cpu():
+def test_build_hash_follows_the_cpu():
     target = ("x86_64-unknown-linux-gnu", "znver4", "+avx2")
-    first = _cache.build_hash("sources", target)
-    assert _cache.build_hash("sources", target) == first
-    assert _cache.build_hash("other", target) != first
-    assert _cache.build_hash("sources", (*target[:2], "")) != first
+    first = _cache.build_hash(target)
+    assert _cache.build_hash(target) == first
+    assert _cache.build_hash((*target[:2], "")) != first
 
 
 @pytest.mark.parametrize(
