@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pycaffe_lite.errors import DataError, PycaffeError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.io.files import atomic_path
+from pycaffe_lite.printable import printable
 from pycaffe_lite.solver.curves import Curve, Curves
 
 Values = npt.NDArray[np.float64]
@@ -191,11 +192,9 @@ def _range(curves: Sequence[Curve], label: str) -> _Trace:
 
 
 def _shortened(label: str) -> str:
-    """A label in printable letters, without its middle where it is long."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in label)
-    text = "".join(c if _has_letter(c) else c.encode("unicode_escape").decode() for c in text)
-    half = LONGEST_LABEL // 2
-    return text if len(text) <= LONGEST_LABEL else f"{text[:half]}…{text[-half + 1 :]}"
+    """A label in letters that can be drawn, without its middle where it is long."""
+    text = "".join(c if _has_letter(c) else c.encode("unicode_escape").decode() for c in label)
+    return printable(text, LONGEST_LABEL)
 
 
 def _has_letter(character: str) -> bool:

@@ -247,4 +247,4 @@ def test_reading_what_is_not_a_file_of_a_sensible_size(tmp_path, make, problem):
 def test_reading_what_is_not_there(tmp_path, name):
     with pytest.raises(FileLookupError) as caught:
         read_bytes(tmp_path / name, error=DataError)
-    assert str(caught.value) == f"no such file: '{tmp_path / name}'"
+    assert str(caught.value) == f"no such file: '{tmp_path / name}'".replace("\0", "\\x00")

@@ -214,19 +214,19 @@ MORE_PARAMS = {
             {},
             lambda state, model: rewrite(state, learned_net="x" * 5000),
             FileLookupError,
-            f"no such file: '{'x' * 5000}', the weights of 'STATE'",
+            "no such file: 'x+…x+', the weights of 'STATE'.*",  # shortened
         ),
         (
             {},
             lambda state, model: rewrite(state, learned_net="/dev/zero"),
             WeightsError,
-            "cannot read '/dev/zero': it is a device, not a regular file",
+            "cannot read '/dev/zero': it is a device, not a file",
         ),
         (
             {},
             lambda state, model: (state.unlink(), os.mkfifo(state)),
             SnapshotError,
-            "cannot read 'STATE': it is a pipe (FIFO), not a regular file",
+            "cannot read 'STATE': it is a pipe, not a file",
         ),
     ],
 )
@@ -368,7 +368,7 @@ def test_a_state_that_names_no_weights(tmp_path, caplog):
 @pytest.mark.parametrize("iteration", [0, 1])
 def test_a_prefix_with_a_nul_byte(tmp_path, iteration):
     prefix = f"{tmp_path}/s\\000x"
-    problem = f"snapshot_prefix '{tmp_path}/s\0x' holds a NUL byte, which no file name can"
+    problem = f"snapshot_prefix '{tmp_path}/s\\x00x' holds a NUL byte, which no file name can"
     assert error_of(lambda: solver(f"snapshot: 1 snapshot_prefix: '{prefix}'")) == problem
     made = solver(f"snapshot_prefix: '{prefix}' snapshot_after_train: false")
     made.step(iteration)
