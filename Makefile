@@ -20,7 +20,7 @@ test: $(VENV)/installed-dev
 
 # The kernels, and all that is checked against numbers, as compiled for other CPUs: one with SSE2 and no more,
 # which every x86-64 has, and one with AVX2 and FMA. The CPU that runs this must have these.
-CPU_TESTS := kernels layers net solver datasets/test_transformer.py test_fillers.py test_random.py
+CPU_TESTS := kernels layer net solver data/test_transformer.py test_fillers.py test_random.py
 CPU_TESTS += $(if $(PYCAFFE_LITE_SHARED),test_real.py)
 
 test-cpus: $(VENV)/installed-dev

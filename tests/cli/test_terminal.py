@@ -18,7 +18,7 @@ import click
 import pytest
 
 from pycaffe_lite.cli import output
-from pycaffe_lite.kernels import _cache
+from pycaffe_lite.kernels.runtime import cache as _cache
 
 ESCAPES = re.compile(r"\x1b\[[?\d;]*[A-Za-z]")
 LOG_LINE = re.compile(r"[IWEF]\d{4} \d\d:")
