@@ -19,8 +19,14 @@ class ConvolutionLayer(BaseConvolutionLayer):
 
         y[n, m, p, q] = b[m] + Σ_{c, i, j} w[m, c, i, j] x[n, c, p s - pad + i d, q s - pad + j d]
 
-    x is 0 outside; c runs over the channels of m's group. dx, dw and db are the sums of dy times what stands
-    beside x, w and b, over the n, m, p, q in which they occur.
+    x is 0 outside; c runs over the channels of m's group. The chain rule gives each factor of these products
+    the gradient of the result times the other factor. With h = p s - pad + i d and v = q s - pad + j d,
+
+        dx[n, c, h, v]   = Σ w[m, c, i, j] dy[n, m, p, q]   over the m, i, j, p, q that lead to h and v
+        dw[m, c, i, j]  += Σ x[n, c, h, v] dy[n, m, p, q]   over n, p, q
+        db[m]           += Σ dy[n, m, p, q]                 over n, p, q
+
+    kernels/convolution/definition.py has these sums as plain loops.
 
     Bottom: one or more of one shape; x, (N, C, H, W): channels on `axis`, any number of axes before it (all
     count as N) and after it (spatial: none, one, two, three, ...). Top: one for each bottom, (N, num_output,
