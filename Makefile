@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: lenet test test-cpus lint wheel clean
+.PHONY: lenet test check test-cpus lint format coverage wheel clean
 
 lenet: $(VENV)/installed
 	$(BIN)/pycaffe-lite dataset mnist --out models/lenet
@@ -15,12 +15,16 @@ lenet: $(VENV)/installed
 	@echo "    --weights models/lenet/lenet_solver_iter_10000.caffemodel"
 	@echo "or, once '. $(BIN)/activate' has been run in this shell, plain 'pycaffe-lite'."
 
+# All tests, or some: make test T=tests/layer/vision
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(T)
+
+# What has to pass before a change lands.
+check: test lint wheel
 
 # The kernels, and all that is checked against numbers, as compiled for other CPUs: one with SSE2 and no more,
 # which every x86-64 has, and one with AVX2 and FMA. The CPU that runs this must have these.
-CPU_TESTS := kernels layers net solver datasets/test_transformer.py test_fillers.py test_random.py
+CPU_TESTS := kernels layer net solver data/test_transformer.py test_fillers.py test_random.py
 CPU_TESTS += $(if $(PYCAFFE_LITE_SHARED),test_real.py)
 
 test-cpus: $(VENV)/installed-dev
@@ -31,6 +35,15 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Which lines the tests (or T) run. Compiled kernels do not show: their lines run outside Python.
+coverage: $(VENV)/installed-dev
+	$(BIN)/python -m coverage run --source pycaffe_lite -m pytest $(T)
+	$(BIN)/python -m coverage report --skip-covered --sort=cover
 
 # Builds the wheel, installs it into an environment of its own and runs the command there.
 wheel: $(VENV)/installed-dev

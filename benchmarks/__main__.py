@@ -17,7 +17,7 @@ import click
 from benchmarks.net_files import build, flops
 from benchmarks.works import BY_NAME, WORKS, Work
 from pycaffe_lite.cli.device_query import _processor
-from pycaffe_lite.kernels._threads import available_cores
+from pycaffe_lite.kernels import available_cores
 
 HEADER = "| work | ours ms | PyTorch ms | ratio | ONNX Runtime ms | ratio | GFLOP/s | of FMA peak |"
 

@@ -20,7 +20,7 @@ import click
 from benchmarks import ours
 from benchmarks.works import BY_NAME, Work
 from pycaffe_lite.cli.device_query import _processor
-from pycaffe_lite.kernels._threads import available_cores
+from pycaffe_lite.kernels import available_cores
 
 PROPOSAL_NET = str(Path(__file__).with_name("proposal_net.prototxt"))
 WORKS = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks import net_files
 from benchmarks.works import Work
-from pycaffe_lite.kernels._jit import set_num_threads
+from pycaffe_lite.kernels import set_num_threads
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document
 from pycaffe_lite.solver import SGDSolver

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from pycaffe_lite.kernels._simd import target
+from pycaffe_lite.kernels import target
 
 CHAINS = 16  # more than latency times issue width of present cores
 STEPS = 200_000

@@ -18,9 +18,9 @@ from pycaffe_lite.errors import (
     WeightsError,
 )
 from pycaffe_lite.glog import init_log, log
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
-from pycaffe_lite.layers.python import PythonLayerBase as Layer
-from pycaffe_lite.layers.registry import layer_type_list
+from pycaffe_lite.kernels import get_num_threads, set_num_threads
+from pycaffe_lite.layer.registry import layer_type_list
+from pycaffe_lite.layer.utility.python import PythonLayerBase as Layer
 from pycaffe_lite.mode import set_device, set_mode_cpu, set_mode_gpu
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto.caffe_pb2 import TEST, TRAIN

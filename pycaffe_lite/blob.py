@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import NetError
-from pycaffe_lite.kernels._locks import lock_of_process
-from pycaffe_lite.kernels.memory import aligned_zeros
+from pycaffe_lite.kernels import aligned_zeros, lock_of_process
 
 Array = npt.NDArray[np.floating]
 

@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import ArgumentError
-from pycaffe_lite.kernels import random_draws
-from pycaffe_lite.kernels._locks import lock_of_process
+from pycaffe_lite.kernels import lock_of_process, random_draws
 from pycaffe_lite.kernels.random_draws import WORDS, Ziggurat
 
 Floats = npt.NDArray[np.float32]

@@ -17,7 +17,7 @@ VECTORS = {"x86-64": (16, 16, False), "x86-64-v3": (32, 16, True)}
 
 def pytest_configure():
     if CPU in VECTORS:
-        from pycaffe_lite.kernels._simd import target
+        from pycaffe_lite.kernels.runtime.llvm import target
 
         if target() != VECTORS[CPU]:
             # Without a list of features, Numba adds those of this machine.

@@ -1,11 +1,12 @@
 """The first images of MNIST, as records of a database."""
 
 import gzip
-from pathlib import Path
+
+from paths import ROOT
 
 from pycaffe_lite.proto import caffe_pb2
 
-MNIST = Path(__file__).parents[1] / "models" / "lenet" / "mnist"
+MNIST = ROOT / "models" / "lenet" / "mnist"
 
 
 def first_records(kind, count):

@@ -4,11 +4,10 @@ import importlib.metadata
 import re
 import shlex
 import sys
-from pathlib import Path
+
+from paths import ROOT
 
 from pycaffe_lite import extras
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_in_a_checkout():

@@ -1,10 +1,10 @@
 """Fillers: their rules here; their numbers against real Caffe's nets (data/fillers) at the end."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite import fillers, random
 from pycaffe_lite.blob import Blob
@@ -13,7 +13,7 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.random import RandomStream, set_random_seed
 
-GOLDEN = Path(__file__).parent / "data" / "fillers"
+GOLDEN = FIXTURES / "fillers"
 
 
 def filled(shape, seed=1, dtype=np.float32, **fields):

@@ -6,17 +6,17 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite import random
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.kernels import random_draws
 from pycaffe_lite.random import RandomStream
 
-VECTORS = Path(__file__).parent / "data" / "rng_vectors.tsv"
+VECTORS = FIXTURES / "rng_vectors.tsv"
 SEEDS = (7, 1701)
 UNIFORM, NORMAL = "uniform(-0.05,0.05)_hex", "normal(mean=0.1,std=0.01)_hex"
 DRAWS = {

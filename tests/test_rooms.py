@@ -15,8 +15,8 @@ ORDER = [
     {"glog", "mode", "proto", "kernels"},
     {"blob", "random"},
     {"fillers"},
-    {"io", "data"},
-    {"layers"},
+    {"formats", "data"},
+    {"layer"},
     {"net"},
     {"solver"},
     {"cli", "__init__", "__main__"},
@@ -50,6 +50,54 @@ def test_imports_go_left(path):
     room = room_of(path.parts)
     wrong = {other for other in imported_rooms(path) if other != room and RANK[other] > RANK[room]}
     assert not wrong, f"{path} is in '{room}' and imports from {sorted(wrong)}"
+
+
+# Rooms inside kernels/, in order; the families, which are modules, come last.
+ENGINE = [{"runtime"}, {"simd"}, {"products"}, {"convolution", "pooling"}]
+ENGINE_RANK = {room: rank for rank, rooms in enumerate(ENGINE) for room in rooms}
+
+
+def engine_room(name: str) -> str:
+    return name if (PACKAGE / "kernels" / name).is_dir() else "families"
+
+
+def imported_from(path: Path, package: str) -> set[str]:
+    """The names below a package that a file imports; of `from package import x`, x."""
+    names = set()
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix(f"{package}.") for name in names if name.startswith(f"{package}.")}
+
+
+KERNELS = [path for path in FILES if path.parts[0] == "kernels" and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=str)
+def test_walls_inside_kernels(path):
+    here = engine_room(path.parts[1])
+    last = len(ENGINE)
+    for name in imported_from(path, "pycaffe_lite.kernels"):
+        there = engine_room(name.split(".")[0])
+        assert (
+            there == here
+            or ENGINE_RANK.get(there, last) < ENGINE_RANK.get(here, last)
+            or (here == there == "families")
+        ), f"{path} is in '{here}' and imports {name}"
+
+
+def test_only_the_face_and_the_families_of_kernels_are_seen_from_outside():
+    """Families are what is on the ground floor, and the rooms that are a family themselves."""
+    for path in FILES:
+        if path.parts[0] == "kernels":
+            continue
+        for name in imported_from(path, "pycaffe_lite.kernels"):
+            first, _, rest = name.partition(".")
+            assert first not in ("runtime", "simd", "products"), f"{path} imports {name}"
+            if first in ENGINE_RANK:
+                assert "." not in rest, f"{path} imports {name}"
 
 
 def test_kernels_know_arrays_only():

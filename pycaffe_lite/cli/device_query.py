@@ -11,11 +11,11 @@ import numba
 import numpy as np
 from llvmlite import binding as llvm
 
+from pycaffe_lite import kernels
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.options import gpu_option, threads_option
 from pycaffe_lite.cli.output import echo, say_mode, start_log
-from pycaffe_lite.kernels import _jit
-from pycaffe_lite.kernels._threads import available_cores
+from pycaffe_lite.kernels import available_cores
 
 VECTOR_UNITS = ("avx512f", "avx2", "avx", "sse2", "neon")
 
@@ -33,7 +33,7 @@ def command(gpu: str) -> None:
         "Compiled for": numba.config.CPU_NAME or llvm.get_host_cpu_name(),
         "Vector unit": _vector_unit(),
         "Cores for this process": str(available_cores()),
-        "Threads": str(_jit.get_num_threads()),
+        "Threads": str(kernels.get_num_threads()),
         "Python": platform.python_version(),
         "NumPy, Numba, llvmlite": f"{np.__version__}, {numba.__version__}, {llvmlite.__version__}",
     }.items():

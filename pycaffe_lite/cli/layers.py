@@ -12,8 +12,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.output import echo
-from pycaffe_lite.layers.base import Layer
-from pycaffe_lite.layers.registry import LayerType, layer_types
+from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.registry import LayerType, layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.comments import comment_on
 from pycaffe_lite.proto.text_fields import fields_of

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
+from pycaffe_lite import kernels
 from pycaffe_lite.data import image
 from pycaffe_lite.errors import KernelError
-from pycaffe_lite.kernels import _jit
-from pycaffe_lite.kernels._threads import MOST_THREADS
+from pycaffe_lite.kernels import MOST_THREADS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
     if value is not None:
         try:
-            _jit.set_num_threads(value)
+            kernels.set_num_threads(value)
         except KernelError as error:
             raise click.BadParameter(str(error), ctx, param) from None
 

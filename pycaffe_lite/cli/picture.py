@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.errors import DataError, PycaffeError
 from pycaffe_lite.extras import missing
-from pycaffe_lite.io.files import atomic_path
+from pycaffe_lite.formats.atomic import atomic_path
 from pycaffe_lite.printable import printable
 from pycaffe_lite.solver.curves import Curve, Curves
 

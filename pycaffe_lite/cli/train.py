@@ -24,7 +24,7 @@ from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
-from pycaffe_lite.io.files import set_aside
+from pycaffe_lite.formats.atomic import set_aside
 from pycaffe_lite.net.evaluate import Scores
 from pycaffe_lite.net.weights import fresh_in_all
 from pycaffe_lite.proto import caffe_pb2

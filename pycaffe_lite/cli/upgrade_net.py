@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.errors import PrototxtError, PycaffeError
-from pycaffe_lite.io.files import atomic_write, read_bytes
+from pycaffe_lite.formats.atomic import atomic_write, read_bytes
 from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
 from pycaffe_lite.proto.text_writer import TextWriter
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.data import image
 from pycaffe_lite.errors import DataError
-from pycaffe_lite.io import wire
+from pycaffe_lite.formats import wire
 
 Values = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 

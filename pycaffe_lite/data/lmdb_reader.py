@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pycaffe_lite.data.lmdb_pages import LmdbError, LongValue, damaged, key_text
 from pycaffe_lite.data.lmdb_snapshot import Records, Snapshot
 from pycaffe_lite.errors import DataError
-from pycaffe_lite.io.files import reason
+from pycaffe_lite.formats.atomic import reason
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import lmdb
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.lmdb_reader import DATA_FILE
 from pycaffe_lite.errors import DataError
-from pycaffe_lite.io.files import reason
+from pycaffe_lite.formats.atomic import reason
 
 _FIRST_MAP_BYTES = 16 << 20
 _RECORDS_PER_COMMIT = 10_000

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.errors import DataError, FileLookupError
-from pycaffe_lite.io.wire import bytes_field, varint_field
+from pycaffe_lite.formats.wire import bytes_field, varint_field
 from pycaffe_lite.proto.paths import read_regular
 
 log = logging.getLogger(__name__)

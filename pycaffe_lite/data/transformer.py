@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.errors import ArgumentError, DataError
-from pycaffe_lite.io import binaryproto
+from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.kernels import transform
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve

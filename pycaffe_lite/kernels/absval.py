@@ -1,7 +1,7 @@
 """Absolute value over flat arrays."""
 
-from pycaffe_lite.kernels._flat import flat_kernel
-from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.flat import flat_kernel
 
 
 @flat_kernel

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 COLUMNS = 256  # positions that are compared at once
 PARTS = 16  # tasks at most: each counts by itself

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels._flat import flat_kernel
-from pycaffe_lite.kernels._jit import Array
-from pycaffe_lite.kernels._math import exp
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.simd.math import exp
 
 LARGEST = 50.0  # the gradient's exponent stops here, lest it overflow
 

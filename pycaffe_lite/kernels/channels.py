@@ -11,8 +11,15 @@ import math
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory, workers_for
+from pycaffe_lite.kernels.runtime.decorators import (
+    Array,
+    Tasks,
+    kernel,
+    parallel_kernel,
+    take_task,
+    worker_kernel,
+)
+from pycaffe_lite.kernels.runtime.scratch import no_memory, workers_for
 
 BLOCK = 16384  # numbers of a row in one task: 64 KB
 COLUMNS = 64  # channels in one task where inner is 1

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_piece, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
-from pycaffe_lite.kernels._simd import copy_memory
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, kernel, take_piece, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
+from pycaffe_lite.kernels.simd.copies import copy_memory
 
 
 def join(parts: Iterable[Array], starts: Array, whole: Array) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array
-from pycaffe_lite.kernels._sums import FOLDED
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.im2col import Axes, col2im, im2col
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.simd.sums import FOLDED
 
 
 def _columns(w: Array, y: Array, group: int) -> Array:

@@ -1,7 +1,7 @@
 """Dropout over flat arrays; the same for values and gradients."""
 
-from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_piece, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 
 def apply(x: Array, mask: Array, scale: float, y: Array) -> None:

@@ -4,9 +4,9 @@ Each function takes in one more array, or the first two at once: however many bo
 intermediate arrays are made.
 """
 
-from pycaffe_lite.kernels._flat import flat_kernel
-from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_piece, worker_kernel
+from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 
 def scaled_sum(a: Array, a_coeff: float, b: Array, b_coeff: float, y: Array, slope: float) -> None:

@@ -1,8 +1,8 @@
 """Exponential linear unit over flat arrays."""
 
-from pycaffe_lite.kernels._flat import flat_kernel
-from pycaffe_lite.kernels._jit import Array
-from pycaffe_lite.kernels._math import exp
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.simd.math import exp
 
 
 @flat_kernel

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kernel
 
 BLOCK = 16384  # numbers of one task: 64 KB of each array
 

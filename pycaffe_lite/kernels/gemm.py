@@ -1,17 +1,17 @@
-"""Matrix product on the micro-kernels of `_tile`, blocked as `_block` describes."""
+"""Matrix product on the micro-kernels of `simd.tiles`, blocked as `products.blocks` describes."""
 
 from functools import lru_cache
 
 import numpy as np
 
-from pycaffe_lite.kernels._convolution_forward import product
-from pycaffe_lite.kernels._dot_product import LEAST_DEPTH, dot_product
-from pycaffe_lite.kernels._image import Geometry, Window, geometry
-from pycaffe_lite.kernels._jit import Array
-from pycaffe_lite.kernels._long_products import LONG, add_pieces, columns_of, is_long
-from pycaffe_lite.kernels._steps import note_other_work
-from pycaffe_lite.kernels._stream_product import MOST_ROWS, stream_product, suits
-from pycaffe_lite.kernels._weights import Weights
+from pycaffe_lite.kernels.convolution.forward import product
+from pycaffe_lite.kernels.convolution.geometry import Geometry, Window, geometry
+from pycaffe_lite.kernels.convolution.weights import Weights
+from pycaffe_lite.kernels.products.dot import LEAST_DEPTH, dot_product
+from pycaffe_lite.kernels.products.long import LONG, add_pieces, columns_of, is_long
+from pycaffe_lite.kernels.products.stream import MOST_ROWS, stream_product, suits
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.steps import note_other_work
 
 
 def gemm(

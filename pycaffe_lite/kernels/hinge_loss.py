@@ -1,6 +1,6 @@
 """Hinge loss of class scores, one against the rest, and its gradient."""
 
-from pycaffe_lite.kernels._jit import Array, serial_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, serial_kernel
 
 
 @serial_kernel

@@ -1,4 +1,4 @@
-"""Images of any number of spatial axes to matrix columns and back (the explicit form of `_image`).
+"""Images of any number of spatial axes to matrix columns and back (explicitly, unlike `convolution`).
 
 For one image x (C, S_0, S_1, ..), kernel offsets i_a and output positions o_a along each spatial axis a,
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, parallel_kernel
 
 
 class Axes(NamedTuple):

@@ -6,7 +6,7 @@ Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kernel
 
 LEAST = float(np.float32(1e-20))  # smaller probabilities count as this, in both types
 COLUMNS = 1024  # positions of one task

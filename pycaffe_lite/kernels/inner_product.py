@@ -6,12 +6,12 @@ With `transpose` the weights are stored the other way round: w is (K, N) and y =
 import numpy as np
 
 from pycaffe_lite.kernels import convolution
-from pycaffe_lite.kernels._channel_sums import add_channel_sums
-from pycaffe_lite.kernels._dot_product import finish
-from pycaffe_lite.kernels._jit import Array
-from pycaffe_lite.kernels._steps import note_other_work
 from pycaffe_lite.kernels.convolution import NO_END, End
 from pycaffe_lite.kernels.gemm import gemm
+from pycaffe_lite.kernels.products.channel_sums import add_channel_sums
+from pycaffe_lite.kernels.products.dot import finish
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.steps import note_other_work
 
 __all__ = ["NO_END", "End", "backward_bias", "backward_data", "backward_weights", "forward"]
 

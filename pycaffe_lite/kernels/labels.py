@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, Tasks, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 
 def read(values: Array, classes: int, ignored: int | None, labels: Array, found: Array) -> None:

@@ -8,8 +8,15 @@ what is left of large values does not spoil small ones. Backward computes S agai
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import (
+    Array,
+    Tasks,
+    kernel,
+    parallel_kernel,
+    take_task,
+    worker_kernel,
+)
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 COLUMNS = 256  # positions of one task: its rows of all channels stay in the L2 cache
 

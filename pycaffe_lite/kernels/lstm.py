@@ -5,8 +5,8 @@ on a row is split into short loops over few arrays, which run in vector register
 the step's matrix product it is little.
 """
 
-from pycaffe_lite.kernels._jit import Array, kernel, serial_kernel
-from pycaffe_lite.kernels._math import sigmoid, tanh
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
+from pycaffe_lite.kernels.simd.math import sigmoid, tanh
 
 
 @kernel

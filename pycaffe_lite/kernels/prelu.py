@@ -3,8 +3,15 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_piece, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import (
+    Array,
+    Tasks,
+    kernel,
+    parallel_kernel,
+    take_piece,
+    worker_kernel,
+)
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 
 def forward(x: Array, slope: Array, y: Array, kept: Array | None = None) -> None:

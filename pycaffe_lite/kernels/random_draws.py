@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, kernel, serial_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
 
 WORDS = 624
 _MIDDLE = 397

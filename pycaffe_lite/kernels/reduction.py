@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kernel
 
 SUM, ABS_SUM, SQUARE_SUM = 0, 1, 2
 # Values per partial sum. A fixed length: the result must not depend on the number of threads.

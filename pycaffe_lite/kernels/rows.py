@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, parallel_kernel, serial_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, parallel_kernel, serial_kernel
 
 COLUMNS = 64  # columns of one task
 PLACES = 16  # rows of the table in one task; tasks share no number of it, so that no two write to one

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, kernel, parallel_kernel
-from pycaffe_lite.kernels._math import exp, sigmoid
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kernel
+from pycaffe_lite.kernels.simd.math import exp, sigmoid
 
 BLOCK = 4096  # numbers of one task
 

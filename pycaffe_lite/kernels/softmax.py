@@ -1,13 +1,13 @@
 """Softmax over the middle axis of (N, C, inner) arrays.
 
 Every position is a sum over C of its own, so rows (inner 1) and blocks of positions are spread over threads.
-Sums are kept in float64 but for those of few values (see `_sums`).
+Sums are kept in float64 but for those of few values (see `simd.sums`).
 """
 
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import (
+from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
     get_num_threads,
@@ -16,9 +16,9 @@ from pycaffe_lite.kernels._jit import (
     take_task,
     worker_kernel,
 )
-from pycaffe_lite.kernels._math import exp
-from pycaffe_lite.kernels._scratch import no_memory, worker_memory, workers_for
-from pycaffe_lite.kernels._sums import sum_of, totals_of, totals_size
+from pycaffe_lite.kernels.runtime.scratch import no_memory, worker_memory, workers_for
+from pycaffe_lite.kernels.simd.math import exp
+from pycaffe_lite.kernels.simd.sums import sum_of, totals_of, totals_size
 
 ADDED = 32  # channels whose sum for each position is kept in the arrays' type
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
@@ -50,7 +50,7 @@ def backward(y: Array, dy: Array, dx: Array) -> None:
         _backward_columns(y, dy, dx)
 
 
-# As `_sums.sum_of`, in float64 throughout: the terms may cancel each other.
+# As `simd.sums.sum_of`, in float64 throughout: the terms may cancel each other.
 @kernel(fastmath={"reassoc", "nsz"})
 def _dot(a: Array, b: Array) -> float:
     total = 0.0

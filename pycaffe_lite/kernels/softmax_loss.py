@@ -6,8 +6,8 @@ Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, take_task, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory, workers_for
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, kernel, take_task, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory, workers_for
 
 LEAST = float(np.finfo(np.float32).tiny)  # a probability of 0 counts as this, in both types
 COLUMNS = 4096  # positions of one task

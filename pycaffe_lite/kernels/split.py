@@ -1,7 +1,7 @@
 """Sums of gradients over flat arrays."""
 
-from pycaffe_lite.kernels._jit import Array, Tasks, take_piece, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_piece, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 
 def add(a: Array, b: Array, y: Array) -> None:

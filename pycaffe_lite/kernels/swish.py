@@ -1,8 +1,8 @@
 """Swish, the self-gated unit, over flat arrays."""
 
-from pycaffe_lite.kernels._flat import flat_kernel
-from pycaffe_lite.kernels._jit import Array
-from pycaffe_lite.kernels._math import sigmoid
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.simd.math import sigmoid
 
 
 @flat_kernel

@@ -1,8 +1,8 @@
 """Hyperbolic tangent over flat arrays."""
 
-from pycaffe_lite.kernels import _math
-from pycaffe_lite.kernels._flat import flat_kernel
-from pycaffe_lite.kernels._jit import Array
+from pycaffe_lite.kernels.runtime.decorators import Array
+from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.simd import math as _math
 
 
 @flat_kernel

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels._jit import Array, serial_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, serial_kernel
 
 
 @serial_kernel

@@ -10,7 +10,7 @@ rule goes through the elements once and takes the four steps of Caffe's ApplyUpd
 
 All arrays of a call are flat, of one size and one type, in which all is computed; tasks are pieces of them.
 The numbers of a rule stand in an array: the fields of `Gradient`, then the rule's own. So a call that was
-written down (`_steps`) can be run again with other numbers.
+written down (`runtime.steps`) can be run again with other numbers.
 """
 
 import math
@@ -20,9 +20,16 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels._jit import Array, Tasks, kernel, parallel_kernel, take_piece, worker_kernel
-from pycaffe_lite.kernels._scratch import no_memory
-from pycaffe_lite.kernels._simd import bring_near
+from pycaffe_lite.kernels.runtime.decorators import (
+    Array,
+    Tasks,
+    kernel,
+    parallel_kernel,
+    take_piece,
+    worker_kernel,
+)
+from pycaffe_lite.kernels.runtime.scratch import no_memory
+from pycaffe_lite.kernels.simd.copies import bring_near
 
 PART = 32_768  # numbers whose squares are summed by themselves
 NEAR = 1 << 19  # numbers of a parameter: up to 2 MB of each array are likely to be in the caches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.errors import LayerError, NetError
-from pycaffe_lite.layers.registry import layer_types
+from pycaffe_lite.layer.registry import layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.fork_fields import Result, fork_field, value_in
 from pycaffe_lite.proto.prototxt import Document, UnknownField

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pycaffe_lite.kernels.convolution import NO_END
-from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.net.graph import Node
 
 
@@ -15,7 +15,7 @@ class Run:
 
     Attributes:
         nodes: all of them, in order.
-        only_starts_kernels: whether to run them is no more than that, see `layers.base.by_kernels`, and what
+        only_starts_kernels: whether to run them is no more than that, see `layer.base.by_kernels`, and what
             `finish` does.
         shapes_itself: whether `forward` shapes a layer, since its shapes may depend on values.
         finishes: whether `finish` does anything.

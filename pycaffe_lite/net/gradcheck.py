@@ -25,7 +25,7 @@ import numpy as np
 from pycaffe_lite import random
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.errors import ArgumentError
-from pycaffe_lite.layers.base import Blobs, Layer
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.printable import printable

@@ -13,8 +13,8 @@ import numpy as np
 
 from pycaffe_lite.blob import Blob, Changes
 from pycaffe_lite.errors import LayerError, NetError
-from pycaffe_lite.layers.base import Layer, LayerContext
-from pycaffe_lite.layers.registry import create_layer
+from pycaffe_lite.layer.base import Layer, LayerContext
+from pycaffe_lite.layer.registry import create_layer
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.state import PlacedLayer, why_left_out
 from pycaffe_lite.proto import caffe_pb2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.layers.concat import ConcatLayer
+from pycaffe_lite.layer.utility.concat import ConcatLayer
 from pycaffe_lite.net.graph import Node
 
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from pycaffe_lite import glog
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
-from pycaffe_lite.layers.base import Layer
-from pycaffe_lite.layers.memory_data import MemoryDataLayer
+from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.data.memory_data import MemoryDataLayer
 from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.arguments import names_of, net_arguments, path_of
 from pycaffe_lite.net.debug import DebugInfo

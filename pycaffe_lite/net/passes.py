@@ -9,8 +9,7 @@ from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from pycaffe_lite.blob import Blob, Changes
-from pycaffe_lite.kernels._jit import get_num_threads
-from pycaffe_lite.kernels._steps import Steps, note
+from pycaffe_lite.kernels import Steps, get_num_threads, note
 from pycaffe_lite.kernels.convolution import NO_END
 from pycaffe_lite.net.fusion import Run, takes_along
 from pycaffe_lite.net.graph import Node, blobs_of

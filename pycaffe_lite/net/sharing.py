@@ -8,7 +8,7 @@ from typing import Any
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError
-from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.proto import caffe_pb2
 
 _DEFAULT_SPEC = caffe_pb2.ParamSpec()

@@ -12,9 +12,9 @@ import numpy as np
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import PycaffeError, WeightsError
-from pycaffe_lite.io import caffemodel, hdf5
-from pycaffe_lite.io.model import Model, StoredBlob, StoredLayer
-from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.formats import caffemodel, hdf5
+from pycaffe_lite.formats.model import Model, StoredBlob, StoredLayer
+from pycaffe_lite.layer.base import Layer
 
 if TYPE_CHECKING:
     from pycaffe_lite.net.net import Net

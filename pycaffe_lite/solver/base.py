@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pycaffe_lite import glog, random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import ArgumentError, SolverError
-from pycaffe_lite.io.files import StrPath
+from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.arguments import path_of
 from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores

@@ -29,9 +29,9 @@ import numpy as np
 from pycaffe_lite import random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import PycaffeError, SnapshotError
-from pycaffe_lite.io import wire
-from pycaffe_lite.io.wire import LENGTH, VARINT, WireError
-from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.formats import wire
+from pycaffe_lite.formats.wire import LENGTH, VARINT, WireError
+from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.solver.loss_window import LossWindow
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.blob import Array
-from pycaffe_lite.layers.base import Layer
+from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.net.net import Net
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError
-from pycaffe_lite.io import hdf5, solverstate
-from pycaffe_lite.io.files import StrPath, fingerprint_of, reason, temporary_path
-from pycaffe_lite.io.state import SolverState
+from pycaffe_lite.formats import hdf5, solverstate
+from pycaffe_lite.formats.atomic import StrPath, fingerprint_of, reason, temporary_path
+from pycaffe_lite.formats.state import SolverState
 from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import continuation

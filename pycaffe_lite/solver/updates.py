@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.kernels._jit import get_num_threads
-from pycaffe_lite.kernels._steps import Steps, note
+from pycaffe_lite.kernels import Steps, get_num_threads, note
 from pycaffe_lite.kernels.update import Rule
 
 Conditions = tuple[list[tuple[int, int]], int, int]  # the memory; threads; whose working memory kernels use

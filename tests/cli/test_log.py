@@ -16,16 +16,15 @@ import datetime
 import math
 import re
 import shutil
-from pathlib import Path
 
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.solver.curves import read_curves
 from tests.mnist_records import first_records
 
-ROOT = Path(__file__).parents[2]
-DATA = ROOT / "tests" / "data"
+DATA = FIXTURES
 COMMANDS = {
     "train": "train -solver lenet.solver.prototxt",
     "train_resume": "train -solver lenet.solver.prototxt -snapshot lenet_iter_50.solverstate",

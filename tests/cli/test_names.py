@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite.cli import main
 from pycaffe_lite.printable import LINE_LIMIT
 from pycaffe_lite.proto import caffe_pb2, prototxt
 
-NAMES = Path(__file__).parents[1] / "data" / "names"
+NAMES = FIXTURES / "names"
 # Clears the screen, sets the window's title, begins a line, turns the direction of writing, is no UTF-8.
 HOSTILE = "a\033[2J\033]0;pwn\007\nTraceback (most recent call last):\r\u202e[red]\0\x9b31m日本é"
 SHOWN = r"a\x1b[2J\x1b]0;pwn\x07\nTraceback (most recent call last):\r\u202e[red]\x00\x9b31m日本é"

@@ -18,7 +18,7 @@ import click
 import pytest
 
 from pycaffe_lite.cli import output
-from pycaffe_lite.kernels import _cache
+from pycaffe_lite.kernels.runtime import cache as _cache
 
 ESCAPES = re.compile(r"\x1b\[[?\d;]*[A-Za-z]")
 LOG_LINE = re.compile(r"[IWEF]\d{4} \d\d:")
@@ -206,7 +206,7 @@ def test_the_user_is_told_that_kernels_are_compiled(terminal, monkeypatch, tmp_p
         output.start_log(log)
         logging.getLogger("pycaffe_lite.net").info("nothing to tell")
         for name in ("a", "b"):
-            _cache._announce_compilation(tmp_path / "build" / name)
+            _cache._announce_compilation(name, tmp_path / "build" / name)
     (line,) = terminal.lines
     assert line.startswith("compiling kernels")
     assert str(tmp_path) in line

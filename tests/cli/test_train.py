@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pycaffe_lite.io import caffemodel
+from pycaffe_lite.formats import caffemodel
 
 LEVELS = """
 layer {

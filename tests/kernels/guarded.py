@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels._scratch import scratch
+from pycaffe_lite.kernels.runtime.scratch import scratch
 
 MARGIN = 64
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import channels
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 
 shapes = st.tuples(
     st.integers(0, 4), st.sampled_from([1, 3, 63, 64, 65, 130]), st.sampled_from([0, 1, 2, 49, 20000])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels import concat
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 
 
 @pytest.fixture(params=[1, 2, 5])

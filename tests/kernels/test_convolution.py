@@ -13,18 +13,16 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from pycaffe_lite.kernels import (
-    _convolution_few,
-    _convolution_forward,
-    _winograd,
-    _winograd_data,
-    _winograd_tiles,
-    _winograd_weights,
-    convolution,
-)
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
-from pycaffe_lite.kernels._winograd_transforms import ALGORITHMS
+from pycaffe_lite.kernels import convolution
 from pycaffe_lite.kernels.convolution import End, Window
+from pycaffe_lite.kernels.convolution import few_positions as _convolution_few
+from pycaffe_lite.kernels.convolution import forward as _convolution_forward
+from pycaffe_lite.kernels.convolution.winograd import by_tiles as _winograd_tiles
+from pycaffe_lite.kernels.convolution.winograd import data_gradient as _winograd_data
+from pycaffe_lite.kernels.convolution.winograd import forward as _winograd
+from pycaffe_lite.kernels.convolution.winograd import weight_gradient as _winograd_weights
+from pycaffe_lite.kernels.convolution.winograd.transforms import ALGORITHMS
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
 
 # Winograd's algorithm and few positions have ways of their own, which leave others to large cases alone.

@@ -19,8 +19,8 @@ from pycaffe_lite.kernels import (
     tanh,
     threshold,
 )
-from pycaffe_lite.kernels._flat import FlatKernel
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.flat import FlatKernel
 
 MODULES = (absval, bnll, clip, eltwise, elu, exp, log, power, sigmoid, swish, tanh, threshold)
 KERNELS = {

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.gemm import gemm
-from pycaffe_lite.kernels.memory import aligned_zeros
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.memory import aligned_zeros
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
 
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([64, 97, 128, 250, 300, 513]))

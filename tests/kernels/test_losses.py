@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels import euclidean_loss, hinge_loss, infogain_loss, sigmoid_cross_entropy_loss
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 
 BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import lrn
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 
 dtypes = st.sampled_from([np.float32, np.float64])
 halves, betas = st.integers(0, 6), st.sampled_from([0.75, 0.5, 0.6])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import pooling
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
 from pycaffe_lite.kernels.pooling import LOWEST, Window
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 sides = st.integers(1, 5)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels import prelu, reduction
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 
 FUNCTIONS = {
     reduction.SUM: lambda x: x,

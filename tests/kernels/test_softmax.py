@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import accuracy, labels, softmax, softmax_loss
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 20), st.sampled_from([1, 2, 7, 255, 256, 257, 600]))
 dtypes = st.sampled_from([np.float32, np.float64])

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import update
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
-from pycaffe_lite.kernels._steps import PIECE
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.steps import PIECE
 from pycaffe_lite.kernels.update import NEAR, PART, Gradient
 
 

@@ -1,7 +1,7 @@
 """Reads many damaged databases, in this process, and says what came of it.
 
 Each is a copy of a small LMDB with a few bits turned, numbers or pages replaced, stretches overwritten, or
-its end cut off (see `tests/datasets/lmdb_damage.py`); all its records are read and made into batches. Some of
+its end cut off (see `tests/data/lmdb_damage.py`); all its records are read and made into batches. Some of
 the files are damaged only while they are read. What may come is the records, or a DataError of one line that
 names the database, within SECONDS. Anything else ends this program: another exception, or a signal.
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 import lmdb_damage
 
 SECONDS = 5.0

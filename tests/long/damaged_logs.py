@@ -2,7 +2,7 @@
 
     python tests/long/damaged_logs.py [COUNT]
 
-COUNT logs (100,000: a minute and a half of one core) are made of the logs in tests/data/logs: lines lost,
+COUNT logs (100,000: a minute and a half of one core) are made of the logs in tests/fixtures/logs: lines lost,
 repeated and swapped, words and bytes changed, the end cut off, encoded as UTF-16. Prints what came of them.
 """
 
@@ -19,7 +19,7 @@ from pycaffe_lite.cli.picture import draw
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.solver.curves import read_curves
 
-LOGS = Path(__file__).parents[1] / "data" / "logs"
+LOGS = Path(__file__).parents[1] / "fixtures" / "logs"
 WORDS = (
     "nan",
     "-nan(ind)",

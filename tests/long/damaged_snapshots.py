@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "solver"), str(ROOT / "tests" / "io")]
+sys.path[:0] = [str(ROOT / "tests" / "solver"), str(ROOT / "tests" / "formats")]
 
 from small_solver import everything, solver  # noqa: E402
 from test_damage import KINDS  # noqa: E402
 
 from pycaffe_lite.errors import PycaffeError  # noqa: E402
-from pycaffe_lite.io import hdf5, solverstate  # noqa: E402
+from pycaffe_lite.formats import hdf5, solverstate  # noqa: E402
 
 HEADS = {"solverstate": solverstate.read_head, "solverstate.h5": hdf5.read_state_head}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pycaffe_lite.errors import LayerError, NetError
-from pycaffe_lite.layers.registry import layer_types
+from pycaffe_lite.layer.registry import layer_types
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2, fork_fields
 from pycaffe_lite.proto.caffe_pb2 import TEST, TRAIN

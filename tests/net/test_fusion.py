@@ -7,9 +7,9 @@ import pytest
 
 from pycaffe_lite import random
 from pycaffe_lite.kernels.convolution import End
-from pycaffe_lite.layers import registry
-from pycaffe_lite.layers.base import by_kernels
-from pycaffe_lite.layers.relu import ReLULayer
+from pycaffe_lite.layer import registry
+from pycaffe_lite.layer.activation.relu import ReLULayer
+from pycaffe_lite.layer.base import by_kernels
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.passes import backward_parts

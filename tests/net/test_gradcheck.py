@@ -6,8 +6,8 @@ import pytest
 from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import ArgumentError
-from pycaffe_lite.layers.base import Layer, LayerContext
-from pycaffe_lite.layers.registry import create_layer
+from pycaffe_lite.layer.base import Layer, LayerContext
+from pycaffe_lite.layer.registry import create_layer
 from pycaffe_lite.net.gradcheck import check_layer_gradients, check_net
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2

@@ -10,11 +10,11 @@ import pytest
 from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
-from pycaffe_lite.kernels._steps import Steps
-from pycaffe_lite.layers import registry
-from pycaffe_lite.layers.bias import BiasLayer
-from pycaffe_lite.layers.relu import ReLULayer
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.steps import Steps
+from pycaffe_lite.layer import registry
+from pycaffe_lite.layer.activation.bias import BiasLayer
+from pycaffe_lite.layer.activation.relu import ReLULayer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.passes import Notebook
 from pycaffe_lite.proto import caffe_pb2

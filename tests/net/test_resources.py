@@ -9,11 +9,12 @@ import weakref
 from pathlib import Path
 
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = FIXTURES
 NET = """
 layer { name: "data" type: "Data" top: "x" top: "label"
         data_param { source: "mnist_200_lmdb" backend: LMDB batch_size: 8 } }

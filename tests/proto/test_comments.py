@@ -2,7 +2,7 @@
 
 import pytest
 
-from pycaffe_lite.layers.registry import layer_types
+from pycaffe_lite.layer.registry import layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.comments import comment_on
 

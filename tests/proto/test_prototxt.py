@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import FIXTURES
 
 from pycaffe_lite.errors import FileLookupError, PrototxtError
 from pycaffe_lite.proto import caffe_pb2
@@ -360,7 +361,7 @@ def test_any_file_is_read_or_refused_by_one_line(tmp_path_factory, content):
             assert "\n" not in str(error)  # noqa: PT017
 
 
-LENET = (Path(__file__).parents[1] / "data" / "lenet" / "lenet.net.prototxt").read_text()
+LENET = (FIXTURES / "lenet" / "lenet.net.prototxt").read_text()
 
 
 @settings(deadline=None)

@@ -4,16 +4,16 @@ import csv
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FieldDescriptor
+from paths import FIXTURES
 
 from pycaffe_lite.proto import caffe_pb2
 
-TABLES = Path(__file__).parents[1] / "data" / "schema"
+TABLES = FIXTURES / "schema"
 
 
 def table(name: str) -> set[tuple[str, ...]]:

@@ -13,7 +13,8 @@ from small_data import write_files
 from small_solver import solver
 
 from pycaffe_lite.errors import SnapshotError
-from pycaffe_lite.io import caffemodel, files, solverstate
+from pycaffe_lite.formats import atomic as files
+from pycaffe_lite.formats import caffemodel, solverstate
 from pycaffe_lite.solver import find_latest_snapshot, get_solver
 
 ZYGOTE = Path(__file__).parent / "crash_zygote.py"

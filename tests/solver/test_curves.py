@@ -3,15 +3,15 @@
 import math
 import os
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.solver.curves import read_curves
 
-CAFFES = Path(__file__).parents[1] / "data" / "logs"
+CAFFES = FIXTURES / "logs"
 
 # What the real Caffe wrote of a run with two test nets, and a resumed run after it.
 TWO_TEST_NETS = """\

@@ -6,14 +6,14 @@ loss, weights and history after each iteration.
 
 import json
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite.solver import get_solver
 
-FOLDER = Path(__file__).parent.parent / "data" / "solvers"
+FOLDER = FIXTURES / "solvers"
 CASES = json.loads((FOLDER / "index.json").read_text())
 ITERATIONS = 12
 

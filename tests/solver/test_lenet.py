@@ -5,20 +5,19 @@ after 100 iterations when its BLAS changes: ties of max pooling over the black b
 """
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from pycaffe_lite import TEST, Net
 from pycaffe_lite.data.lmdb_writer import write_lmdb
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import get_solver
 from tests.mnist_records import first_records
 
-ROOT = Path(__file__).parents[2]
-LENET = ROOT / "tests" / "data" / "lenet"
+LENET = FIXTURES / "lenet"
 GOLDEN = np.load(LENET / "lenet.npz")
 RESUMED = np.load(LENET / "lenet_resume.npz")
 

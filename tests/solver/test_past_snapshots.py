@@ -10,7 +10,7 @@ import pytest
 from small_solver import solver
 
 from pycaffe_lite.errors import ArgumentError, SnapshotError
-from pycaffe_lite.io import hdf5, solverstate
+from pycaffe_lite.formats import hdf5, solverstate
 from pycaffe_lite.solver import continuation, find_latest_snapshot
 
 ENDINGS = pytest.mark.parametrize("ending", ["", ".h5"])

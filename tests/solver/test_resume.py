@@ -15,7 +15,7 @@ from small_solver import everything
 
 from pycaffe_lite import random
 from pycaffe_lite.errors import SnapshotError
-from pycaffe_lite.io import solverstate, wire
+from pycaffe_lite.formats import solverstate, wire
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 from pycaffe_lite.solver import Action, continuation, get_solver

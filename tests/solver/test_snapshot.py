@@ -13,8 +13,8 @@ import pytest
 from small_solver import NET, everything, solver, weights
 
 from pycaffe_lite.errors import FileLookupError, SnapshotError, WeightsError
-from pycaffe_lite.io import hdf5, solverstate
-from pycaffe_lite.io.blobproto import array_of
+from pycaffe_lite.formats import hdf5, solverstate
+from pycaffe_lite.formats.blobproto import array_of
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import find_latest_snapshot
 from pycaffe_lite.solver.snapshot import check_folder

@@ -5,7 +5,7 @@ import pytest
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels import update
-from pycaffe_lite.kernels._jit import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 from pycaffe_lite.solver.updates import Updates
 
 PLAIN = (1.0, 1.0, 0.0, 0.0)  # the gradient as it is

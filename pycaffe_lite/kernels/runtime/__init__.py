@@ -1,0 +1,1 @@
+"""The engine: compiling, the cache of compiled code, threads, and the recording of kernel calls."""

@@ -1,0 +1,58 @@
+"""Working memory of the kernels: kept between calls, one set per calling thread.
+
+So kernels of several of Python's threads do not meet there, and what a net has noted holds in the thread
+that noted it (net/passes.py). When that has ended, a new thread may get its number, and runs what is noted
+with the old one's memory: nobody else does.
+
+Memory that is asked for anew would come as pages of zeros, which take longer to make than to fill.
+"""
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from pycaffe_lite.kernels.runtime.decorators import Array, get_num_threads
+from pycaffe_lite.kernels.runtime.memory import ALIGNMENT, aligned_empty
+from pycaffe_lite.kernels.runtime.steps import note_other_work
+
+MOST_KEPT = 1 << 24  # numbers: 64 MB
+_kept = threading.local()
+
+
+def scratch(purpose: str, dtype: np.dtype[Any], count: int) -> Array:
+    """An array of `count` numbers with any content, aligned to a cache line.
+
+    It is the caller's until the next call for the same purpose and type in the same thread.
+    """
+    if count > MOST_KEPT:
+        note_other_work()  # a note would keep so much memory
+        return aligned_empty(count, dtype)
+    held: dict[str, Array] = _kept.__dict__
+    key = purpose + dtype.char
+    array = held.get(key)
+    if array is None or array.size < count:
+        array = held[key] = aligned_empty(count, dtype)
+    return array[:count]
+
+
+def worker_memory(dtype: np.dtype[Any], workers: int, count: int) -> Array:
+    """Working memory, at least `count` numbers for each worker: (workers, count or more).
+
+    Rows start at cache lines, so that no two workers write to the same one.
+    """
+    count = -(-count // ALIGNMENT) * ALIGNMENT
+    return scratch("workers", dtype, workers * count).reshape(workers, count)
+
+
+LITTLE = 8192  # numbers: to start the threads takes longer than to go through them alone
+
+
+def workers_for(count: int) -> int:
+    """How many workers a kernel gets that goes through so many numbers."""
+    return 1 if count <= LITTLE else get_num_threads()
+
+
+def no_memory(dtype: np.dtype[Any], workers: int | None = None) -> Array:
+    """What kernels get that need no working memory. workers: as many as there are threads, or that many."""
+    return worker_memory(dtype, get_num_threads() if workers is None else workers, 1)

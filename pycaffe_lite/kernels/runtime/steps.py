@@ -1,0 +1,149 @@
+"""Steps: calls of worker kernels, written down so that they can be run again without Python.
+
+The team (`runtime.team`) goes through all steps that were written down (`runtime.calls`), one after another;
+between two its members wait for each other, which takes a fraction of a microsecond where each has a core. A
+call by itself is one step. What Python does between two calls takes as long as the arithmetic of a small
+layer: so whoever repeats the same calls lets them be noted (`note`), and runs them together next time.
+
+The tasks of a step are shared out among those who are there, and a step is over when none is left and nobody
+is at work on one.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pycaffe_lite.kernels.runtime.atomic import count_up
+from pycaffe_lite.kernels.runtime.calls import CALL_BYTES, LINE, Array, Form, Tasks
+from pycaffe_lite.kernels.runtime.compile import kernel
+from pycaffe_lite.kernels.runtime.team import lead, team_of
+from pycaffe_lite.kernels.runtime.threads import get_num_threads
+
+PIECE = 16384  # numbers of a flat array in one task: 64 KB
+
+
+@kernel
+def take_task(tasks: Tasks, count: int) -> int:
+    """The number of a task, of `count` in all, that nobody has taken yet; `count` where there is none left.
+
+    Each worker begins with a share of neighbours, the same in every kernel: what it reads is then likely to
+    be in the caches of its core still, from the kernel before. Who has done his share helps the others.
+    """
+    workers = tasks.taken.size // LINE
+    for i in range(workers):
+        owner = (tasks.worker + i) % workers
+        first, end = owner * count // workers, (owner + 1) * count // workers
+        if tasks.taken[owner * LINE] < end - first:
+            task: int = first + count_up(tasks.taken, owner * LINE)
+            if task < end:
+                return task
+    return count
+
+
+@kernel
+def take_piece(tasks: Tasks, size: int) -> tuple[int, int]:
+    """First and last + 1 of numbers in a flat array that nobody has taken yet; equal where none is left."""
+    task = take_task(tasks, (size + PIECE - 1) // PIECE)
+    return min(size, task * PIECE), min(size, (task + 1) * PIECE)
+
+
+# ------------------------------------------------------------------------------------------- running steps
+
+
+Arguments = tuple[int, Array, Array, int]
+
+
+def _arguments(room: Array, rows: Array) -> Arguments:
+    """Of `lead`, for the steps in a room."""
+    workers = int(rows.max(initial=0))
+    needed = rows.size * (workers + 1) * LINE
+    counts = np.empty(needed + LINE, np.int64)
+    start = -counts.ctypes.data // counts.itemsize % LINE
+    return room.ctypes.data, rows, counts[start : start + needed], workers
+
+
+def _run(arguments: Arguments) -> None:
+    lead(team_of(get_num_threads()).state, *arguments)
+
+
+class Steps:
+    """Steps in the order of their running.
+
+    Attributes:
+        whole: whether they are all that was done while they were noted.
+    """
+
+    def __init__(self) -> None:
+        self.whole = True
+        self._room = np.empty((1, CALL_BYTES), np.uint8)
+        self._rows = np.empty(1, np.int64)
+        self._used: list[tuple[Any, ...]] = []  # arrays that have to stay alive
+        self._arguments: Arguments | None = None
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def write(self, form: Form, memory: Array, args: tuple[Any, ...]) -> None:
+        """Write down the call of a kernel, with working memory (workers, count)."""
+        number = len(self._used)
+        if number == len(self._rows):
+            self._room = np.resize(self._room, (2 * number, CALL_BYTES))
+            self._rows = np.resize(self._rows, 2 * number)
+        form.write(self._room, number * CALL_BYTES, memory, args)
+        self._rows[number] = len(memory)
+        self._used.append((memory, args))
+        self._arguments = None
+
+    def forget(self, start: int) -> None:
+        """Forget the steps from `start` on."""
+        del self._used[start:]
+        self._arguments = None
+
+    def run(self) -> None:
+        """Run the steps, on as many threads as there may be."""
+        if self._arguments is None:
+            self._arguments = _arguments(self._room, self._rows[: len(self._used)])
+        _run(self._arguments)
+
+
+class _Here(threading.local):
+    """Of the calling thread: room for one step, for each number of workers; and what is being noted."""
+
+    def __init__(self) -> None:
+        self.room = np.empty((1, CALL_BYTES), np.uint8)
+        self.arguments: dict[int, Arguments] = {}
+        self.noted: Steps | None = None
+
+
+_here = _Here()
+
+
+def start(form: Form, memory: Array, args: tuple[Any, ...]) -> None:
+    """Run a worker kernel, and note that."""
+    here, workers = _here, len(memory)
+    arguments = here.arguments.get(workers)
+    if arguments is None:
+        arguments = here.arguments[workers] = _arguments(here.room, np.array([workers]))
+    form.write(here.room, 0, memory, args)
+    _run(arguments)
+    if here.noted is not None:
+        here.noted.write(form, memory, args)
+
+
+def note_other_work() -> None:
+    """Say that something is done which is no step, and cannot be noted."""
+    if _here.noted is not None:
+        _here.noted.whole = False
+
+
+@contextmanager
+def note() -> Iterator[Steps]:
+    """Notes the steps that the calling thread runs in the block."""
+    before, _here.noted = _here.noted, Steps()
+    try:
+        yield _here.noted
+    finally:
+        _here.noted = before

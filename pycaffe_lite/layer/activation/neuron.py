@@ -1,0 +1,52 @@
+"""The base of the layers that map each value by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pycaffe_lite.blob import Array
+from pycaffe_lite.layer.base import Blobs, Layer, P
+
+
+class NeuronLayer(Layer[P]):
+    """y[i] = f(x[i]): one bottom, one top of its shape; in most types it may be the same blob.
+
+    Source: BVLC/caffe src/caffe/layers/neuron_layer.cpp
+    """
+
+    exact_bottoms = exact_tops = 1
+    reshape_follows_shapes = True
+    _kept: Array | None = None
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape_like(bottom[0])
+
+    def keep_input(self, bottom: Blobs, top: Blobs) -> Array:
+        """x, to be asked for before y is written, by a layer whose gradient needs it: in place, a copy."""
+        if top[0] is not bottom[0]:
+            return bottom[0].data
+        self._kept = bottom[0].data.copy()
+        return self._kept
+
+    def room_for_input(self, bottom: Blobs, top: Blobs) -> Array | None:
+        """Where a layer's kernel shall put what `keep_input` would keep; None if no copy is needed."""
+        if top[0] is not bottom[0]:
+            return None
+        x = bottom[0].data
+        if self._kept is None or self._kept.shape != x.shape or self._kept.dtype != x.dtype:
+            self._kept = np.empty_like(x)
+        return self._kept
+
+    def seen_input(self, bottom: Blobs, top: Blobs) -> Array:
+        """What `keep_input` or `room_for_input` returned in the forward pass.
+
+        Raises:
+            LayerError: the layer works in place, and there was no forward pass for the present shape.
+        """
+        if top[0] is not bottom[0]:
+            return bottom[0].data
+        if self._kept is None or self._kept.shape != bottom[0].shape:
+            raise self.error(
+                f"works in place: backward needs a forward pass for shape {bottom[0].shape} first"
+            )
+        return self._kept

@@ -1,0 +1,5 @@
+"""Common layers: inner products, dropout, embeddings."""
+
+from pycaffe_lite.layer.common import dropout as dropout
+from pycaffe_lite.layer.common import embed as embed
+from pycaffe_lite.layer.common import inner_product as inner_product

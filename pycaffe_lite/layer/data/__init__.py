@@ -1,0 +1,6 @@
+"""Data layers: where a net's values come from."""
+
+from pycaffe_lite.layer.data import data as data
+from pycaffe_lite.layer.data import dummy_data as dummy_data
+from pycaffe_lite.layer.data import input as input
+from pycaffe_lite.layer.data import memory_data as memory_data

@@ -1,0 +1,70 @@
+"""The base of the losses, and what several of them have in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pycaffe_lite.layer.base import Blobs, Layer, P
+from pycaffe_lite.proto import caffe_pb2
+
+FULL = caffe_pb2.LossParameter.FULL
+VALID = caffe_pb2.LossParameter.VALID
+BATCH_SIZE = caffe_pb2.LossParameter.BATCH_SIZE
+NONE = caffe_pb2.LossParameter.NONE
+
+
+class LossLayer(Layer[P]):
+    """A scalar from predictions and targets, of default weight 1 in the net's loss.
+
+    Bottom: predictions, (N, ...); targets, (N, ...). Top: the loss, (); made where the prototxt names none.
+    The weight stands in the top's diff: `backward` multiplies by it.
+    Raises LayerError for bottoms of different N.
+
+    Attributes:
+        ignore_label: the label that does not count, None without one.
+        normalization: by what the sum over predictions is divided; see `normalizer`.
+
+    Source: BVLC/caffe src/caffe/layers/loss_layer.cpp
+    """
+
+    exact_bottoms: ClassVar[int | None] = 2
+    exact_tops: ClassVar[int | None] = 1
+    also_reads: ClassVar[tuple[str, ...]] = ("loss_param",)
+    auto_tops = True
+    is_loss = True
+    # Where loss_param does not say it.
+    default_normalization: ClassVar[int] = VALID
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        p = self.layer_param.loss_param
+        self.ignore_label: int | None = p.ignore_label if p.HasField("ignore_label") else None
+        self.normalization: int = self.default_normalization
+        if p.HasField("normalization"):
+            self.normalization = p.normalization
+        elif p.HasField("normalize"):
+            self.normalization = VALID if p.normalize else BATCH_SIZE
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shapes = [blob.shape for blob in bottom[:2]]
+        if shapes[0][:1] != shapes[1][:1]:
+            raise self.error(f"needs bottoms of one batch size, got shapes {shapes[0]} and {shapes[1]}")
+        top[0].reshape(())
+
+    def normalizer(self, outer: int, inner: int, valid: int) -> float:
+        """By what the sum is divided, at least 1.
+
+        Args:
+            outer: predictions along the axes before the classes: the batch size.
+            inner: predictions along the axes after the classes.
+            valid: how many of the outer * inner predictions are not ignored.
+
+        Returns:
+            With FULL their number, outer * inner; with VALID the number of those not ignored; with
+            BATCH_SIZE outer; with NONE 1.
+        """
+        return self.fixed_normalizer(outer, inner) or float(max(valid, 1))
+
+    def fixed_normalizer(self, outer: int, inner: int) -> float:
+        """As `normalizer`, where that does not depend on how many are valid; 0 where it does."""
+        counts: dict[int, int] = {FULL: outer * inner, BATCH_SIZE: outer, NONE: 1}
+        return 0.0 if self.normalization == VALID else float(max(counts[self.normalization], 1))

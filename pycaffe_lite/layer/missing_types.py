@@ -1,0 +1,77 @@
+"""Layer types that prototxts name and that are not here: Caffe's own, and those of its forks.
+
+A type that is registered counts as such, whatever stands here; `tests/layer/test_registry.py` asks for its
+entry to be taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pycaffe_lite.proto.text_slips import nearest
+
+# Types of Caffe's, with what serves instead of them until they are here.
+_CAFFES = {
+    "HDF5Data": "read the file with h5py and hand it to a MemoryData layer (net.set_input_arrays), or write "
+    "batches into the blobs of an Input layer",
+    "HDF5Output": "read the blobs with net.forward() or net.blobs[name].data and write them with h5py",
+    "ImageData": "put the pictures into an LMDB for a Data layer, or read them in a Python layer",
+    "WindowData": "cut out the windows in a Python layer",
+}
+
+_FORKS = {
+    "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize Permute PriorBox "
+    "VideoData",
+    "Fast R-CNN and Faster R-CNN": "ROIPooling SmoothL1Loss",
+    "R-FCN": "BoxAnnotatorOHEM PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM",
+    "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
+    "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget ScaleRoute",
+    "several detectors": "Proposal ROIAlign",
+    "Tiny-DSOD": "ConvolutionDepthwise FocalLoss MultiBoxFocalLoss",
+    "MobileNet": "DepthwiseConvolution ReLU6",
+    "MobileNet-YOLO": "RegionLoss Reorg YoloSeg Yolov3 Yolov3DetectionOutput",
+    "Intel": "EvalDetection",
+    "OpenVINO": "CTCGreedyDecoder PriorBoxClustered",
+    "ShuffleNet": "ShuffleChannel",
+    "SENet": "Axpy",
+    "SegNet": "DenseImageData",
+    "SegNet, PSPNet and TSN": "BN",
+    "SegNet and YOLO": "Upsample",
+    "DeepLab and PSPNet": "DenseCRF ImageSegData Interp SegAccuracy",
+    "CRF-RNN": "MultiStageMeanfield",
+    "TSN": "SegData",
+    "video-caffe": "NdConvolution NdPooling",
+    "C3D": "Convolution3D Pooling3D",
+    "warp-ctc": "ContinuationIndicator CTCLoss CtcLoss LabelsequenceAccuracy Reverse Transpose",
+    "happynear's Caffe": "CenterLoss Flip TripletLoss",
+    "SphereFace": "LargeMarginInnerProduct MarginInnerProduct",
+    "FlowNet": "Correlation CustomData DataAugmentation FlowWarp L1Loss Mean Resample",
+    "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
+    "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
+    "synopsys": "Gather HardSigmoid HardSwish Mish",
+    "self-normalising nets": "SeLU SeLu",
+    "HED": "ImageLabelmapData",
+}
+_FORK_OF = {name: fork for fork, names in _FORKS.items() for name in names.split()}
+
+
+def why_missing(name: str, known: Iterable[str]) -> str:
+    """What to say of a layer type that is not registered: whose it is, or which one may be meant.
+
+    Args:
+        name: the type. known: the types that are registered.
+    """
+    if name in _CAFFES:
+        return f"Caffe's layer type '{name}' is not supported yet: {_CAFFES[name]}"
+    if name in _FORK_OF:
+        return f"layer type '{name}' is not Caffe's own and not supported; it comes from {_FORK_OF[name]}"
+    if not name:
+        return 'has no type: write type: "..." with a layer type'
+    close = nearest(name, {*known, *_CAFFES, *_FORK_OF})
+    meant = f", did you mean '{close}'?" if close else ""
+    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists those that there are)"
+
+
+def missing_types() -> list[str]:
+    """Caffe's types and its forks' that stand here as not supported."""
+    return [*_CAFFES, *_FORK_OF]

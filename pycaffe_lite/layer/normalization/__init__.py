@@ -1,0 +1,5 @@
+"""Normalization layers."""
+
+from pycaffe_lite.layer.normalization import batch_norm as batch_norm
+from pycaffe_lite.layer.normalization import lrn as lrn
+from pycaffe_lite.layer.normalization import mvn as mvn

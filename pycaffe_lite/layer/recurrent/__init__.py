@@ -1,0 +1,5 @@
+"""Recurrent layers: they run over time steps and carry a state along."""
+
+from pycaffe_lite.layer.recurrent import lstm as lstm
+from pycaffe_lite.layer.recurrent import lstm_unit as lstm_unit
+from pycaffe_lite.layer.recurrent import rnn as rnn

@@ -1,0 +1,75 @@
+"""The registry: from the type string of a prototxt to the class that runs it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from pycaffe_lite.errors import LayerError
+from pycaffe_lite.layer.base import Layer, LayerContext
+from pycaffe_lite.layer.missing_types import why_missing
+from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
+
+L = TypeVar("L", bound=type[Layer[Any]])
+
+
+class LayerType(NamedTuple):
+    """A registered type: its class, and the field of LayerParameter that holds its own parameters."""
+
+    layer_class: type[Layer[Any]]
+    param: str | None
+
+
+_types: dict[str, LayerType] = {}
+
+
+def register_layer(name: str, param: str | None = None) -> Callable[[L], L]:
+    """Registers a class as the layer type `name`.
+
+    Args:
+        name: the type string of prototxt files, `InnerProduct`.
+        param: the field of LayerParameter with the type's parameters, `inner_product_param`; None where
+            the type has none.
+    """
+
+    def register(layer_class: L) -> L:
+        if name in _types:
+            raise ValueError(f"layer type {name!r} is registered twice")
+        _types[name] = LayerType(layer_class, param)
+        return layer_class
+
+    return register
+
+
+def layer_type_list() -> list[str]:
+    """The known layer types, in alphabetical (byte) order."""
+    return sorted(_types)
+
+
+def layer_types() -> dict[str, LayerType]:
+    """The known layer types by name, in alphabetical order."""
+    return {name: _types[name] for name in layer_type_list()}
+
+
+def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -> Layer[Any]:
+    """Makes the layer that `layer_param` describes; nothing is set up yet.
+
+    Parameters of another type have no effect, as in Caffe; the log says so.
+
+    Raises:
+        LayerError: no such type; the message says whose it is, or which may be meant.
+    """
+    entry = _types.get(layer_param.type)
+    if entry is None:
+        why = why_missing(layer_param.type, _types)
+        raise LayerError(f"{context.where}layer '{layer_param.name}': {why}")
+    for field, _ in layer_param.ListFields():
+        known = field.name in (entry.param, *entry.layer_class.also_reads)
+        if field.name.endswith("_param") and not known:
+            where = f"layer '{layer_param.name}' ({layer_param.type})"
+            log.warning("%s: %s has no effect on this type", where, field.name)
+    param = getattr(layer_param, entry.param) if entry.param else None
+    return entry.layer_class(layer_param, param, context)

@@ -1,0 +1,39 @@
+"""Parameter: a learnable blob as a top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.proto import caffe_pb2
+
+
+@register_layer("Parameter", param="parameter_param")
+class ParameterLayer(Layer[caffe_pb2.ParameterParameter]):
+    """A learnable blob that other layers read as their bottom.
+
+    The top is the blob itself, data and diff: what the reader writes as its bottom's gradient *replaces* the
+    blob's diff, where other layers' learnable blobs add theirs, as in Caffe.
+
+    Bottom: none. Top: y, of the given `shape`. Blobs: the same; zeros until weights are loaded or set.
+    Source: BVLC/caffe src/caffe/layers/parameter_layer.cpp
+    """
+
+    exact_bottoms = 0
+    exact_tops = 1
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self.add_blob(tuple(self.param.shape.dim))
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape_like(self.blobs[0])
+        # Again each time: blobs that share weights are bound to their owner's memory after setup.
+        top[0].share_data(self.blobs[0])
+        top[0].share_diff(self.blobs[0])
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Nothing moves: top and blob are the same memory."""
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Nothing moves: top and blob are the same memory."""

@@ -1,0 +1,215 @@
+"""Python: a layer that the user writes."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pycaffe_lite.blob import Blob
+from pycaffe_lite.errors import LayerError, LayerImportError, NetError, blame
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
+
+
+class BlobVec(list[Blob]):
+    """The learnable blobs of a layer that the user writes."""
+
+    def __init__(self, layer: Layer[Any]) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def add_blob(self, *dims: int) -> None:
+        """Makes the next learnable blob, of zeros; in `setup`."""
+        self._layer.add_blob(dims)
+
+
+class PythonLayerBase:
+    """The base of layers that users write; `pycaffe_lite.Layer`.
+
+    A subclass overrides the four verbs. It reads `bottom[i].data` and `top[i].diff`, writes
+    `top[i].data[...]` and `bottom[i].diff[...]`, and shapes its tops with `top[i].reshape(*dims)`; gradients
+    of learnable blobs are added to `self.blobs[i].diff`.
+
+        class Double(pycaffe_lite.Layer):
+            def setup(self, bottom, top):
+                self.factor = float(self.param_str or 2)
+
+            def reshape(self, bottom, top):
+                top[0].reshape(*bottom[0].shape)
+
+            def forward(self, bottom, top):
+                top[0].data[...] = self.factor * bottom[0].data
+
+            def backward(self, top, propagate_down, bottom):
+                if propagate_down[0]:
+                    bottom[0].diff[...] = self.factor * top[0].diff
+
+    Attributes:
+        param_str: the layer's `python_param { param_str: ... }`.
+        phase: `pycaffe_lite.TRAIN` or `pycaffe_lite.TEST`.
+        blobs: the learnable blobs; `self.blobs.add_blob(*dims)` in `setup` makes one. All three are there
+            from `setup` on, not yet in `__init__`.
+    """
+
+    param_str: str
+    phase: int
+    blobs: BlobVec
+
+    def __init__(self, layer_param: caffe_pb2.LayerParameter) -> None:
+        self.layer_param = layer_param
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Checks the parameters and makes the learnable blobs; once, before the first reshape."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Shapes the tops; before every forward."""
+        raise NotImplementedError(f"{type(self).__name__} has no reshape(bottom, top)")
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Computes the tops' data from the bottoms' data."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(bottom, top)")
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Overwrites the wanted bottoms' diff, adds to the learnable blobs' diff, from the tops' diff."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward(top, propagate_down, bottom)")
+
+
+@register_layer("Python", param="python_param")
+class PythonLayer(Layer[caffe_pb2.PythonParameter]):
+    """Runs an object of the user's class `layer` of the Python module `module`; see `pycaffe_lite.Layer`.
+
+    The module is imported by name, from sys.path or else from the folder of the prototxt. Attributes of the
+    object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
+
+    Bottom, top, blobs: as many and of such shapes as the class wants.
+    Raises LayerImportError for a module or class that there is not. An exception of the user's code comes out
+    as itself, with the layer's name in its text, or where it makes its text itself, in a note (PEP 678).
+    LayerError for sys.exit() in it, which must not end a program that only runs a net.
+    Source: BVLC/caffe include/caffe/layers/python_layer.hpp
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "user":  # not made yet
+            raise AttributeError(name)
+        return getattr(self.user, name)
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        if self.param.share_in_parallel:
+            log.info(
+                "layer '%s' (%s): share_in_parallel has no effect, each process has a layer of its own",
+                self.name,
+                self.type,
+            )
+        user_class = self._load_class()
+        self.user: PythonLayerBase = self._run("__init__", user_class, self.layer_param)
+        self.user.param_str = self.param.param_str
+        self.user.phase = self.phase
+        self.blobs = self.user.blobs = BlobVec(self)
+        self._run("setup", self.user.setup, bottom, top)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        self._run("reshape", self.user.reshape, bottom, top)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        self._run("forward", self.user.forward, bottom, top)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        self._run("backward", self.user.backward, top, propagate_down, bottom)
+
+    def _run(self, verb: str, function: Callable[..., Any], *args: Any) -> Any:
+        """Calls the user's code; what it raises gets the layer's name."""
+        with self._named(f"{self.param.layer}.{verb}"):
+            return function(*args)
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Gives the layer's name to what the user's code raises. what: that code."""
+        try:
+            yield
+        except LayerError:
+            raise
+        except NetError as error:
+            raise self.error(f"{what} raised {_one_line(error)}") from error
+        except Exception as error:
+            blame(error, f"{self.where()}: {what}")
+            raise
+        except SystemExit as error:
+            raise self.error(f"{what} called sys.exit({error.code!r})") from error
+
+    def _load_class(self) -> type[PythonLayerBase]:
+        module_name, class_name = self.param.module, self.param.layer
+        for field in ("module", "layer"):
+            if not getattr(self.param, field):
+                raise self.error(f"python_param {{ {field}: ... }} is missing")
+        module = self._import(module_name)
+        user_class = getattr(module, class_name, None)
+        if user_class is None:
+            place = getattr(module, "__file__", None) or "no file"
+            raise self._import_error(f"module '{module_name}' ({place}) has no class '{class_name}'")
+        if not (isinstance(user_class, type) and issubclass(user_class, PythonLayerBase)):
+            raise self.error(
+                f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
+            )
+        return user_class
+
+    def _import(self, name: str) -> Any:
+        if suggestion := _name_of_file(name):
+            raise self._import_error(
+                f"module '{name}' must be a name as after import, not a file: write {suggestion}"
+            )
+        with self._named(f"module '{name}'"):
+            try:
+                return self._import_from_folders(name)
+            except ImportError as error:
+                folder = self.context.folder
+                tried = f" from sys.path or {folder}" if folder is not None else " from sys.path"
+                message = f"cannot import module '{name}'{tried}: {_one_line(error)}"
+                if (error.name or "").partition(".")[0] == "caffe":
+                    message += "; write 'import pycaffe_lite as caffe' in its place"
+                raise self._import_error(message) from error
+
+    def _import_from_folders(self, name: str) -> Any:
+        """Imports a module from sys.path or else from the prototxt's folder."""
+        folder = self.context.folder
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # Not found is the module itself, or something that it imports?
+            if folder is None or error.name not in (name, name.partition(".")[0]):
+                raise
+        # Absolute: Python remembers what is in a folder by its name, and "." may be another one by now.
+        place = str(folder.absolute())
+        sys.path.append(place)
+        importlib.invalidate_caches()
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.remove(place)
+
+    def _import_error(self, message: str) -> LayerImportError:
+        return LayerImportError(str(self.error(message)))
+
+
+def _name_of_file(name: str) -> str | None:
+    """The module's name where that of its file is given, `sub.lay` for './sub/lay.py'; None for a name."""
+    if not (set("/\\") & set(name) or name.startswith(".") or name.endswith(".py")):
+        return None
+    steps = [part for part in re.split(r"[/\\]", name.removesuffix(".py")) if part not in ("", ".")]
+    if os.path.isabs(name) or ".." in steps or not steps or ":" in name:
+        module = (steps or [""])[-1].strip(".")
+        return f"{module or 'its name'}, with the folder of the file in PYTHONPATH"
+    return ".".join(steps).strip(".")
+
+
+def _one_line(error: Exception) -> str:
+    """`ValueError: what it says`, without line breaks."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -1,0 +1,193 @@
+"""Pooling: maxima or means of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pycaffe_lite import random
+from pycaffe_lite.blob import Array
+from pycaffe_lite.kernels import pooling
+from pycaffe_lite.kernels.pooling import Window
+from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.vision.spatial import check_padding
+from pycaffe_lite.proto import caffe_pb2
+
+PoolingParameter = caffe_pb2.PoolingParameter
+
+
+@register_layer("Pooling", param="pooling_param")
+class PoolingLayer(Layer[PoolingParameter]):
+    """Down-samples each plane by windows, of which those of output row p begin at row p stride - pad.
+
+    MAX         y = max x; dx = dy at the first of the largest values, in row order
+    AVE         y = Σ x / area; dx = dy / area. The area counts padding, on either side at most `pad`
+    STOCHASTIC  in training y is one of the x, drawn with probability x / Σ x (for x >= 0), dx = dy there;
+                in TEST y = Σ x² / Σ x, dx = dy (2 x - y) / Σ x. One draw of the random stream for each output
+
+    A window is cut off at the image's edges. It may lie outside wholly, at the right and the bottom, where
+    stride is larger than kernel: then y is 0, for MAX the lowest float32, and no x gets a gradient from it.
+
+    Bottom: x, (N, C, H, W). Top: y, (N, C, P, Q), P = (H + 2 pad - kernel) / stride + 1, the quotient rounded
+    up, or down with round_mode FLOOR; with padding, a last window that would begin behind H + pad is left
+    out. For MAX, optionally: h W + w of each maximum, as a float, -1 where there is none (all NaN), of y's
+    shape. With global_pooling one window covers the plane.
+    Raises LayerError for a bottom of other than 4 axes; sizes missing, given twice, or of 0; padding not
+    below the kernel's size, or with STOCHASTIC; a window that yields no output; a second top without MAX; and
+    in place.
+    Paper (STOCHASTIC): Zeiler, Fergus, "Stochastic Pooling for Regularization of Deep CNNs", 2013 (arXiv
+    1301.3557).
+    Source: BVLC/caffe src/caffe/layers/pooling_layer.cpp
+    """
+
+    exact_bottoms = 1
+    min_tops = 1
+    max_tops = 2
+    reshape_follows_shapes = True
+    fills_tops = True
+
+    def allow_top_gradient(self, top_index: int) -> bool:
+        """Of y only, not of the indices."""
+        return top_index == 0
+
+    # ------------------------------------------------------------- setting up
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        note_engine(self)
+        self.pool = self.param.pool
+        if len(top) > 1 and self.pool != PoolingParameter.MAX:
+            raise self.error("has a second top, the indices of the maxima, with pool MAX only")
+        if bottom[0] in top:
+            raise self.error("cannot work in place")
+        self.gives_indices = len(top) > 1
+        self.takes_slope_behind = self.pool != PoolingParameter.STOCHASTIC
+        self._read_sizes()
+        self.index = self.add_buffer(np.int32)  # of the values taken, where a forward pass has kept them
+        self.indexed = False
+        self.plane = (0, 0)  # height and width of what the indices are of
+
+    def _read_sizes(self) -> None:
+        """Reads kernel, stride and pad; with global_pooling the kernel's size is left to the bottom."""
+        p = self.param
+        self.stride = self._pair("stride", p.stride, (p.stride_h, p.stride_w))
+        self.pad = self._pair("pad", p.pad, (p.pad_h, p.pad_w))
+        if p.global_pooling:
+            if any(p.HasField(name) for name in ("kernel_size", "kernel_h", "kernel_w")):
+                raise self.error("takes no kernel size with global_pooling")
+            if self.pad != (0, 0) or self.stride != (1, 1):
+                raise self.error("takes neither pad nor stride with global_pooling")
+            return
+        self.kernel = self._pair("kernel", p.kernel_size, (p.kernel_h, p.kernel_w), "kernel_size")
+        if 0 in self.kernel or 0 in self.stride:
+            raise self.error(f"needs a kernel and a stride of at least 1, got {self._sizes()}")
+        if any(self.pad) and self.pool == PoolingParameter.STOCHASTIC:
+            raise self.error("takes no pad with pool STOCHASTIC")
+        if any(pad >= kernel for pad, kernel in zip(self.pad, self.kernel, strict=True) if pad):
+            raise self.error(f"needs pad below the kernel's size, got {self._sizes()}")
+
+    def _pair(
+        self, name: str, square: int, pair: tuple[int, int], field: str | None = None
+    ) -> tuple[int, int]:
+        """A size along height and width, given as one or as two; `field`: that of the one, if required."""
+        once = self.param.HasField(field or name)
+        twice = [self.param.HasField(f"{name}_{axis}") for axis in "hw"]
+        if (any(twice) and (once or not all(twice))) or (field and not (once or any(twice))):
+            raise self.error(f"needs either {field or name}, or {name}_h and {name}_w")
+        return pair if any(twice) else (square, square)
+
+    def _sizes(self) -> str:
+        pairs = {"kernel": self.kernel, "stride": self.stride, "pad": self.pad}
+        return ", ".join(f"{name} {h}x{w}" for name, (h, w) in pairs.items())
+
+    # ----------------------------------------------------------------- shaping
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape = bottom[0].shape
+        if len(shape) != 4:
+            raise self.error(f"needs a bottom of 4 axes, got shape {shape}")
+        N, C, H, W = shape
+        if self.param.global_pooling:
+            self.kernel = H, W
+        P, Q = (self._outputs(size, axis) for axis, size in enumerate((H, W)))
+        if P < 1 or Q < 1:
+            raise self.error(f"output would be empty: bottom shape {shape} with {self._sizes()}")
+        check_padding(self, C, (H, W), self.pad)
+        # Beyond the padding, windows of any size see the same, and lie outside however far they go.
+        padded = max(H + 2 * self.pad[0], 1), max(W + 2 * self.pad[1], 1)
+        kernel = [min(k, n) for k, n in zip(self.kernel, padded, strict=True)]
+        stride = [min(s, n) for s, n in zip(self.stride, padded, strict=True)]
+        self.window = Window._make([*kernel, *self.pad, *stride])
+        for blob in top:
+            blob.reshape((N, C, P, Q))
+        if self.index.shape != (N * C, P, Q) or self.plane != (H, W):
+            self.index.reshape(N * C, P, Q)
+            if self.pool == PoolingParameter.STOCHASTIC:  # a gradient could come before the next draws
+                self.index.data.fill(0)
+            self.indexed, self.plane = False, (H, W)
+
+    def _outputs(self, size: int, axis: int) -> int:
+        kernel, stride, pad = self.kernel[axis], self.stride[axis], self.pad[axis]
+        room = size + 2 * pad - kernel
+        if self.param.round_mode == PoolingParameter.CEIL:
+            outputs = -(-room // stride) + 1
+        else:
+            outputs = room // stride + 1
+        if any(self.pad) and (outputs - 1) * stride >= size + pad:
+            outputs -= 1
+        return outputs
+
+    # ----------------------------------------------------------------- running
+
+    def is_by_kernels(self, verb: str) -> bool:
+        copies = verb == "forward" and self.gives_indices
+        return self.pool != PoolingParameter.STOCHASTIC and not copies and super().is_by_kernels(verb)
+
+    def _planes(self, array: Array) -> Array:
+        N, C, H, W = array.shape
+        return array.reshape(N * C, H, W)
+
+    @by_kernels
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x, y = self._planes(bottom[0].data), self._planes(top[0].data)
+        # A gradient needs the indices; in TEST it is rarely asked for, and can find them then.
+        self.indexed = self.phase == caffe_pb2.TRAIN or self.gives_indices
+        if self.pool == PoolingParameter.MAX:
+            pooling.max_forward(x, self.window, y, self.index.data if self.indexed else None)
+            if self.gives_indices:
+                top[1].data[...] = self.index.data.reshape(top[1].shape)
+        elif self.pool == PoolingParameter.AVE:
+            pooling.mean_forward(x, self.window, y)
+        elif self.phase == caffe_pb2.TRAIN:
+            draws = random.stream().uniform(y.size, 0, 1).astype(y.dtype, copy=False).reshape(y.shape)
+            pooling.sample_forward(x, self.window, draws, y, self.index.data)
+        else:
+            pooling.weighted_forward(x, self.window, y)
+
+    @by_kernels
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        self._backward(top, propagate_down, bottom, None)
+
+    @by_kernels
+    def backward_with_slope(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
+    ) -> None:
+        self._backward(top, propagate_down, bottom, slope)
+
+    def _backward(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None
+    ) -> None:
+        if not propagate_down[0]:
+            return
+        x, dx, dy = (self._planes(a) for a in (bottom[0].data, bottom[0].diff, top[0].diff))
+        end = (None, 1.0) if slope is None else (x, slope)
+        if self.pool == PoolingParameter.AVE:
+            pooling.mean_backward(dy, self.window, dx, *end)
+        elif self.pool == PoolingParameter.STOCHASTIC and self.phase == caffe_pb2.TEST:
+            pooling.weighted_backward(x, dy, self.window, dx)
+        else:
+            if self.pool == PoolingParameter.MAX and not self.indexed:
+                pooling.max_forward(x, self.window, np.empty_like(dy), self.index.data)
+            pooling.index_backward(dy, self.index.data, self.window, dx, *end)

@@ -1,0 +1,300 @@
+import io
+import re
+import struct
+import sys
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from paths import FIXTURES
+from PIL import Image, ImageFile
+
+from pycaffe_lite import set_max_pixels
+from pycaffe_lite.data import image
+from pycaffe_lite.errors import ArgumentError, DataError
+from pycaffe_lite.extras import missing
+
+IMAGES = FIXTURES / "images"
+
+
+def encoded(pixels, mode=None, kind="PNG", **options):
+    file = io.BytesIO()
+    Image.fromarray(pixels, mode).save(file, kind, **options) if mode else Image.fromarray(pixels).save(
+        file, kind, **options
+    )
+    return file.getvalue()
+
+
+def planes(file, color=None):
+    """Those of a file that is whole."""
+    picture = image.decode(file, color)
+    assert not picture.is_cut
+    return picture.planes
+
+
+def refuses(message, *args):
+    with pytest.raises(DataError, match=f"^{message}$"):
+        image.decode(*args)
+
+
+@pytest.fixture
+def rgb():
+    return np.random.RandomState(0).randint(0, 256, (5, 7, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("name", "color"), [("colour", True), ("grey", False)])
+def test_png_files_as_opencv_reads_them(name, color):
+    """What Caffe's ImageData layer gave for these five files, in three batches of two."""
+    wanted = np.load(IMAGES / f"{name}.npz")["data"]
+    wanted = wanted.reshape(-1, *wanted.shape[2:])
+    files = [(IMAGES / f"img{i}.png").read_bytes() for i in range(5)]
+    for want, file in zip(wanted, files + files[:1], strict=True):
+        np.testing.assert_array_equal(planes(file, color), want)
+
+
+def test_native_planes(rgb):
+    np.testing.assert_array_equal(planes(encoded(rgb)), rgb.transpose(2, 0, 1)[::-1])
+    gray = rgb[..., 0]
+    np.testing.assert_array_equal(planes(encoded(gray)), gray[None])
+    rgba = np.dstack([rgb, gray])
+    np.testing.assert_array_equal(planes(encoded(rgba)), rgba.transpose(2, 0, 1)[[2, 1, 0, 3]])
+
+
+def test_colour_leaves_opacity_out(rgb):
+    rgba = np.dstack([rgb, rgb[..., 0]])
+    np.testing.assert_array_equal(planes(encoded(rgba), True), rgb.transpose(2, 0, 1)[::-1])
+    assert planes(encoded(rgba), False).shape == (1, 5, 7)
+
+
+def test_gray_file_in_colour(rgb):
+    np.testing.assert_array_equal(planes(encoded(rgb[..., 1]), True), np.stack([rgb[..., 1]] * 3))
+
+
+def test_palette(rgb):
+    picture = Image.fromarray(rgb).quantize(16)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    wanted = np.asarray(picture.convert("RGB")).transpose(2, 0, 1)[::-1]
+    np.testing.assert_array_equal(planes(file.getvalue()), wanted)
+
+
+def test_jpeg_gray_is_its_brightness_plane():
+    flat = np.full((8, 8, 3), (200, 30, 60), np.uint8)
+    file = encoded(flat, kind="JPEG", quality=100, subsampling=0)
+    brightness = np.asarray(Image.open(io.BytesIO(file)).convert("YCbCr"))[..., 0]
+    assert np.abs(planes(file, False)[0].astype(int) - brightness).max() <= 1
+
+
+def test_bmp_gray_is_rounded():
+    flat = np.full((2, 2, 3), (10, 20, 31), np.uint8)
+    wanted = round(10 * 0.299 + 20 * 0.587 + 31 * 0.114)
+    np.testing.assert_array_equal(planes(encoded(flat, kind="BMP"), False), wanted)
+
+
+SIXTEEN = np.random.RandomState(1).randint(0, 1 << 16, (6, 5), np.uint16)
+
+
+def big_endian_tiff(pixels):
+    file = io.BytesIO()
+    Image.frombytes("I;16B", pixels.shape[::-1], pixels.astype(">u2").tobytes()).save(file, "TIFF")
+    return file.getvalue()
+
+
+def png(width, height, bits, kind, rows):
+    """A PNG as Pillow does not write it. rows: of bytes, each with a zero before it."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png_of_16_bit_colours(pixels):
+    """pixels: (H, W, 3) uint16."""
+    H, W, _ = pixels.shape
+    return png(W, H, 16, 2, b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels))
+
+
+@pytest.mark.parametrize("file", [encoded(SIXTEEN), big_endian_tiff(SIXTEEN)], ids=["PNG", "TIFF"])
+def test_the_upper_8_of_16_bits(file):
+    upper = (SIXTEEN >> 8).astype(np.uint8)
+    np.testing.assert_array_equal(planes(file, False), upper[np.newaxis])
+    np.testing.assert_array_equal(planes(file, True), np.stack([upper] * 3))
+
+
+def test_the_upper_8_of_16_bits_of_colours():
+    pixels = np.random.RandomState(2).randint(0, 1 << 16, (6, 5, 3), np.uint16)
+    file = png_of_16_bit_colours(pixels)
+    upper = (pixels >> 8).astype(np.uint8).transpose(2, 0, 1)
+    np.testing.assert_array_equal(planes(file, True), upper[::-1])
+    gray = np.tensordot([0.299, 0.587, 0.114], upper, 1)
+    assert np.abs(planes(file, False)[0] - gray).max() <= 1
+
+
+@pytest.mark.parametrize("file", [encoded(SIXTEEN), png_of_16_bit_colours(np.dstack([SIXTEEN] * 3))])
+def test_sixteen_bits_are_not_taken_as_they_are(file):
+    refuses(
+        "it has 16 bits a value, which Caffe does not take as they are: set force_color or force_gray in "
+        "transform_param",
+        file,
+    )
+
+
+def test_more_than_16_bits():
+    file = encoded(np.zeros((3, 4), np.float32), kind="TIFF")
+    refuses("cannot decode an image of mode 'F': only those of 8 or 16 bits a value are read", file, True)
+
+
+def test_pictures_are_turned_where_colours_are_forced(rgb):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    file = encoded(rgb, kind="PNG", exif=exif)
+    wanted = rgb.transpose(2, 0, 1)[::-1]
+    np.testing.assert_array_equal(planes(file), wanted)
+    np.testing.assert_array_equal(planes(file, True), np.rot90(wanted, -1, (1, 2)))
+
+
+def test_inks():
+    inks = np.random.RandomState(3).randint(0, 256, (1, 1, 4), np.uint8).repeat(8, 0).repeat(8, 1)
+    file = encoded(255 - inks, "CMYK", "JPEG", quality=100, subsampling=0)
+    c, m, y, k = (255 - np.asarray(Image.open(io.BytesIO(file)))[0, 0]).astype(int)
+    wanted = [k - ((255 - ink) * k >> 8) for ink in (y, m, c)]
+    assert planes(file)[:, 0, 0].tolist() == wanted
+
+
+def test_no_image():
+    refuses("its 9 bytes are not those of an image", b"not a png")
+
+
+def test_formats_that_nobody_expects():
+    """Pillow would run other programs for some of them."""
+    refuses("its 21 bytes are not those of an image", b"%!PS-Adobe-3.0 EPSF-3")
+
+
+@pytest.fixture
+def photo():
+    """64 x 80, smooth, as a JPEG and as rows."""
+    across = np.linspace(0, 150, 80) + np.linspace(0, 100, 64)[:, np.newaxis]
+    pixels = np.stack([across, 255 - across, across[::-1]], axis=2).astype(np.uint8)
+    return encoded(pixels, kind="JPEG", quality=95), pixels
+
+
+@pytest.mark.parametrize("color", [None, True, False])
+def test_jpegs_that_are_cut_off(photo, color):
+    """The rows that are there, then grey: what OpenCV gives, with a warning on stderr."""
+    file, _ = photo
+    whole = image.decode(file, color)
+    assert not whole.is_cut
+    is_there = []
+    for length in range(len(file) * 2 // 3, len(file), 97):
+        part = image.decode(file[:length], color)
+        assert part.is_cut
+        assert part.planes.shape == whole.planes.shape
+        rows = (part.planes == whole.planes).all(axis=(0, 2))
+        is_there.append(int(rows.argmin()) if not rows.all() else 64)
+        missing = part.planes[:, is_there[-1] + 32 :]
+        assert (missing.max(axis=2) == missing.min(axis=2)).all()
+    assert is_there == sorted(is_there)
+    assert is_there[0] > 8
+    without_end = image.decode(file[:-2], color)
+    assert without_end.is_cut
+    np.testing.assert_array_equal(without_end.planes, whole.planes)
+
+
+def test_progressive_jpegs_that_are_cut_off(photo):
+    """All rows are there, less sharp."""
+    _, pixels = photo
+    file = encoded(pixels, kind="JPEG", progressive=True, quality=95)
+    scan = file.rindex(b"\xff\xda") + 20
+    for length in range(scan, len(file), 23):
+        part = image.decode(file[:length])
+        assert part.is_cut
+        assert np.abs(part.planes.astype(int) - pixels.transpose(2, 0, 1)[::-1]).max() < 60
+
+
+def test_pillow_is_left_as_it_is(photo):
+    """A setting of Pillow's own would let cut-off files of the whole program pass."""
+    image.decode(photo[0][:-200])
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_a_jpeg_of_which_nothing_is_there(photo):
+    with pytest.raises(DataError, match=r"^cannot decode an image of 100 bytes: "):
+        image.decode(photo[0][:100])
+
+
+def test_half_an_image(rgb):
+    file = encoded(rgb)
+    with pytest.raises(DataError, match=f"^cannot decode an image of {len(file) // 2} bytes: "):
+        image.decode(file[: len(file) // 2])
+
+
+def test_without_pillow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    message = missing("reading encoded images", "Pillow", "image")
+    refuses(re.escape(message), b"")
+
+
+# ------------------------------------------------------------------------------------------ large pictures
+
+
+VARIABLE = "PYCAFFE_LITE_MAX_PIXELS"
+
+
+def large(width, height):
+    """A white PNG, of a bit for each pixel: 100 kB are enough for 800 million."""
+    return png(width, height, 1, 0, (b"\0" + b"\xff" * -(-width // 8)) * height)
+
+
+@pytest.fixture
+def limit(monkeypatch):
+    """Restores the limit."""
+    monkeypatch.setattr(image, "_max_pixels", None)
+    monkeypatch.delenv("PYCAFFE_LITE_MAX_PIXELS", raising=False)
+    return monkeypatch
+
+
+TOO_LARGE = "it has {} pixels, more than {}; to read it all the same, give --max_pixels or set " + VARIABLE
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (90_000, 2000)])
+def test_pictures_too_large_for_memory(limit, size):
+    file = large(*size)
+    assert len(file) < 100_000
+    tracemalloc.start()
+    refuses(re.escape(TOO_LARGE.format("{} x {}".format(*size), 1 << 26)), file, True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_the_limit_can_be_set(limit):
+    file = large(30, 20)
+    assert planes(file).shape == (1, 20, 30)
+    set_max_pixels(599)
+    refuses(re.escape(TOO_LARGE.format("30 x 20", 599)), file)
+    set_max_pixels(600)
+    assert planes(file).shape == (1, 20, 30)
+    for number in (0, -1):
+        with pytest.raises(ArgumentError, match=f"^max_pixels must be 1 or more, got {number}$"):
+            set_max_pixels(number)
+
+
+def test_the_limit_in_the_environment(limit):
+    limit.setenv("PYCAFFE_LITE_MAX_PIXELS", "599")
+    refuses(re.escape(TOO_LARGE.format("30 x 20", 599)), large(30, 20))
+    limit.setenv("PYCAFFE_LITE_MAX_PIXELS", "many")
+    message = "the environment variable PYCAFFE_LITE_MAX_PIXELS is not a number above 0: 'many'"
+    refuses(message, large(30, 20))
+
+
+def test_more_than_pillow_allows(limit):
+    """Its own limit is not asked, and not changed."""
+    pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 100
+    try:
+        assert planes(large(30, 20)).shape == (1, 20, 30)
+        assert Image.MAX_IMAGE_PIXELS == 100
+    finally:
+        Image.MAX_IMAGE_PIXELS = pillows

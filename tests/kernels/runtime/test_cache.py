@@ -1,0 +1,155 @@
+"""Compiled kernels on disk: what names their folder, and what happens where it cannot be used."""
+
+import errno
+import logging
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pycaffe_lite.kernels.runtime import cache as _cache
+
+COMPILE_ONE = """
+import logging, sys
+logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s", stream=sys.stdout)
+logging.getLogger("numba").setLevel(logging.WARNING)
+import numpy as np
+from pycaffe_lite.kernels.hinge_loss import forward
+print("loss:", forward(np.zeros((1, 3)), np.zeros(1), False))
+"""
+
+
+def run(folder, script=COMPILE_ONE, **variables):
+    """The lines that a process prints that has its compiled kernels in a folder."""
+    environment = {**os.environ, "PYCAFFE_LITE_CACHE_DIR": str(folder), **variables}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def announcement(folder):
+    return f"pycaffe_lite.kernels: compiling kernels for this machine; done once, kept in {folder}"
+
+
+def test_compiles_once_and_says_so(tmp_path):
+    assert run(tmp_path) == [announcement(tmp_path), "loss: 3.0"]
+    assert run(tmp_path) == ["loss: 3.0"]
+
+
+def test_other_cpu_has_its_own_code(tmp_path):
+    run(tmp_path)
+    generic = run(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert generic == [announcement(tmp_path), "loss: 3.0"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_several_processes_at_once(tmp_path):
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(run, [tmp_path] * 3))
+    assert [lines[-1] for lines in results] == ["loss: 3.0"] * 3
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert run(tmp_path) == ["loss: 3.0"]
+
+
+COMPILE_EACH_KIND = (
+    COMPILE_ONE
+    + """
+from pycaffe_lite.kernels import convolution
+y = np.empty((1, 1, 1, 1), np.float32)
+window = convolution.Window(1, 1, 0, 0, 1, 1, 1, 1, 1)
+convolution.forward(np.full_like(y, 3), np.full_like(y, 4), None, y, window)
+print("product:", y.item())
+"""
+)
+
+
+def test_damaged_files_are_compiled_anew(tmp_path):
+    """Also those of machine code, in which LLVM would end the process without a word."""
+    results = ["loss: 3.0", "product: 12.0"]
+    run(tmp_path, COMPILE_EACH_KIND)
+    files = sorted(file for file in tmp_path.rglob("*") if file.is_file())
+    assert {file.suffix for file in files} == {".nbc", ".o"}
+    for damage in (lambda code: code[: len(code) // 2], lambda code: code[:-1] + bytes([code[-1] ^ 1])):
+        for file in files:
+            file.write_bytes(damage(file.read_bytes()))
+        lines = run(tmp_path, COMPILE_EACH_KIND)
+        assert sum("compiled code is damaged" in line for line in lines) > 1
+        assert [line for line in lines if line in results] == results
+        assert run(tmp_path, COMPILE_EACH_KIND) == results
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    lines = run(blocked)
+    said, result = lines
+    assert re.sub(r"/\w{24}'", "/…'", said) == (
+        "pycaffe_lite.kernels: compiling kernels for this machine, as at every start: cannot write to "
+        f"'{blocked}/…': Not a directory; set PYCAFFE_LITE_CACHE_DIR to a writable folder"
+    )
+    assert result == "loss: 3.0"
+
+
+def full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("full_from", ["the start", "the first file"])
+def test_full_disk(tmp_path, monkeypatch, caplog, full_from):
+    monkeypatch.setenv("PYCAFFE_LITE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(_cache, "_announced", False)
+    monkeypatch.setattr(_cache, "_said_not_kept", False)
+    target = ("some", "cpu", "")
+    if full_from == "the start":
+        monkeypatch.setattr(_cache.tempfile, "TemporaryFile", full_disk)
+    with caplog.at_level(logging.INFO):
+        assert _cache.load_file("a", target) is None
+        monkeypatch.setattr(Path, "write_bytes", full_disk)
+        for name in ("a", "b"):
+            _cache.save_file(name, target, b"code")
+    *before, said = caplog.messages
+    assert before == (
+        [] if full_from == "the start" else [announcement(tmp_path).removeprefix("pycaffe_lite.kernels: ")]
+    )
+    (folder,) = tmp_path.iterdir()
+    assert said == (
+        f"compiling kernels for this machine, as at every start: cannot write to '{folder}': No space left "
+        "on device; set PYCAFFE_LITE_CACHE_DIR to a writable folder"
+    )
+    assert not list(folder.iterdir())
+
+
+def test_functions_of_users_keep_numbas_cache(tmp_path):
+    (tmp_path / "mine.py").write_text("import numba\n@numba.njit(cache=True)\ndef f(x):\n    return x + 1\n")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + COMPILE_ONE + "\nimport mine; mine.f(1)"
+    run(tmp_path / "kernels", script)
+    assert list((tmp_path / "__pycache__").glob("mine.f-*.nbc"))
+    assert not list((tmp_path / "kernels").rglob("mine*"))
+
+
+def test_build_hash_follows_the_cpu():
+    target = ("x86_64-unknown-linux-gnu", "znver4", "+avx2")
+    first = _cache.build_hash(target)
+    assert _cache.build_hash(target) == first
+    assert _cache.build_hash((*target[:2], "")) != first
+
+
+@pytest.mark.parametrize(
+    ("variables", "root"),
+    [
+        ({"PYCAFFE_LITE_CACHE_DIR": "/chosen"}, "/chosen"),
+        ({"XDG_CACHE_HOME": "/cache"}, "/cache/pycaffe-lite"),
+        ({"HOME": "/home/me"}, "/home/me/.cache/pycaffe-lite"),
+    ],
+)
+def test_where_it_lies_on_linux(monkeypatch, variables, root):
+    for name in ("PYCAFFE_LITE_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(_cache.cache_root()) == root

@@ -1,0 +1,126 @@
+"""Verbs that say `@by_kernels`, recorded on some values and replayed on others, give what a plain pass gives.
+
+A net replays such verbs without calling them (`net.passes`), so one that also computes with NumPy would go on
+giving the results of the values that it was recorded on. `check_layer` calls `check_replay` for every layer.
+"""
+
+import numpy as np
+
+from pycaffe_lite.kernels.convolution import NO_END, End
+from pycaffe_lite.kernels.runtime.steps import note
+
+SLOPE = 0.5
+
+
+def check_replay(build, bottoms, blobs, gradients):
+    """Checks all flagged verbs of a layer, in float32.
+
+    Args:
+        build: `(bottoms, blobs) -> Rig`, a new one each time.
+        bottoms: an array for each bottom. The other values are the same numbers in reverse order: labels stay
+            labels, and corners stay as far away.
+        blobs: an array for each learnable blob.
+        gradients: indices of the bottoms that have a gradient; none, and no blobs: backward is not called.
+    """
+    others = [np.flip(values) for values in bottoms], [np.flip(values) for values in blobs]
+    for verb, forward in _forward_verbs(build(bottoms, blobs).layer).items():
+        replayed, plain = build(bottoms, blobs), build(*others)
+        steps = _record(verb, lambda rig=replayed, forward=forward: forward(rig))
+        _put(replayed, *others)
+        steps.run()
+        forward(plain)
+        for i, (got, right) in enumerate(zip(replayed.top, plain.top, strict=True)):
+            _assert_same(got.data, right.data, f"{verb}: top {i}")
+    _check_ends(build, bottoms, blobs, others)
+    for verb, backward in _backward_verbs(build(bottoms, blobs).layer, gradients, blobs).items():
+        for clear in (False, True):
+            _check_backward(verb, backward, clear, build(bottoms, blobs), build(*others), others)
+
+
+def _forward_verbs(layer):
+    verbs = {"forward": lambda rig: rig.layer.forward(rig.bottom, rig.top)}
+    if layer.takes_end or layer.takes_slope:
+        end = End(slope=SLOPE)
+        verbs["forward_with_end"] = lambda rig: rig.layer.forward_with_end(rig.bottom, rig.top, end)
+    return {verb: call for verb, call in verbs.items() if layer.is_by_kernels(verb)}
+
+
+def _backward_verbs(layer, gradients, blobs):
+    wanted = [i in gradients for i in range(max(gradients, default=-1) + 1)] or [False]
+
+    def padded(rig):
+        return wanted + [False] * (len(rig.bottom) - len(wanted))
+
+    verbs = {"backward": lambda rig: rig.layer.backward(rig.top, padded(rig), rig.bottom)}
+    if layer.takes_slope_behind:
+        verbs["backward_with_slope"] = lambda rig: rig.layer.backward_with_slope(
+            rig.top, padded(rig), rig.bottom, SLOPE
+        )
+    has_gradient = any(wanted) or (blobs and any(layer.param_propagate_down))
+    return {verb: call for verb, call in verbs.items() if has_gradient and layer.is_by_kernels(verb)}
+
+
+def _check_ends(build, bottoms, blobs, others):
+    """What `before_end` makes of learnable blobs, in front of no end and of one that has all parts."""
+    replayed, plain = build(bottoms, blobs), build(*others)
+    if not (replayed.layer.can_be_end(replayed.top) and replayed.layer.is_by_kernels("before_end")):
+        return
+    channels = replayed.top[0].shape[1]
+    some = np.linspace(1, 2, channels, dtype=replayed.layer.dtype)
+    for end in (NO_END, End(some, -some, SLOPE)):
+        replayed, plain = build(bottoms, blobs), build(*others)
+        ends = []
+        steps = _record("before_end", lambda r=replayed, e=end, to=ends: to.append(r.layer.before_end(e)))
+        _put(replayed, *others)
+        steps.run()
+        right = plain.layer.before_end(end)
+        for part, got, expected in zip(End._fields, ends[0], right, strict=True):
+            if got is not None or expected is not None:
+                _assert_same(np.asarray(got), np.asarray(expected), f"before_end: {part}")
+
+
+def _check_backward(verb, backward, clear, replayed, plain, others):
+    _prepare(replayed, seed=3, clear=clear)
+    steps = _record(verb, lambda: backward(replayed))
+    _put(replayed, *others)
+    for rig in (replayed, plain):
+        _prepare(rig, seed=4, clear=clear)
+    replayed.layer.ready_diffs()
+    steps.run()
+    backward(plain)
+    for kind, got, right in (
+        ("bottom", replayed.bottom, plain.bottom),
+        ("blob", replayed.layer.blobs, plain.layer.blobs),
+    ):
+        for i, (one, other) in enumerate(zip(got, right, strict=True)):
+            _assert_same(one.diff, other.diff, f"{verb}: diff of {kind} {i}, cleared before: {clear}")
+
+
+def _prepare(rig, seed, clear):
+    """Runs forward, and sets all diffs, those of blobs to 3, or to zeros that are yet to be written."""
+    rig.forward()  # draws start at the same seed
+    numbers = np.random.default_rng(seed)
+    for blob in rig.bottom:
+        blob.diff.fill(7)
+    for i, blob in enumerate(rig.top):
+        blob.diff[...] = numbers.standard_normal(blob.shape) * rig.layer.allow_top_gradient(i)
+    for blob in rig.layer.blobs:
+        blob.diff.fill(3)
+        if clear:
+            blob.clear_diff()
+
+
+def _put(rig, bottoms, blobs):
+    for blob, values in (*zip(rig.bottom, bottoms, strict=True), *zip(rig.layer.blobs, blobs, strict=True)):
+        blob.data[...] = values
+
+
+def _record(verb, call):
+    with note() as steps:
+        call()
+    assert steps.whole, f"{verb} says that it only starts kernels, but starts some that cannot be recorded"
+    return steps
+
+
+def _assert_same(got, right, what):
+    assert np.array_equal(got, right, equal_nan=True), f"replayed {what} differs from that of a plain pass"

@@ -1,0 +1,55 @@
+"""The registry: what it answers to types and parameters that do not belong."""
+
+import numpy as np
+import pytest
+from layer_check import build_layer
+
+from pycaffe_lite.errors import LayerError
+from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.missing_types import missing_types
+from pycaffe_lite.layer.registry import layer_type_list, register_layer
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("convolution", "unknown layer type 'convolution', did you mean 'Convolution'?"),
+        ("InnerProdukt", "unknown layer type 'InnerProdukt', did you mean 'InnerProduct'?"),
+        ("Imagedata", "unknown layer type 'Imagedata', did you mean 'ImageData'?"),
+        ("ImageData", "Caffe's layer type 'ImageData' is not supported yet: put the pictures into an LMDB"),
+        ("HDF5Data", "Caffe's layer type 'HDF5Data' is not supported yet: read the file with h5py"),
+        ("HDF5Output", "Caffe's layer type 'HDF5Output' is not supported yet: read the blobs"),
+        ("WindowData", "Caffe's layer type 'WindowData' is not supported yet: cut out the windows"),
+        ("ReLU6", "layer type 'ReLU6' is not Caffe's own and not supported; it comes from MobileNet"),
+        ("Permute", "layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
+        ("Qwxz", "unknown layer type 'Qwxz' ('pycaffe-lite layers' lists"),
+        ("", "has no type"),
+    ],
+)
+def test_a_type_that_is_not_there_is_explained(name, says):
+    with pytest.raises(LayerError) as raised:
+        build_layer(f'type: "{name}"', [])
+    assert str(raised.value).startswith(f"layer 'layer': {says}")
+
+
+def test_no_type_that_is_there_is_explained_away():
+    assert not set(missing_types()) & set(layer_type_list())
+    assert len(set(missing_types())) == len(missing_types())
+
+
+def test_a_type_is_registered_once():
+    with pytest.raises(ValueError, match="layer type 'ReLU' is registered twice"):
+        register_layer("ReLU")(Layer)
+
+
+@pytest.mark.parametrize(
+    ("prototxt", "said"),
+    [
+        ('type: "ReLU" relu_param {}', []),
+        ('type: "ReLU" tanh_param {}', ["layer 'layer' (ReLU): tanh_param has no effect on this type"]),
+        ('type: "TanH" loss_param {}', ["layer 'layer' (TanH): loss_param has no effect on this type"]),
+    ],
+)
+def test_parameters_of_another_type_are_said(prototxt, said, caplog):
+    build_layer(prototxt, [np.zeros((2, 3))])
+    assert caplog.messages == said
