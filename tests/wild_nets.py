@@ -33,6 +33,8 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_net
 
+if "PYCAFFE_LITE_SHARED" not in os.environ:
+    raise SystemExit("set PYCAFFE_LITE_SHARED to the folder that holds wild/ and golden/wild_shapes.json.gz")
 SHARED = Path(os.environ["PYCAFFE_LITE_SHARED"])
 DATA_LAYERS = ("Data", "HDF5Data", "ImageData", "MemoryData", "WindowData")
 PHASES = ("TRAIN", "TEST")

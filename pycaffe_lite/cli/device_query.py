@@ -15,9 +15,7 @@ from pycaffe_lite import kernels
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.options import gpu_option, threads_option
 from pycaffe_lite.cli.output import echo, say_mode, start_log
-from pycaffe_lite.kernels import available_cores
-
-VECTOR_UNITS = ("avx512f", "avx2", "avx", "sse2", "neon")
+from pycaffe_lite.kernels import available_cores, target
 
 
 @click.command("device-query", cls=CaffeCommand)
@@ -52,9 +50,5 @@ def _processor() -> str:
 
 def _vector_unit() -> str:
     """The widest vector unit, and whether it multiplies and adds in one step."""
-    if numba.config.CPU_FEATURES is not None:
-        features = {f[1:]: f.startswith("+") for f in numba.config.CPU_FEATURES.split(",") if f}
-    else:
-        features = dict(llvm.get_host_cpu_features())
-    widest = next((unit for unit in VECTOR_UNITS if features.get(unit)), "none known")
-    return widest + (" with FMA" if features.get("fma") or widest == "neon" else "")
+    unit = target()
+    return f"{8 * unit.vector_bytes} bits" + (" with FMA" if unit.fma else "")

@@ -13,11 +13,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.output import echo
 from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.missing_types import why_missing
 from pycaffe_lite.layer.registry import LayerType, layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.comments import comment_on
 from pycaffe_lite.proto.text_fields import fields_of
-from pycaffe_lite.proto.text_slips import nearest
 
 MOST_COLUMNS = 110  # of the text; docstrings are that wide
 NAME_COLUMNS = 36
@@ -41,9 +41,7 @@ def command(layer_type: str | None) -> None:
             for line in paragraph.split("\n"):
                 echo(line)
     else:
-        close = nearest(layer_type, types)
-        meant = f"Did you mean '{close}'?" if close else "Run 'pycaffe-lite layers' to list them."
-        raise click.UsageError(f"No such layer type '{layer_type}'. {meant}")
+        raise click.UsageError(why_missing(layer_type, types))
 
 
 def _description(name: str, entry: LayerType) -> Iterator[str]:

@@ -78,8 +78,12 @@ def test_lines(run, name, line):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("relu", "Error: No such layer type 'relu'. Did you mean 'ReLU'?"),
-        ("Permute", "Error: No such layer type 'Permute'. Run 'pycaffe-lite layers' to list them."),
+        (
+            "relu",
+            "Error: unknown layer type 'relu', did you mean 'ReLU'? ('pycaffe-lite layers' lists those that there "
+            "are)",
+        ),
+        ("Permute", "Error: layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
     ],
 )
 def test_an_unknown_type(misused, name, message):

@@ -5,10 +5,10 @@ import struct
 from pathlib import Path
 
 import lmdb
-import numba
 import pytest
 
 from pycaffe_lite.cli import device_query
+from pycaffe_lite.kernels.runtime.llvm import Target
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -35,16 +35,11 @@ def test_device_query_of_a_gpu(run):
 
 
 @pytest.mark.parametrize(
-    ("features", "unit"),
-    [
-        ("+sse2,+avx,-avx2,-avx512f,-fma", "avx"),
-        ("+sse2,+avx,+avx2,+fma", "avx2 with FMA"),
-        ("+neon", "neon with FMA"),
-        ("", "none known"),
-    ],
+    ("target", "unit"),
+    [(Target(16, 16, False), "128 bits"), (Target(64, 32, True), "512 bits with FMA")],
 )
-def test_vector_unit(run, monkeypatch, features, unit):
-    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+def test_vector_unit(monkeypatch, target, unit):
+    monkeypatch.setattr(device_query, "target", lambda: target)
     assert device_query._vector_unit() == unit
 
 
