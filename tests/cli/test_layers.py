@@ -80,8 +80,8 @@ def test_lines(run, name, line):
     [
         (
             "relu",
-            "Error: unknown layer type 'relu', did you mean 'ReLU'? ('pycaffe-lite layers' lists those that there "
-            "are)",
+            "Error: unknown layer type 'relu', did you mean 'ReLU'? ('pycaffe-lite layers' lists those that "
+            "there are)",
         ),
         ("Permute", "Error: layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
     ],
