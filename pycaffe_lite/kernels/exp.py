@@ -2,7 +2,7 @@
 
 from pycaffe_lite.kernels.runtime.decorators import Array
 from pycaffe_lite.kernels.runtime.flat import flat_kernel
-from pycaffe_lite.kernels.simd import math as _math
+from pycaffe_lite.kernels.simd import math
 
 
 @flat_kernel
@@ -11,7 +11,7 @@ def forward(x: Array, inner: float, outer: float, y: Array) -> None:
     T = x.dtype.type
     a, b = T(inner), T(outer)
     for i in range(x.size):
-        y[i] = b * _math.exp(a * x[i])
+        y[i] = b * math.exp(a * x[i])
 
 
 @flat_kernel

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pycaffe_lite.kernels.convolution.forward import product
+from pycaffe_lite.kernels.convolution.blocked import product
 from pycaffe_lite.kernels.convolution.geometry import Geometry, Window, geometry
 from pycaffe_lite.kernels.convolution.weights import Weights
 from pycaffe_lite.kernels.products.dot import LEAST_DEPTH, dot_product

@@ -2,14 +2,14 @@
 
 from pycaffe_lite.kernels.runtime.decorators import Array
 from pycaffe_lite.kernels.runtime.flat import flat_kernel
-from pycaffe_lite.kernels.simd import math as _math
+from pycaffe_lite.kernels.simd import math
 
 
 @flat_kernel
 def forward(x: Array, y: Array) -> None:
     """y[i] = 1 / (1 + e^-x[i]).  x, y: (count,); y may be x."""
     for i in range(x.size):
-        y[i] = _math.sigmoid(x[i])
+        y[i] = math.sigmoid(x[i])
 
 
 @flat_kernel

@@ -2,14 +2,14 @@
 
 from pycaffe_lite.kernels.runtime.decorators import Array
 from pycaffe_lite.kernels.runtime.flat import flat_kernel
-from pycaffe_lite.kernels.simd import math as _math
+from pycaffe_lite.kernels.simd import math
 
 
 @flat_kernel
 def forward(x: Array, y: Array) -> None:
     """y[i] = tanh(x[i]).  x, y: (count,); y may be x."""
     for i in range(x.size):
-        y[i] = _math.tanh(x[i])
+        y[i] = math.tanh(x[i])
 
 
 @flat_kernel

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import convolution
 from pycaffe_lite.kernels.convolution import End, Window
+from pycaffe_lite.kernels.convolution import blocked as _convolution_forward
 from pycaffe_lite.kernels.convolution import few_positions as _convolution_few
-from pycaffe_lite.kernels.convolution import forward as _convolution_forward
 from pycaffe_lite.kernels.convolution.winograd import by_tiles as _winograd_tiles
 from pycaffe_lite.kernels.convolution.winograd import data_gradient as _winograd_data
 from pycaffe_lite.kernels.convolution.winograd import forward as _winograd

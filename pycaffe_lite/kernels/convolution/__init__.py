@@ -12,13 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pycaffe_lite.kernels.convolution import data_gradient as _convolution_data
-from pycaffe_lite.kernels.convolution import forward as _convolution_forward
-from pycaffe_lite.kernels.convolution import weight_gradient as _convolution_weights
+from pycaffe_lite.kernels.convolution import blocked, data_gradient, weight_gradient
 from pycaffe_lite.kernels.convolution.geometry import Geometry, Window, geometry
 from pycaffe_lite.kernels.convolution.weights import Weights, weights_in_order
-from pycaffe_lite.kernels.convolution.winograd import data_gradient as _winograd_data
-from pycaffe_lite.kernels.convolution.winograd import forward as _winograd
+from pycaffe_lite.kernels.convolution.winograd import data_gradient as winograd_data
+from pycaffe_lite.kernels.convolution.winograd import forward as winograd
 from pycaffe_lite.kernels.products.channel_sums import add_channel_sums
 from pycaffe_lite.kernels.products.long import add_pieces, columns_of, is_long
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, worker_kernel
@@ -107,7 +105,7 @@ def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, en
         scale, shift, slope = end if bias is None else end.behind(None, bias)
         start = np.zeros(g.M, y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale
-        _convolution_forward.product(x, w, start, scale, slope, y, g, weights_in_order(g))
+        blocked.product(x, w, start, scale, slope, y, g, weights_in_order(g))
 
 
 def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
@@ -131,7 +129,7 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
     else:
         weights = _turned_weights(g)
         no_scale = np.empty(0, dx.dtype)
-        _convolution_forward.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, turned, weights)
+        blocked.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, turned, weights)
 
 
 def backward_weights(x: Array, dy: Array, dw: Array, window: Window, accumulate: bool = True) -> None:
@@ -146,7 +144,7 @@ def backward_weights(x: Array, dy: Array, dw: Array, window: Window, accumulate:
     """
     g = _geometry(x.shape, dw.shape, dy.shape, window)
     if dw.size > 0 and dy.size > 0:
-        _convolution_weights.accumulate(x, dy, dw, g, accumulate)
+        weight_gradient.accumulate(x, dy, dw, g, accumulate)
     elif not accumulate:
         note_other_work()
         dw.fill(0)
@@ -168,7 +166,7 @@ def _scatter(dy: Array, w: Array, dx: Array, g: Geometry, lanes: int) -> None:
     """Compute `backward_data` by adding up what each dy gives to the image."""
     rows, area, plane = g.M // g.group, g.kernel_h * g.kernel_w, g.P * g.Q
     if not is_long(rows, area):
-        add = _winograd_data.add_tiles if _winograd_data.suits(g, lanes) else _convolution_data.scatter
+        add = winograd_data.add_tiles if winograd_data.suits(g, lanes) else data_gradient.scatter
         add(dy, w, dx, g)
         return
 
@@ -198,7 +196,7 @@ def _turned(g: Geometry, lanes: int) -> Geometry | None:
     scattered = g.P * -(-g.Q // half) * half
     dense = g.H * g.W * (100 if g.W % half == 0 else 106) <= scattered * 106
     depthwise = g.group > 1 and g.M == g.group == g.C
-    return turned if dense or depthwise or _winograd.suits(turned, lanes) else None
+    return turned if dense or depthwise or winograd.suits(turned, lanes) else None
 
 
 @lru_cache(maxsize=1024)

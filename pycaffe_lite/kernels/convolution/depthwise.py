@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pycaffe_lite.kernels.convolution import depthwise_small as _depthwise_small
+from pycaffe_lite.kernels.convolution import depthwise_small
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels.convolution.weights import Weights, weights_in_order
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, get_num_threads, take_task, worker_kernel
@@ -82,10 +82,10 @@ def _gather_taps(
 def depthwise_product(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
-    """Compute `convolution.forward.product` of a depthwise convolution, without accumulating."""
+    """Compute `convolution.blocked.product` of a depthwise convolution, without accumulating."""
     packed = _weights_by_channel(a, scale, g, weights)
-    if _depthwise_small.suits(g):
-        _depthwise_small.small_product(x, packed, start, slope, y, g)
+    if depthwise_small.suits(g):
+        depthwise_small.small_product(x, packed, start, slope, y, g)
         return
     cut = plan(g, target().lanes(y.itemsize))
     workers = min(get_num_threads(), g.N * g.C)

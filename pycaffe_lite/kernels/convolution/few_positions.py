@@ -189,7 +189,7 @@ def _pieces(g: Geometry, length: int, K: int, lanes: int) -> Array:
 def product_at_few(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
-    """Compute `convolution.forward.product`, without accumulating, for as many images at once as suit."""
+    """Compute `convolution.blocked.product`, without accumulating, for as many images at once as suit."""
     images = most_positions(g) // max(1, g.P * g.Q)
     if images >= g.N:
         _product(x, a, start, scale, slope, y, g, weights)

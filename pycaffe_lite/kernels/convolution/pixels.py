@@ -135,7 +135,7 @@ def _pack_jobs(g: Geometry, weights: Weights, filled: int, height: int, lanes: i
 def pixel_product(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
-    """Compute `convolution.forward.product`, without accumulating."""
+    """Compute `convolution.blocked.product`, without accumulating."""
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
     packed = scratch("packed", a.dtype, cut.packed)

@@ -37,7 +37,7 @@ from pycaffe_lite.kernels.convolution.weight_sums import (
     turned_panel,
     turned_size,
 )
-from pycaffe_lite.kernels.convolution.winograd import weight_gradient as _winograd_weights
+from pycaffe_lite.kernels.convolution.winograd import weight_gradient as winograd_weights
 from pycaffe_lite.kernels.products.blocks import (
     SUM_DEPTH,
     dot_block,
@@ -215,8 +215,8 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
 def accumulate(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
     """Add the gradient to dw, or overwrite it; arrays and sizes as for `convolution.backward_weights`."""
     threads, lanes = get_num_threads(), target().lanes(dw.itemsize)
-    if _winograd_weights.suits(g, lanes):
-        _winograd_weights.accumulate_by_winograd(x, dy, dw, g, add)
+    if winograd_weights.suits(g, lanes):
+        winograd_weights.accumulate_by_winograd(x, dy, dw, g, add)
         return
     cut, dots, sizes, blocks, panels, taps, rows_of_piece, sums, workspace = plan(g, threads, lanes)
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)

@@ -14,7 +14,7 @@ gradients of maxima, where windows are of the usual sizes, through `simd.gather`
 import numpy as np
 from numba import prange
 
-from pycaffe_lite.kernels.pooling import large_windows as _large_windows
+from pycaffe_lite.kernels.pooling import large_windows
 from pycaffe_lite.kernels.pooling.windows import (
     PARTS,
     Window,
@@ -159,8 +159,8 @@ def index_backward(
 ) -> None:
     """dx[n, index] = the sum of dy over the outputs that have an index, each of a place in its window."""
     end = _values(values, dx), dx.dtype.type(slope)
-    if _large_windows.is_shared(window):
-        _large_windows.index_backward(dy, index, dx, *end)
+    if large_windows.is_shared(window):
+        large_windows.index_backward(dy, index, dx, *end)
         return
     gathers = (
         window[:2] in ((2, 2), (3, 3))
@@ -243,8 +243,8 @@ def mean_forward(x: Array, window: Window, y: Array) -> None:
     Columns are added first, in lines as wide as the plane, then neighbours in these sums: those of large
     windows in float64.
     """
-    if _large_windows.is_large_mean(window):
-        _large_windows.mean_forward(x, window, y)
+    if large_windows.is_large_mean(window):
+        large_windows.mean_forward(x, window, y)
         return
     P, Q = y.shape[1:]
     width = _padded_width(window, x.shape[2], Q)
@@ -297,8 +297,8 @@ def mean_backward(
     windows that hold a row are added: in float64 where these are many.
     """
     end = _values(values, dx), dx.dtype.type(slope)
-    if _large_windows.is_shared_by_lines(window):
-        _large_windows.mean_backward(dy, window, dx, *end)
+    if large_windows.is_shared_by_lines(window):
+        large_windows.mean_backward(dy, window, dx, *end)
         return
     P, Q = dy.shape[1:]
     # Shares are kept between zeros, for windows that begin before or behind all windows that there are.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from pycaffe_lite.kernels.simd import vectors as _simd
+from pycaffe_lite.kernels.runtime import llvm
 from pycaffe_lite.kernels.simd.tables import function_table
 
 FIRST_CALLS = """
@@ -102,9 +102,9 @@ def test_nothing_compiled_yet(tmp_path):
 
 
 def test_code_that_several_threads_ask_for_is_made_once(monkeypatch):
-    monkeypatch.setattr(_simd, "load_file", lambda name, target: None)
-    monkeypatch.setattr(_simd, "save_file", lambda name, target, code: None)
-    monkeypatch.setattr(_simd, "_engines", {}, raising=False)
+    monkeypatch.setattr(llvm, "load_file", lambda name, target: None)
+    monkeypatch.setattr(llvm, "save_file", lambda name, target, code: None)
+    monkeypatch.setattr(llvm, "_engines", {}, raising=False)
     made = []
 
     def write(module, name, _dtype):

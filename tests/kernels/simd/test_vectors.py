@@ -44,7 +44,7 @@ def test_functions_in_tables_call_nothing(table, dtype, monkeypatch):
     """A multiply-add that the CPU does not have would be a library call per lane."""
     modules = []
 
-    def keep_module(_name, write):
+    def keep_module(_name, _content, write):
         modules.append(str(write()))
         return SimpleNamespace(get_function_address=lambda name: 1)
 

@@ -13,7 +13,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of
 from pycaffe_lite.kernels.convolution.weights import Weights
-from pycaffe_lite.kernels.convolution.winograd import forward as _winograd
+from pycaffe_lite.kernels.convolution.winograd import forward as forward_pass
 from pycaffe_lite.kernels.convolution.winograd.forward import (
     APART,
     DEPTH,
@@ -93,19 +93,19 @@ class Plan(NamedTuple):
 
 def suits(g: Geometry, lanes: int) -> bool:
     """Whether an algorithm applies and pays, and best so."""
-    if g.stride_h > 1 or not _winograd.suits(g, lanes):
+    if g.stride_h > 1 or not forward_pass.suits(g, lanes):
         return False
     rows, Q, tiles = g.M // g.group, (g.Q + 1) // 2, _tiles(g, lanes)
     fuller = -(-rows // lanes) * lanes * Q > rows * tiles.width
     return fuller and _tasks(g, tiles) >= LEAST_TASKS
 
 
-def _tiles(g: Geometry, lanes: int) -> _winograd.Tiles:
+def _tiles(g: Geometry, lanes: int) -> forward_pass.Tiles:
     """A task's tiles, few enough for their transformed pixels to stay in the L2 cache."""
     return cut_tiles(g, FEW_TILES, lanes)
 
 
-def _tasks(g: Geometry, tiles: _winograd.Tiles) -> int:
+def _tasks(g: Geometry, tiles: forward_pass.Tiles) -> int:
     return g.group * -(-g.N // tiles.images) * -(-((g.P + 1) // 2) // tiles.lines)
 
 
@@ -132,7 +132,7 @@ def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
 def product_by_tiles(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
-    """Compute `convolution.forward.product`, without accumulating."""
+    """Compute `convolution.blocked.product`, without accumulating."""
     cut, image, tiles, blocks, jobs, count, workspace = plan(g, weights, target().lanes(y.itemsize))
     memory = worker_memory(y.dtype, min(get_num_threads(), cut.tasks), workspace)
     u, table = scratch("packed", a.dtype, count), transform_table(x.dtype)

@@ -264,7 +264,7 @@ def weight_jobs(g: Geometry, weights: Weights, filled: int, lanes: int) -> Array
 def winograd_product(
     x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
 ) -> None:
-    """Compute `convolution.forward.product`, without accumulating."""
+    """Compute `convolution.blocked.product`, without accumulating."""
     threads = get_num_threads()
     if scale.size == 0:
         scale = ones(g.M, scale.dtype)

@@ -12,13 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from pycaffe_lite.kernels.convolution import depthwise as _depthwise
-from pycaffe_lite.kernels.convolution import few_positions as _convolution_few
+from pycaffe_lite.kernels.convolution import depthwise, few_positions
 from pycaffe_lite.kernels.convolution.geometry import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels.convolution.pixels import pixel_product, suits
 from pycaffe_lite.kernels.convolution.weights import Weights, packing, weights_in_order
-from pycaffe_lite.kernels.convolution.winograd import by_tiles as _winograd_tiles
-from pycaffe_lite.kernels.convolution.winograd import forward as _winograd
+from pycaffe_lite.kernels.convolution.winograd import by_tiles
+from pycaffe_lite.kernels.convolution.winograd import forward as winograd
 from pycaffe_lite.kernels.products import blocks as _block
 from pycaffe_lite.kernels.products.blocks import (
     Packing,
@@ -241,16 +240,16 @@ def _product_in_pieces(
 @lru_cache(maxsize=1024)
 def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
     """The quickest way to compute `product` without accumulating; for long sums, that of a piece."""
-    if _depthwise.suits(g):
-        return _depthwise.depthwise_product
+    if depthwise.suits(g):
+        return depthwise.depthwise_product
     if _is_inner_product(g, weights, lanes):
         return _dot_of_images
-    if _winograd_tiles.suits(g, lanes):
-        return _winograd_tiles.product_by_tiles
-    if _winograd.suits(g, lanes) and (g.stride_h == 1 or weights == weights_in_order(g)):
-        return _winograd.winograd_product
-    if _convolution_few.suits(g, weights):
-        return _convolution_few.product_at_few
+    if by_tiles.suits(g, lanes):
+        return by_tiles.product_by_tiles
+    if winograd.suits(g, lanes) and (g.stride_h == 1 or weights == weights_in_order(g)):
+        return winograd.winograd_product
+    if few_positions.suits(g, weights):
+        return few_positions.product_at_few
     return pixel_product if suits(g, lanes) else _product_by_blocks
 
 
