@@ -206,7 +206,6 @@ import numpy as np
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.formats import caffemodel
 from pycaffe_lite.proto import caffe_pb2
-from paths import FIXTURES
 blob = Blob((16_000_000,))
 blob.data[...] = 1
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
