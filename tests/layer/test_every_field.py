@@ -99,7 +99,6 @@ VALUES = {
 }
 MODULE = """
 import pycaffe_lite
-from paths import FIXTURES
 
 class Double(pycaffe_lite.Layer):
     factor = 2
