@@ -186,6 +186,8 @@ def target_of(path: StrPath, error: type[PycaffeError]) -> Path:
         PycaffeError: (as `error`) the name is that of a device or the like, which must not be replaced.
     """
     target = Path(os.path.realpath(path))
+    if not target.name:
+        raise error(f"cannot write '{path}': {_KINDS[stat.S_IFDIR]}")
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
     except (OSError, ValueError):  # nothing there; what is wrong with the folder is found when writing

@@ -406,7 +406,7 @@ class TextParser:
         self.unknown.append(UnknownField(path, kind, name, self._since(start), line, column))
         known = fork_field(kind, name)
         if known is None:
-            what = f"unknown field '{printable(name)}' in {kind} has no effect{meant}"
+            what = f"unknown field '{printable(name)}' in {kind} is ignored{meant}"
             self.remarks.append(Remark(what, start.start))
         elif known.result_of(value_in(self._since(start))) is Result.HARMLESS:
             why = known.why if known.result is Result.HARMLESS else f"{known.as_caffe} is what Caffe does"

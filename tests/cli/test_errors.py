@@ -197,7 +197,7 @@ def test_field_of_a_fork(folder, edit, run, fails):
     result = run("time", "net.prototxt", "-iterations", "1", level=1)
     assert result.code == 0
     assert result.messages == [
-        "net.prototxt:9: unknown field 'sparse_ratio' in InnerProductParameter has no effect"
+        "net.prototxt:9: unknown field 'sparse_ratio' in InnerProductParameter is ignored"
     ]
     assert fails("time", "net.prototxt", "--strict") == (
         "Error: net.prototxt:9:25: unknown field 'sparse_ratio' in InnerProductParameter — "

@@ -146,7 +146,7 @@ def test_warnings_are_shown_once_without_prefix(folder, edit, terminal, run):
     run("train", "solver.prototxt", "-gpu", "0")
     lines = terminal.lines
     assert lines[0] == "There is no GPU support: -gpu 0 is ignored"
-    assert lines[1] == "solver.prototxt:7: unknown field 'fork_field' in SolverParameter has no effect"
+    assert lines[1] == "solver.prototxt:7: unknown field 'fork_field' in SolverParameter is ignored"
     assert sum("fork_field" in line for line in lines) == 1
 
 

@@ -257,7 +257,7 @@ def test_strict(folder, edit, fails, run):
     result = run("train", "solver.prototxt", level=1)
     assert (result.code, result.messages) == (
         0,
-        ["solver.prototxt:7: unknown field 'momentum_of_a_fork' in SolverParameter has no effect"],
+        ["solver.prototxt:7: unknown field 'momentum_of_a_fork' in SolverParameter is ignored"],
     )
     assert fails("train", "--strict", "solver.prototxt") == (
         "Error: solver.prototxt:7:1: unknown field 'momentum_of_a_fork' in SolverParameter — "

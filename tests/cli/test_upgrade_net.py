@@ -68,7 +68,7 @@ def test_text(old, run):
     result = run("upgrade-net", old, "new.prototxt")
     assert (result.code, result.out) == (0, ["wrote new.prototxt"])
     assert result.messages == [
-        "old.prototxt:7: unknown field 'winograd' in ConvolutionParameter has no effect",
+        "old.prototxt:7: unknown field 'winograd' in ConvolutionParameter is ignored",
         "old.prototxt:8: field 'bn_param' in V1LayerParameter (synopsys, PSPNet, SegNet and others) changes "
         "no result: only types of layers that these forks alone have read it",
         "old.prototxt: upgraded V1 layers ('layers') to the present format ('layer')",
@@ -109,7 +109,7 @@ def test_an_unknown_field_that_has_no_place_any_more(folder, run):
     result = run("upgrade-net", "old.prototxt", "new.prototxt", level=1)
     assert result.code == 1
     assert result.messages == [
-        "old.prototxt:3: unknown field 'new' in FillerParameter has no effect",
+        "old.prototxt:3: unknown field 'new' in FillerParameter is ignored",
         "old.prototxt:3: unknown field 'new' is lost",
     ]
 

@@ -15,7 +15,7 @@ def test_text(folder, run):
     result = run("upgrade-solver", "old", "new")
     assert (result.code, result.out) == (0, ["wrote new"])
     assert result.messages == [
-        "old:4: unknown field 'warmup' in SolverParameter has no effect",
+        "old:4: unknown field 'warmup' in SolverParameter is ignored",
         "old: upgraded 'solver_type' to type 'AdaGrad'",
     ]
     assert Path("new").read_text() == NEW

@@ -35,6 +35,7 @@ def build(tmp_path):
 
 REFUSED = {
     "Pooling pooling_param { kernel_size: 3 stride: 2 ceil_mode: false }": "pooling_param.ceil_mode: false",
+    "Convolution convolution_param { num_output: 2 kernel_size: 3 hole: 2 }": "convolution_param.hole: 2",
     "Pooling pooling_param { kernel_size: 3 ceil_mode: # floor\n 0 }": "pooling_param.ceil_mode: 0",
     "Pooling pooling_param { kernel_size: 3 pad_3d: [1, 1] }": "pooling_param.pad_3d",
     "BatchNorm batch_norm_param { scale_bias: true }": "batch_norm_param.scale_bias: true",
@@ -99,7 +100,7 @@ def test_a_harmless_field_is_logged_once_with_its_reason(build, caplog, text):
 def test_a_field_that_nobody_knows_is_kept_and_warned_of(build, caplog):
     build(layer("Pooling", "pooling_param { kernel_size: 3 kernel_d: 3 }"))
     assert [r.getMessage().split(": ", 1)[1] for r in caplog.records if r.levelname == "WARNING"] == [
-        "unknown field 'kernel_d' in PoolingParameter has no effect"
+        "unknown field 'kernel_d' in PoolingParameter is ignored"
     ]
 
 

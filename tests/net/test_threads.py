@@ -6,6 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import nets_in_threads
 import numpy as np
@@ -156,3 +157,28 @@ def test_shared_weights_in_several_threads():
         for _ in range(10):
             for out in pool.map(lambda net: net.forward()["o"].copy(), nets):
                 assert np.array_equal(out, right)
+
+
+END = """
+import sys, threading, time
+import nets_in_threads
+import pycaffe_lite as caffe
+
+def run(name):
+    net = nets_in_threads.net_of(name, caffe.TEST)
+    while True:
+        net.forward()
+
+for name in list(nets_in_threads.NETS)[:4]:
+    threading.Thread(target=run, args=(name,), daemon=True).start()
+time.sleep(1)
+sys.exit(3)
+"""
+
+
+def test_the_program_may_end_while_daemon_threads_run_nets():
+    path = str(Path(nets_in_threads.__file__).parent)
+    command = [sys.executable, "-X", "faulthandler", "-c", f"import sys; sys.path.insert(0, {path!r})\n{END}"]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 3, done.stderr

@@ -194,3 +194,9 @@ def test_a_path_of_windows_in_a_prototxt(name, escapes):
 def test_a_name_with_a_tab_that_is_there(tmp_path):
     (tmp_path / "a\tb").touch()
     assert resolve("a\tb", tmp_path) == tmp_path / "a\tb"
+
+
+def test_the_root_folder_is_no_file_to_write():
+    with pytest.raises(DataError) as error:
+        paths.target_of("/", DataError)
+    assert str(error.value) == "cannot write '/': Is a directory"

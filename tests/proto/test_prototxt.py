@@ -142,7 +142,7 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
         ),
     )
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", f"net.prototxt:3: unknown field '{name}' in PoolingParameter has no effect")
+        ("WARNING", f"net.prototxt:3: unknown field '{name}' in PoolingParameter is ignored")
         for name in ("kernel_d", "more")
     ]
 
@@ -150,7 +150,7 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
 def test_misspelt_message_is_kept_with_a_hint(caplog):
     assert len(net("layer { convolution_parm { num_output: 20 } }").unknown) == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "net.prototxt:1: unknown field 'convolution_parm' in LayerParameter has no effect, "
+        "net.prototxt:1: unknown field 'convolution_parm' in LayerParameter is ignored, "
         "did you mean 'convolution_param'?"
     ]
 

@@ -101,7 +101,7 @@ def test_lines_of_a_net_with_input_fields(tmp_path, monkeypatch, caplog):
     }
     assert document.unknown == (UnknownField(("layer", 1), "LayerParameter", "forked", "forked: 1", 5, 3),)
     assert said(caplog) == [
-        "net.prototxt:5: unknown field 'forked' in LayerParameter has no effect",
+        "net.prototxt:5: unknown field 'forked' in LayerParameter is ignored",
         "net.prototxt: made an Input layer of the net's 'input' fields",
     ]
 

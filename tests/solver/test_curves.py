@@ -335,3 +335,11 @@ def test_things_that_are_not_files(tmp_path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(DataError, match="is not a regular file"):
             read_curves(tmp_path / "pipe")
+
+
+def test_a_decimal_comma_is_no_end_of_a_number(tmp_path):
+    """As some programs write it: 0 would be another number."""
+    log = tmp_path / "a.log"
+    log.write_text("Iteration 10, loss = 0,5\nIteration 20, loss = 2\n")
+    (curve,) = read_curves(log).train
+    assert list(zip(curve.iterations, curve.values, strict=True)) == [(20, 2.0)]

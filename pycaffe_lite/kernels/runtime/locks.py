@@ -20,6 +20,7 @@ import os
 import threading
 from typing import Any
 
+from llvmlite.binding import ffi as llvm_ffi
 from numba.core.compiler_lock import global_compiler_lock
 
 compiler_lock = global_compiler_lock
@@ -41,6 +42,8 @@ def lock_of_process() -> Any:
 
 
 pool_start = lock_of_process()
+# llvmlite's own, under which it does whatever it does: no child could compile, had another thread held it.
+over_forks(llvm_ffi.lib._lock._lock)
 over_forks(compiler_lock)
 team_start = lock_of_process()
 # Numba's own pool, its last resort, ends the process where two threads call it at once.

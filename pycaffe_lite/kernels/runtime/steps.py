@@ -127,7 +127,8 @@ def start(form: Form, memory: Array, args: tuple[Any, ...]) -> None:
     arguments = here.arguments.get(workers)
     if arguments is None:
         arguments = here.arguments[workers] = _arguments(here.room, np.array([workers]))
-    form.write(here.room, 0, memory, args)
+    room = here.room  # held by this frame: at the interpreter's end, what belongs to a thread goes before it
+    form.write(room, 0, memory, args)
     _run(arguments)
     if here.noted is not None:
         here.noted.write(form, memory, args)

@@ -135,7 +135,9 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         """Gives the layer's name to what the user's code raises. what: that code."""
         try:
             yield
-        except LayerError:
+        except LayerError as error:
+            if self.where() not in str(error):  # the user's, not one of ours
+                blame(error, f"{self.where()}: {what}")
             raise
         except NetError as error:
             raise self.error(f"{what} raised {_one_line(error)}") from error

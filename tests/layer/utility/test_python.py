@@ -1,5 +1,6 @@
 import sys
 import traceback
+import types
 
 import numpy as np
 import pytest
@@ -339,3 +340,16 @@ def test_what_is_not_there_is_an_import_error():
 def test_base_class_shapes_nothing():
     with pytest.raises(NotImplementedError, match=r"^PythonLayerBase has no reshape\(bottom, top\)$"):
         PythonLayerBase(caffe_pb2.LayerParameter()).reshape([], [])
+
+
+def test_an_error_of_our_tree_that_a_user_raises_is_named_too(monkeypatch):
+    class Picky(PythonLayerBase):
+        def reshape(self, bottom, top):
+            raise LayerError("mine")
+
+    module = types.ModuleType("picky_layers_of_test")
+    module.Picky = Picky
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    text = f'type: "Python" python_param {{ module: "{module.__name__}" layer: "Picky" }}'
+    with pytest.raises(LayerError, match=r"layer 'layer' \(Python\): Picky.reshape: mine"):
+        build_layer(text, [np.zeros(1)])
