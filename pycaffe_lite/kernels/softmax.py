@@ -18,7 +18,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
 )
 from pycaffe_lite.kernels.runtime.scratch import no_memory, worker_memory, workers_for
 from pycaffe_lite.kernels.simd.math import exp
-from pycaffe_lite.kernels.simd.sums import sum_of, totals_of, totals_size
+from pycaffe_lite.kernels.simd.sums import sum_of, worker_totals
 
 ADDED = 32  # channels whose sum for each position is kept in the arrays' type
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
@@ -35,7 +35,8 @@ def forward(x: Array, y: Array) -> None:
         rows = x.shape[:2]
         _forward_rows(no_memory(x.dtype, workers_for(x.size)), x.reshape(rows), y.reshape(rows))
     else:
-        _forward_columns(worker_memory(x.dtype, get_num_threads(), 2 * COLUMNS + totals_size(COLUMNS)), x, y)
+        memory = worker_memory(x.dtype, get_num_threads(), 2 * COLUMNS)
+        _forward_columns(memory, x, y, worker_totals(len(memory), COLUMNS))
 
 
 def backward(y: Array, dy: Array, dx: Array) -> None:
@@ -76,17 +77,16 @@ def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
 
 
 @worker_kernel
-def _forward_columns(x: Array, y: Array, tasks: Tasks, memory: Array) -> None:
-    """memory: (2 * COLUMNS + totals_size(COLUMNS),), for maxima and sums."""
+def _forward_columns(x: Array, y: Array, totals: Array, tasks: Tasks, memory: Array) -> None:
+    """totals: (workers, COLUMNS), memory: (2 * COLUMNS,), for sums and for maxima and parts of the sums."""
     N, C, inner = x.shape
     peaks, parts = memory[:COLUMNS], memory[COLUMNS : 2 * COLUMNS]
-    totals = totals_of(memory[2 * COLUMNS : 4 * COLUMNS])
     blocks = (inner + COLUMNS - 1) // COLUMNS
     task = take_task(tasks, N * blocks)
     while task < N * blocks:
         n, start = task // blocks, task % blocks * COLUMNS
         stop = min(inner, start + COLUMNS)
-        peak, part, total = peaks[: stop - start], parts[: stop - start], totals[: stop - start]
+        peak, part, total = peaks[: stop - start], parts[: stop - start], totals[tasks.worker, : stop - start]
         peak[:] = x[n, 0, start:stop]
         total[:] = 0
         for c in range(1, C):

@@ -345,13 +345,11 @@ def _multiply(
                         k += depth
                     if cut.rest > 0 and end == K and j + width == cut.length:
                         b, bo = (left_over, 0) if cut.direct else (columns, first + cut.length * K)
-                        for piece in range(0, K, SUM_DEPTH * lanes):
-                            depth = min(SUM_DEPTH * lanes, K - piece)
-                            dot_block(
-                                tiles, a, rows_at[m + i] + piece, K, vectors_at, last - i, b, bo + piece,
-                                rest_at, 0, vectors_at, cut.rest, False, depth // lanes, depth % lanes,
-                                sums, i * cut.row + cut.length, cut.row, piece > 0, True, 0,
-                            )  # fmt: skip
+                        dot_block(
+                            tiles, a, rows_at[m + i], K, vectors_at, last - i, b, bo, rest_at, 0, vectors_at,
+                            cut.rest, False, K // lanes, K % lanes, sums, i * cut.row + cut.length, cut.row,
+                            False, True, 0,
+                        )  # fmt: skip
                 j += width
         if plane == 1:
             finish_pixels(sums, cut.row, g, m, height, start, scale, slope, y)

@@ -55,7 +55,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
 )
 from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import scratch, worker_memory
-from pycaffe_lite.kernels.simd.sums import FOLDED, fold, totals_of, totals_size
+from pycaffe_lite.kernels.simd.sums import FOLDED, fold, worker_totals
 from pycaffe_lite.kernels.simd.tiles import (
     DOT_COLUMNS,
     max_pick_rows,
@@ -86,7 +86,7 @@ class Blocks(NamedTuple):
     direct: int  # 1: dot tiles read lines where they stand
     parts: int  # of the chunks, each with its own sum
     turned: int  # 1: dy is turned round beforehand; 0: each task turns its own chunks
-    totals: int  # numbers of memory for sums in float64, 0 where there are few pieces
+    totals: int  # per worker, in float64; 0 where there are few pieces
     tasks: int
 
 
@@ -149,7 +149,7 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
     if not g.bare:
         workspace += images * channels * staged * g.line + 2 * lanes
     pieces = -(-chunks // parts) * -(-columns // SUM_DEPTH)
-    totals = totals_size(width * filled) if pieces >= FOLDED else 0
+    totals = width * filled if pieces > FOLDED else 0
     channel_stride = g.H * g.W if g.bare else staged * g.line
     # Several tasks that read the same chunk had better find it turned.
     panels = turned_size(g, lanes)
@@ -165,7 +165,7 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
         taps(g, channels, channel_stride),
         np.zeros(1, np.int64),
         parts * g.group * K * filled,
-        totals + workspace,
+        workspace,
     )
 
 
@@ -195,8 +195,8 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
         workspace += images * channels * staged * g.line + 2 * lanes
     if not direct:
         workspace += (height + width) * ld + 2 * lanes
-    pieces = -(-chunks // parts) * -(-columns // (SUM_DEPTH * lanes))
-    totals = totals_size(height * width) if pieces >= FOLDED else 0
+    pieces = -(-chunks // parts) * (1 + columns // (SUM_DEPTH * lanes))
+    totals = height * width if pieces > FOLDED else 0
     channel_stride = g.H * g.W if g.bare else staged * g.line
     cut = Blocks(height, width, images, lines, channels, staged, int(direct), parts, 0, totals, tasks)
     return Plan(
@@ -208,7 +208,7 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
         taps(g, channels + DOT_COLUMNS, channel_stride),
         np.arange(max(height, width) + DOT_COLUMNS) * ld,
         parts * g.M * K if parts > 1 else 0,
-        totals + workspace,
+        workspace,
     )
 
 
@@ -221,23 +221,26 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
     cut, dots, sizes, blocks, panels, taps, rows_of_piece, sums, workspace = plan(g, threads, lanes)
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)
     x, dy, dw, tiles = x.reshape(-1), dy.reshape(-1), dw.reshape(-1), tile_table(x.dtype)
+    totals = worker_totals(len(memory), cut.totals) if cut.totals > 0 else None
     all_sums, all_panels = scratch("sums", dw.dtype, sums), scratch("packed", dw.dtype, panels)
     if dots:
         into = all_sums if sums > 0 else dw
-        _with_dot_tiles(memory, tiles, x, dy, into, add and sums == 0, sizes, blocks, taps, rows_of_piece)
+        adds = add and sums == 0
+        add_up = _with_dot_tiles if totals is None else _long_with_dot_tiles
+        add_up(memory, tiles, x, dy, into, adds, sizes, blocks, taps, rows_of_piece, totals)
         if sums > 0:
             add_parts(memory, all_sums, dw, cut.parts, add)
         return
     if panels > 0:
         turn(memory, dy, all_panels, sizes, cut.height)
-    _with_pick_tiles(memory, tiles, x, dy, all_panels, all_sums, sizes, blocks, taps)
+    add_up = _with_pick_tiles if totals is None else _long_with_pick_tiles
+    add_up(memory, tiles, x, dy, all_panels, all_sums, sizes, blocks, taps, totals)
     add_sums(memory, all_sums, dw, sizes, cut.height, cut.parts, add)
 
 
-@worker_kernel
-def _with_pick_tiles(
+def _do_with_pick_tiles(
     tiles: Array, x: Array, dy: Array, panels: Array, sums: Array, sizes: Array, blocks: Array, taps: Array,
-    tasks: Tasks, memory: Array,
+    totals: Array | None, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = sum over the columns j of a part of dy[m; j] col[k; j], chunk by chunk.
 
@@ -249,7 +252,6 @@ def _with_pick_tiles(
     k_blocks = (K + cut.width - 1) // cut.width
     image_chunks, line_chunks = (g.N + cut.images - 1) // cut.images, (g.P + cut.lines - 1) // cut.lines
     chunks, b_line = image_chunks * line_chunks, g.stride_h * g.line
-    totals, memory = totals_of(memory[: cut.totals]), memory[cut.totals :]
     staged = whole_vectors(cut.images * cut.channels * cut.rows * g.line, x)
     transposed = memory if g.bare else memory[staged:]
     places = np.empty(cut.images * cut.lines * g.Q, np.int64)
@@ -277,9 +279,6 @@ def _with_pick_tiles(
             columns = list_columns(images, lines, g.Q, 1, b_image, b_line, places)
             for j in range(0, columns, SUM_DEPTH):  # more than one piece is a part of one long line
                 count = min(SUM_DEPTH, columns - j)
-                if added == FOLDED:
-                    fold(sums, to, cut.height, width, cut.height, totals, not folded, False)
-                    added, folded = 0, True
                 m = 0
                 while m < cut.height:
                     line = panel_width(cut.height - m, lanes)
@@ -304,15 +303,16 @@ def _with_pick_tiles(
                         )  # fmt: skip
                     m += line
                 added += 1
-        if folded:
-            fold(sums, to, cut.height, width, cut.height, totals, False, True)
+                ends = chunk + 1 == end and j + count == columns
+                if totals is not None and (added == FOLDED or ends):
+                    fold(sums, to, cut.height, width, cut.height, totals[tasks.worker], not folded, ends)
+                    added, folded = 0, True
         task = take_task(tasks, cut.tasks)
 
 
-@worker_kernel
-def _with_dot_tiles(
+def _do_with_dot_tiles(
     tiles: Array, x: Array, dy: Array, dw: Array, add: bool, sizes: Array, blocks: Array, taps: Array,
-    rows_of_piece: Array, tasks: Tasks, memory: Array,
+    rows_of_piece: Array, totals: Array | None, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Add the gradient to dw, or overwrite it, block by block, chunk by chunk.
 
@@ -328,7 +328,6 @@ def _with_dot_tiles(
     chunks, halves = image_chunks * line_chunks, cut.direct != 0 and g.Q % lanes != 0
     run = lanes // 2 if halves else lanes
     ld = row_length(cut.images * cut.lines * g.Q, x)
-    totals, memory = totals_of(memory[: cut.totals]), memory[cut.totals :]
     # memory after the staged lines, if there are any, holds gathered ones
     staged = whole_vectors(cut.images * cut.channels * cut.rows * g.line, x)
     gradient = memory if g.bare else memory[staged:]
@@ -371,17 +370,20 @@ def _with_dot_tiles(
                 factor, lda, columns_at, at = gradient, ld, rows_of_piece, 0
                 a_vectors, steps = gathered_steps, gathered_steps
                 ao, b, bo, count, rest = 0, piece, 0, columns // lanes, columns % lanes
-            for v in range(0, max(1, count), SUM_DEPTH):
-                ends = v + SUM_DEPTH >= count
-                if added == FOLDED:
-                    fold(dw, to, K, height, width, totals, not folded, False)
-                    added, folded = 0, True
-                dot_block(
-                    tiles, factor, ao, lda, a_vectors[v:], height, b, bo, columns_at, at,
-                    steps[2 * v if halves else v :], width, halves, min(SUM_DEPTH, count - v),
-                    rest if ends else 0, dw, to, K, added > 0, True, 0,
-                )  # fmt: skip
-                added += 1
-        if folded:
-            fold(dw, to, K, height, width, totals, False, True)
+            dot_block(
+                tiles, factor, ao, lda, a_vectors, height, b, bo, columns_at, at, steps, width, halves, count,
+                rest, dw, to, K, added > 0, True, 0,
+            )  # fmt: skip
+            added, ends = added + 1 + count // SUM_DEPTH, chunk + 1 == end
+            if totals is not None and (added >= FOLDED or ends):
+                fold(dw, to, K, height, width, totals[tasks.worker], not folded, ends)
+                added, folded = 0, True
         task = take_task(tasks, cut.tasks)
+
+
+# Without totals, and with.
+_with_pick_tiles, _long_with_pick_tiles = (
+    worker_kernel(_do_with_pick_tiles),
+    worker_kernel(_do_with_pick_tiles),
+)
+_with_dot_tiles, _long_with_dot_tiles = worker_kernel(_do_with_dot_tiles), worker_kernel(_do_with_dot_tiles)

@@ -12,9 +12,9 @@ from pycaffe_lite.kernels.pooling.windows import (
     span,
     through_slope,
 )
-from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, get_num_threads, take_task, worker_kernel
-from pycaffe_lite.kernels.runtime.scratch import worker_memory
-from pycaffe_lite.kernels.simd.sums import sum_of, totals_of, totals_size
+from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, worker_kernel
+from pycaffe_lite.kernels.runtime.scratch import no_memory
+from pycaffe_lite.kernels.simd.sums import sum_of, worker_totals
 
 MOST_LINES = 16  # of a mean's window, and columns, that are added up in the arrays' type
 MOST_SHARED = 64  # windows with a value in common whose gradients are, where it is the largest of all
@@ -37,16 +37,17 @@ def is_shared(window: Window) -> bool:
 
 def mean_forward(x: Array, window: Window, y: Array) -> None:
     """Compute `pooling.mean_forward`."""
-    _mean_forward(worker_memory(x.dtype, get_num_threads(), totals_size(x.shape[2])), x, window, y)
+    memory = no_memory(x.dtype)
+    _mean_forward(memory, x, window, y, worker_totals(len(memory), x.shape[2]))
 
 
 @worker_kernel
-def _mean_forward(x: Array, window: Window, y: Array, tasks: Tasks, memory: Array) -> None:
-    """As `mean_forward`.  memory: (totals_size(W),)."""
+def _mean_forward(x: Array, window: Window, y: Array, totals: Array, tasks: Tasks, _memory: Array) -> None:
+    """As `mean_forward`.  totals: (workers, W)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
     _, P, Q = y.shape
-    source, out, columns = x.reshape(-1), y.reshape(-1), totals_of(memory)[:W]
+    source, out, columns = x.reshape(-1), y.reshape(-1), totals[tasks.worker]
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
@@ -70,21 +71,28 @@ def _mean_forward(x: Array, window: Window, y: Array, tasks: Tasks, memory: Arra
 
 def mean_backward(dy: Array, window: Window, dx: Array, values: Array, slope: float) -> None:
     """Compute `pooling.mean_backward`; values: flat, empty for none."""
-    numbers = totals_size((dy.shape[1] + 1) * dx.shape[2])
-    memory = worker_memory(dx.dtype, get_num_threads(), numbers)
-    _mean_backward(memory, dy, window, dx, values, slope)
+    memory = no_memory(dx.dtype)
+    totals = worker_totals(len(memory), (dy.shape[1] + 1) * dx.shape[2])
+    _mean_backward(memory, dy, window, dx, values, slope, totals)
 
 
 @worker_kernel
 def _mean_backward(
-    dy: Array, window: Window, dx: Array, values: Array, slope: float, tasks: Tasks, memory: Array
+    dy: Array,
+    window: Window,
+    dx: Array,
+    values: Array,
+    slope: float,
+    totals: Array,
+    tasks: Tasks,
+    _memory: Array,
 ) -> None:
-    """As `mean_backward`.  memory: (totals_size((P + 1) * W),)."""
+    """As `mean_backward`.  totals: (workers, (P + 1) * W)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = dx.shape
     _, P, Q = dy.shape
     source, out = dy.reshape(-1), dx.reshape(-1)
-    lines, total = totals_of(memory)[: P * W], totals_of(memory)[P * W : (P + 1) * W]
+    lines, total = totals[tasks.worker, : P * W], totals[tasks.worker, P * W :]
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:
@@ -113,20 +121,27 @@ def _mean_backward(
 
 def index_backward(dy: Array, index: Array, dx: Array, values: Array, slope: float) -> None:
     """Compute `pooling.index_backward`; values: flat, empty for none."""
-    numbers = totals_size(dx.shape[1] * dx.shape[2])
-    memory = worker_memory(dx.dtype, get_num_threads(), numbers)
-    _index_backward(memory, dy, index, dx, values, slope)
+    memory = no_memory(dx.dtype)
+    totals = worker_totals(len(memory), dx.shape[1] * dx.shape[2])
+    _index_backward(memory, dy, index, dx, values, slope, totals)
 
 
 @worker_kernel
 def _index_backward(
-    dy: Array, index: Array, dx: Array, values: Array, slope: float, tasks: Tasks, memory: Array
+    dy: Array,
+    index: Array,
+    dx: Array,
+    values: Array,
+    slope: float,
+    all_totals: Array,
+    tasks: Tasks,
+    _memory: Array,
 ) -> None:
-    """As `index_backward`.  memory: (totals_size(H W),)."""
+    """As `index_backward`.  all_totals: (workers, H W)."""
     planes, H, W = dx.shape
     outputs = dy.shape[1] * dy.shape[2]
     source, where, out = dy.reshape(-1), index.reshape(-1), dx.reshape(-1)
-    totals = totals_of(memory)[: H * W]
+    totals = all_totals[tasks.worker]
     parts = min(planes, PARTS)
     part = take_task(tasks, parts)
     while part < parts:

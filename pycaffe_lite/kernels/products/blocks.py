@@ -347,8 +347,10 @@ def dot_block(
     for number in range(count * across):
         t, j = (number // across, number % across) if a_stays else (number % count, number // count)
         first, last, j = t * rows // count, (t + 1) * rows // count, j * DOT_COLUMNS
-        dot_tile(
-            tiles, last - first, min(DOT_COLUMNS, columns - j), halves, whole, rest,
-            a, ao + first * lda, lda, a_steps, b, bo, taps, to + j, b_steps,
-            c, co + first * ldc + j, ldc, accumulate, ahead,
-        )  # fmt: skip
+        for step in range(0, max(1, whole), SUM_DEPTH):
+            steps = min(SUM_DEPTH, whole - step)
+            dot_tile(
+                tiles, last - first, min(DOT_COLUMNS, columns - j), halves, steps,
+                rest if step + steps == whole else 0, a, ao + first * lda, lda, a_steps, step,
+                b, bo, taps, to + j, b_steps, c, co + first * ldc + j, ldc, accumulate or step > 0, ahead,
+            )  # fmt: skip

@@ -7,20 +7,19 @@ parts, whose sums are added in order: results do not depend on the number of thr
 import numpy as np
 
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, worker_kernel
-from pycaffe_lite.kernels.runtime.scratch import no_memory, scratch, worker_memory, workers_for
-from pycaffe_lite.kernels.simd.sums import sum_of, totals_of, totals_size
+from pycaffe_lite.kernels.runtime.scratch import no_memory, scratch, workers_for
+from pycaffe_lite.kernels.simd.sums import sum_of
 
 PARTS = 4  # of the images at most, each with its own sums
 COLUMNS = 128  # channels in one task where inner is 1: they are next to each other then
-ROWS = 16  # whose sum is kept in the arrays' type
 
 
 def add_channel_sums(x: Array, sums: Array, accumulate: bool) -> None:
     """Add to sums[c] the sum over n, i of x[n, c, i], or overwrite it.  x: (N, C, inner). sums: (C,)."""
     N, C, inner = x.shape
     if inner == 1:
-        memory = worker_memory(x.dtype, workers_for(x.size), totals_size(COLUMNS) + COLUMNS)
-        _add_rows(memory, x.reshape(-1), sums, accumulate)
+        totals = scratch("sums", np.dtype(np.float64), C)
+        _add_rows(no_memory(x.dtype, workers_for(x.size)), x.reshape(N, C), totals, sums, accumulate)
         return
     parts = min(PARTS, N)
     of_parts = scratch("sums", np.dtype(np.float64), parts * C)
@@ -29,30 +28,24 @@ def add_channel_sums(x: Array, sums: Array, accumulate: bool) -> None:
 
 
 @worker_kernel
-def _add_rows(x: Array, sums: Array, accumulate: bool, tasks: Tasks, memory: Array) -> None:
-    """As `add_channel_sums` where inner is 1; a task is COLUMNS channels of all rows.
+def _add_rows(x: Array, totals: Array, sums: Array, accumulate: bool, tasks: Tasks, _memory: Array) -> None:
+    """As `add_channel_sums` where inner is 1.  x: (N, C). totals: (C,).
 
-    memory: (totals_size(COLUMNS) + COLUMNS,).
+    A task is COLUMNS channels of all rows.
     """
-    C = sums.size
-    N, blocks = x.size // C, (C + COLUMNS - 1) // COLUMNS
-    totals, parts = totals_of(memory[: 2 * COLUMNS]), memory[2 * COLUMNS :]
+    N, C = x.shape
+    blocks = (C + COLUMNS - 1) // COLUMNS
     task = take_task(tasks, blocks)
     while task < blocks:
-        first = task * COLUMNS
-        added = sums[first : min(C, first + COLUMNS)]
-        total, part = totals[: added.size], parts[: added.size]
+        first, end = task * COLUMNS, min(C, (task + 1) * COLUMNS)
+        total, out = totals[first:end], sums[first:end]
         total[:] = 0
-        for start in range(0, N, ROWS):
-            part[:] = 0
-            for n in range(start, min(N, start + ROWS)):
-                row = x[n * C + first : n * C + first + part.size]
-                for c in range(part.size):
-                    part[c] += row[c]
-            for c in range(part.size):
-                total[c] += part[c]
-        for c in range(added.size):
-            added[c] = added[c] + total[c] if accumulate else total[c]
+        for n in range(N):
+            row = x[n, first:end]
+            for c in range(total.size):
+                total[c] += row[c]
+        for c in range(total.size):
+            out[c] = out[c] + total[c] if accumulate else total[c]
         task = take_task(tasks, blocks)
 
 

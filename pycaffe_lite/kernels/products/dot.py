@@ -16,7 +16,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
 )
 from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import worker_memory
-from pycaffe_lite.kernels.simd.sums import FOLDED, fold, totals_of, totals_size
+from pycaffe_lite.kernels.simd.sums import FOLDED, fold, worker_totals
 from pycaffe_lite.kernels.simd.tiles import DOT_COLUMNS, tile_table
 from pycaffe_lite.kernels.simd.vectors import vector_lanes
 
@@ -65,11 +65,12 @@ def dot_product(
     rows, columns = _block(M, N, a.shape[1], threads)
     workers = min(threads, -(-M // rows) * -(-N // columns))
     steps, taps = _tables(N, a.shape[1], target().lanes(c.itemsize))
-    workspace = totals_size(rows * columns) if a.shape[1] > LONG else 1
-    _blocks(
-        worker_memory(c.dtype, workers, workspace), tile_table(c.dtype), a.reshape(-1), b.reshape(-1),
+    is_long = a.shape[1] > LONG
+    multiply, totals = (_long_blocks, worker_totals(workers, rows * columns)) if is_long else (_blocks, None)
+    multiply(
+        worker_memory(c.dtype, workers, 1), tile_table(c.dtype), a.reshape(-1), b.reshape(-1),
         c.reshape(-1), M, N, a.shape[1], accumulate, scale, shift, c.dtype.type(slope), rows, columns, steps,
-        taps,
+        taps, totals,
     )  # fmt: skip
 
 
@@ -92,11 +93,10 @@ def finish(
             row[j] = value if value > 0 else slope * value
 
 
-@worker_kernel
-def _blocks(
+def _do_blocks(
     tiles: Array, a: Array, b: Array, c: Array, M: int, N: int, K: int, accumulate: bool, scale: Array,
-    shift: Array, slope: float, rows: int, columns: int, steps: Array, taps: Array, tasks: Tasks,
-    memory: Array,
+    shift: Array, slope: float, rows: int, columns: int, steps: Array, taps: Array, totals: Array | None,
+    tasks: Tasks, _memory: Array,
 ) -> None:  # fmt: skip
     """Do blocks of `dot_product` until none is left.
 
@@ -104,23 +104,26 @@ def _blocks(
     columns of C.
     """
     row_blocks, column_blocks = (M + rows - 1) // rows, (N + columns - 1) // columns
-    lanes, totals = vector_lanes(a), totals_of(memory)
+    lanes = vector_lanes(a)
     task_count = row_blocks * column_blocks
     task = take_task(tasks, task_count)
     while task < task_count:
         i0, j0 = task // column_blocks * rows, task % column_blocks * columns
         height, width = min(rows, M - i0), min(columns, N - j0)
         for k0 in range(0, K, DEPTH):
-            depth, folds = min(DEPTH, K - k0), k0 > 0 and k0 % LONG == 0
-            if folds:
-                fold(c, i0 * N + j0, N, height, width, totals, k0 == LONG, False)
+            depth = min(DEPTH, K - k0)
             dot_block(
                 tiles, a, i0 * K + k0, K, steps, height, b, k0, taps, j0, steps, width, False,
-                depth // lanes, depth % lanes, c, i0 * N + j0, N, (accumulate or k0 > 0) and not folds, False,
-                DOT_COLUMNS * K if M <= FEW_ROWS else 0,
+                depth // lanes, depth % lanes, c, i0 * N + j0, N, (accumulate and k0 == 0) or k0 % LONG > 0,
+                False, DOT_COLUMNS * K if M <= FEW_ROWS else 0,
             )  # fmt: skip
-        if K > LONG:
-            fold(c, i0 * N + j0, N, height, width, totals, False, True)
+            if totals is not None:
+                end = k0 + depth
+                if end % LONG == 0 or end == K:
+                    fold(c, i0 * N + j0, N, height, width, totals[tasks.worker], end <= LONG, end == K)
         if shift.size > 0:
             finish(c, i0 * N + j0, N, height, width, scale, shift, j0, slope)
         task = take_task(tasks, task_count)
+
+
+_blocks, _long_blocks = worker_kernel(_do_blocks), worker_kernel(_do_blocks)  # without totals, and with

@@ -11,7 +11,8 @@ never on the number of threads.
 import numpy as np
 
 from pycaffe_lite.kernels.runtime.decorators import Array, kernel
-from pycaffe_lite.kernels.runtime.memory import ALIGNMENT
+from pycaffe_lite.kernels.runtime.scratch import scratch
+from pycaffe_lite.kernels.simd.vectors import keep_small
 
 FOLDED = 64  # pieces of a product that are added up in the arrays' type
 LANES_FILLED = 1024  # values that are: they are shared out among the lanes of some vectors
@@ -34,15 +35,13 @@ def sum_of(x: Array) -> float:
     return total
 
 
-def totals_size(count: int) -> int:
-    """Numbers of working memory, of either type, for so many totals; what follows starts at a cache line."""
-    return -(-2 * count // ALIGNMENT) * ALIGNMENT
+def worker_totals(workers: int, count: int) -> Array:
+    """Room for so many sums in float64 for each worker, a row each, with any content: (workers, count).
 
-
-@kernel
-def totals_of(memory: Array) -> Array:
-    """Working memory, of a `totals_size`, as float64 numbers."""
-    return memory.view(np.float64)
+    Kernels that fold get it for long sums, None for all others, and are compiled for either case when it is
+    there for the first time: most nets have no long sums, and no time to spend on them at their first start.
+    """
+    return scratch("totals of workers", np.dtype(np.float64), workers * count).reshape(workers, count)
 
 
 @kernel
@@ -54,6 +53,7 @@ def fold(
     totals: rows x columns of them, or more, row after row. first: they hold nothing yet. last: they are
     written to where the sums are.
     """
+    keep_small()
     for i in range(rows):
         part, total = sums[at + i * ld : at + i * ld + columns], totals[i * columns : (i + 1) * columns]
         for j in range(columns):

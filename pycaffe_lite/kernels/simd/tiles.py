@@ -169,12 +169,12 @@ def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, 
 
 @intrinsic
 def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest: Any, a: Any, ao: Any,
-         lda: Any, a_steps: Any, b: Any, bo: Any, taps: Any, to: Any, b_steps: Any, c: Any, co: Any, ldc: Any,
-         accumulate: Any, ahead: Any) -> Any:  # fmt: skip
+         lda: Any, a_steps: Any, at: Any, b: Any, bo: Any, taps: Any, to: Any, b_steps: Any, bt: Any, c: Any,
+         co: Any, ldc: Any, accumulate: Any, ahead: Any) -> Any:  # fmt: skip
     """Call a dot tile's function: arrays with the offsets of their first elements to pointers."""
     n = types.intp
     signature = types.void(
-        tiles, n, n, n, n, a, n, n, a_steps, b, n, taps, n, b_steps, c, n, n, types.boolean, n
+        tiles, n, n, n, n, a, n, n, a_steps, n, b, n, taps, n, b_steps, n, c, n, n, types.boolean, n
     )  # fmt: skip
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -186,11 +186,11 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
             *args[2:5],
             pointer(5, args[6]),
             args[7],
-            pointer(8, zero),
-            pointer(9, args[10]),
-            pointer(11, args[12]),
+            pointer(8, args[9]),
+            pointer(10, args[11]),
+            pointer(12, args[13]),
         ]
-        call += [pointer(13, zero), pointer(14, args[15]), *args[16:]]
+        call += [pointer(14, args[15]), pointer(16, args[17]), *args[18:]]
         call_entry(builder, pointer(0, zero), args[1], dot_arguments(a.dtype), call)
         return context.get_dummy_value()
 
@@ -309,14 +309,15 @@ def outer_tile(
 @kernel(inline="always")  # as `outer_tile`
 def dot_tile(
     tiles: Array, rows: int, columns: int, halves: bool, whole: int, rest: int, a: Array, ao: int, lda: int,
-    a_steps: Array, b: Array, bo: int, taps: Array, to: int, b_steps: Array, c: Array, co: int, ldc: int,
-    accumulate: bool, ahead: int,
+    a_steps: Array, step: int, b: Array, bo: int, taps: Array, to: int, b_steps: Array, c: Array, co: int,
+    ldc: int, accumulate: bool, ahead: int,
 ) -> None:  # fmt: skip
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over steps and lanes of A[i, ..] B[j, ..].
 
-    Step t < whole takes a vector of each row of A and of B, at a[ao + i * lda + a_steps[t]] and
+    Step t takes a vector of each row of A and of B, at a[ao + i * lda + a_steps[t]] and
     b[bo + taps[to + j] + b_steps[t]]; with `halves` B's two halves, at entries 2 t and 2 t + 1 of b_steps.
-    A last step takes the first `rest` lanes (0: none; only without halves) of vector number `whole`.
+    There are `whole` steps, from number `step` on.
+    A last step takes the first `rest` lanes (0: none; only without halves) of the vector behind them.
     C[i, j] = c[co + i * ldc + j]; i < rows (1 to max_dot_rows()), j < columns (1 to 4). tiles: `tile_table`.
     ahead: from B's numbers to those that will be asked for next, 0 if they are near already.
     """
@@ -331,11 +332,13 @@ def dot_tile(
         ao,
         lda,
         a_steps,
+        step,
         b,
         bo,
         taps,
         to,
         b_steps,
+        2 * step if halves else step,
         c,
         co,
         ldc,

@@ -51,7 +51,7 @@ from pycaffe_lite.kernels.convolution.winograd.transforms import (
     transform_sums,
     transform_table,
 )
-from pycaffe_lite.kernels.products.blocks import SUM_DEPTH, transpose_panel
+from pycaffe_lite.kernels.products.blocks import transpose_panel
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -62,7 +62,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
 )
 from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import scratch, worker_memory
-from pycaffe_lite.kernels.simd.sums import FOLDED, fold, totals_of, totals_size
+from pycaffe_lite.kernels.simd.sums import FOLDED, fold, worker_totals
 from pycaffe_lite.kernels.simd.tiles import (
     WIDE_PICK,
     max_pick_rows,
@@ -75,7 +75,7 @@ from pycaffe_lite.kernels.simd.vectors import keep_small, vector_lanes
 
 MOST_TILES = 4096  # in a line: it is the least that is gone through at a time, and its sum in float32
 LEAST_TILES = 96  # in all images: below it, transforming the sums costs what the products save
-CHUNK = 128  # tiles at a time
+CHUNK = 128  # tiles at a time, and in one sum: the transform of the sums makes roundings larger
 MOST_SUMS = 196608  # numbers that a task sums up: 768 KB, in the L2 cache
 FEW_SUMS = 98304  # up to which the images are cut into parts
 MOST_PIXELS = (
@@ -92,7 +92,7 @@ class Blocks(NamedTuple):
     blocks: int  # of output channels in a group
     parts: int  # of the images, each with its own sums
     turned: int  # 1: dy is turned round beforehand; 0: the task turns its own chunks
-    totals: int  # numbers of memory for sums in float64, 0 where there are few pieces
+    totals: int  # per worker, in float64; 0 where there are few pieces
     gradients: int  # the numbers of the transforms of dy
     sums: int  # and of sums
     tasks: int
@@ -144,8 +144,8 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     workspace = tiles.room + places * (width * tiles.length + APART)
     workspace += places * (count * panel + APART) + places * (width * (height + lanes) + APART)
     chunks = -(-g.N // (parts * tiles.images)) * -(-((g.P + 1) // 2) // tiles.lines)
-    pieces = chunks * -(-count // SUM_DEPTH)
-    totals = totals_size(places * (width * (height + lanes) + APART)) if pieces > FOLDED else 0
+    pieces = chunks * -(-count // CHUNK)
+    totals = places * width * (height + lanes) if pieces > FOLDED else 0
     if not turned:
         workspace += (2 * tiles.lines * g.Q + lanes) * panel
     numbers = transform_numbers(g.kernel_h, DY_OF_CHANNELS, SUMS)
@@ -159,7 +159,7 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
         np.array(cut),
         turned_size(g, lanes) if turned else 0,
         parts * g.group * channels * g.kernel_h * g.kernel_w * filled,
-        totals + max(workspace, adding_workspace(rows)),
+        max(workspace, adding_workspace(rows)),
     )
 
 
@@ -193,9 +193,11 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: boo
     dy = dy.reshape(-1)
     if cut.turned:
         turn(memory, dy, panels, sizes, cut.filled)
-    _sum_up(
+    exact = worker_totals(len(memory), cut.totals) if cut.totals > 0 else None
+    sum_up = _sum_up if exact is None else _long_sum_up
+    sum_up(
         memory, tile_table(x.dtype), transform_table(x.dtype), x.reshape(-1), dy, panels, sums, image, sizes,
-        tiles, blocks,
+        tiles, blocks, exact,
     )  # fmt: skip
     if g.stride_h == 1:
         add_sums(memory, sums, dw.reshape(-1), sizes, cut.filled, cut.parts, add)
@@ -205,10 +207,10 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: boo
         join_kernels(memory, kernels, dw.reshape(-1), image, add)
 
 
-@worker_kernel
-def _sum_up(
+def _do_sum_up(
     micro: Array, table: Array, x: Array, dy: Array, panels: Array, sums: Array, of_image: Array,
-    sizes: Array, of_tiles: Array, blocks: Array, tasks: Tasks, memory: Array,
+    sizes: Array, of_tiles: Array, blocks: Array, exact: Array | None, tasks: Tasks,
+    memory: Array,
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = the part's gradient of the weight k of output channel m."""
     keep_small()
@@ -225,7 +227,6 @@ def _sum_up(
         largest * WIDE_PICK * lanes + APART,
         cut.width * tallest + APART,
     )
-    exact_totals, memory = totals_of(memory[: cut.totals]), memory[cut.totals :]
     lines_of_chunk, pixels = memory, memory[tiles.room :]
     gradients = pixels[places * of_pixels :]
     totals = gradients[places * of_dy :]
@@ -241,10 +242,8 @@ def _sum_up(
         height = cut.height if block + 1 < cut.blocks else cut.filled - m0
         begin, end = part * g.N // cut.parts, (part + 1) * g.N // cut.parts
         added, folded = 0, False
-        for chunk in range((end - begin + tiles.images - 1) // tiles.images * line_chunks):
-            if added >= FOLDED:
-                fold(totals, 0, of_sums, places, width * height, exact_totals, not folded, False)
-                added, folded = 0, True
+        chunks = (end - begin + tiles.images - 1) // tiles.images * line_chunks
+        for chunk in range(chunks):
             n0, p0 = begin + chunk // line_chunks * tiles.images, chunk % line_chunks * tiles.lines
             images, lines = min(tiles.images, end - n0), min(tiles.lines, P - p0)
             line = image.stride_h * image.line
@@ -277,17 +276,18 @@ def _sum_up(
                 for place in range(places):
                     for t in range(tall):
                         c, last = t * width // tall, (t + 1) * width // tall
-                        for j in range(0, count, SUM_DEPTH):
+                        for j in range(0, count, CHUNK):
                             pick_tile(
-                                micro, last - c, vectors, min(SUM_DEPTH, count - j),
+                                micro, last - c, vectors, min(CHUNK, count - j),
                                 pixels, place * of_pixels, channel_numbers, c, tile_numbers, j,
                                 gradients, place * of_dy + j * wide, wide,
                                 totals, place * of_sums + c * height + m - m0, height, added + j > 0, 0, 0, 0,
                             )  # fmt: skip
                 m += wide
-            added += (count + SUM_DEPTH - 1) // SUM_DEPTH
-        if folded:
-            fold(totals, 0, of_sums, places, width * height, exact_totals, False, True)
+            added, ends = added + (count + CHUNK - 1) // CHUNK, chunk + 1 == chunks
+            if exact is not None and (added >= FOLDED or ends):
+                fold(totals, 0, of_sums, places, width * height, exact[tasks.worker], not folded, ends)
+                added, folded = 0, True
         to = ((part * g.group + group) * channels + c0) * area * cut.filled + m0
         for c in range(width):
             transform_sums(
@@ -295,6 +295,9 @@ def _sum_up(
                 sums, to + c * area * cut.filled, cut.filled,
             )  # fmt: skip
         task = take_task(tasks, cut.tasks)
+
+
+_sum_up, _long_sum_up = worker_kernel(_do_sum_up), worker_kernel(_do_sum_up)  # without exact totals, and with
 
 
 @kernel
