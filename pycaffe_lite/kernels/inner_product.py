@@ -6,20 +6,25 @@ With `transpose` the weights are stored the other way round: w is (K, N) and y =
 import numpy as np
 
 from pycaffe_lite.kernels import convolution
-from pycaffe_lite.kernels.convolution import NO_END, End
+from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.products.channel_sums import add_channel_sums
 from pycaffe_lite.kernels.products.dot import finish
 from pycaffe_lite.kernels.runtime.decorators import Array
 from pycaffe_lite.kernels.runtime.steps import note_other_work
 
-__all__ = ["NO_END", "End", "backward_bias", "backward_data", "backward_weights", "forward"]
+__all__ = ["NO_EPILOGUE", "Epilogue", "backward_bias", "backward_data", "backward_weights", "forward"]
 
 
 def forward(
-    x: Array, w: Array, bias: Array | None, y: Array, transpose: bool = False, end: End = NO_END
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    transpose: bool = False,
+    epilogue: Epilogue = NO_EPILOGUE,
 ) -> None:
-    """Compute y = act(scale * (x wᵀ + bias) + shift), see `End`.
+    """Compute y = act(scale * (x wᵀ + bias) + shift), see `Epilogue`.
 
     The arrays are contiguous, all float32 or all float64; sums are kept in that type.
 
@@ -29,17 +34,17 @@ def forward(
         bias: (N,), or None.
         y: (M, N), overwritten.
         transpose: how w is stored.
-        end: what to do with each result, one scale and shift per output n.
+        epilogue: what to do with each result, one scale and shift per output n.
     """
     if y.size == 0:
         return
     if not transpose and x.shape[1] > 0:
         # Each row of x is an image of one pixel, each row of w a kernel for it.
         image, kernels, result = (array[..., None, None] for array in (x, w, y))
-        convolution.forward(image, kernels, bias, result, convolution.Window(1, 1), end)
+        convolution.forward(image, kernels, bias, result, convolution.Window(1, 1), epilogue)
         return
     gemm(x, w, y, trans_b=not transpose)
-    scale, shift, slope = end if bias is None else end.behind(None, bias)
+    scale, shift, slope = epilogue if bias is None else epilogue.behind(None, bias)
     if scale is not None or shift is not None or slope != 1:
         start = np.zeros(y.shape[1], y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale

@@ -14,7 +14,7 @@ from pycaffe_lite import fillers
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.formats.blobproto import array_of
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.printable import printable
 from pycaffe_lite.proto import caffe_pb2
 
@@ -26,8 +26,8 @@ Verb = TypeVar("Verb", bound=Callable[..., object])
 def by_kernels(verb: Verb) -> Verb:
     """Says of a layer's verb that it only starts kernels.
 
-    The verbs: forward, forward_with_end, before_end, backward, backward_with_slope. All that they do with
-    values of blobs, learnable ones too, is done by worker kernels: these can be run again without it
+    The verbs: forward, forward_with_epilogue, epilogue_before, backward, backward_with_slope. All that they
+    do with values of blobs, learnable ones too, is done by worker kernels: these can be run again without it
     (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and backward ones may do
     what `ready_diffs` does. What overrides such a method has to say so itself.
     """
@@ -90,13 +90,13 @@ class Layer(Generic[P]):
     # Whether backward asks all learnable blobs for `diff_to_add` and overwrites those that are clear: nobody
     # writes zeros then.
     overwrites_clear_diffs: ClassVar[bool] = False
-    # Fusion (net/fusion.py): whether `forward_with_end` is there, or at least for ends that are no more than
-    # a slope; whether the layer ends a run of fused layers, being no affine map; whether backward needs
-    # nothing that only an own forward would keep.
-    takes_end: bool = False
+    # Fusion (net/fusion.py): whether `forward_with_epilogue` is there, or at least for epilogues that are no
+    # more than a slope; whether the layer ends a run of fused layers, being no affine map; whether backward
+    # needs nothing that only an own forward would keep.
+    takes_epilogue: bool = False
     takes_slope: bool = False
     is_activation: ClassVar[bool] = False
-    end_serves_backward: ClassVar[bool] = False
+    epilogue_serves_backward: ClassVar[bool] = False
     # Whether `backward_with_slope` is there, for an activation that works in place on the only bottom.
     takes_slope_behind: bool = False
 
@@ -179,8 +179,8 @@ class Layer(Generic[P]):
         """Whether a method is `by_kernels`; a type overrides this where that depends on its parameters."""
         return getattr(getattr(self, verb), "by_kernels", False)
 
-    def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
-        """As `forward`, with what `end` says done to each value of the top before it is stored."""
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
+        """As `forward`, with what `epilogue` says done to each value of the top before it is stored."""
         raise NotImplementedError
 
     def backward_with_slope(
@@ -189,12 +189,12 @@ class Layer(Generic[P]):
         """As `backward`, with the bottom's diff times slope where its data is not positive."""
         raise NotImplementedError
 
-    def can_be_end(self, top: Blobs) -> bool:
-        """Whether `before_end` says all that forward does, for a layer that works in place on this top."""
+    def can_be_epilogue(self, top: Blobs) -> bool:
+        """Whether `epilogue_before` says all that forward does, for a layer in place on this top."""
         return False
 
-    def before_end(self, end: End) -> End:
-        """What forward does to each channel (axis 1), its learnable blobs as they are now, and then `end`."""
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        """What forward does to each channel (axis 1) with its blobs as they are now, and then `epilogue`."""
         raise NotImplementedError
 
     # ------------------------------------------------------- for the types' use

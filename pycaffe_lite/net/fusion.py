@@ -1,17 +1,17 @@
-"""Fusion: layers that work in place right behind another one run in its end, where nobody looks between."""
+"""Fusion: a layer that works in place right behind another runs in its epilogue, unless somebody looks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from pycaffe_lite.kernels.convolution import NO_END
+from pycaffe_lite.kernels.convolution import NO_EPILOGUE
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.net.graph import Node
 
 
 class Run:
-    """Layers that run in one go: a layer, and those that run in its end.
+    """Layers that run in one go: a layer, and those that run in its epilogue.
 
     Attributes:
         nodes: all of them, in order.
@@ -26,10 +26,10 @@ class Run:
         self.shapes_itself = not all(node.layer.reshape_follows_shapes for node in nodes)
         self._followers = nodes[:0:-1]  # the last one first
         self._weighed = any(nodes[0].layer.loss_weights)
-        verb = "forward_with_end" if self._followers else "forward"
+        verb = "forward_with_epilogue" if self._followers else "forward"
         self.only_starts_kernels = (
             nodes[0].layer.is_by_kernels(verb)
-            and all(node.layer.is_by_kernels("before_end") for node in self._followers)
+            and all(node.layer.is_by_kernels("epilogue_before") for node in self._followers)
             and not self.shapes_itself
         )
         self.finishes = self._weighed or nodes[0].layer.checks_bottoms
@@ -59,16 +59,16 @@ class Run:
         if not self._followers:
             first.layer.forward(first.bottom, first.top)
             return
-        end = NO_END
+        epilogue = NO_EPILOGUE
         for node in self._followers:
-            end = node.layer.before_end(end)
-        first.layer.forward_with_end(first.bottom, first.top, end)
+            epilogue = node.layer.epilogue_before(epilogue)
+        first.layer.forward_with_epilogue(first.bottom, first.top, epilogue)
 
 
 def runs(nodes: Sequence[Node]) -> list[Run]:
     """All layers, put together as far as one kernel can do them.
 
-    A run of several begins with a layer that takes an end (Convolution, InnerProduct) and goes on with
+    A run of several begins with a layer that takes an epilogue (Convolution, InnerProduct) and goes on with
     the layers that follow it at once, work in place on its only top, and are a scale, a shift and a leaky
     ReLU per channel (ReLU; BatchNorm, Scale, Bias and Dropout in tests); or it is a sum (Eltwise) and a
     leaky ReLU.
@@ -89,7 +89,7 @@ def runs(nodes: Sequence[Node]) -> list[Run]:
 def _end_of_run(nodes: Sequence[Node], start: int) -> int:
     """The index behind the last layer that can run together with the one at `start`."""
     first, end = nodes[start], start + 1
-    takes_any = first.layer.takes_end or first.layer.takes_slope
+    takes_any = first.layer.takes_epilogue or first.layer.takes_slope
     if not takes_any or len(first.top_ids) != 1 or any(first.layer.loss_weights):
         return end
     while end < len(nodes) and _continues(first, nodes[end]):
@@ -107,7 +107,7 @@ def takes_along(node: Node, before: Node) -> bool:
         and before.bottom_ids == before.top_ids == node.bottom_ids
         and before.bottom_need_backward == node.bottom_need_backward == [True]
         # not so for types derived from these whose backward passes do something else
-        and _is_from_one_class(before.layer, "backward", "before_end")
+        and _is_from_one_class(before.layer, "backward", "epilogue_before")
         and _is_from_one_class(node.layer, "backward", "backward_with_slope")
     )
 
@@ -120,8 +120,8 @@ def _continues(first: Node, follower: Node) -> bool:
     layer = follower.layer
     return (
         follower.bottom_ids == follower.top_ids == first.top_ids
-        and (first.layer.takes_end or layer.is_activation)
+        and (first.layer.takes_epilogue or layer.is_activation)
         and not any(layer.loss_weights)
-        and layer.can_be_end(follower.top)
-        and (layer.end_serves_backward or not follower.need_backward)
+        and layer.can_be_epilogue(follower.top)
+        and (layer.epilogue_serves_backward or not follower.need_backward)
     )

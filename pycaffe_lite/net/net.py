@@ -260,7 +260,7 @@ class Net:
     # ----------------------------------------------------------------- running
 
     def _forward(self, start: int, end: int) -> float:
-        """Runs layers `start` to `end`, both included; returns their part of the loss."""
+        """Runs layers `start` to `epilogue`, both included; returns their part of the loss."""
         whole = start == 0 and end == len(self._graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
             loss = self._forward_pass.run()
@@ -283,7 +283,7 @@ class Net:
         return loss
 
     def _backward(self, start: int, end: int) -> None:
-        """Runs layers `start` down to `end`, both included, backward."""
+        """Runs layers `start` down to `epilogue`, both included, backward."""
         whole = start == len(self._graph.nodes) - 1 and end == 0
         # What layers keep for a backward pass has to be of a forward pass with these shapes.
         fits = self._forward_at == self._changes.number
@@ -337,7 +337,7 @@ class Net:
         end: str | None = None,
         **inputs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` to `end`, forward.
+        """Runs the net, or the layers from `start` to `epilogue`, forward.
 
         Args:
             blobs: names of blobs to return besides the outputs.
@@ -346,7 +346,7 @@ class Net:
                 axis must have the blob's length.
 
         Returns:
-            Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
+            Name → data of the outputs (or of the tops of `epilogue`) and of `blobs`: live views.
 
         Raises:
             ArgumentError: no such layer or blob, or inputs that are not the net's.
@@ -370,7 +370,7 @@ class Net:
         end: str | None = None,
         **output_diffs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` down to `end`, backward.
+        """Runs the net, or the layers from `start` down to `epilogue`, backward.
 
         Args:
             diffs: names of blobs whose diff to return besides the inputs'.
@@ -379,7 +379,7 @@ class Net:
                 there count: for losses, their weights.
 
         Returns:
-            Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
+            Name → diff of the inputs (or of the bottoms of `epilogue`) and of `diffs`: live views.
 
         Raises:
             ArgumentError: no such layer or blob, or diffs that are not the net's outputs.

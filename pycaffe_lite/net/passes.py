@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from pycaffe_lite.blob import Blob, Changes
 from pycaffe_lite.kernels import Steps, get_num_threads, note
-from pycaffe_lite.kernels.convolution import NO_END
+from pycaffe_lite.kernels.convolution import NO_EPILOGUE
 from pycaffe_lite.net.fusion import Run, takes_along
 from pycaffe_lite.net.graph import Node, blobs_of
 
@@ -78,7 +78,7 @@ class Backward:
         if self._activation is None:
             node.layer.backward(node.top, node.bottom_need_backward, node.bottom)
         else:
-            slope = self._activation.layer.before_end(NO_END).slope
+            slope = self._activation.layer.epilogue_before(NO_EPILOGUE).slope
             node.layer.backward_with_slope(node.top, node.bottom_need_backward, node.bottom, slope)
         return 0.0
 

@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import convolution
-from pycaffe_lite.kernels.convolution import End, Window
+from pycaffe_lite.kernels.convolution import Epilogue, Window
 from pycaffe_lite.kernels.convolution import blocked as _convolution_forward
 from pycaffe_lite.kernels.convolution import few_positions as _convolution_few
 from pycaffe_lite.kernels.convolution.winograd import by_tiles as _winograd_tiles
@@ -355,18 +355,18 @@ def test_typical_layers_equal_their_definition(name):
 
 @pytest.mark.parametrize("name", ["lenet2", "odd lines", "deep", "point", "depthwise"])
 @pytest.mark.parametrize("slope", [1.0, 0.0, 0.25])
-def test_end_scales_shifts_and_activates(name, slope):
+def test_epilogue_scales_shifts_and_activates(name, slope):
     case = TYPICAL.get(name, DEPTHWISE)
     x, w, dy, bias = arrays(case, np.float32)
     numbers = np.random.default_rng(1)
     scale, shift = numbers.standard_normal((2, len(bias))).astype(np.float32)
     plain, out = np.empty_like(dy), guarded_nans(dy.shape, np.float32)
     convolution.forward(x, w, bias, plain, case["window"])
-    convolution.forward(x, w, bias, out, case["window"], End(scale, shift, slope))
+    convolution.forward(x, w, bias, out, case["window"], Epilogue(scale, shift, slope))
     expected = scale[:, None, None] * plain.astype(float) + shift[:, None, None]
     expected = np.where(expected > 0, expected, slope * expected)
     assert np.allclose(out, expected, rtol=1e-4, atol=1e-4)
-    convolution.forward(x, w, None, out, case["window"], End(np.ones_like(bias), bias, slope))
+    convolution.forward(x, w, None, out, case["window"], Epilogue(np.ones_like(bias), bias, slope))
     expected = np.where(plain > 0, plain, np.float32(slope) * plain)
     assert np.array_equal(out, expected), "an end without a scale has the bits of the separate passes"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels import inner_product
-from pycaffe_lite.kernels.inner_product import End
+from pycaffe_lite.kernels.inner_product import Epilogue
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 # rows, depth, columns: few rows fill part of a vector, one or two vectors; a deep sum comes in pieces
@@ -47,11 +47,11 @@ def test_equals_its_definition(shape, transpose, dtype):
 
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize("rows", [3, 9, 40])
-def test_end_scales_shifts_and_activates(transpose, rows):
+def test_epilogue_scales_shifts_and_activates(transpose, rows):
     x, w, b, y = arrays(rows, 80, 21, np.float32)
     stored = np.ascontiguousarray(w.T) if transpose else w
     scale, shift = np.random.default_rng(0).standard_normal((2, 21)).astype(np.float32)
-    inner_product.forward(x, stored, b, y, transpose, End(scale, shift, 0.5))
+    inner_product.forward(x, stored, b, y, transpose, Epilogue(scale, shift, 0.5))
     expected = scale * (x.astype(float) @ w.T + b) + shift
     assert np.allclose(y, np.where(expected > 0, expected, expected / 2), rtol=1e-4, atol=1e-4)
 

@@ -4,9 +4,11 @@ A net replays such verbs without calling them (`net.passes`), so one that also c
 giving the results of the values that it was recorded on. `check_layer` calls `check_replay` for every layer.
 """
 
+from functools import partial
+
 import numpy as np
 
-from pycaffe_lite.kernels.convolution import NO_END, End
+from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue
 from pycaffe_lite.kernels.runtime.steps import note
 
 SLOPE = 0.5
@@ -31,7 +33,7 @@ def check_replay(build, bottoms, blobs, gradients):
         forward(plain)
         for i, (got, right) in enumerate(zip(replayed.top, plain.top, strict=True)):
             _assert_same(got.data, right.data, f"{verb}: top {i}")
-    _check_ends(build, bottoms, blobs, others)
+    _check_epilogues(build, bottoms, blobs, others)
     for verb, backward in _backward_verbs(build(bottoms, blobs).layer, gradients, blobs).items():
         for clear in (False, True):
             _check_backward(verb, backward, clear, build(bottoms, blobs), build(*others), others)
@@ -39,9 +41,9 @@ def check_replay(build, bottoms, blobs, gradients):
 
 def _forward_verbs(layer):
     verbs = {"forward": lambda rig: rig.layer.forward(rig.bottom, rig.top)}
-    if layer.takes_end or layer.takes_slope:
-        end = End(slope=SLOPE)
-        verbs["forward_with_end"] = lambda rig: rig.layer.forward_with_end(rig.bottom, rig.top, end)
+    if layer.takes_epilogue or layer.takes_slope:
+        end = Epilogue(slope=SLOPE)
+        verbs["forward_with_epilogue"] = lambda rig: rig.layer.forward_with_epilogue(rig.bottom, rig.top, end)
     return {verb: call for verb, call in verbs.items() if layer.is_by_kernels(verb)}
 
 
@@ -60,23 +62,24 @@ def _backward_verbs(layer, gradients, blobs):
     return {verb: call for verb, call in verbs.items() if has_gradient and layer.is_by_kernels(verb)}
 
 
-def _check_ends(build, bottoms, blobs, others):
-    """What `before_end` makes of learnable blobs, in front of no end and of one that has all parts."""
+def _check_epilogues(build, bottoms, blobs, others):
+    """What `epilogue_before` makes of learnable blobs, in front of none and of one that has all parts."""
     replayed, plain = build(bottoms, blobs), build(*others)
-    if not (replayed.layer.can_be_end(replayed.top) and replayed.layer.is_by_kernels("before_end")):
+    if not (replayed.layer.can_be_epilogue(replayed.top) and replayed.layer.is_by_kernels("epilogue_before")):
         return
     channels = replayed.top[0].shape[1]
     some = np.linspace(1, 2, channels, dtype=replayed.layer.dtype)
-    for end in (NO_END, End(some, -some, SLOPE)):
+    for epilogue in (NO_EPILOGUE, Epilogue(some, -some, SLOPE)):
         replayed, plain = build(bottoms, blobs), build(*others)
-        ends = []
-        steps = _record("before_end", lambda r=replayed, e=end, to=ends: to.append(r.layer.before_end(e)))
+        made = []
+        call = partial(replayed.layer.epilogue_before, epilogue)
+        steps = _record("epilogue_before", lambda call=call, made=made: made.append(call()))
         _put(replayed, *others)
         steps.run()
-        right = plain.layer.before_end(end)
-        for part, got, expected in zip(End._fields, ends[0], right, strict=True):
+        right = plain.layer.epilogue_before(epilogue)
+        for part, got, expected in zip(Epilogue._fields, made[0], right, strict=True):
             if got is not None or expected is not None:
-                _assert_same(np.asarray(got), np.asarray(expected), f"before_end: {part}")
+                _assert_same(np.asarray(got), np.asarray(expected), f"epilogue_before: {part}")
 
 
 def _check_backward(verb, backward, clear, replayed, plain, others):

@@ -190,9 +190,10 @@ def test_a_verb_that_says_it_is_by_kernels_and_is_not(monkeypatch):
     fails(monkeypatch, InnerProductLayer, "backward", backward_blobs, "replayed .* blob 1", IP, [X], **twice)
 
 
-def test_an_end_that_says_it_is_by_kernels_and_is_not(monkeypatch):
+def test_an_epilogue_that_says_it_is_by_kernels_and_is_not(monkeypatch):
     @by_kernels
-    def before_end(self, end):
-        return end.behind(None, self.blobs[0].data * 1)
+    def epilogue_before(self, epilogue):
+        return epilogue.behind(None, self.blobs[0].data * 1)
 
-    fails(monkeypatch, BiasLayer, "before_end", before_end, "replayed before_end: shift", BIAS, [X])
+    why = "replayed epilogue_before: shift"
+    fails(monkeypatch, BiasLayer, "epilogue_before", epilogue_before, why, BIAS, [X])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite import random
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer import registry
 from pycaffe_lite.layer.activation.relu import ReLULayer
 from pycaffe_lite.layer.base import by_kernels
@@ -76,12 +76,13 @@ def test_same_values_as_layer_by_layer(followers, bias):
 def test_ends_in_a_row_do_one_after_the_other():
     a, b = (np.array(values, np.float32) for values in ([2, 3], [5, 7]))
     x = np.array([-1.0, 4.0], np.float32)
-    for first, then in itertools.product((End(), End(a), End(shift=b), End(a, b)), repeat=2):
+    some = Epilogue(), Epilogue(a), Epilogue(shift=b), Epilogue(a, b)
+    for first, then in itertools.product(some, repeat=2):
         whole = then._replace(slope=0.5).behind(first.scale, first.shift).behind(None, b)
         expected = x + b
-        for end in (first, then):
-            expected = expected * (1 if end.scale is None else end.scale)
-            expected = expected + (0 if end.shift is None else end.shift)
+        for epilogue in (first, then):
+            expected = expected * (1 if epilogue.scale is None else epilogue.scale)
+            expected = expected + (0 if epilogue.shift is None else epilogue.shift)
         got = x * (1 if whole.scale is None else whole.scale) + (0 if whole.shift is None else whole.shift)
         assert np.array_equal(got, expected)
         assert whole.slope == 0.5

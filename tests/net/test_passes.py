@@ -108,7 +108,7 @@ def check_passes(text: str, *dims: int) -> None:
 @pytest.mark.parametrize("end", ["", ENDS, ENDS[: ENDS.index("layer { name: 'scale'")]])
 @pytest.mark.parametrize("bias", ["true", "false"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_convolutions_with_ends(monkeypatch, name, bias, end):
+def test_convolutions_with_epilogues(monkeypatch, name, bias, end):
     channels, size, param = CONVOLUTIONS[name]
     param += f" bias_term: {bias} weight_filler {{ type: 'xavier' }}"
     text = (
@@ -455,8 +455,8 @@ class Louder(ReLULayer):
 class Doubled(BiasLayer):
     """Adds twice as much; in another layer's end, too."""
 
-    def before_end(self, end):
-        return end.behind(None, self.blobs[0].data * 2)
+    def epilogue_before(self, epilogue):
+        return epilogue.behind(None, self.blobs[0].data * 2)
 
 
 @pytest.mark.parametrize(

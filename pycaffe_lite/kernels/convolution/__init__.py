@@ -24,10 +24,18 @@ from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import no_memory
 from pycaffe_lite.kernels.runtime.steps import note_other_work
 
-__all__ = ["NO_END", "End", "Window", "backward_bias", "backward_data", "backward_weights", "forward"]
+__all__ = [
+    "NO_EPILOGUE",
+    "Epilogue",
+    "Window",
+    "backward_bias",
+    "backward_data",
+    "backward_weights",
+    "forward",
+]
 
 
-class End(NamedTuple):
+class Epilogue(NamedTuple):
     """What follows a convolution in one go: y = act(scale[m] * conv + shift[m]).
 
     scale, shift: (M,), the type of the arrays, or None for 1 and 0. act(v) is v if v > 0 else slope * v;
@@ -38,17 +46,17 @@ class End(NamedTuple):
     shift: Array | None = None
     slope: float = 1.0
 
-    def behind(self, scale: Array | None, shift: Array | None) -> "End":
-        """This end, after another scale and shift."""
+    def behind(self, scale: Array | None, shift: Array | None) -> "Epilogue":
+        """This epilogue, after another scale and shift."""
         if self.scale is None and (self.shift is None or shift is None):
-            return End(scale, self.shift if shift is None else shift, self.slope)
+            return Epilogue(scale, self.shift if shift is None else shift, self.slope)
         some = next(array for array in (self.scale, self.shift) if array is not None)
         none = some[:0]
         new_scale = none if self.scale is None and scale is None else np.empty_like(some)
         new_shift = none if self.shift is None and shift is None else np.empty_like(some)
         given = (none if array is None else array for array in (scale, shift, self.scale, self.shift))
         _compose(no_memory(some.dtype, workers=1), *given, new_scale, new_shift)
-        return End(
+        return Epilogue(
             None if new_scale is none else new_scale, None if new_shift is none else new_shift, self.slope
         )
 
@@ -72,7 +80,7 @@ def _compose(
         new_shift[m] = value + then_shift[m] if then_shift.size > 0 else value
 
 
-NO_END = End()
+NO_EPILOGUE = Epilogue()
 
 
 @lru_cache(maxsize=1024)
@@ -87,8 +95,10 @@ def _geometry(x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...], window
     return geometry(N, C, H, W, M, y[2], y[3], window)
 
 
-def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, end: End = NO_END) -> None:
-    """Compute y = act(scale * (w * x + bias) + shift), see `End`.
+def forward(
+    x: Array, w: Array, bias: Array | None, y: Array, window: Window, epilogue: Epilogue = NO_EPILOGUE
+) -> None:
+    """Compute y = act(scale * (w * x + bias) + shift), see `Epilogue`.
 
     The arrays are contiguous, all float32 or all float64; sums are kept in that type.
 
@@ -98,11 +108,11 @@ def forward(x: Array, w: Array, bias: Array | None, y: Array, window: Window, en
         bias: (M,), or None.
         y: (N, M, P, Q), overwritten.
         window: kernel, padding, stride, dilation and groups.
-        end: what to do with each result before it is stored.
+        epilogue: what to do with each result before it is stored.
     """
     g = _geometry(x.shape, w.shape, y.shape, window)
     if y.size > 0:
-        scale, shift, slope = end if bias is None else end.behind(None, bias)
+        scale, shift, slope = epilogue if bias is None else epilogue.behind(None, bias)
         start = np.zeros(g.M, y.dtype) if shift is None else shift
         scale = np.empty(0, y.dtype) if scale is None else scale
         blocked.product(x, w, start, scale, slope, y, g, weights_in_order(g))

@@ -46,7 +46,7 @@ def add_pieces(
 
 
 def columns_of(array: Array, rows: int, first: int, end: int, purpose: str) -> Array:
-    """The columns from `first` to `end` of an array as a matrix of so many rows, side by side: flat.
+    """The columns from `first` to `epilogue` of an array as a matrix of so many rows, side by side: flat.
 
     They are the caller's until the next call for the same purpose.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.broadcast import covered_shape, fold, lies_over_channels
 from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layer.registry import register_layer
@@ -40,12 +40,12 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter]):
         self.fold = fold(self, bottom[0], (*bottom, *self.blobs)[1], self.param.axis)
         top[0].reshape_like(bottom[0])
 
-    def can_be_end(self, top: Blobs) -> bool:
+    def can_be_epilogue(self, top: Blobs) -> bool:
         return lies_over_channels(self, top[0], self.param.axis)
 
     @by_kernels
-    def before_end(self, end: End) -> End:
-        return end.behind(None, self.blobs[0].data)
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return epilogue.behind(None, self.blobs[0].data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         bias = (*bottom, *self.blobs)[1].data

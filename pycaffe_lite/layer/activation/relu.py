@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.kernels import relu
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
 from pycaffe_lite.layer.base import Blobs, by_kernels
 from pycaffe_lite.layer.engine import note_engine
@@ -22,14 +22,14 @@ class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter]):
     """
 
     is_activation = True
-    end_serves_backward = True
+    epilogue_serves_backward = True
 
-    def can_be_end(self, top: Blobs) -> bool:
+    def can_be_epilogue(self, top: Blobs) -> bool:
         return len(top[0].shape) > 1
 
     @by_kernels
-    def before_end(self, end: End) -> End:
-        return End(slope=self.param.negative_slope)  # it is always the last
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return Epilogue(slope=self.param.negative_slope)  # it is always the last
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)

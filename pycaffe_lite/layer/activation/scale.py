@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.broadcast import covered_shape, fold, lies_over_channels
 from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layer.registry import register_layer
@@ -54,12 +54,12 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
     def _scale(self, bottom: Blobs) -> Blob:
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
 
-    def can_be_end(self, top: Blobs) -> bool:
+    def can_be_epilogue(self, top: Blobs) -> bool:
         return lies_over_channels(self, top[0], self.param.axis)
 
     @by_kernels
-    def before_end(self, end: End) -> End:
-        return end.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return epilogue.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data

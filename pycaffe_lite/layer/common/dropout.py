@@ -8,7 +8,7 @@ import numpy as np
 
 from pycaffe_lite import random
 from pycaffe_lite.kernels import dropout
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
 from pycaffe_lite.layer.base import Blobs, by_kernels
 from pycaffe_lite.layer.registry import register_layer
@@ -29,14 +29,14 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
     Source: BVLC/caffe src/caffe/layers/dropout_layer.cpp
     """
 
-    end_serves_backward = True
+    epilogue_serves_backward = True
 
-    def can_be_end(self, top: Blobs) -> bool:
+    def can_be_epilogue(self, top: Blobs) -> bool:
         return not self.training and len(top[0].shape) > 1
 
     @by_kernels
-    def before_end(self, end: End) -> End:
-        return end
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return epilogue
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         ratio = self.param.dropout_ratio

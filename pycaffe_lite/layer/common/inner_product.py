@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import inner_product
-from pycaffe_lite.kernels.inner_product import NO_END, End
+from pycaffe_lite.kernels.inner_product import NO_EPILOGUE, Epilogue
 from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -37,7 +37,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
         if top[0] is bottom[0]:
             raise self.error("cannot work in place")
         axis = bottom[0].canonical_axis(p.axis)
-        self.takes_end = axis == 1
+        self.takes_epilogue = axis == 1
         self.K = bottom[0].count_axes(axis)
         shape = (self.K, p.num_output) if p.transpose else (p.num_output, self.K)
         self.weight = self.add_blob(shape, p.weight_filler)
@@ -59,13 +59,13 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
 
     @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.forward_with_end(bottom, top, NO_END)
+        self.forward_with_epilogue(bottom, top, NO_EPILOGUE)
 
     @by_kernels
-    def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
         x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
         bias = None if self.bias is None else self.bias.data
-        inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, end)
+        inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, epilogue)
 
     @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import channels
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
 from pycaffe_lite.layer.base import Blobs, by_kernels
 from pycaffe_lite.layer.normalization.standardize import Moments, Standardizer
@@ -86,15 +86,20 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
             blob.data[...] = fraction * blob.data + value
         return mean, variance
 
-    def can_be_end(self, top: Blobs) -> bool:
+    def can_be_epilogue(self, top: Blobs) -> bool:
         return self.use_global_stats
 
     @by_kernels
-    def before_end(self, end: End) -> End:
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
         scale, shift = channels.standardizing_affine(
-            self.mean.data, self.variance.data, self.factor.data, self.param.eps, end.scale, end.shift
+            self.mean.data,
+            self.variance.data,
+            self.factor.data,
+            self.param.eps,
+            epilogue.scale,
+            epilogue.shift,
         )
-        return End(scale, shift, end.slope)
+        return Epilogue(scale, shift, epilogue.slope)
 
     def _inverse_root(self, variance: Moments) -> Moments:
         with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN

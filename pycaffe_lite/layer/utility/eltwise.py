@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.kernels import eltwise
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -90,8 +90,8 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
                 eltwise.maximum_with(x, k, y, self.winner.data)
 
     @by_kernels
-    def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
-        self._sum(bottom, top, end.slope)
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
+        self._sum(bottom, top, epilogue.slope)
 
     def _sum(self, bottom: Blobs, top: Blobs, slope: float) -> None:
         """The sum, its values below 0 times `slope`."""

@@ -6,7 +6,7 @@ import math
 
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import convolution, convolution_nd
-from pycaffe_lite.kernels.convolution import NO_END, End, Window
+from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
@@ -108,14 +108,14 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
     # ------------------------------- the three operations, from the convolution's image to its result
 
     def convolve(
-        self, image: Array, weight: Array, bias: Array | None, result: Array, end: End = NO_END
+        self, image: Array, weight: Array, bias: Array | None, result: Array, epilogue: Epilogue = NO_EPILOGUE
     ) -> None:
-        """Computes result = weight * image + bias, and what `end` says (2-D kernels only)."""
+        """Computes result = weight * image + bias, and what `epilogue` says (2-D kernels only)."""
         image, result = self._stack(image), self._stack(result)
         if self.plane is None:
             convolution_nd.forward(image, weight, bias, result, self.axes, self.group)
         else:
-            convolution.forward(image, self._kernels(weight), bias, result, self.plane, end)
+            convolution.forward(image, self._kernels(weight), bias, result, self.plane, epilogue)
 
     def convolve_back(self, result: Array, weight: Array, image: Array) -> None:
         """Overwrites `image` with its gradient, given that of the result."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.kernels.convolution import NO_END, End
+from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue
 from pycaffe_lite.layer.base import Blobs, by_kernels
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.vision.base_convolution import BaseConvolutionLayer
@@ -48,20 +48,20 @@ class ConvolutionLayer(BaseConvolutionLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self.takes_end = self.axis == 1 and self.plane is not None
+        self.takes_epilogue = self.axis == 1 and self.plane is not None
 
     def is_by_kernels(self, verb: str) -> bool:
         return self.plane is not None and super().is_by_kernels(verb)
 
     @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.forward_with_end(bottom, top, NO_END)
+        self.forward_with_epilogue(bottom, top, NO_EPILOGUE)
 
     @by_kernels
-    def forward_with_end(self, bottom: Blobs, top: Blobs, end: End) -> None:
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
-            self.convolve(x.data, self.weight.data, bias, y.data, end)
+            self.convolve(x.data, self.weight.data, bias, y.data, epilogue)
 
     @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:

@@ -103,7 +103,7 @@ def test_convolution_over_many_channels(fill, window, size):
     exact, _ = convolved(*f64(x, w), window)
     y = np.empty(exact.shape, F32)
     shift = np.array([1, 2, 3, 4], F32)
-    convolution.forward(x, w, shift, y, window, convolution.End(scale=1 / shift, slope=0.5))
+    convolution.forward(x, w, shift, y, window, convolution.Epilogue(scale=1 / shift, slope=0.5))
     check(y, exact / f64(shift)[0][:, None, None] + 1, PRODUCTS)
 
 

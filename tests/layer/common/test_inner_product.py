@@ -3,7 +3,7 @@ import pytest
 from layer_check import build_layer, check_layer
 
 from pycaffe_lite.errors import LayerError
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 
 
 def values(*shape):
@@ -74,14 +74,14 @@ def test_end():
         values(4, 5), values(4)])  # fmt: skip
     plain = rig.forward()[0]
     scale, shift = np.array([1, 2, -1, 0.5], np.float32), np.array([0, 1, 0, -1], np.float32)
-    rig.layer.forward_with_end(rig.bottom, rig.top, End(scale, shift, 0.25))
+    rig.layer.forward_with_epilogue(rig.bottom, rig.top, Epilogue(scale, shift, 0.25))
     right = plain * scale + shift
     assert np.allclose(rig.top[0].data, np.where(right > 0, right, 0.25 * right), atol=1e-6)
-    assert rig.layer.takes_end
+    assert rig.layer.takes_epilogue
     other = build_layer(
         'type: "InnerProduct" inner_product_param { num_output: 4 axis: 2 }', [values(3, 5, 2)]
     )
-    assert not other.layer.takes_end
+    assert not other.layer.takes_epilogue
 
 
 def error_of(fields, shape, **options):

@@ -4,7 +4,7 @@ from layer_check import build_layer, check_layer
 from references import convolution
 
 from pycaffe_lite.errors import LayerError
-from pycaffe_lite.kernels.convolution import End
+from pycaffe_lite.kernels.convolution import Epilogue
 
 
 def values(*shape, seed=0):
@@ -151,7 +151,7 @@ def test_end():
     )
     plain = rig.forward()[0]
     scale, shift = np.array([1, 2, -1, 0.5], np.float32), np.array([0, 1, 0, -1], np.float32)
-    rig.layer.forward_with_end(rig.bottom, rig.top, End(scale, shift, 0.25))
+    rig.layer.forward_with_epilogue(rig.bottom, rig.top, Epilogue(scale, shift, 0.25))
     right = plain * scale.reshape(-1, 1, 1) + shift.reshape(-1, 1, 1)
     assert np.allclose(rig.top[0].data, np.where(right > 0, right, 0.25 * right), atol=1e-5)
 
@@ -166,8 +166,8 @@ def test_end():
         ("kernel_size: 1 force_nd_im2col: true", (1, 2, 3, 3), False),
     ],
 )
-def test_which_take_an_end(fields, shape, takes):
-    assert build_layer(prototxt(f"num_output: 2 {fields}"), [values(*shape)]).layer.takes_end == takes
+def test_which_take_an_epilogue(fields, shape, takes):
+    assert build_layer(prototxt(f"num_output: 2 {fields}"), [values(*shape)]).layer.takes_epilogue == takes
 
 
 def error_of(fields, *shapes, **options):
