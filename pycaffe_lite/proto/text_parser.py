@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.printable import printable
 from pycaffe_lite.proto.fork_fields import FORK_VALUES, Result, fork_field, value_in
+from pycaffe_lite.proto.forks import is_fork_field
 from pycaffe_lite.proto.text_fields import Field, fields_of
 from pycaffe_lite.proto.text_slips import nearest, one_edit_apart, slip_of
 from pycaffe_lite.proto.text_strings import BACKSLASH, unquote
@@ -157,7 +158,7 @@ class TextParser:
             token = self._take()
             if token.kind == "name":
                 field = fields_of(message.DESCRIPTOR).by_name.get(token.text)
-                if field is None:
+                if field is None or (self._strict and is_fork_field(message.DESCRIPTOR.name, field.name)):
                     self._unknown_field(message, path, block, token)
                 else:
                     self._known_field(message, path, block, field, token)

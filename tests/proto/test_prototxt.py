@@ -110,7 +110,7 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
         "  pooling_param { ceil_mode: false pool: AVE kernel_d: 3; more: [1, -2.5] }\n"
         "}\n"
         "layer {\n"
-        "  permute_param {\n"
+        "  correlation_param {\n"
         '    order < a: "}" > [some.where/name]: 1\n'
         "  }\n"
         "  pooling_param { ceil_mode: true }\n"
@@ -132,8 +132,8 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
         UnknownField(
             ("layer", 1),
             "LayerParameter",
-            "permute_param",
-            'permute_param {\n    order < a: "}" > [some.where/name]: 1\n  }',
+            "correlation_param",
+            'correlation_param {\n    order < a: "}" > [some.where/name]: 1\n  }',
             6,
             3,
         ),
@@ -202,8 +202,8 @@ def test_slip_is_an_error(text):
 
 
 STRICT = {
-    "layer {\n  permute_param { }\n}": (
-        "net.prototxt:2:3: unknown field 'permute_param' in LayerParameter — \"  permute_param { }\""
+    "layer {\n  correlation_param { }\n}": (
+        "net.prototxt:2:3: unknown field 'correlation_param' in LayerParameter — \"  correlation_param { }\""
     ),
     "layer { convolution_parm { } }": (
         "net.prototxt:1:9: unknown field 'convolution_parm' in LayerParameter, "
