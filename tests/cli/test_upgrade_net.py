@@ -69,8 +69,8 @@ def test_text(old, run):
     assert (result.code, result.out) == (0, ["wrote new.prototxt"])
     assert result.messages == [
         "old.prototxt:7: unknown field 'winograd' in ConvolutionParameter is ignored",
-        "old.prototxt:8: field 'correlation_param' in V1LayerParameter (Tiny-DSOD, synopsys, FlowNet 2) changes "
-        "no result: only types of layers that these forks alone have read it",
+        "old.prototxt:8: field 'correlation_param' in V1LayerParameter (Tiny-DSOD, synopsys, FlowNet 2) "
+        "changes no result: only types of layers that these forks alone have read it",
         "old.prototxt: upgraded V1 layers ('layers') to the present format ('layer')",
         "old.prototxt: made an Input layer of the net's 'input' fields",
     ]
