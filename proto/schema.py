@@ -8,11 +8,17 @@ caffe_pb2.pyi, its types for type checkers. Needs grpcio-tools.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import descriptor_pb2
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, SourceCodeInfo
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FileDescriptorProto,
+    SourceCodeInfo,
+)
 from grpc_tools import protoc
 
 HERE = Path(__file__).parent
@@ -48,6 +54,7 @@ def _protoc(*arguments: str) -> None:
 
 def _merge(forks: FileDescriptorProto, caffe: FileDescriptorProto) -> None:
     """Adds the messages of forks.proto, or their fields, to those of caffe.proto, with their comments."""
+    _merge_enums(forks.enum_type, caffe.enum_type)
     index = {message.name: i for i, message in enumerate(caffe.message_type)}
     for i, added in enumerate(forks.message_type):
         _name_types_as_caffe(added)
@@ -56,7 +63,7 @@ def _merge(forks: FileDescriptorProto, caffe: FileDescriptorProto) -> None:
             message = caffe.message_type[index[added.name]]
             start = len(message.field), len(message.enum_type)
             message.field.extend(added.field)
-            _merge_enums(added, message)
+            _merge_enums(added.enum_type, message.enum_type)
         else:
             index[added.name] = len(caffe.message_type)
             caffe.message_type.add().CopyFrom(added)
@@ -65,14 +72,14 @@ def _merge(forks: FileDescriptorProto, caffe: FileDescriptorProto) -> None:
                 _add_comment(location, index[added.name], start, caffe.source_code_info)
 
 
-def _merge_enums(added: DescriptorProto, message: DescriptorProto) -> None:
-    """Adds the enums of a message, or their values where the other message has an enum of that name."""
-    enums = {enum.name: enum for enum in message.enum_type}
-    for enum in added.enum_type:
+def _merge_enums(added: Iterable[EnumDescriptorProto], to: Any) -> None:
+    """Adds enums to a list of them, or their values to the enum of that name which is there."""
+    enums = {enum.name: enum for enum in to}
+    for enum in added:
         if enum.name in enums:
             enums[enum.name].value.extend(enum.value)
         else:
-            message.enum_type.add().CopyFrom(enum)
+            to.add().CopyFrom(enum)
 
 
 def _name_types_as_caffe(message: DescriptorProto) -> None:

@@ -90,7 +90,7 @@ class TextParser:
         self.remarks: list[Remark] = []
         self.offsets: dict[FieldPath, int] = {}
         self._strict = strict
-        self._tokens = source.tokens()
+        self._tokens = source.tokens(strict=strict)
         self._next = 0
 
     def parse(self) -> None:
@@ -142,8 +142,10 @@ class TextParser:
         """An error at a word; where no text may hold the word, that is what is said."""
         if token.kind == "unclosed":
             what = "this string is not closed on its line"
-        elif self.source.text.startswith("//", token.start):
-            what = "unexpected '//': comments start with '#'"
+        elif self.source.text.startswith("/*", token.start) and not self._strict:
+            what = "this comment is not closed: '*/' is missing"
+        elif self.source.text.startswith(("//", "/*"), token.start):
+            what = f"unexpected '{self.source.text[token.start : token.start + 2]}': comments start with '#'"
         elif token.kind == "bad" and not 32 < ord(token.text) < 127:
             what = f"unexpected character '{printable(token.text)}'"
             if token.text.isprintable():  # it may look like one that belongs there
@@ -329,7 +331,8 @@ class TextParser:
                 return number
         elif token.kind == "name" and token is start:
             word = self._take().text
-            if word in field.values:
+            forks = FORK_VALUES.get((message.DESCRIPTOR.name, field.name, word))
+            if word in field.values and not (self._strict and forks):
                 return field.values[word]
         elif token.kind == "string" and token is start and field.name == "engine":
             word = printable(self._take().text)

@@ -84,7 +84,9 @@ def test_every_enum_value_both_ways():
         for enum in enums
         for value in enum.value
     }
-    assert built == table("caffe_proto_enums.tsv")
+    expected = table("caffe_proto_enums.tsv")
+    assert expected <= built
+    assert {row[1:3] for row in built - expected} == {("Phase", "RUN"), ("DB", "IMAGEDB")}
 
 
 def test_every_field_of_forks_has_its_numbers():
