@@ -6,5 +6,6 @@ from pycaffe_lite.layer import data as data
 from pycaffe_lite.layer import loss as loss
 from pycaffe_lite.layer import normalization as normalization
 from pycaffe_lite.layer import recurrent as recurrent
+from pycaffe_lite.layer import sequence as sequence
 from pycaffe_lite.layer import utility as utility
 from pycaffe_lite.layer import vision as vision

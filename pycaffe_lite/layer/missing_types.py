@@ -20,8 +20,7 @@ _CAFFES = {
 }
 
 _FORKS = {
-    "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize Permute PriorBox "
-    "VideoData",
+    "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize PriorBox VideoData",
     "Fast R-CNN and Faster R-CNN": "ROIPooling SmoothL1Loss",
     "R-FCN": "BoxAnnotatorOHEM PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM",
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
@@ -32,8 +31,6 @@ _FORKS = {
     "MobileNet-YOLO": "RegionLoss Reorg YoloSeg Yolov3 Yolov3DetectionOutput",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder PriorBoxClustered",
-    "ShuffleNet": "ShuffleChannel",
-    "SENet": "Axpy",
     "SegNet": "DenseImageData",
     "SegNet, PSPNet and TSN": "BN",
     "SegNet and YOLO": "Upsample",
@@ -42,13 +39,13 @@ _FORKS = {
     "TSN": "SegData",
     "video-caffe": "NdConvolution NdPooling",
     "C3D": "Convolution3D Pooling3D",
-    "warp-ctc": "ContinuationIndicator CTCLoss CtcLoss LabelsequenceAccuracy Reverse Transpose",
-    "happynear's Caffe": "CenterLoss Flip TripletLoss",
+    "warp-ctc": "CTCLoss CtcLoss LabelsequenceAccuracy",
+    "happynear's Caffe": "CenterLoss TripletLoss",
     "SphereFace": "LargeMarginInnerProduct MarginInnerProduct",
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp L1Loss Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
-    "synopsys": "Gather HardSigmoid HardSwish Mish",
+    "synopsys": "HardSigmoid HardSwish Mish",
     "self-normalising nets": "SeLU SeLu",
     "HED": "ImageLabelmapData",
 }

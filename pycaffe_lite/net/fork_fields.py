@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.errors import LayerError, NetError
-from pycaffe_lite.layer.registry import layer_types
+from pycaffe_lite.layer.registry import type_of
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.fork_fields import Result, fork_field, value_in
 from pycaffe_lite.proto.prototxt import Document, UnknownField
@@ -28,8 +28,8 @@ def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]
     Raises:
         NetError: the net has a field that changes a result. LayerError: a layer has one.
     """
-    net, types = document.message, layer_types()
-    if not document.unknown or any(net.layer[i].type not in types for i in kept):
+    net = document.message
+    if not document.unknown or any(type_of(net.layer[i]) is None for i in kept):
         return
     layers = set(kept)
     scaled = {net.layer[i].bottom[0] for i in kept if net.layer[i].type == "Scale" and net.layer[i].bottom}
@@ -42,16 +42,16 @@ def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]
         layer = net.layer[int(field.path[1])]
         phase = layer.phase if layer.HasField("phase") else net.state.phase
         refusal = _refusal(field, phase, is_scaled=any(top in scaled for top in layer.top))
-        if refusal and _is_read(layer.type, field):
+        if refusal and _is_read(layer, field):
             raise LayerError(f"{where}layer '{layer.name}' ({layer.type}): {refusal}")
 
 
-def _is_read(layer_type: str, field: UnknownField) -> bool:
-    """Whether a type of layers reads the message that a field stands in; it reads the layer itself."""
+def _is_read(layer: caffe_pb2.LayerParameter, field: UnknownField) -> bool:
+    """Whether a layer, of a known type, reads the message that a field stands in; it reads its own."""
     part = str(field.path[2]) if len(field.path) > 2 else None
-    entry = layer_types()[layer_type]
-    read = (None, entry.param, *entry.layer_class.also_reads, *_COMMON)
-    return part in read and (layer_type, part) not in _UNREAD
+    entry = type_of(layer)
+    read = (None, *_COMMON, *((entry.param, *entry.layer_class.also_reads) if entry else ()))
+    return part in read and (layer.type, part) not in _UNREAD
 
 
 def _refusal(field: UnknownField, phase: int, *, is_scaled: bool) -> str | None:
