@@ -20,21 +20,19 @@ _CAFFES = {
 }
 
 _FORKS = {
-    "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize PriorBox VideoData",
+    "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss PriorBox VideoData",
     "Fast R-CNN and Faster R-CNN": "ROIPooling SmoothL1Loss",
     "R-FCN": "BoxAnnotatorOHEM PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM",
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
     "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget ScaleRoute",
     "several detectors": "Proposal ROIAlign",
-    "Tiny-DSOD": "ConvolutionDepthwise FocalLoss MultiBoxFocalLoss",
-    "MobileNet": "DepthwiseConvolution ReLU6",
-    "MobileNet-YOLO": "RegionLoss Reorg YoloSeg Yolov3 Yolov3DetectionOutput",
+    "Tiny-DSOD": "FocalLoss MultiBoxFocalLoss",
+    "MobileNet": "ReLU6",
+    "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder PriorBoxClustered",
     "SegNet": "DenseImageData",
-    "SegNet, PSPNet and TSN": "BN",
-    "SegNet and YOLO": "Upsample",
-    "DeepLab and PSPNet": "DenseCRF ImageSegData Interp SegAccuracy",
+    "DeepLab and PSPNet": "DenseCRF ImageSegData",
     "CRF-RNN": "MultiStageMeanfield",
     "TSN": "SegData",
     "video-caffe": "NdConvolution NdPooling",

@@ -13,6 +13,7 @@ from pycaffe_lite.layer.utility import parameter as parameter
 from pycaffe_lite.layer.utility import permute as permute
 from pycaffe_lite.layer.utility import python as python
 from pycaffe_lite.layer.utility import reduction as reduction
+from pycaffe_lite.layer.utility import reorg as reorg
 from pycaffe_lite.layer.utility import reshape as reshape
 from pycaffe_lite.layer.utility import shuffle_channel as shuffle_channel
 from pycaffe_lite.layer.utility import silence as silence
