@@ -3,6 +3,7 @@
 from pycaffe_lite.layer import activation as activation
 from pycaffe_lite.layer import common as common
 from pycaffe_lite.layer import data as data
+from pycaffe_lite.layer import detection as detection
 from pycaffe_lite.layer import loss as loss
 from pycaffe_lite.layer import normalization as normalization
 from pycaffe_lite.layer import recurrent as recurrent

@@ -20,17 +20,18 @@ _CAFFES = {
 }
 
 _FORKS = {
-    "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss PriorBox VideoData",
+    "SSD": "AnnotatedData VideoData",
     "Fast R-CNN and Faster R-CNN": "ROIPooling SmoothL1Loss",
     "R-FCN": "BoxAnnotatorOHEM PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM",
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
-    "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget ScaleRoute",
+    "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
+    "ScaleRoute",
     "several detectors": "Proposal ROIAlign",
     "Tiny-DSOD": "FocalLoss MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
     "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
     "Intel": "EvalDetection",
-    "OpenVINO": "CTCGreedyDecoder PriorBoxClustered",
+    "OpenVINO": "CTCGreedyDecoder",
     "SegNet": "DenseImageData",
     "DeepLab and PSPNet": "DenseCRF ImageSegData",
     "CRF-RNN": "MultiStageMeanfield",
