@@ -1,7 +1,7 @@
 """Sorting by descending score as C++ programs do it, with the order in which they leave equal scores.
 
-std::sort keeps no order among equal keys, and detectors cut its result off: which of many boxes with a score of 1
-remain is then the work of the algorithm, GCC's introsort, which is done over again here.
+std::sort keeps no order among equal keys, and detectors cut its result off: which of many boxes with a score
+of 1 remain is then the work of the algorithm, GCC's introsort, which is done over again here.
 """
 
 import numpy as np

@@ -21,13 +21,11 @@ _CAFFES = {
 
 _FORKS = {
     "SSD": "AnnotatedData VideoData",
-    "Fast R-CNN and Faster R-CNN": "ROIPooling SmoothL1Loss",
-    "R-FCN": "BoxAnnotatorOHEM PSROIPooling SmoothL1LossOHEM SoftmaxWithLossOHEM",
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
     "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
     "ScaleRoute",
     "several detectors": "Proposal ROIAlign",
-    "Tiny-DSOD": "FocalLoss MultiBoxFocalLoss",
+    "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
     "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
     "Intel": "EvalDetection",
@@ -39,9 +37,9 @@ _FORKS = {
     "video-caffe": "NdConvolution NdPooling",
     "C3D": "Convolution3D Pooling3D",
     "warp-ctc": "CTCLoss CtcLoss LabelsequenceAccuracy",
-    "happynear's Caffe": "CenterLoss TripletLoss",
+    "happynear's Caffe": "CenterLoss",
     "SphereFace": "LargeMarginInnerProduct MarginInnerProduct",
-    "FlowNet": "Correlation CustomData DataAugmentation FlowWarp L1Loss Mean Resample",
+    "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
     "synopsys": "HardSigmoid HardSwish Mish",

@@ -28,9 +28,9 @@ class PriorsLayer(Layer[caffe_pb2.PriorBoxParameter]):
 
     Bottom: feature map, (N, C, H, W), and image, of which only the heights and widths count.
     Top: (1, 2, H W K 4) for K boxes per cell: xmin, ymin, xmax, ymax of each box, row by row and cell by
-    cell, and as many variances (`variance`: one for all, or one for each of the four; 0.1 by default). There is no
-    gradient.
-    Raises LayerError for sizes that are not positive or not given, and another number of variances.
+    cell, and as many variances (`variance`: one for all, or one for each of the four; 0.1 by default). There
+    is no gradient. Raises LayerError for sizes that are not positive or not given, and another number of
+    variances.
     """
 
     exact_bottoms = 2
