@@ -1,6 +1,7 @@
 """Loss layers, and Accuracy, which only reports."""
 
 from pycaffe_lite.layer.loss import accuracy as accuracy
+from pycaffe_lite.layer.loss import center_loss as center_loss
 from pycaffe_lite.layer.loss import contrastive_loss as contrastive_loss
 from pycaffe_lite.layer.loss import euclidean_loss as euclidean_loss
 from pycaffe_lite.layer.loss import focal_loss as focal_loss
