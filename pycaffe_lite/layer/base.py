@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -14,25 +14,11 @@ from pycaffe_lite import fillers
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.formats.blobproto import array_of
-from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.printable import printable
 from pycaffe_lite.proto import caffe_pb2
 
 Blobs = Sequence[Blob]
 P = TypeVar("P")
-Verb = TypeVar("Verb", bound=Callable[..., object])
-
-
-def by_kernels(verb: Verb) -> Verb:
-    """Says of a layer's verb that it only starts kernels.
-
-    The verbs: forward, forward_with_epilogue, epilogue_before, backward, backward_with_slope. All that they
-    do with values of blobs, learnable ones too, is done by worker kernels: these can be run again without it
-    (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and backward ones may do
-    what `ready_diffs` does. What overrides such a method has to say so itself.
-    """
-    verb.by_kernels = True  # type: ignore[attr-defined]
-    return verb
 
 
 @dataclass(frozen=True)
@@ -82,23 +68,12 @@ class Layer(Generic[P]):
     # A loss layer has default weight 1, and gets a top of its own where the prototxt names none.
     is_loss: ClassVar[bool] = False
     auto_tops: ClassVar[bool] = False
-    # Whether reshape does nothing new while no blob has changed its shape or its memory: it is left out then.
-    # Not so where it reads values or runs a user's code.
-    reshape_follows_shapes: ClassVar[bool] = False
-    # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
-    fills_tops: ClassVar[bool] = False
-    # Whether backward asks all learnable blobs for `diff_to_add` and overwrites those that are clear: nobody
-    # writes zeros then.
-    overwrites_clear_diffs: ClassVar[bool] = False
-    # Fusion (net/fusion.py): whether `forward_with_epilogue` is there, or at least for epilogues that are no
-    # more than a slope; whether the layer ends a run of fused layers, being no affine map; whether backward
-    # needs nothing that only an own forward would keep.
-    takes_epilogue: bool = False
-    takes_slope: bool = False
-    is_activation: ClassVar[bool] = False
-    epilogue_serves_backward: ClassVar[bool] = False
-    # Whether `backward_with_slope` is there, for an activation that works in place on the only bottom.
-    takes_slope_behind: bool = False
+    # Whether its tops are the net's inputs, whose data the caller writes.
+    is_input: ClassVar[bool] = False
+    # Whether the tops hold the bottoms' values, or parts of them, as they are: labels stay labels.
+    passes_values_on: ClassVar[bool] = False
+    # Indices of learnable blobs by which values are divided: the neutral value of these is 1, not 0.
+    divisor_blobs: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter, param: P, context: LayerContext) -> None:
         self.layer_param = layer_param
@@ -136,25 +111,6 @@ class Layer(Generic[P]):
 
     # ------------------------------------------- what some types say otherwise
 
-    def ready_diffs(self) -> None:
-        """Gets the learnable blobs' diffs ready, as backward does before it starts kernels.
-
-        Those that are clear hold zeros then, or anything where backward overwrites them.
-        """
-        for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
-            if wanted and self.overwrites_clear_diffs:
-                blob.diff_to_add()
-            elif wanted:
-                blob.finish_clearing()
-
-    @property
-    def checks_bottoms(self) -> bool:
-        """Whether `check_bottoms` does anything."""
-        return type(self).check_bottoms is not Layer.check_bottoms
-
-    def check_bottoms(self, bottom: Blobs) -> None:
-        """Raises an error if the kernels of the last forward or backward have met values that cannot be."""
-
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether `force_backward` may ask for the gradient of this bottom."""
         return not self.is_loss or bottom_index != 1
@@ -174,28 +130,6 @@ class Layer(Generic[P]):
             What starts afresh instead, in words to follow "layer 'x' (Type): "; empty where nothing does.
         """
         return "it keeps no state: the one saved is not used"
-
-    def is_by_kernels(self, verb: str) -> bool:
-        """Whether a method is `by_kernels`; a type overrides this where that depends on its parameters."""
-        return getattr(getattr(self, verb), "by_kernels", False)
-
-    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
-        """As `forward`, with what `epilogue` says done to each value of the top before it is stored."""
-        raise NotImplementedError
-
-    def backward_with_slope(
-        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
-    ) -> None:
-        """As `backward`, with the bottom's diff times slope where its data is not positive."""
-        raise NotImplementedError
-
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        """Whether `epilogue_before` says all that forward does, for a layer in place on this top."""
-        return False
-
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        """What forward does to each channel (axis 1) with its blobs as they are now, and then `epilogue`."""
-        raise NotImplementedError
 
     # ------------------------------------------------------- for the types' use
 

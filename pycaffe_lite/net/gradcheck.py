@@ -361,7 +361,7 @@ def check_net(
     Raises:
         ArgumentError: a net of another type than float64.
     """
-    for node in net._graph.nodes:
+    for node in net.graph.nodes:
         layer, bottom, top = node.layer, node.bottom, node.top
         layer.reshape(bottom, top)
         bottoms, blobs = _wanted(node)

@@ -74,8 +74,8 @@ class Graph:
         blobs, blob_names: all blobs in the order of their making; names may repeat only for the
             automatic tops of losses.
         blob_loss_weights: per blob, its weight in the loss.
-        inputs: indices of the tops of Input layers. outputs: of the blobs that no layer reads, in
-            alphabetical order of their names.
+        inputs: indices of the tops of layers that are inputs (`Layer.is_input`).
+        outputs: indices of the blobs that no layer reads, in alphabetical order of their names.
         params: the learnable parameters.
         changes: counts changes of shape and memory of all blobs that the layers work on.
 
@@ -199,7 +199,7 @@ class Graph:
             blob_id = self._make_blob(node, name)
             self._ids[name] = self._available[name] = blob_id
             self._maker[name] = param.name
-            if param.type == "Input":
+            if node.layer.is_input:
                 self.inputs.append(blob_id)
 
     def _make_blob(self, node: Node, name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.utility.concat import ConcatLayer
+from pycaffe_lite.layer.fusing import HoldsBottoms, may_fill_tops
 from pycaffe_lite.net.graph import Node
 
 
@@ -21,9 +21,9 @@ def join_in_place(nodes: Sequence[Node]) -> None:
             makers.setdefault(blob_id, node)
     for node in nodes:
         if (
-            isinstance(node.layer, ConcatLayer)
+            isinstance(node.layer, HoldsBottoms)
             and 1 < len(node.bottom_ids) == len(set(node.bottom_ids))
-            and all(makers[blob_id].layer.fills_tops for blob_id in node.bottom_ids)
+            and all(may_fill_tops(makers[blob_id].layer) for blob_id in node.bottom_ids)
             and not _is_overwritten(node, nodes)
         ):
             node.layer.holds_bottoms = True

@@ -22,10 +22,12 @@ from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.arguments import names_of, net_arguments, path_of
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fork_fields import check_fields
-from pycaffe_lite.net.fusion import runs
+from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
-from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_parts
+from pycaffe_lite.net.parts import Part
+from pycaffe_lite.net.passes import Pass
+from pycaffe_lite.net.recordings import Recordings
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -65,6 +67,7 @@ class Net:
         layers: the layers in order. layer_dict: the same by name.
         inputs: names of the blobs that the caller fills. outputs: of those that no layer reads,
             alphabetical.
+        graph: the layers as a graph, each with its bottoms and tops (`net.graph.Graph`).
         followers: nets that share this one's weights whenever a file has been loaded into it: those that a
             solver tests.
 
@@ -148,7 +151,7 @@ class Net:
             log.info("Initializing net from parameters: \n%s", Lines(_text_of(param, layers)))
         self._file = document.path
         folder = document.path.parent if document.path else None
-        self._graph = Graph(
+        self.graph = Graph(
             insert_splits(layers),
             param.state,
             left_out=[layer for layer in placed if id(layer) not in kept],
@@ -156,22 +159,22 @@ class Net:
             folder=folder,
             force_backward=param.force_backward,
         )
-        join_in_place(self._graph.nodes)
+        join_in_place(self.graph.nodes)
         self._turn = Turn()
-        nodes, self._changes = self._graph.nodes, self._graph.changes
-        self._notebook = notebook = Notebook(blobs_of(nodes), self._changes)
+        nodes, self._changes = self.graph.nodes, self.graph.changes
+        self._recordings = recordings = Recordings(blobs_of(nodes), self._changes)
         self._forward_at = -1  # the blobs' changes when the last whole forward pass was over
-        forward: list[Part] = [Forward(run) for run in runs(nodes)]
-        backward = backward_parts(nodes)
-        self._forward_pass = Pass(forward, notebook)
-        self._backward_pass = Pass(backward, notebook, self.learnable_params)
-        self._both_passes = Pass([*forward, *backward], notebook, self.learnable_params)
+        forward: list[Part] = [*forward_parts(nodes)]
+        backward: list[Part] = [*backward_parts(nodes)]
+        self._forward_pass = Pass(forward, recordings)
+        self._backward_pass = Pass(backward, recordings, self.learnable_params)
+        self._both_passes = Pass([*forward, *backward], recordings, self.learnable_params)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
         self._after_backward: list[LayerCallback] = []
         self.followers: weakref.WeakSet[Net] = weakref.WeakSet()
-        self._debug = DebugInfo(self._graph)
+        self._debug = DebugInfo(self.graph)
         self.debug_info: bool = param.debug_info
         self._has_warned = False  # of a backward pass without gradients
         self._check_names()
@@ -190,78 +193,78 @@ class Net:
     @property
     def layers(self) -> list[Layer[Any]]:
         """The layers in the order of their running, Split layers included."""
-        return [node.layer for node in self._graph.nodes]
+        return [node.layer for node in self.graph.nodes]
 
     @cached_property
     def layer_names(self) -> list[str]:
         """Names of the layers in order."""
-        return [node.layer.name for node in self._graph.nodes]
+        return [node.layer.name for node in self.graph.nodes]
 
     @cached_property
     def layer_dict(self) -> dict[str, Layer[Any]]:
         """Layers by name; of a name used twice, the last."""
-        return {node.layer.name: node.layer for node in self._graph.nodes}
+        return {node.layer.name: node.layer for node in self.graph.nodes}
 
     @cached_property
     def blobs(self) -> dict[str, Blob]:
         """Blobs by name, in the order of their making."""
-        return dict(zip(self._graph.blob_names, self._graph.blobs, strict=True))
+        return dict(zip(self.graph.blob_names, self.graph.blobs, strict=True))
 
     @cached_property
     def blob_loss_weights(self) -> dict[str, float]:
         """The weight of each blob in the loss, by name."""
-        return dict(zip(self._graph.blob_names, self._graph.blob_loss_weights, strict=True))
+        return dict(zip(self.graph.blob_names, self.graph.blob_loss_weights, strict=True))
 
     @cached_property
     def params(self) -> dict[str, list[Blob]]:
         """The learnable blobs of each layer that has any, by the layer's name."""
-        return {node.layer.name: node.layer.blobs for node in self._graph.nodes if node.layer.blobs}
+        return {node.layer.name: node.layer.blobs for node in self.graph.nodes if node.layer.blobs}
 
     @cached_property
     def inputs(self) -> list[str]:
         """Names of the tops of Input layers."""
-        return [self._graph.blob_names[i] for i in self._graph.inputs]
+        return [self.graph.blob_names[i] for i in self.graph.inputs]
 
     @cached_property
     def outputs(self) -> list[str]:
         """Names of the blobs that no layer reads, in alphabetical order."""
-        return [self._graph.blob_names[i] for i in self._graph.outputs]
+        return [self.graph.blob_names[i] for i in self.graph.outputs]
 
     @cached_property
     def top_names(self) -> dict[str, list[str]]:
         """The names of each layer's tops."""
-        return {n.layer.name: [self._graph.blob_names[i] for i in n.top_ids] for n in self._graph.nodes}
+        return {n.layer.name: [self.graph.blob_names[i] for i in n.top_ids] for n in self.graph.nodes}
 
     @cached_property
     def bottom_names(self) -> dict[str, list[str]]:
         """The names of each layer's bottoms."""
-        return {n.layer.name: [self._graph.blob_names[i] for i in n.bottom_ids] for n in self._graph.nodes}
+        return {n.layer.name: [self.graph.blob_names[i] for i in n.bottom_ids] for n in self.graph.nodes}
 
     @property
     def param_table(self) -> ParamTable:
         """All learnable blobs with their owners and multipliers."""
-        return self._graph.params
+        return self.graph.params
 
     @property
     def learnable_params(self) -> list[Blob]:
         """The blobs that a solver updates: each shared one once, in construction order."""
-        return self._graph.params.learnable
+        return self.graph.params.learnable
 
     @cached_property
     def params_lr(self) -> list[float]:
         """lr_mult of each learnable param."""
-        return [1.0 if m is None else m for m in self._graph.params.lr_mult]
+        return [1.0 if m is None else m for m in self.graph.params.lr_mult]
 
     @cached_property
     def params_weight_decay(self) -> list[float]:
         """decay_mult of each learnable param."""
-        return [1.0 if m is None else m for m in self._graph.params.decay_mult]
+        return [1.0 if m is None else m for m in self.graph.params.decay_mult]
 
     # ----------------------------------------------------------------- running
 
     def _forward(self, start: int, end: int) -> float:
-        """Runs layers `start` to `epilogue`, both included; returns their part of the loss."""
-        whole = start == 0 and end == len(self._graph.nodes) - 1
+        """Runs layers `start` to `end`, both included; returns their part of the loss."""
+        whole = start == 0 and end == len(self.graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
             loss = self._forward_pass.run()
             self._forward_at = self._changes.number
@@ -270,7 +273,7 @@ class Net:
         for i in range(start, end + 1):
             for callback in self._before_forward:
                 callback(i)
-            node = self._graph.nodes[i]
+            node = self.graph.nodes[i]
             node.reshape()
             node.layer.forward(node.bottom, node.top)
             loss += node.layer.loss(node.top)
@@ -283,8 +286,8 @@ class Net:
         return loss
 
     def _backward(self, start: int, end: int) -> None:
-        """Runs layers `start` down to `epilogue`, both included, backward."""
-        whole = start == len(self._graph.nodes) - 1 and end == 0
+        """Runs layers `start` down to `end`, both included, backward."""
+        whole = start == len(self.graph.nodes) - 1 and end == 0
         # What layers keep for a backward pass has to be of a forward pass with these shapes.
         fits = self._forward_at == self._changes.number
         if whole and fits and not (self.debug_info or self._before_backward or self._after_backward):
@@ -293,7 +296,7 @@ class Net:
         for i in range(start, end - 1, -1):
             for callback in self._before_backward:
                 callback(i)
-            node = self._graph.nodes[i]
+            node = self.graph.nodes[i]
             if node.need_backward:
                 node.layer.backward(node.top, node.bottom_need_backward, node.bottom)
                 if self.debug_info:
@@ -312,7 +315,7 @@ class Net:
     def forward_loss(self) -> float:
         """Runs all layers forward and returns the loss."""
         with self._turn.lock:
-            return self._forward(0, len(self._graph.nodes) - 1)
+            return self._forward(0, len(self.graph.nodes) - 1)
 
     def forward_backward(self) -> float:
         """Runs all layers forward and backward; returns the loss.
@@ -320,7 +323,7 @@ class Net:
         Raises:
             LayerError: a loss got a label that is no class. Gradients may have been added to by then.
         """
-        last = len(self._graph.nodes) - 1
+        last = len(self.graph.nodes) - 1
         with self._turn.lock:
             if not self.is_watched:
                 loss = self._both_passes.run()
@@ -337,7 +340,7 @@ class Net:
         end: str | None = None,
         **inputs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` to `epilogue`, forward.
+        """Runs the net, or the layers from `start` to `end`, forward.
 
         Args:
             blobs: names of blobs to return besides the outputs.
@@ -346,14 +349,14 @@ class Net:
                 axis must have the blob's length.
 
         Returns:
-            Name → data of the outputs (or of the tops of `epilogue`) and of `blobs`: live views.
+            Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
 
         Raises:
             ArgumentError: no such layer or blob, or inputs that are not the net's.
         """
         more = names_of(blobs, "blobs")
         first = 0 if start is None else self._layer_index(start)
-        last = len(self._graph.nodes) - 1 if end is None else self._layer_index(end)
+        last = len(self.graph.nodes) - 1 if end is None else self._layer_index(end)
         names = [*(self.outputs if end is None else self.top_names[end]), *more]
         with self._turn.lock:
             if inputs:
@@ -370,7 +373,7 @@ class Net:
         end: str | None = None,
         **output_diffs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` down to `epilogue`, backward.
+        """Runs the net, or the layers from `start` down to `end`, backward.
 
         Args:
             diffs: names of blobs whose diff to return besides the inputs'.
@@ -379,13 +382,13 @@ class Net:
                 there count: for losses, their weights.
 
         Returns:
-            Name → diff of the inputs (or of the bottoms of `epilogue`) and of `diffs`: live views.
+            Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
 
         Raises:
             ArgumentError: no such layer or blob, or diffs that are not the net's outputs.
         """
         more = names_of(diffs, "diffs")
-        first = len(self._graph.nodes) - 1 if start is None else self._layer_index(start)
+        first = len(self.graph.nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
         names = [*(self.inputs if end is None else self.bottom_names[end]), *more]
         with self._turn.lock:
@@ -400,7 +403,7 @@ class Net:
 
     def _warn_without_gradient(self, first: int, last: int, wanted: Sequence[str]) -> None:
         """Says, once, where a backward pass computes no gradient, or none of those asked for."""
-        if what := missing_gradient(self._graph, self._graph.nodes[last : first + 1], wanted):
+        if what := missing_gradient(self.graph, self.graph.nodes[last : first + 1], wanted):
             self._has_warned = True
             log.warning("%s: %s", self._file or self.name or "net", what)
 
@@ -439,7 +442,7 @@ class Net:
     def reshape(self) -> None:
         """Passes the shapes of the inputs on through all layers."""
         with self._turn.lock:
-            for node in self._graph.nodes:
+            for node in self.graph.nodes:
                 node.reshape()
 
     def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
@@ -524,7 +527,7 @@ class Net:
     def to_proto(self) -> caffe_pb2.NetParameter:
         """The net as built, Split layers included, without the values of its blobs."""
         param = caffe_pb2.NetParameter(name=self.name)
-        for node in self._graph.nodes:
+        for node in self.graph.nodes:
             layer = param.layer.add()
             layer.CopyFrom(node.layer.layer_param)
             layer.ClearField("blobs")

@@ -9,10 +9,9 @@ from pycaffe_lite import random
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer import registry
 from pycaffe_lite.layer.activation.relu import ReLULayer
-from pycaffe_lite.layer.base import by_kernels
-from pycaffe_lite.net.fusion import runs
+from pycaffe_lite.layer.replay import by_kernels
+from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.net import Net
-from pycaffe_lite.net.passes import backward_parts
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
@@ -48,7 +47,7 @@ def build(text: str, phase: str = "TEST") -> Net:
 
 
 def is_fused(net: Net) -> bool:
-    return len(runs(net._graph.nodes)) < len(net.layers)
+    return len(forward_parts(net.graph.nodes)) < len(net.layers)
 
 
 def run_watched(net: Net) -> None:
@@ -183,7 +182,7 @@ def pooled(param: str, bottom: str = "y") -> str:
 
 def backward_layers(net: Net) -> int:
     """How many parts a backward pass has."""
-    return len(backward_parts(net._graph.nodes))
+    return len(backward_parts(net.graph.nodes))
 
 
 @pytest.mark.parametrize("name", POOLINGS)
@@ -234,4 +233,4 @@ def test_what_pooling_cannot_take_along(monkeypatch, text):
         relu = registry._types["ReLU"]
         monkeypatch.setitem(registry._types, kind.__name__, relu._replace(layer_class=kind))
     net = build(LONG + text + LOSS, "TRAIN")
-    assert backward_layers(net) == sum(node.need_backward for node in net._graph.nodes)
+    assert backward_layers(net) == sum(node.need_backward for node in net.graph.nodes)

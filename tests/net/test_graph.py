@@ -30,11 +30,11 @@ def build(*layers: str, net: str = "") -> Net:
 
 
 def needs(net: Net) -> dict[str, bool]:
-    return {node.layer.name: node.need_backward for node in net._graph.nodes}
+    return {node.layer.name: node.need_backward for node in net.graph.nodes}
 
 
 def bottoms_wanted(net: Net) -> dict[str, list[bool]]:
-    return {node.layer.name: node.bottom_need_backward for node in net._graph.nodes}
+    return {node.layer.name: node.bottom_need_backward for node in net.graph.nodes}
 
 
 def test_outputs_are_alphabetical_and_inputs_in_order():

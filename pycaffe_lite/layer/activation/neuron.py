@@ -6,6 +6,7 @@ import numpy as np
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.layer.base import Blobs, Layer, P
+from pycaffe_lite.layer.replay import by_shapes
 
 
 class NeuronLayer(Layer[P]):
@@ -15,9 +16,9 @@ class NeuronLayer(Layer[P]):
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = True
     _kept: Array | None = None
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape_like(bottom[0])
 

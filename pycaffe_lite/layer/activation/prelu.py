@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import prelu
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 DEFAULT_FILLER = caffe_pb2.FillerParameter(type="constant", value=0.25)
@@ -39,6 +40,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
         if len(bottom[0].shape) < 2:
             raise self.error(f"needs a bottom of at least 2 axes, got shape {bottom[0].shape}")
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self._check_axes(bottom)
         if not self.param.channel_shared and bottom[0].channels != self.slope.count:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.broadcast import covered_shape, fold, lies_over_channels
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.fusing import IsEpilogue
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 ONE = caffe_pb2.FillerParameter(type="constant", value=1)
 
 
 @register_layer("Scale", param="scale_param")
-class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
+class ScaleLayer(Layer[caffe_pb2.ScaleParameter], IsEpilogue):
     """Product y = x s (+ b with `bias_term`), with s and b repeated over the axes that they lack.
 
     dx = dy s; ds = Σ dy x and db = Σ dy over those axes. db is added to the blob's diff, and ds as well, with
@@ -33,7 +35,6 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
     min_bottoms = 1
     max_bottoms = 2
     exact_tops = 1
-    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -46,6 +47,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
             self.bias = self.add_blob(covered_shape(self, bottom[0], p.axis, axes), p.bias_filler)
         self.kept = self.add_buffer()
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.fold = fold(self, bottom[0], self._scale(bottom), self.param.axis)
         top[0].reshape_like(bottom[0])
@@ -53,13 +55,6 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
 
     def _scale(self, bottom: Blobs) -> Blob:
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
-
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        return lies_over_channels(self, top[0], self.param.axis)
-
-    @by_kernels
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        return epilogue.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data
@@ -87,3 +82,12 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
 
     def _overwrites(self) -> bool:
         return self.fold.is_elementwise or (self.fold.outer == 1 and self.fold.size > 1)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def can_be_epilogue(self, top: Blobs) -> bool:
+        return lies_over_channels(self, top[0], self.param.axis)
+
+    @by_kernels
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return epilogue.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)

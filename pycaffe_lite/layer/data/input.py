@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -20,7 +21,7 @@ class InputLayer(Layer[caffe_pb2.InputParameter]):
 
     exact_bottoms = 0
     min_tops = 1
-    reshape_follows_shapes = True
+    is_input = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shapes = self.param.shape
@@ -31,6 +32,7 @@ class InputLayer(Layer[caffe_pb2.InputParameter]):
         for i, blob in enumerate(top if shapes else ()):
             blob.reshape(tuple(shapes[i if len(shapes) > 1 else 0].dim))
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Keeps the tops as they are: the caller may have reshaped them."""
 

@@ -10,6 +10,7 @@ from pycaffe_lite.kernels import accuracy
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.loss.labels import LabelReader
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -31,7 +32,6 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
     exact_bottoms = 2
     min_tops = 1
     max_tops = 2
-    reshape_follows_shapes = True
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Never: what it computes has no gradient."""
@@ -41,6 +41,7 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
         p = self.param
         self.labels = LabelReader(self, p.ignore_label if p.HasField("ignore_label") else None)
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x, label = bottom
         axis = x.canonical_axis(self.param.axis)

@@ -10,14 +10,16 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import channels
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import IsEpilogue
 from pycaffe_lite.layer.normalization.standardize import Moments, Standardizer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("BatchNorm", param="batch_norm_param")
-class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
+class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter], IsEpilogue):
     """Batch normalisation: y = (x - μ) / sqrt(v + eps), with μ and v per channel; Scale does the affine part.
 
     With `use_global_stats` (default in TEST) μ = mean / factor and v = variance / factor are the stored ones
@@ -34,6 +36,8 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
     Paper: Ioffe, Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
     Source: BVLC/caffe src/caffe/layers/batch_norm_layer.cpp
     """
+
+    divisor_blobs = (1, 2)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -55,6 +59,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         self.use_global_stats = p.use_global_stats if given else self.phase == caffe_pb2.TEST
         self.standardizer = Standardizer(self.add_buffer())
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         shape = bottom[0].shape
@@ -86,21 +91,6 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
             blob.data[...] = fraction * blob.data + value
         return mean, variance
 
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        return self.use_global_stats
-
-    @by_kernels
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        scale, shift = channels.standardizing_affine(
-            self.mean.data,
-            self.variance.data,
-            self.factor.data,
-            self.param.eps,
-            epilogue.scale,
-            epilogue.shift,
-        )
-        return Epilogue(scale, shift, epilogue.slope)
-
     def _inverse_root(self, variance: Moments) -> Moments:
         with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN
             root: Moments = 1 / np.sqrt(variance + self.param.eps)
@@ -121,3 +111,20 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
             self.standardizer.backward_fixed(dy, dx)
         else:
             self.standardizer.backward(dy, dx)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def can_be_epilogue(self, top: Blobs) -> bool:
+        return self.use_global_stats
+
+    @by_kernels
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        scale, shift = channels.standardizing_affine(
+            self.mean.data,
+            self.variance.data,
+            self.factor.data,
+            self.param.eps,
+            epilogue.scale,
+            epilogue.shift,
+        )
+        return Epilogue(scale, shift, epilogue.slope)

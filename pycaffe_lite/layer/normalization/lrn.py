@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from pycaffe_lite.kernels import lrn
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
@@ -36,12 +37,10 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         if p.local_size % 2 == 0:
             raise self.error(f"needs an odd local_size, got {p.local_size}")
         self.within = p.norm_region == WITHIN_CHANNEL
-        self.copies = top[0] is bottom[0]
+        self.is_one_kernel = not self.within and top[0] is not bottom[0]
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
 
-    def is_by_kernels(self, verb: str) -> bool:
-        return not self.within and not self.copies and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if len(shape) != 4:
@@ -53,7 +52,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         self.half = min(self.param.local_size // 2, max(H, W) if self.within else C)
         self.shape = (N * C, H * W) if self.within else (N, C, H * W)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.is_one_kernel)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         x = self.keep_input(bottom, top).reshape(self.shape)
@@ -63,7 +62,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         else:
             lrn.forward_across(x, self.half, self.scale, p.beta, p.k, y)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.is_one_kernel)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return

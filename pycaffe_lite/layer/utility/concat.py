@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.fusing import HoldsBottoms
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.layer.utility.parts import Parts
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Concat", param="concat_param")
-class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
+class ConcatLayer(Layer[caffe_pb2.ConcatParameter], HoldsBottoms):
     """The bottoms, one after another along `axis`; dx of each is its part of dy.
 
     Where the bottoms' values lie side by side in the top (say, of one image), the net may let the top hold
@@ -32,8 +34,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
 
     min_bottoms = 1
     exact_tops = 1
-    reshape_follows_shapes = True
-    holds_bottoms = False  # wherever it can; the net says so
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if self.param.HasField("axis") and self.param.HasField("concat_dim"):
@@ -41,6 +42,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
         if len(bottom) > 1:
             refuse_in_place(self, bottom, top)
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         first = bottom[0].shape
         if self.param.HasField("concat_dim"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -22,11 +23,12 @@ class FlattenLayer(Layer[caffe_pb2.FlattenParameter]):
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         p, shape = self.param, bottom[0].shape
         start, end = bottom[0].canonical_axis(p.axis), bottom[0].canonical_axis(p.end_axis)

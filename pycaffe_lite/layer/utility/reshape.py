@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -25,7 +26,7 @@ class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
@@ -35,6 +36,7 @@ class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
         if num_axes < -1:
             raise self.error(f"needs num_axes of 0 or more, or -1 for all, got {num_axes}")
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(self._top_shape(bottom[0].shape))
         top[0].share_data(bottom[0])

@@ -18,6 +18,7 @@ class SilenceLayer(Layer[None]):
 
     min_bottoms = 1
     exact_tops = 0
+    passes_values_on = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """There is no top to shape."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.layer.utility.parts import Parts
 from pycaffe_lite.proto import caffe_pb2
 
@@ -28,7 +29,7 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
 
     exact_bottoms = 1
     min_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -41,6 +42,7 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
                 f"needs {len(top) - 1} slice points for its {len(top)} tops, got {len(p.slice_point)}"
             )
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if self.param.HasField("slice_dim"):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.kernels import split
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 
 MOST_ADDED = 16  # gradients that are added up in the blobs' type
 
@@ -27,14 +28,12 @@ class SplitLayer(Layer[Any]):
 
     exact_bottoms = 1
     min_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.adds = 1 < len(top) <= MOST_ADDED
 
-    def is_by_kernels(self, verb: str) -> bool:
-        return (self.adds or verb != "backward") and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob in top:
             if blob is bottom[0]:
@@ -46,7 +45,7 @@ class SplitLayer(Layer[Any]):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Computes nothing: the data is shared."""
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.adds)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return

@@ -23,6 +23,7 @@ class TileLayer(Layer[caffe_pb2.TileParameter]):
     """
 
     exact_bottoms = exact_tops = 1
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)

@@ -10,6 +10,7 @@ from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.layer.vision.spatial import Sizes, check_padding, spatial_window
 from pycaffe_lite.proto import caffe_pb2
 
@@ -30,9 +31,6 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
     """
 
     min_bottoms = min_tops = 1
-    reshape_follows_shapes = True
-    fills_tops = True
-    overwrites_clear_diffs = True
     equal_bottoms_tops = True
 
     def weight_shape(self) -> Sizes:
@@ -84,6 +82,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
             kernel, stride, dilation = (self._filling + s for s in (w.kernel, w.stride, w.dilation))
             self.plane = Window._make([*kernel, *none, *w.pad, *stride, *dilation, self.group])
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if len(shape) != self.axis + 1 + self.spatial or shape[self.axis] != self.channels:

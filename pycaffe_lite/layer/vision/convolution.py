@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.kernels.convolution import Epilogue
+from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import TakesEpilogue, fills_tops
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels
 from pycaffe_lite.layer.vision.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layer.vision.spatial import Sizes
 
 
 @register_layer("Convolution", param="convolution_param")
-class ConvolutionLayer(BaseConvolutionLayer):
+class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
     """Cross-correlation with learnt kernels.
 
     With two spatial axes, stride s and dilation d:
@@ -46,24 +48,14 @@ class ConvolutionLayer(BaseConvolutionLayer):
     def image(self, sizes: Sizes) -> tuple[int, Sizes]:
         return self.channels, sizes
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        super().setup(bottom, top)
-        self.takes_epilogue = self.axis == 1 and self.plane is not None
-
-    def is_by_kernels(self, verb: str) -> bool:
-        return self.plane is not None and super().is_by_kernels(verb)
-
-    @by_kernels
+    @fills_tops
+    @by_kernels(when=lambda layer: layer.plane is not None)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.forward_with_epilogue(bottom, top, NO_EPILOGUE)
-
-    @by_kernels
-    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
-            self.convolve(x.data, self.weight.data, bias, y.data, epilogue)
+            self.convolve(x.data, self.weight.data, bias, y.data)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.plane is not None, fills_clear_diffs=True)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
             if self.bias is not None and self.param_propagate_down[1]:
@@ -72,3 +64,14 @@ class ConvolutionLayer(BaseConvolutionLayer):
                 self.add_weight_gradient(x.data, y.diff)
             if wanted:
                 self.convolve_back(y.diff, self.weight.data, x.diff)
+
+    # -------------------------------- in one kernel with the layers behind it, see layer/fusing.py
+
+    def takes_epilogue(self) -> bool:
+        return self.axis == 1 and self.plane is not None
+
+    @by_kernels(when=takes_epilogue)
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
+        bias = None if self.bias is None else self.bias.data
+        for x, y in zip(bottom, top, strict=True):
+            self.convolve(x.data, self.weight.data, bias, y.data, epilogue)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import fills_tops
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.vision.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layer.vision.spatial import Sizes
@@ -40,6 +41,7 @@ class DeconvolutionLayer(BaseConvolutionLayer):
     def image(self, sizes: Sizes) -> tuple[int, Sizes]:
         return self.param.num_output, self.output_sizes(sizes)
 
+    @fills_tops
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         for x, y in zip(bottom, top, strict=True):
             self.convolve_back(x.data, self.weight.data, y.data)

@@ -10,9 +10,11 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import pooling
 from pycaffe_lite.kernels.pooling import Window
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.fusing import TakesSlopeBack, fills_tops
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.layer.vision.spatial import check_padding
 from pycaffe_lite.proto import caffe_pb2
 
@@ -20,7 +22,7 @@ PoolingParameter = caffe_pb2.PoolingParameter
 
 
 @register_layer("Pooling", param="pooling_param")
-class PoolingLayer(Layer[PoolingParameter]):
+class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     """Down-samples each plane by windows, of which those of output row p begin at row p stride - pad.
 
     MAX         y = max x; dx = dy at the first of the largest values, in row order
@@ -46,8 +48,6 @@ class PoolingLayer(Layer[PoolingParameter]):
     exact_bottoms = 1
     min_tops = 1
     max_tops = 2
-    reshape_follows_shapes = True
-    fills_tops = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
         """Of y only, not of the indices."""
@@ -63,7 +63,6 @@ class PoolingLayer(Layer[PoolingParameter]):
         if bottom[0] in top:
             raise self.error("cannot work in place")
         self.gives_indices = len(top) > 1
-        self.takes_slope_behind = self.pool != PoolingParameter.STOCHASTIC
         self._read_sizes()
         self.index = self.add_buffer(np.int32)  # of the values taken, where a forward pass has kept them
         self.indexed = False
@@ -104,6 +103,7 @@ class PoolingLayer(Layer[PoolingParameter]):
 
     # ----------------------------------------------------------------- shaping
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if len(shape) != 4:
@@ -141,15 +141,12 @@ class PoolingLayer(Layer[PoolingParameter]):
 
     # ----------------------------------------------------------------- running
 
-    def is_by_kernels(self, verb: str) -> bool:
-        copies = verb == "forward" and self.gives_indices
-        return self.pool != PoolingParameter.STOCHASTIC and not copies and super().is_by_kernels(verb)
-
     def _planes(self, array: Array) -> Array:
         N, C, H, W = array.shape
         return array.reshape(N * C, H, W)
 
-    @by_kernels
+    @fills_tops
+    @by_kernels(when=lambda layer: layer.pool != PoolingParameter.STOCHASTIC and not layer.gives_indices)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = self._planes(bottom[0].data), self._planes(top[0].data)
         # A gradient needs the indices; in TEST it is rarely asked for, and can find them then.
@@ -166,18 +163,12 @@ class PoolingLayer(Layer[PoolingParameter]):
         else:
             pooling.weighted_forward(x, self.window, y)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.pool != PoolingParameter.STOCHASTIC)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        self._backward(top, propagate_down, bottom, None)
-
-    @by_kernels
-    def backward_with_slope(
-        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
-    ) -> None:
-        self._backward(top, propagate_down, bottom, slope)
+        self._backward(top, propagate_down, bottom)
 
     def _backward(
-        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None = None
     ) -> None:
         if not propagate_down[0]:
             return
@@ -191,3 +182,14 @@ class PoolingLayer(Layer[PoolingParameter]):
             if self.pool == PoolingParameter.MAX and not self.indexed:
                 pooling.max_forward(x, self.window, np.empty_like(dy), self.index.data)
             pooling.index_backward(dy, self.index.data, self.window, dx, *end)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def takes_slope_back(self) -> bool:
+        return self.pool != PoolingParameter.STOCHASTIC
+
+    @by_kernels(when=takes_slope_back)
+    def backward_with_slope(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
+    ) -> None:
+        self._backward(top, propagate_down, bottom, slope)
