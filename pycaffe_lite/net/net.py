@@ -45,34 +45,35 @@ LayerCallback = Callable[[int], object]
 class Net:
     """A net in one phase, ready to run.
 
-    `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
-    weight files, comma-separated, to load over these. `Net(file, phase, level, stages, weights)` is the
-    order of all of them. The older form `Net(file, weights_file, phase)` works too; no form does without the
-    phase.
+    `Net(file, phase)` reads a prototxt and fills the weights as it says. `weights` names one or more weight
+    files, separated by commas, whose values replace these. The order of all arguments is
+    `Net(file, phase, level, stages, weights)`. The older form `Net(file, weights_file, phase)` works too;
+    every form needs the phase.
 
-    A net is for one thread at a time: passes that several threads ask of it come one after another, but each
-    overwrites the blobs that the last one's caller may still read. See docs/threads-and-processes.md.
+    A net is for one thread at a time. If several threads ask it for passes, these run one after another, but
+    each overwrites the blobs that the caller of the last one may still be reading. See
+    docs/threads-and-processes.md.
 
     Args:
         network_file: a net prototxt.
         phase: `TRAIN` or `TEST`.
-        level: the net's level, for include and exclude rules.
-        stages: a list of names of stages that hold, for the same.
+        level: the net's level, which include and exclude rules ask for.
+        stages: a list of the net's stages, which these rules ask for as well.
         weights: .caffemodel or .caffemodel.h5 files.
         dtype: float32, or float64 for gradient checks.
         strict: a field that the schema does not know is an error.
 
     Attributes:
-        blobs: name → Blob, in the order of their making. params: layer name → its learnable blobs.
+        blobs: name → Blob, in the order in which they are made. params: layer name → its learnable blobs.
         layers: the layers in order. layer_dict: the same by name.
-        inputs: names of the blobs that the caller fills. outputs: of those that no layer reads,
-            alphabetical.
+        inputs: names of the blobs that the caller fills. outputs: names of those that no layer reads, in
+            alphabetical order.
         graph: the layers as a graph, each with its bottoms and tops (`net.graph.Graph`).
-        followers: nets that share this one's weights whenever a file has been loaded into it: those that a
-            solver tests.
+        followers: the nets that share this net's weights whenever a file is loaded into it: a solver's test
+            nets.
 
     Raises:
-        ArgumentError: the phase is missing, or an argument is of another kind.
+        ArgumentError: the phase is missing, or an argument is of the wrong kind.
         FileLookupError: a file is missing. PrototxtError: the prototxt cannot be read.
         NetError: the layers do not fit together. WeightsError: the weights do not fit.
 
@@ -129,7 +130,7 @@ class Net:
     def from_document(
         cls, document: Document[caffe_pb2.NetParameter], *, dtype: npt.DTypeLike = np.float32
     ) -> Net:
-        """A net from a prototxt already read, in the state that its message says."""
+        """Makes a net from a prototxt that has been read, in the state that its message gives."""
         net = cls.__new__(cls)
         net._build(document, np.dtype(dtype))
         return net
@@ -176,7 +177,7 @@ class Net:
         self.followers: weakref.WeakSet[Net] = weakref.WeakSet()
         self._debug = DebugInfo(self.graph)
         self.debug_info: bool = param.debug_info
-        self._has_warned = False  # of a backward pass without gradients
+        self._has_warned = False  # whether it has warned of a backward pass without gradients
         self._check_names()
         log.info("Network initialization done.")
 
@@ -188,11 +189,11 @@ class Net:
             seen.add(name)
 
     # ------------------------------------------------------------------ parts
-    # Two threads that ask for one of these for the first time may each get a dictionary: both hold the same.
+    # Two threads that ask for one of these for the first time may get two dictionaries, which are equal.
 
     @property
     def layers(self) -> list[Layer[Any]]:
-        """The layers in the order of their running, Split layers included."""
+        """The layers in the order in which they run, including Split layers."""
         return [node.layer for node in self.graph.nodes]
 
     @cached_property
@@ -202,12 +203,12 @@ class Net:
 
     @cached_property
     def layer_dict(self) -> dict[str, Layer[Any]]:
-        """Layers by name; of a name used twice, the last."""
+        """Layers by name; the last layer of a name that is used twice."""
         return {node.layer.name: node.layer for node in self.graph.nodes}
 
     @cached_property
     def blobs(self) -> dict[str, Blob]:
-        """Blobs by name, in the order of their making."""
+        """Blobs by name, in the order in which they are made."""
         return dict(zip(self.graph.blob_names, self.graph.blobs, strict=True))
 
     @cached_property
@@ -222,7 +223,7 @@ class Net:
 
     @cached_property
     def inputs(self) -> list[str]:
-        """Names of the tops of Input layers."""
+        """Names of the blobs that the caller fills: the tops of Input layers."""
         return [self.graph.blob_names[i] for i in self.graph.inputs]
 
     @cached_property
@@ -288,7 +289,7 @@ class Net:
     def _backward(self, start: int, end: int) -> None:
         """Runs layers `start` down to `end`, both included, backward."""
         whole = start == len(self.graph.nodes) - 1 and end == 0
-        # What layers keep for a backward pass has to be of a forward pass with these shapes.
+        # What layers keep for a backward pass has to come from a forward pass with these shapes.
         fits = self._forward_at == self._changes.number
         if whole and fits and not (self.debug_info or self._before_backward or self._after_backward):
             self._backward_pass.run()
@@ -308,7 +309,7 @@ class Net:
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody looks at the blobs between two layers."""
+        """Whether anybody looks at the blobs between two layers: a callback, or debug_info."""
         callbacks = self._before_forward, self._after_forward, self._before_backward, self._after_backward
         return self.debug_info or any(callbacks)
 
@@ -321,7 +322,7 @@ class Net:
         """Runs all layers forward and backward; returns the loss.
 
         Raises:
-            LayerError: a loss got a label that is no class. Gradients may have been added to by then.
+            LayerError: a loss got a label that is no class. Gradients may already have been added to.
         """
         last = len(self.graph.nodes) - 1
         with self._turn.lock:
@@ -345,8 +346,8 @@ class Net:
         Args:
             blobs: names of blobs to return besides the outputs.
             start: name of the first layer to run. end: of the last one, included.
-            inputs: an array for each input blob, by name; where any is given, all must be. The first
-                axis must have the blob's length.
+            inputs: an array for each input blob, by name; either all or none must be given. The first axis
+                must have the blob's length.
 
         Returns:
             Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
@@ -378,8 +379,8 @@ class Net:
         Args:
             diffs: names of blobs whose diff to return besides the inputs'.
             start: name of the first layer to run (the highest). end: of the last one, included.
-            output_diffs: an array for each output blob, by name; where none is given, the diffs that are
-                there count: for losses, their weights.
+            output_diffs: an array for each output blob, by name; if none is given, the present diffs count,
+                which for losses are their weights.
 
         Returns:
             Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
@@ -402,7 +403,7 @@ class Net:
             return {name: self._blob(name).diff for name in names}
 
     def _warn_without_gradient(self, first: int, last: int, wanted: Sequence[str]) -> None:
-        """Says, once, where a backward pass computes no gradient, or none of those asked for."""
+        """Warns, once, of a backward pass that computes no gradient, or none of those asked for."""
         if what := missing_gradient(self.graph, self.graph.nodes[last : first + 1], wanted):
             self._has_warned = True
             log.warning("%s: %s", self._file or self.name or "net", what)
@@ -440,13 +441,13 @@ class Net:
             ) from None
 
     def reshape(self) -> None:
-        """Passes the shapes of the inputs on through all layers."""
+        """Shapes all layers to the present shapes of the inputs."""
         with self._turn.lock:
             for node in self.graph.nodes:
                 node.reshape()
 
     def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
-        """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.
+        """Hands arrays to the first layer, a MemoryData layer, which reads its batches from them from now on.
 
         Args:
             data: float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of its batch_size.
@@ -465,7 +466,7 @@ class Net:
             first.reset(data, labels)
 
     def clear_param_diffs(self) -> None:
-        """Sets the gradients of all learnable params to zero, in arrays that were taken before as well."""
+        """Sets the gradients of all learnable params to zero, which arrays taken before show as well."""
         for blob in self.learnable_params:
             blob.clear_diff()
             blob.finish_clearing()
@@ -479,11 +480,11 @@ class Net:
         self._after_forward.append(callback)
 
     def before_backward(self, callback: LayerCallback) -> None:
-        """Calls `callback(layer_index)` before each layer's backward, also where that has nothing to do."""
+        """Calls `callback(layer_index)` before each layer's backward, even if that has nothing to do."""
         self._before_backward.append(callback)
 
     def after_backward(self, callback: LayerCallback) -> None:
-        """Calls `callback(layer_index)` after each layer's backward, also where that had nothing to do."""
+        """Calls `callback(layer_index)` after each layer's backward, even if that had nothing to do."""
         self._after_backward.append(callback)
 
     # ----------------------------------------------------------------- weights
@@ -491,10 +492,10 @@ class Net:
     def copy_from(self, file: StrPath) -> None:
         """Loads the weights of layers with the same name from a .caffemodel or .caffemodel.h5 file.
 
-        The test nets of a solver whose train net this is share these weights from then on.
+        If this is a solver's train net, the solver's test nets share these weights from then on.
 
         Raises:
-            FileLookupError: no such file.
+            FileLookupError: the file is missing.
             WeightsError: it cannot be read, or a blob has another shape than the net's.
         """
         weight_files.copy_from(self, Path(path_of(file, "a weights file")))
@@ -512,7 +513,7 @@ class Net:
         weight_files.copy_from_hdf5(self, Path(path_of(file, "a weights file")))
 
     def share_with(self, other: Net) -> None:
-        """Uses the learnable data (not the diffs) of `other`'s layers of the same name from now on.
+        """Uses the learnable data, but not the diffs, of `other`'s layers of the same names from now on.
 
         Raises:
             WeightsError: a layer of the same name has other blobs.
@@ -525,7 +526,7 @@ class Net:
             weight_files.share(self, other)
 
     def to_proto(self) -> caffe_pb2.NetParameter:
-        """The net as built, Split layers included, without the values of its blobs."""
+        """The net's message as built: with Split layers, and without the values of blobs."""
         param = caffe_pb2.NetParameter(name=self.name)
         for node in self.graph.nodes:
             layer = param.layer.add()
@@ -535,7 +536,7 @@ class Net:
 
 
 def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> str:
-    """The net's text with the layers that its state keeps, for the log."""
+    """The net's text, for the log, with the layers that its state keeps."""
     shown = caffe_pb2.NetParameter()
     shown.CopyFrom(param)
     shown.ClearField("layer")

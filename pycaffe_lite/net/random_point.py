@@ -1,4 +1,4 @@
-"""Random values for a net's inputs and weights, where a check needs some that hide nothing."""
+"""Random values for a net's inputs and weights, for checks from which zeros would hide mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pycaffe_lite.net.net import Net
 
 
 def fill_inputs(net: Net) -> None:
-    """Gives each input values drawn from the main random stream: normal ones where a gradient may flow back.
+    """Fills each input with values from the main random stream: normal ones if it may have a gradient.
 
     Other inputs are labels, sequence flags or indices: they get zeros and ones, which serve as any of these.
     """
@@ -26,9 +26,9 @@ def fill_inputs(net: Net) -> None:
 
 
 def fill_zero_blobs(net: Net) -> None:
-    """Gives learnable blobs that are all zero small normal values: behind zeros, mistakes do not show.
+    """Fills learnable blobs that are all zero with small normal values, since zeros would hide mistakes.
 
-    BatchNorm layers that have seen no batch get these means and a variance of 1.
+    Blobs by which is divided get ones: a BatchNorm layer that has seen no batch gets a variance of 1.
     """
     for layer in net.layers:
         for i, blob in enumerate(layer.blobs):
@@ -42,12 +42,12 @@ def fill_zero_blobs(net: Net) -> None:
 
 
 def _deviation(blob: Blob) -> float:
-    """Keeps what the blob transforms at its size; for vectors, added as they are, a tenth."""
+    """A standard deviation that keeps what the blob transforms at its size; for vectors, a tenth."""
     return 0.1 if len(blob.shape) < 2 else math.sqrt(blob.shape[0] / blob.count)
 
 
 def _may_have_gradient(net: Net, blob_id: int) -> bool:
-    """Whether any layer that reads a blob, directly or handed on, could give it a gradient."""
+    """Whether any layer that reads a blob, directly or passed on, could give it a gradient."""
     for node in net.graph.nodes:
         for i, bottom_id in enumerate(node.bottom_ids):
             if bottom_id != blob_id:

@@ -180,7 +180,7 @@ def test_unknown_layer_type(folder, edit, fails):
     edit("net.prototxt", "InnerProduct", "InnerProd")
     assert fails("time", "net.prototxt") == (
         "Error: net.prototxt:7: layer 'ip': unknown layer type 'InnerProd', did you mean 'InnerProduct'? "
-        "('pycaffe-lite layers' lists those that there are)"
+        "('pycaffe-lite layers' lists all known types)"
     )
 
 

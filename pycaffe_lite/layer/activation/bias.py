@@ -21,7 +21,7 @@ class BiasLayer(Layer[caffe_pb2.BiasParameter], IsEpilogue):
 
     dx = dy; db = Σ dy over those axes: added to the diff of a learnt b, written to that of a second bottom.
 
-    Bottom: x, any shape; optionally b, of the shape of x's axes from `axis` on, as many as it has itself.
+    Bottom: x, any shape; optionally b, whose axes have the lengths of x's axes from `axis` on.
     Top: y, the shape of x; may be the same blob. Blobs, with one bottom: b, of the shape of the `num_axes`
     axes of x from `axis` on (-1: all that follow; 0: a single number).
     Raises LayerError for an axis or axes that x lacks, and for a b that does not fit.

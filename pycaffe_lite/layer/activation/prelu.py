@@ -22,8 +22,8 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
 
     dx = dy for x > 0, else a dy; da = sum of dy x over the values x <= 0 of the channel.
 
-    Bottom: x, (N, C, ...), of 2 to 4 axes. Top: y, the shape of x; may be the same blob, then x is kept aside
-    for the gradient.
+    Bottom: x, (N, C, ...), of 2 to 4 axes. Top: y, the shape of x; may be the same blob, in which case a copy
+    of x is kept for the gradient.
     Blobs: a, (C,), or with channel_shared a single value, (); filled with 0.25 unless `filler` is given.
     Raises LayerError for a bottom of fewer than 2 or more than 4 axes, or of another C than at setup.
     Paper: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", 2015 (arXiv 1502.01852).
@@ -48,7 +48,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
         super().reshape(bottom, top)
 
     def _rows(self, array: Array) -> Array:
-        """As (N, C, values of a channel); one slope for all needs no channels."""
+        """Views an array as (N, C, values of a channel); with one slope for all, C is 1."""
         N, C, *rest = array.shape
         inner = math.prod(rest)
         return array.reshape((N, 1, C * inner) if self.param.channel_shared else (N, C, inner))
@@ -61,7 +61,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         x, dy = self._rows(self.seen_input(bottom, top)), self._rows(top[0].diff)
-        if self.param_propagate_down[0]:  # first: in place, dx takes the place of dy
+        if self.param_propagate_down[0]:  # this comes first because in place dx overwrites dy
             prelu.backward_slope(x, dy, self.slope.diff.ravel())
         if propagate_down[0]:
             prelu.backward_data(x, dy, self.slope.data.ravel(), self._rows(bottom[0].diff))

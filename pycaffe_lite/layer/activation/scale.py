@@ -20,13 +20,13 @@ ONE = caffe_pb2.FillerParameter(type="constant", value=1)
 class ScaleLayer(Layer[caffe_pb2.ScaleParameter], IsEpilogue):
     """Product y = x s (+ b with `bias_term`), with s and b repeated over the axes that they lack.
 
-    dx = dy s; ds = Σ dy x and db = Σ dy over those axes. db is added to the blob's diff, and ds as well, with
-    Caffe's two exceptions, where it is written: s covers all of x; or the axes of x before `axis` hold one
-    position in all and s has more than one number. Into a second bottom ds is always written.
+    dx = dy s; ds = Σ dy x and db = Σ dy over those axes. Both are added to the blobs' diffs, except that, as
+    in Caffe, ds overwrites its diff if s covers all of x, or if the axes of x before `axis` hold one position
+    in all and s has more than one number. The gradient of a second bottom is always overwritten.
 
-    Bottom: x, any shape; optionally s, of the shape of x's axes from `axis` on, as many as it has itself.
+    Bottom: x, any shape; optionally s, whose axes have the lengths of x's axes from `axis` on.
     Top: y, the shape of x; may be the same blob. Blobs: with one bottom, s, of the shape of the `num_axes`
-    axes of x from `axis` on (-1: all that follow; 0: a single number), filled with 1 where no filler is
+    axes of x from `axis` on (-1: all that follow; 0: a single number), filled with 1 unless a filler is
     given; with `bias_term`, b, the shape of s.
     Raises LayerError for an axis or axes that x lacks, and for an s that does not fit.
     Source: BVLC/caffe src/caffe/layers/scale_layer.cpp
@@ -35,6 +35,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter], IsEpilogue):
     min_bottoms = 1
     max_bottoms = 2
     exact_tops = 1
+    completes_batch_norm = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param

@@ -1,4 +1,4 @@
-"""Dropout: random zeros while training."""
+"""Dropout: random values are set to zero while training."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from pycaffe_lite.proto import caffe_pb2
 class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter], IsEpilogue):
     """Sets values to 0 with probability r = dropout_ratio and scales the others: y = x m s, dx = dy m s.
 
-    In training m is drawn anew in every forward, 1 with probability 1 - r, from the main random stream,
-    and s = 1 / (1 - r); in TEST y = x.
+    In TRAIN every forward draws a new m from the main random stream, 1 with probability 1 - r, else 0; and
+    s = 1 / (1 - r). In TEST y = x.
 
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
-    Raises LayerError in training for a ratio below 0, or of 1 and more.
+    Raises LayerError in TRAIN for a ratio that is below 0, or 1 and more.
     Paper: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
     2014.
     Source: BVLC/caffe src/caffe/layers/dropout_layer.cpp
     """
 
-    serves_backward = True  # in TEST, the only phase in which it is an epilogue, there is nothing to keep
+    serves_backward = True  # it is an epilogue in TEST only, when forward keeps nothing
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         ratio = self.param.dropout_ratio
@@ -39,7 +39,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter], IsEpilogue):
         if self.training and not 0 <= ratio < 1:
             raise self.error(f"needs a dropout_ratio from 0 to below 1, got {ratio:g}")
         self.does_nothing = not self.training and top[0] is bottom[0]
-        self.keep = 1.0 - ratio  # in double precision, of the float32 ratio
+        self.keep = 1.0 - ratio  # the ratio is float32, the difference float64
         self.mask = self.add_buffer(np.uint8)
 
     @by_shapes

@@ -20,8 +20,8 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter], TakesEpilogue):
 
     dx = dy w, dw = dyᵀ x, db = Σ_m dy_m over the rows m (dx = dy wᵀ and dw = xᵀ dy with `transpose`).
 
-    Bottom: x, (N, C, H, W) read as (M, K); for axis 1, M = N and K = C H W, which stays as at setup.
-    Top: y, the axes of x before `axis`, and num_output. Blobs: w, (num_output, K), or (K, num_output) with
+    Bottom: x, (N, C, H, W) read as (M, K); for axis 1, M = N and K = C H W. K stays as it was at setup.
+    Top: y, of the axes of x before `axis` and num_output. Blobs: w, (num_output, K), or (K, num_output) with
     `transpose`; b, (num_output,), unless bias_term is false.
     Raises LayerError for num_output 0, for another K, and in place.
     Source: BVLC/caffe src/caffe/layers/inner_product_layer.cpp

@@ -12,10 +12,10 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("Input", param="input_param")
 class InputLayer(Layer[caffe_pb2.InputParameter]):
-    """Tops of fixed shape, whose data the caller writes before a forward pass.
+    """Gives the net its inputs: tops of fixed shape, whose data the caller writes before a forward pass.
 
-    Top: one or more; `shape` given once for all, or once for each, or not at all: then the tops are empty
-    until they are reshaped.
+    Top: one or more. `shape` is given once for all, or once for each, or not at all: then the tops are empty
+    until the caller reshapes them.
     Source: BVLC/caffe src/caffe/layers/input_layer.cpp
     """
 

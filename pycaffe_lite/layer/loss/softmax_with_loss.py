@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss: multinomial logistic loss of the softmax of scores."""
+"""SoftmaxWithLoss: the multinomial logistic loss of the softmax of scores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pycaffe_lite.proto import caffe_pb2
 class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter], ChecksBottoms):
     """Cross entropy of labels and softmax: loss = -1/Z Σ ln max(p[n, label, i], 1.2e-38), p = softmax(x).
 
-    The sum runs over all positions (n, i) but those labelled `ignore_label`; Z is as `normalization` says.
-    dx[n, c, i] = w/Z (p[n, c, i] - [c = label]), 0 where ignored; w is the loss weight.
+    The sum runs over all positions (n, i) except those labelled `ignore_label`; `normalization` decides Z.
+    dx[n, c, i] = w/Z (p[n, c, i] - [c = label]), 0 if ignored; w is the loss weight.
 
     Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to
     C - 1 as x has values per class, their fractions cut off. Top: the loss, (); optionally p, of
-    the shape of x. With two tops and no loss_weight the first counts with weight 1.
+    the shape of x. With two tops and no loss_weight, the first top counts with weight 1.
     Raises LayerError for a wrong number of labels, and for a label out of range.
     Source: BVLC/caffe src/caffe/layers/softmax_loss_layer.cpp
     """

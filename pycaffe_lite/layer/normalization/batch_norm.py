@@ -1,4 +1,4 @@
-"""BatchNorm: values standardised by the mean and variance of their channel."""
+"""BatchNorm: values are standardised by the mean and the variance of their channel."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pycaffe_lite.proto import caffe_pb2
 class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter], IsEpilogue):
     """Batch normalisation: y = (x - μ) / sqrt(v + eps), with μ and v per channel; Scale does the affine part.
 
-    With `use_global_stats` (default in TEST) μ = mean / factor and v = variance / factor are the stored ones
-    (0 where factor is), and dx = dy / sqrt(v + eps).
-    Without, they are the mean and the biased variance of the batch, over all axes but 1, and
-    dx = (dy - mean(dy) - mean(dy y) y) / sqrt(v + eps). Each such forward then adds to the stored sums, with
+    With `use_global_stats` (the default in TEST) the layer uses stored statistics, μ = mean / factor and
+    v = variance / factor, or 0 if factor is 0; and dx = dy / sqrt(v + eps).
+    Without it, μ and v are the mean and the biased variance of the batch, over all axes but 1, and
+    dx = (dy - mean(dy) - mean(dy y) y) / sqrt(v + eps). Each such forward also updates the stored sums, with
     λ = moving_average_fraction and m values per channel:
     mean ← λ mean + μ, variance ← λ variance + v m / (m - 1), factor ← λ factor + 1.
 
     Bottom: x, (N, C, ...). Top: y, the shape of x; may be the same blob.
-    Blobs: mean, (C,); variance, (C,); factor, (1,): sums, no averages. No solver updates them: lr_mult is 0.
+    Blobs: mean, (C,); variance, (C,); factor, (1,): sums, not averages. No solver updates them: lr_mult is 0.
     Raises LayerError for fewer than 2 axes, for another C than at setup, for an lr_mult other than 0, and for
     batch statistics of no values.
     Paper: Ioffe, Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
@@ -77,12 +77,12 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter], IsEpilogue):
         return scale * self.mean.data.astype(np.float64), scale * self.variance.data.astype(np.float64)
 
     def _averaging(self) -> float:
-        """What turns the stored sums into averages; 0 as long as there are none."""
+        """The factor that turns the stored sums into averages; 0 as long as there are none."""
         factor = float(self.factor.data[0])
         return 1 / factor if factor else 0.0
 
     def _batch_statistics(self, x: Array) -> tuple[Moments, Moments]:
-        """Mean and variance of x, which enter the stored sums."""
+        """Returns the mean and the variance of x, and adds them to the stored sums."""
         mean, variance = self.standardizer.moments(x)
         count = x.shape[0] * x.shape[2]
         unbiased = variance * count / (count - 1) if count > 1 else variance
@@ -92,7 +92,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter], IsEpilogue):
         return mean, variance
 
     def _inverse_root(self, variance: Moments) -> Moments:
-        with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN
+        with np.errstate(divide="ignore", invalid="ignore"):  # stored variances below -eps give NaN
             root: Moments = 1 / np.sqrt(variance + self.param.eps)
         return root
 

@@ -17,10 +17,10 @@ WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
 
 @register_layer("LRN", param="lrn_param")
 class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
-    """Values divided by the size of their neighbours: y = x S^-beta; S over n = local_size neighbours.
+    """Local response normalisation, y = x S^-beta: values are divided by the size of their neighbours.
 
-    ACROSS_CHANNELS: S = k + alpha/n Σ x², over the n channels about x's own.
-    WITHIN_CHANNEL: S = 1 + alpha/n² Σ x², over the n × n square about x in its plane; `k` has no part in it.
+    With n = local_size, ACROSS_CHANNELS takes S = k + alpha/n Σ x² over the n channels about x's own, and
+    WITHIN_CHANNEL takes S = 1 + alpha/n² Σ x² over the n × n square about x in its plane, without `k`.
     Neighbours beyond the edge count as 0. With a = alpha/n or alpha/n² and the same neighbours,
     dx = dy S^-beta - 2 a beta x Σ dy y / S.
 
@@ -48,7 +48,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         super().reshape(bottom, top)
         N, C, H, W = shape
         self.W = W
-        # Neighbours beyond the edge count as 0, however many these are.
+        # Neighbours beyond the edge count as 0, so it does not matter how many of them there are.
         self.half = min(self.param.local_size // 2, max(H, W) if self.within else C)
         self.shape = (N * C, H * W) if self.within else (N, C, H * W)
 

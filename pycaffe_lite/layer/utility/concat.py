@@ -1,4 +1,4 @@
-"""Concat: blobs joined along one axis."""
+"""Concat: joins blobs along one axis."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("Concat", param="concat_param")
 class ConcatLayer(Layer[caffe_pb2.ConcatParameter], HoldsBottoms):
-    """The bottoms, one after another along `axis`; dx of each is its part of dy.
+    """Puts the bottoms one after another along `axis`; the dx of each is its part of dy.
 
-    Where the bottoms' values lie side by side in the top (say, of one image), the net may let the top hold
-    them, see `net.joining`: then there is nothing to do, and whoever overwrites values of the top by hand
-    overwrites them in the bottoms, too. If they then take a smaller shape, they stay where they are and the
-    top moves.
+    If each bottom's values lie together in the top, as for a batch of one image, the net may let the top hold
+    them (`net.joining`). Nothing is left to do then, and changing values of the top by hand changes them in
+    the bottoms, too. If the bottoms take a smaller shape later, they stay where they are and the top moves.
 
-    `concat_dim` is the old name of the axis, which it does not count from the end.
+    `concat_dim` is an old name of the axis; unlike `axis`, it cannot count from the end.
 
     Bottom: one or more, equal in all axes but `axis`: (n, c_1, h, w), ..., (n, c_K, h, w) for axis 1.
     Top: y, (n, c_1 + ... + c_K, h, w). A single bottom shares its data and diff with the top.
-    Raises LayerError for both axis and concat_dim, an axis that there is not, bottoms that do not fit,
-    and, for several bottoms, in place.
+    Raises LayerError for both axis and concat_dim, an axis that does not exist, bottoms that do not fit, and,
+    if there are several bottoms, in place.
     Source: BVLC/caffe src/caffe/layers/concat_layer.cpp
     """
 

@@ -34,12 +34,12 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter], TakesEpilogue):
     | PROD      | Π x_k        | dy times the other factors; y / x_k dy without stable_prod_grad |
     | MAX       | max x_k      | dy for the largest, 0 for the others                          |
 
-    Of equal maxima, the second bottom wins over the first, and these over later ones.
+    Of equal maxima, that of the second bottom wins over that of the first, and both win over later ones.
 
     Bottom: two or more of one shape. Top: y, of that shape; may be the first bottom, but PROD then has no
     gradient.
     Raises LayerError for bottoms of different shapes, for coeffs with PROD, for fewer or more coeffs than
-    bottoms, and where the gradient of PROD in place is asked for.
+    bottoms, and if the gradient of PROD in place is asked for.
     Source: BVLC/caffe src/caffe/layers/eltwise_layer.cpp
     """
 
@@ -57,7 +57,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter], TakesEpilogue):
         if coeffs and self.param.operation == MAX:
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
-        self.winner = self.add_buffer(np.int32)  # which bottom has the maximum
+        self.winner = self.add_buffer(np.int32)  # the index of the bottom that has the maximum
 
     @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -102,7 +102,7 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter], TakesEpilogue):
         y, dy = top[0].data.ravel(), top[0].diff.ravel()
         if self.param.operation == PROD and top[0] is bottom[0]:
             raise self.error("has no gradient for PROD in place: give its top a name of its own")
-        for k in reversed(range(len(bottom))):  # in place, dx of bottom 0 takes the place of dy: last
+        for k in reversed(range(len(bottom))):  # bottom 0 comes last: in place, its dx overwrites dy
             if not propagate_down[k]:
                 continue
             dx = bottom[k].diff.ravel()

@@ -1,4 +1,4 @@
-"""Flatten: axes merged into one."""
+"""Flatten: merges axes into one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class FlattenLayer(Layer[caffe_pb2.FlattenParameter]):
     """The same values with the axes from `axis` to `end_axis`, both included, merged into one.
 
     Bottom: x, (n, c, h, w). Top: y, (n, c h w) by default; shares data and diff with x, but is not the same
-    blob. An end_axis just before axis puts a new axis of length 1 there.
-    Raises LayerError for an axis that there is not, for an end_axis further before axis, and in place.
+    blob. An end_axis just before axis inserts a new axis of length 1 there.
+    Raises LayerError for an axis that does not exist, for an end_axis further before axis, and in place.
     Source: BVLC/caffe src/caffe/layers/flatten_layer.cpp
     """
 

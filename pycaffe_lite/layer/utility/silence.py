@@ -1,4 +1,4 @@
-"""Silence: an end for blobs that nobody reads."""
+"""Silence: reads blobs so that they are no outputs of the net."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolution."""
+"""Convolution: cross-correlation with learnt kernels."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
 
         y[n, m, p, q] = b[m] + Σ_{c, i, j} w[m, c, i, j] x[n, c, p s - pad + i d, q s - pad + j d]
 
-    x is 0 outside; c runs over the channels of m's group. The chain rule gives each factor of these products
-    the gradient of the result times the other factor. With h = p s - pad + i d and v = q s - pad + j d,
+    Outside of the image x counts as 0; c runs over the channels of m's group. By the chain rule, each factor
+    of a product gets the gradient of the result times the other factor. With h = p s - pad + i d and
+    v = q s - pad + j d,
 
-        dx[n, c, h, v]   = Σ w[m, c, i, j] dy[n, m, p, q]   over the m, i, j, p, q that lead to h and v
+        dx[n, c, h, v]   = Σ w[m, c, i, j] dy[n, m, p, q]   over all m, i, j, p, q that lead to h and v
         dw[m, c, i, j]  += Σ x[n, c, h, v] dy[n, m, p, q]   over n, p, q
         db[m]           += Σ dy[n, m, p, q]                 over n, p, q
 
-    kernels/convolution/definition.py has these sums as plain loops.
+    kernels/convolution/definition.py writes these sums as plain loops.
 
     Bottom: one or more of one shape; x, (N, C, H, W): channels on `axis`, any number of axes before it (all
     count as N) and after it (spatial: none, one, two, three, ...). Top: one for each bottom, (N, num_output,
-    P, Q), with P = (H + 2 pad - (d (k - 1) + 1)) / s + 1, the quotient cut off towards 0. Blobs, which all
+    P, Q), with P = (H + 2 pad - (d (k - 1) + 1)) / s + 1, the quotient rounded towards 0. Blobs, which all
     bottoms share: w, (num_output, C / group, *kernel); b, (num_output,), unless bias_term is false.
-    Raises LayerError for channels or num_output not divisible by group, sizes given in a wrong number or way,
-    a window that yields no output, bottoms of several shapes, another C than at setup, and in place.
+    Raises LayerError if group does not divide channels and num_output, for sizes given in a wrong number or
+    way, a window that yields no output, bottoms of several shapes, another C than at setup, and in place.
     Source: BVLC/caffe src/caffe/layers/conv_layer.cpp
     """
 
