@@ -7,7 +7,7 @@ computes with NumPy, replay would go on giving the results of the values that we
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -51,29 +51,34 @@ class Witness:
 
 
 class GuardedReplay:
-    """The recorded kernels of one part, which are replayed on their own only while nothing speaks against it.
+    """The recorded kernels of one part, whose replay is compared with plain runs of the part.
 
-    As long as some blob's values have not been seen to change since the recording, a change of any of them
-    makes this pass run the part twice from the same values: by replay, and plainly. If the results are equal,
-    bit for bit, these values count as seen. If they are not, the plain ones stand, and the part is never
-    replayed again.
+    A pass that compares runs the part twice from the same values, by replay and plainly. If the results
+    differ in one bit, the plain ones stand, and the part is never replayed again. A pass compares if an array
+    has changed since the recording that had not changed in a comparison before, so that no result can be
+    that of old values; and besides every time that the number of replays has doubled, for what depends on
+    other things.
 
     Args:
-        replay: of the part alone. part: what was recorded. witness: from before that.
-        drop: drops all that the net has recorded.
+        replay: the part's kernels. part: what was recorded. witness: the values from before that.
     """
 
-    def __init__(self, replay: PlainReplay, part: Part, witness: Witness, drop: Callable[[], object]) -> None:
+    def __init__(self, replay: PlainReplay, part: Part, witness: Witness) -> None:
         self.end = replay.end
-        self._replay, self._part, self._drop = replay, part, drop
+        self._replay, self._part = replay, part
         self._blobs = witness.blobs
         self._unproven = dict(enumerate(witness.arrays))
+        self._count = 0
 
     def run(self, loss: float) -> float:
         """Runs the part, by replay if that can be relied on; returns the loss with its share added."""
+        if not self._part.is_replayable:  # another recording of it, for other shapes, has shown that
+            return loss + self._part.run()
         now = _arrays(self._blobs) if self._unproven else []
         changed = [i for i, array in self._unproven.items() if not _are_same(array, now[i])]
-        if not changed:
+        self._count += 1
+        has_doubled = self._count & (self._count - 1) == 0
+        if not changed and not has_doubled:
             return self._replay.run(loss)
         before = _copies(self._blobs)
         try:
@@ -89,7 +94,6 @@ class GuardedReplay:
                 del self._unproven[i]
         else:
             self._part.is_replayable = False
-            self._drop()
             log.warning(
                 "%s: @by_kernels says that kernels do all the work, but replaying them gave other results "
                 "than calling the layer, so it is called in every pass from now on. Take the mark off the "

@@ -25,6 +25,7 @@ class Segment:
         self._parts = parts
         self._recordings = recordings
         self._blobs = blobs_of(node for part in parts for node in part.nodes)
+        self._guarded = [is_from_outside(part) for part in parts]
         self._shaped = -1  # the net's changes when the layers were last shaped
 
     def run(self, key: Hashable, loss: float) -> float:
@@ -78,15 +79,14 @@ class Segment:
 
         Returns the index of the part behind them, and the loss with their shares added.
         """
-        part = self._parts[first]
         variant[first] = None
-        if not part.is_replayable:
-            return first + 1, loss + part.run()
-        if is_from_outside(part):
+        if not self._parts[first].is_replayable:
+            return first + 1, loss + self._parts[first].run()
+        if self._guarded[first]:
             return first + 1, loss + self._record_guarded(first, variant)
         end = first
         with record() as recording:
-            while end < len(self._parts) and self._can_record_with_others(end):
+            while end < len(self._parts) and self._parts[end].is_replayable and not self._guarded[end]:
                 count = len(recording)
                 loss += self._parts[end].run()
                 if not recording.whole:
@@ -98,9 +98,6 @@ class Segment:
             variant[first] = PlainReplay(recording, self._parts[first:end], end)
         return (end if recording.whole else end + 1), loss
 
-    def _can_record_with_others(self, i: int) -> bool:
-        return self._parts[i].is_replayable and not is_from_outside(self._parts[i])
-
     def _record_guarded(self, i: int, variant: Variant) -> float:
         """Runs a part that comes from outside, and records it by itself; returns its share of the loss."""
         part = self._parts[i]
@@ -108,8 +105,7 @@ class Segment:
         with record() as recording:
             loss = part.run()
         if recording.whole:
-            replay = PlainReplay(recording, [part], i + 1)
-            variant[i] = GuardedReplay(replay, part, witness, self._recordings.drop)
+            variant[i] = GuardedReplay(PlainReplay(recording, [part], i + 1), part, witness)
         return loss
 
 

@@ -66,6 +66,15 @@ class PacksWeights(InnerProductLayer):
         inner_product.forward(bottom[0].data, self.weight.data.copy(), None, top[0].data)
 
 
+class Counts(Honest):
+    """Has results that depend on more than blobs."""
+
+    @by_kernels
+    def forward(self, bottom, top):
+        self.count = getattr(self, "count", 0) + 1
+        relu.forward(bottom[0].data.ravel(), float(self.count), top[0].data.ravel())
+
+
 class DoubledBias(BiasLayer):
     """Makes the summand that it gives to the layer before it by NumPy."""
 
@@ -80,7 +89,7 @@ class DoubledBias(BiasLayer):
 
 @pytest.fixture
 def types(monkeypatch):
-    for kind in (Honest, AddsOne, Doubles, PacksWeights, DoubledBias):
+    for kind in (Honest, AddsOne, Counts, Doubles, PacksWeights, DoubledBias):
         base = next(t for t in registry.layer_types().values() if issubclass(kind, t.layer_class))
         monkeypatch.setitem(registry._types, kind.__name__, base._replace(layer_class=kind))
 
@@ -161,6 +170,30 @@ def test_a_change_that_comes_late_is_seen(types, caplog):
         weight.data[...] = 2
         net.forward()
     assert (net.blobs["y"].data == 2 * 3 * 7).all()
+    assert len(caplog.records) == 1
+
+
+def test_a_result_that_depends_on_other_things(types, caplog):
+    """No blob changes at all."""
+    net = net_of(ONE % "Counts", "TEST")
+    net.blobs["x"].data[...] = -1
+    with caplog.at_level(logging.WARNING, "pycaffe_lite"):
+        for count in range(1, 7):
+            net.forward()
+            assert (net.blobs["y"].data == -count).all()
+    assert len(caplog.records) == 1
+
+
+def test_what_one_shape_has_shown_counts_for_all(types, caplog):
+    net, right = net_of(LYING["PacksWeights"], "TEST"), watched(net_of(LYING["PacksWeights"], "TEST"))
+    with caplog.at_level(logging.WARNING, "pycaffe_lite"):
+        for images, weight in ((2, 1), (2, 1), (2, 1), (4, 1), (4, 1), (4, 2), (2, 2), (2, 3), (4, 3)):
+            for made in (net, right):
+                made.blobs["x"].reshape(images, 3)
+                made.blobs["x"].data[...] = images
+                made.params["mine"][0].data[...] = weight
+                made.forward()
+            assert np.array_equal(net.blobs["y"].data, right.blobs["y"].data)
     assert len(caplog.records) == 1
 
 
