@@ -19,13 +19,13 @@ Verb = TypeVar("Verb", bound=Callable[..., object])
 
 
 class TakesEpilogue:
-    """A layer that can change each value of its only top as an `Epilogue` says before it stores the value.
+    """A layer that can apply an `Epilogue` to each value of its only top before it stores the value.
 
-    A product (Convolution, InnerProduct) does so while the value is in a register; the layers behind it in
-    place (BatchNorm, Scale, ReLU) need not run then.
+    A product (Convolution, InnerProduct) does so while the value is in a register, and the layers behind it
+    that work in place (BatchNorm, Scale, ReLU) need not run.
     """
 
-    # Whether the epilogue may only be a slope, that of a leaky ReLU, without a scale and a shift.
+    # Whether the epilogue may only have a slope, that of a leaky ReLU, but no scale and no shift.
     takes_slopes_only: ClassVar[bool] = False
 
     def takes_epilogue(self) -> bool:
@@ -33,29 +33,30 @@ class TakesEpilogue:
         return True
 
     def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
-        """As `forward`, and then `epilogue` for each value of the top."""
+        """Does what `forward` does, and applies `epilogue` to each value of the top."""
         raise NotImplementedError
 
 
 class IsEpilogue:
     """A layer whose forward, in place, is a scale, a shift or a leaky ReLU for each channel (axis 1)."""
 
-    # Whether backward needs nothing that only an own forward would keep.
+    # Whether backward can do without what the layer's own forward keeps.
     serves_backward: ClassVar[bool] = False
 
     def can_be_epilogue(self, top: Blobs) -> bool:
-        """Whether `epilogue_before` says all that forward does, for a layer in place on this top."""
+        """Whether `epilogue_before` describes forward completely, for a layer in place on this top."""
         raise NotImplementedError
 
     def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        """What forward does, with the learnable blobs as they are now, and then `epilogue`."""
+        """The epilogue that does what forward does, with the present learnable blobs, then `epilogue`."""
         raise NotImplementedError
 
 
-class IsSlope(IsEpilogue):
-    """A leaky ReLU, y = x for x > 0, else s x; no affine map, so the last of the layers in an epilogue.
+class IsLeakyReLU(IsEpilogue):
+    """A layer that is a leaky ReLU, y = x for x > 0, else s x.
 
-    `epilogue_before` gives the slope s, and nothing else.
+    `epilogue_before` gives the slope s, and nothing else. A leaky ReLU is not an affine map, so it can only
+    be the last of the layers in an epilogue.
     """
 
     serves_backward = True
@@ -74,7 +75,7 @@ class TakesSlopeBack:
     def backward_with_slope(
         self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
     ) -> None:
-        """As `backward`, and then the bottom's diff times `slope` where its data is not positive."""
+        """Does what `backward` does, and multiplies the diff by `slope` where the bottom is not positive."""
         raise NotImplementedError
 
 
@@ -82,7 +83,7 @@ class HoldsBottoms:
     """A layer whose top can hold its bottoms' data side by side, so that forward need not copy it.
 
     Attributes:
-        holds_bottoms: whether reshape is to arrange that wherever it can; the net says so.
+        holds_bottoms: whether reshape is to arrange that if it can; the net sets it.
     """
 
     holds_bottoms = False

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
 from pycaffe_lite.proto import caffe_pb2
 
-_FORMS = "Net(file, caffe.TEST), with weights=file where there are any, or Net(file, weights, caffe.TEST)"
+_FORMS = "Net(file, caffe.TEST), Net(file, caffe.TEST, weights=file) or Net(file, weights, caffe.TEST)"
 _PHASES = {"TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.fusing import IsEpilogue, IsSlope, TakesEpilogue, TakesSlopeBack, is_from_one_class
+from pycaffe_lite.layer.fusing import (
+    IsEpilogue,
+    IsLeakyReLU,
+    TakesEpilogue,
+    TakesSlopeBack,
+    is_from_one_class,
+)
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.parts import Backward, Forward
 
@@ -51,7 +57,7 @@ def _end_of_part(nodes: Sequence[Node], start: int) -> int:
         return end
     while end < len(nodes) and _is_epilogue(nodes[end], first, slopes_only=layer.takes_slopes_only):
         end += 1
-        if isinstance(nodes[end - 1].layer, IsSlope):
+        if isinstance(nodes[end - 1].layer, IsLeakyReLU):
             break
     return end
 
@@ -60,7 +66,7 @@ def _is_epilogue(node: Node, first: Node, *, slopes_only: bool) -> bool:
     """Whether a layer can run in the epilogue of `first`."""
     layer = node.layer
     return (
-        isinstance(layer, IsSlope if slopes_only else IsEpilogue)
+        isinstance(layer, IsLeakyReLU if slopes_only else IsEpilogue)
         and node.bottom_ids == node.top_ids == first.top_ids
         and not any(layer.loss_weights)
         and layer.can_be_epilogue(node.top)
@@ -72,7 +78,7 @@ def _is_epilogue(node: Node, first: Node, *, slopes_only: bool) -> bool:
 def _takes_back(node: Node, before: Node) -> bool:
     """Whether a layer can do the backward pass of the layer before it, a leaky ReLU in place, as well."""
     return (
-        isinstance(before.layer, IsSlope)
+        isinstance(before.layer, IsLeakyReLU)
         and isinstance(node.layer, TakesSlopeBack)
         and node.layer.takes_slope_back()
         and before.bottom_ids == before.top_ids == node.bottom_ids

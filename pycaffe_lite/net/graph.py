@@ -191,7 +191,7 @@ class Graph:
         elif name in self._ids:
             raise node.layer.error(
                 f"makes blob '{name}', which layer '{self._maker[name]}' already makes; "
-                "a layer works in place only where bottom and top have one name at one index, "
+                "a layer works in place only if bottom and top have one name at one index, "
                 "and no other layer reads the blob before it"
             )
         else:

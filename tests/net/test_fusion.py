@@ -11,14 +11,14 @@ from pycaffe_lite.layer import registry
 from pycaffe_lite.layer.activation.bias import BiasLayer
 from pycaffe_lite.layer.activation.relu import ReLULayer
 from pycaffe_lite.layer.common.inner_product import InnerProductLayer
-from pycaffe_lite.layer.fusing import HoldsBottoms, IsEpilogue, IsSlope, TakesEpilogue, TakesSlopeBack
+from pycaffe_lite.layer.fusing import HoldsBottoms, IsEpilogue, IsLeakyReLU, TakesEpilogue, TakesSlopeBack
 from pycaffe_lite.layer.replay import by_kernels
 from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
-OFFERS = HoldsBottoms, IsEpilogue, IsSlope, TakesEpilogue, TakesSlopeBack
+OFFERS = HoldsBottoms, IsEpilogue, IsLeakyReLU, TakesEpilogue, TakesSlopeBack
 HEAD = """
     layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }
     layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y' convolution_param {
@@ -285,6 +285,6 @@ def test_what_a_type_may_offer_is_offered_by_those_that_say_so():
         "Eltwise": {"TakesEpilogue"},
         "InnerProduct": {"TakesEpilogue"},
         "Pooling": {"TakesSlopeBack"},
-        "ReLU": {"IsEpilogue", "IsSlope"},
+        "ReLU": {"IsEpilogue", "IsLeakyReLU"},
         "Scale": {"IsEpilogue"},
     }

@@ -136,7 +136,7 @@ def test_shared_params_are_one_memory_and_one_learnable():
         (
             [INPUT, ip("ip1", "x", "y"), ip("ip2", "x", "y")],
             "layer 'ip2' (InnerProduct): makes blob 'y', which layer 'ip1' already makes; "
-            "a layer works in place only where bottom and top have one name at one index, "
+            "a layer works in place only if bottom and top have one name at one index, "
             "and no other layer reads the blob before it",
         ),
         (

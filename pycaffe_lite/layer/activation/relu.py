@@ -9,14 +9,14 @@ from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
-from pycaffe_lite.layer.fusing import IsSlope
+from pycaffe_lite.layer.fusing import IsLeakyReLU
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.replay import by_kernels
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("ReLU", param="relu_param")
-class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter], IsSlope):
+class ReLULayer(NeuronLayer[caffe_pb2.ReLUParameter], IsLeakyReLU):
     """Rectified linear unit: y = max(0, x) + s min(0, x), s = negative_slope; dx = dy for x > 0, else s dy.
 
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
