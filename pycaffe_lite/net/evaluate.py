@@ -11,8 +11,8 @@ import numpy as np
 from pycaffe_lite.blob import Array
 from pycaffe_lite.net.net import Net
 
-# Outputs of up to so many values are logged whole, as Caffe logs all outputs: a value for each of ImageNet's
-# 1000 classes and a background is. Of a larger output, a label map say, only the first few values are logged.
+# Outputs of up to so many values are logged whole, as Caffe logs all outputs; ImageNet's 1000 classes and a
+# background are within this. Of a larger output, a label map say, only the first few values are logged.
 WHOLE = 1024
 FIRST = 5
 

@@ -26,7 +26,7 @@ class BlobSpec(NamedTuple):
 
 
 class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
-    """A layer that runs over time steps t = 1 to T of N sequences, handing a state from each to the next.
+    """A layer that runs over the time steps 1 to T of N sequences and hands a state from each to the next.
 
     Caffe unrolls such a layer into a net with a layer for each operation of each step. Here one product
     transforms the inputs of all steps, and kernels of their own run each step. The learnable blobs, their
