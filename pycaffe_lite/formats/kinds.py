@@ -146,10 +146,10 @@ def _message_kind(buffer: wire.Bytes) -> Kind | None:
         if len(seen) < 2:
             return None
     if (1, VARINT) in seen:
-        if (7, LENGTH) in seen:
-            return _ONNX
         if (2, VARINT) in seen:
             return BLOB
+        if (7, LENGTH) in seen:
+            return _ONNX
         return STATE if {(2, LENGTH), (3, LENGTH)} & seen else None
     if (5, LENGTH) in seen or (5, FIXED32) in seen:
         return BLOB if (7, LENGTH) in seen else None

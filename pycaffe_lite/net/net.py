@@ -45,8 +45,8 @@ class Net:
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
     weight files, comma-separated, to load over these. `Net(file, phase, level, stages, weights)` is the
-    order of all of them. The older form `Net(file, weights_file, phase)` works too; no form does without the
-    phase.
+    order of all of them. The older form `Net(file, weights_file, phase)` works too, as does its phase as a
+    keyword; no form does without the phase.
 
     A net is for one thread at a time: passes that several threads ask of it come one after another, but each
     overwrites the blobs that the last one's caller may still read. See docs/threads-and-processes.md.
@@ -104,8 +104,8 @@ class Net:
     def __init__(
         self,
         network_file: Any,
-        phase: Any = None,
         *rest: Any,
+        phase: Any = None,
         level: Any = None,
         stages: Any = None,
         weights: Any = None,
