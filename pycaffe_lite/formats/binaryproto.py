@@ -23,7 +23,7 @@ def read(path: StrPath, what: str = "means") -> Array:
         what: such files hold, for the error if it is a file of NumPy's or an HDF5 file.
 
     Returns:
-        A fresh float32 array; float64 where the file holds `double_data`.
+        A fresh float32 array; float64 if the file holds `double_data`.
 
     Raises:
         FileLookupError: the file is not there.

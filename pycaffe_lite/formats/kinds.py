@@ -1,4 +1,4 @@
-"""Kinds of files: what a file is that was given for another, told by its bytes.
+"""Kinds of files, recognised by their bytes, for errors about a file of the wrong kind.
 
 Readers ask when a file is not what they read: to hear that it is a web page helps more than to hear that
 field 13 has an unusable wire type.
@@ -74,7 +74,7 @@ _SIGNATURES = [
 
 
 def kind_of(data: npt.NDArray[np.uint8]) -> Kind | None:
-    """The kind of a file with these bytes; None where nothing gives it away."""
+    """The kind of a file with these bytes; None if nothing gives it away."""
     head = data[:_HEAD].tobytes()
     if head and not head.strip(b"\0") and not data.any():
         return _ZEROS
@@ -85,13 +85,13 @@ def kind_of(data: npt.NDArray[np.uint8]) -> Kind | None:
 
 
 def wrong_kind(path: object, data: npt.NDArray[np.uint8], wanted: Kind) -> str | None:
-    """A message that a file is of another kind than wanted; None where it is not known to be."""
+    """A message that a file is of another kind than wanted; None if it is not known to be."""
     kind = kind_of(data)
     return None if kind is None or kind == wanted else mistaken(path, kind, wanted)
 
 
 def mistaken(path: object, kind: Kind, wanted: Kind) -> str:
-    """The message that a file is of one kind where another was wanted."""
+    """The message that a file is of one kind and another was wanted."""
     return f"'{path}' is {kind.name}, not {wanted.name}; {kind.advice}"
 
 
