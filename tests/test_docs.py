@@ -4,6 +4,7 @@ A page is read in order, in a folder with the files that the pages name: small n
 stand in for the reader's own.
 """
 
+import logging
 import os
 import re
 import runpy
@@ -164,7 +165,14 @@ def folder(files, lenet, tmp_path, monkeypatch):
     Image.fromarray(np.arange(900, dtype=np.uint8).reshape(15, 20, 3)).save(tmp_path / "cat.jpg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GLOG_minloglevel", "2")
-    return tmp_path
+    logger = logging.getLogger("pycaffe_lite")
+    level = logger.level
+    yield tmp_path
+    # What a page says of logging is for this page.
+    logger.setLevel(level)
+    for handler in list(logger.handlers):
+        if isinstance(handler, logging.NullHandler):
+            logger.removeHandler(handler)
 
 
 # ------------------------------------------------------------------------------------------------- the tests
@@ -226,7 +234,7 @@ def test_pages_link_to_what_is_there():
 
 
 def add_messages(schema, text):
-    """Adds the messages of a proto's text to a schema, and fields to the messages that are there."""
+    """Adds a proto's messages to a schema, and fields to the messages that are there, as protoc would."""
     file = schema.file[-1]
     for name, body in re.findall(r"^message (\w+) \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL):
         known = [message for message in file.message_type if message.name == name]

@@ -66,8 +66,8 @@ class Snapshot:
         by_turns = [n % 2 for n in transactions] == [0, 1] and abs(transactions[0] - transactions[1]) == 1
         same = metas[0].word == metas[1].word and metas[1].page_size == self._size
         later = transactions[1] > transactions[0]
-        # A transaction never gives pages back to the file. Where the later one has fewer pages, a damaged
-        # number has made it the later one, and its tree would be that of an earlier time.
+        # A transaction never gives pages back to the file. If the later one has fewer pages, a damaged number
+        # has made it the later one, and its tree is that of an earlier time.
         grows = metas[later].last_page >= metas[not later].last_page
         if not (same and (first_ones or by_turns) and grows):
             raise LmdbError("pages 0 and 1 of data.mdb contradict each other; copy or make it again")
