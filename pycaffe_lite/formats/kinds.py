@@ -92,7 +92,9 @@ def wrong_kind(path: object, data: npt.NDArray[np.uint8], wanted: Kind) -> str |
 
 def mistaken(path: object, kind: Kind, wanted: Kind) -> str:
     """The message that a file is of one kind and another was wanted."""
-    return f"'{path}' is {kind.name}, not {wanted.name}; {kind.advice}"
+    is_caffes = kind in (WEIGHTS, STATE, _NET, _SOLVER)
+    advice = "name a .binaryproto file" if wanted == BLOB and is_caffes else kind.advice
+    return f"'{path}' is {kind.name}, not {wanted.name}; {advice}"
 
 
 def _archive_kind(head: bytes, data: npt.NDArray[np.uint8]) -> Kind | None:

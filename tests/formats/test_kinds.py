@@ -191,6 +191,14 @@ def test_not_a_mean(tmp_path, kind):
     assert text.startswith(f"'{tmp_path}/x' is {says}, not a mean image or another single blob; ")
 
 
+@pytest.mark.parametrize("kind", ["caffemodel", "solverstate", "net", "solver"])
+def test_another_of_caffes_files_given_for_a_mean(tmp_path, kind):
+    data, says = OTHERS[kind]
+    assert error_of(tmp_path / "x", data, "mean") == (
+        f"'{tmp_path}/x' is {says}, not a mean image or another single blob; name a .binaryproto file"
+    )
+
+
 def test_a_blob_with_every_form_of_its_shape():
     """Its field of number 7 is also one of ONNX."""
     blob = caffe_pb2.BlobProto(num=1, channels=2, height=1, width=1, data=[1, 2])
