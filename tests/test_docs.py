@@ -4,6 +4,7 @@ A page is read in order, in a folder with the files that the pages name: small n
 stand in for the reader's own.
 """
 
+import ast
 import logging
 import os
 import re
@@ -228,6 +229,50 @@ def test_pages_link_to_what_is_there():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page_id(page)}: {target}"
+
+
+# -------------------------------------------------------------------------------------- the messages shown
+
+
+def templates():
+    """The texts of the package's strings as patterns, in parts between colons.
+
+    Up to three words stand for a value.
+    """
+    for file in (ROOT / "pycaffe_lite").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts = [node.value]
+            else:
+                continue
+            for piece in "".join(parts).split(": "):
+                if len(piece.replace("\0", "")) > 5:
+                    yield re.escape(piece).replace("\0", r"\S+(?: \S+){,2}")
+
+
+def is_said(piece, known):
+    """Whether a part of a message is a template's, or one's with another at its end."""
+    starts = [match.end() for match in re.finditer(" ", piece)]
+    return known.fullmatch(piece) or any(
+        known.fullmatch(piece[start:]) and known.fullmatch(piece[:start] + "value") for start in starts
+    )
+
+
+def test_messages_are_the_package_s():
+    """Those that stand indented in a page, a line each or a paragraph."""
+    known = re.compile("|".join({f"(?:{template})" for template in templates()}))
+    shown = 0
+    for page in PAGES:
+        text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for block in re.findall(r"\n\n((?: {4}\S.*\n)+)", text):
+            lines = [line.strip() for line in block.splitlines()]
+            messages = lines if lines[0].startswith("layer ") else [" ".join(lines)]
+            for piece in ": ".join(messages).split(": "):
+                assert is_said(piece, known), f"{page_id(page)}: nothing says '{piece}'"
+                shown += 1
+    assert shown > 5
 
 
 # --------------------------------------------------------------------------------- the worked example
