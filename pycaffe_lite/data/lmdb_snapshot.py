@@ -39,8 +39,8 @@ class Records(NamedTuple):
 class Snapshot:
     """Reads the tree that the last transaction left.
 
-    The file is read and never mapped into memory: where it is damaged, or is cut off meanwhile, there is an
-    error, and no signal that ends the process. LMDB writes to the pages of a transaction only when two more
+    The file is read and never mapped into memory: if it is damaged, or cut off meanwhile, that is an error
+    and not a signal that ends the process. LMDB writes to the pages of a transaction only when two more
     have ended, the second of which has overwritten its meta page. So as long as that page `stands`, what was
     read is what the transaction wrote.
 
@@ -84,11 +84,11 @@ class Snapshot:
         return os.pread(self._descriptor, META_BYTES, place) == self._meta_bytes
 
     def order(self, key: bytes) -> Any:
-        """What keys are ordered by."""
+        """What a key is ordered by."""
         return self._pages.order(key)
 
     def first(self) -> Place:
-        """The first leaf page, where there are records.
+        """The first leaf page of a database that has records.
 
         Raises:
             LmdbError: a page is damaged. OSError: it cannot be read.
