@@ -47,8 +47,8 @@ def register_layer(
 
     Args:
         name: the type string of prototxt files, `InnerProduct`.
-        param: the field of LayerParameter with the type's parameters, `inner_product_param`; None where
-            the type has none.
+        param: the field of LayerParameter with the type's parameters, `inner_product_param`; None if the
+            type has none.
         origin: whose type it is, in words: the fork that has it.
         applies: for one of several layers that bear this name, whether it is the one that a layer's message
             means. One class of the name is registered without it: for the messages to which no other applies.
@@ -91,12 +91,12 @@ def layer_types() -> dict[str, LayerType]:
 
 
 def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -> Layer[Any]:
-    """Makes the layer that `layer_param` describes; nothing is set up yet.
+    """Makes the layer that `layer_param` describes, without setting it up.
 
     Parameters of another type have no effect, as in Caffe; the log says so.
 
     Raises:
-        LayerError: no such type; the message says whose it is, or which may be meant.
+        LayerError: there is no such type; the message says whose it is, or which one may be meant.
     """
     entry = type_of(layer_param)
     if entry is None:

@@ -1,61 +1,63 @@
-"""A net's fields that forks of Caffe have added: refused where they change what a layer computes."""
+"""Fields that forks of Caffe have added: a net that has one is refused if it changes what is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pycaffe_lite.errors import LayerError, NetError
-from pycaffe_lite.layer.registry import type_of
+from pycaffe_lite.layer.registry import LayerType, type_of
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.fork_fields import Result, fork_field, value_in
 from pycaffe_lite.proto.prototxt import Document, UnknownField
 
-# A layer's own messages that every type reads.
+# The messages of a layer that every type reads.
 _COMMON = ("param", "include", "exclude", "blobs")
-# MemoryData takes a transform_param as Caffe does, which does nothing to the arrays that it gets.
-_UNREAD = {("MemoryData", "transform_param")}
 
 
 def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]) -> None:
-    """Refuses what would be computed otherwise than the text says.
+    """Refuses a net that would be computed otherwise than its text says.
 
-    Fields that the type of their layer does not read, as a part of another type's parameters, have no effect,
-    nor do those of layers that the net's state leaves out. Unknown types are left to the registry.
+    A field has no effect if its layer's type does not read it, as in the parameters of another type, or if
+    the net's state leaves its layer out. Unknown types are left to the registry.
 
     Args:
-        document: of the net. kept: indices of the layers that the net has.
+        document: the net's. kept: indices of the layers that the net has.
 
     Raises:
         NetError: the net has a field that changes a result. LayerError: a layer has one.
     """
     net = document.message
-    if not document.unknown or any(type_of(net.layer[i]) is None for i in kept):
+    known = {i: type_of(net.layer[i]) for i in kept} if document.unknown else {}
+    types = {i: kind for i, kind in known.items() if kind is not None}
+    if not types or len(types) < len(known):
         return
-    layers = set(kept)
-    scaled = {net.layer[i].bottom[0] for i in kept if net.layer[i].type == "Scale" and net.layer[i].bottom}
+    scaled = {
+        net.layer[i].bottom[0]
+        for i, kind in types.items()
+        if net.layer[i].bottom and kind.layer_class.completes_batch_norm
+    }
     for field in document.unknown:
         where = f"{document.path}:{field.line}: " if document.path else ""
         if not field.path and (refusal := _refusal(field, net.state.phase, is_scaled=False)):
             raise NetError(f"{where}{refusal}")
-        if field.path[:1] != ("layer",) or field.path[1] not in layers:
+        if field.path[:1] != ("layer",) or field.path[1] not in types:
             continue
         layer = net.layer[int(field.path[1])]
         phase = layer.phase if layer.HasField("phase") else net.state.phase
         refusal = _refusal(field, phase, is_scaled=any(top in scaled for top in layer.top))
-        if refusal and _is_read(layer, field):
+        if refusal and _is_read(types[int(field.path[1])], field):
             raise LayerError(f"{where}layer '{layer.name}' ({layer.type}): {refusal}")
 
 
-def _is_read(layer: caffe_pb2.LayerParameter, field: UnknownField) -> bool:
-    """Whether a layer, of a known type, reads the message that a field stands in; it reads its own."""
+def _is_read(kind: LayerType, field: UnknownField) -> bool:
+    """Whether a layer type reads the message in which a field stands; every type reads the layer itself."""
     part = str(field.path[2]) if len(field.path) > 2 else None
-    entry = type_of(layer)
-    read = (None, *_COMMON, *((entry.param, *entry.layer_class.also_reads) if entry else ()))
-    return part in read and (layer.type, part) not in _UNREAD
+    read = (None, kind.param, *kind.layer_class.also_reads, *_COMMON)
+    return part in read and part not in kind.layer_class.reads_without_effect
 
 
 def _refusal(field: UnknownField, phase: int, *, is_scaled: bool) -> str | None:
-    """Why a field is refused in a phase; None where it changes nothing. is_scaled: a Scale layer follows."""
+    """Why a field is refused in a phase; None if it changes nothing. is_scaled: a Scale layer follows."""
     known = fork_field(field.message, field.name)
     if known is None:
         return None

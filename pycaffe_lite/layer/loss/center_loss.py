@@ -18,9 +18,9 @@ from pycaffe_lite.proto import caffe_pb2
 class CenterLossLayer(LossLayer[caffe_pb2.CenterLossParameter]):
     """Distance from learnt centres: loss = 1/2M Σ |x - c[label]|², with `distance_type: "L1"` 1/M Σ |x - c|.
 
-    dx = w/M s with s = x - c, or sign(x - c). The gradient of c[n] is -Σ s / (1 + count), over the count samples
-    of class n, added once for each of them and whatever the loss weight: that is the fork's, and count times
-    the paper's.
+    dx = w/M s with s = x - c, or sign(x - c). The gradient of c[n] is -Σ s / (1 + count), over the count
+    samples of class n, added once for each of them and whatever the loss weight: that is the fork's, and
+    count times the paper's.
 
     Bottom: x, (M, K), all axes from `axis` on being K; labels, M of them. Top: the loss, (). Blob: the
     centres, (num_output, K), by `center_filler`. Without a loss_weight in the net x does not learn, unlike
