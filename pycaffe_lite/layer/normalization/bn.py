@@ -33,6 +33,7 @@ class BNLayer(NeuronLayer[BNParameter]):
     """
 
     exact_tops: ClassVar[int | None] = 1  # type: ignore[assignment]
+    adds_to_diffs: ClassVar[bool] = True
     eps: float
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -92,7 +93,8 @@ class BNLayer(NeuronLayer[BNParameter]):
         da = (sum_dy_x - self.mean * sum_dy) * self.inverse
         for i, gradient in enumerate((da, sum_dy)):
             if learns and self.param_propagate_down[i]:
-                self.blobs[i].diff.ravel()[...] += gradient
+                diff = self.blobs[i].diff.ravel()
+                diff[...] = gradient + diff * self.adds_to_diffs
         if not wanted:
             return
         scale, near = self.inverse * self._vector(0), self.mean.astype(x.dtype)
@@ -115,13 +117,14 @@ class SegNetBNLayer(BNLayer):
     With `bn_mode: INFERENCE` there are none, y = a x + b: a script has worked them into a and b.
 
     Top: beside y, μ and v, (1, C, 1, 1) each, if the net asks for them; they have no gradient.
-    Blobs: a and b, by `scale_filler` and `shift_filler`. In the fork their gradients overwrite those that are
-    there, so that `iter_size` counts the last pass alone; here they are added, as everywhere.
+    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as in
+    the fork: with an `iter_size` above 1 only the last pass counts.
     Source: alexgkendall/caffe-segnet src/caffe/layers/bn_layer.cpp
     """
 
     exact_tops = None
     min_tops, max_tops = 1, 3
+    adds_to_diffs = False
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0
