@@ -14,7 +14,7 @@ Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
 
 From NeuronLayer, on which it is built:
 
-y[i] = f(x[i]): one bottom, one top of its shape; in most types it may be the same blob.
+One bottom, and one top of its shape; in most types they may be the same blob.
 
 Number of bottoms: 1. Number of tops: 1.
 

@@ -30,17 +30,18 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
     Source: BVLC/caffe src/caffe/layers/lrn_layer.cpp
     """
 
+    keeps_input = True
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
         p = self.param
         if p.local_size % 2 == 0:
             raise self.error(f"needs an odd local_size, got {p.local_size}")
         self.within = p.norm_region == WITHIN_CHANNEL
-        self.copies = top[0] is bottom[0]
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
 
     def is_by_kernels(self, verb: str) -> bool:
-        return not self.within and not self.copies and super().is_by_kernels(verb)
+        return not self.within and super().is_by_kernels(verb)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -67,7 +68,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
-        p, x = self.param, self.seen_input(bottom, top).reshape(self.shape)
+        p, x = self.param, self.seen_input(bottom).reshape(self.shape)
         dy, dx = top[0].diff.reshape(self.shape), bottom[0].diff.reshape(self.shape)
         if self.within:
             lrn.backward_within(x, dy, self.W, self.half, self.scale, p.beta, dx)
