@@ -229,7 +229,10 @@ def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuati
         return None, [f"{rest}: {error}"]
     problems = []
     if beyond.solver_type not in ("", solver.type):
-        problems.append(f"the history goes on, but was written by a solver of type {beyond.solver_type}")
+        problems.append(
+            f"the history was written by a solver of type {beyond.solver_type}, "
+            f"and this one of type {solver.type} goes on with it as if it were its own"
+        )
     size = solver.param.average_loss
     if beyond.window.size != size:
         problems.append(
