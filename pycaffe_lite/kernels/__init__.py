@@ -1,9 +1,8 @@
 """Compiled array functions: arrays and numbers in, arrays out; they know nothing of layers or blobs.
 
 Each module on the ground floor is a family of kernels, say `relu` or `pooling`. Behind them are the rooms of
-the
-engine, each of which imports from those before it: `runtime`, `simd`, `products`, then `convolution` and
-`pooling`. What code outside this package needs of the engine, apart from the families, is named here.
+the engine, each of which imports from those before it: `runtime`, `simd`, `products`, then `convolution` and
+`pooling`. Code outside this package uses the families, and what is named here.
 """
 
 from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads

@@ -1,4 +1,4 @@
-"""Finding where a net's numbers stopped being finite."""
+"""Where a net's numbers stopped being finite."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def origin_in_forward(net: Net) -> str:
 
 
 def origin_in_backward(net: Net) -> str:
-    """The first layer, from the last one back, whose gradients are not finite after an update, in words."""
+    """The last layer whose gradients are not finite after an update, in words; or where else it happened."""
     for node in reversed(net._graph.nodes):
         gradients = [blob.diff for blob in node.layer.blobs]
         gradients += [
