@@ -20,6 +20,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
     worker_kernel,
 )
 from pycaffe_lite.kernels.runtime.scratch import no_memory, workers_for
+from pycaffe_lite.kernels.simd.elements import same_place
 
 BLOCK = 16384  # numbers of a row in one task: 64 KB
 COLUMNS = 64  # channels in one task if inner is 1
@@ -81,8 +82,12 @@ def _standardizing_affine(
 
 @kernel
 def _affine(x: Array, centre: float, scale: float, shift: float, y: Array) -> None:
-    for i in range(x.size):
-        y[i] = (x[i] - centre) * scale + shift
+    if same_place(x, y):
+        for i in range(y.size):
+            y[i] = (y[i] - centre) * scale + shift
+    else:
+        for i in range(y.size):
+            y[i] = (x[i] - centre) * scale + shift
 
 
 def affine(x: Array, centre: Array, scale: Array, shift: Array, y: Array) -> None:
@@ -112,8 +117,15 @@ def _affine_tasks(
 
 @kernel
 def _blend(a: Array, p: float, b: Array, centre: float, q: float, r: float, y: Array) -> None:
-    for i in range(a.size):
-        y[i] = p * a[i] + q * (b[i] - centre) + r
+    if same_place(a, y):
+        for i in range(y.size):
+            y[i] = p * y[i] + q * (b[i] - centre) + r
+    elif same_place(b, y):
+        for i in range(y.size):
+            y[i] = p * a[i] + q * (y[i] - centre) + r
+    else:
+        for i in range(y.size):
+            y[i] = p * a[i] + q * (b[i] - centre) + r
 
 
 def blend(a: Array, p: Array, b: Array, centre: Array, q: Array, r: Array, y: Array) -> None:

@@ -12,6 +12,8 @@ from pycaffe_lite.kernels.runtime.decorators import (
     worker_kernel,
 )
 from pycaffe_lite.kernels.runtime.scratch import no_memory
+from pycaffe_lite.kernels.simd.copies import copy_memory
+from pycaffe_lite.kernels.simd.elements import same_place
 
 
 def forward(x: Array, slope: Array, y: Array, kept: Array | None = None) -> None:
@@ -34,9 +36,13 @@ def _forward(x: Array, slope: Array, y: Array, kept: Array, tasks: Tasks, _memor
         a = _slope_at(x, start, slope)
         source, out = x_values[start:end], y_values[start:end]
         if kept.size > 0:
-            kept_values[start:end] = source
-        for i in range(out.size):
-            out[i] = max(source[i], T(0)) + a * min(source[i], T(0))
+            copy_memory(x_values, start, kept_values, start, end - start)
+        if same_place(source, out):
+            for i in range(out.size):
+                out[i] = max(out[i], T(0)) + a * min(out[i], T(0))
+        else:
+            for i in range(out.size):
+                out[i] = max(source[i], T(0)) + a * min(source[i], T(0))
         start = end
         if start == stop:
             start, stop = take_piece(tasks, x.size)
@@ -70,8 +76,12 @@ def _backward_data(x: Array, dy: Array, slope: Array, dx: Array, tasks: Tasks, _
         end = _row_end(x, start, stop)
         a = _slope_at(x, start, slope)
         value, source, out = x_values[start:end], dy_values[start:end], dx_values[start:end]
-        for i in range(out.size):
-            out[i] = source[i] * (T(1) if value[i] > 0 else a)
+        if same_place(source, out):
+            for i in range(out.size):
+                out[i] *= T(1) if value[i] > 0 else a
+        else:
+            for i in range(out.size):
+                out[i] = source[i] * (T(1) if value[i] > 0 else a)
         start = end
         if start == stop:
             start, stop = take_piece(tasks, x.size)

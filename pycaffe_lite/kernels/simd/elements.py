@@ -85,3 +85,21 @@ def rounded(_context: Any, numbers: Any, start: Any, count: Any, like: Any) -> A
         return context.make_tuple(builder, result, values)
 
     return result(numbers, types.intp, count, like), codegen
+
+
+@intrinsic
+def same_place(_context: Any, a: Any, b: Any) -> Any:
+    """Whether two contiguous arrays begin at the same number.
+
+    A loop that reads `a` and writes `b` then has to be written as one that reads and writes `b`: LLVM cannot
+    know that they are the same, and goes on number by number where it finds that they overlap.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, operands: Any) -> Any:
+        first, second = (
+            builder.ptrtoint(data_pointer(context, builder, kind, array, INT64(0)), INT64)
+            for kind, array in zip((a, b), operands, strict=True)
+        )
+        return builder.icmp_unsigned("==", first, second)
+
+    return types.boolean(a, b), codegen
