@@ -41,7 +41,7 @@ class Elementwise:
 
     Attributes:
         py_func: the formula, a plain function of numbers.
-        names: of what the formula takes, in order.
+        names: the names of its parameters, in order.
     """
 
     def __init__(self, formula: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from pycaffe_lite.kernels import constant, copy, dropout, eltwise, split
 # kernel, its numbers, what it gives
 CASES = [
     (eltwise.scaled_sum, (3.0, 0.5, 2.0, -2.0, 0.25), -0.625),
-    (eltwise.scaled_sum, (3.0, 2.0, 2.0, -2.0, 0.25), 2.0),
+    (eltwise.scaled_sum, (3.0, 0.5, 2.0, -0.5, 0.25), 0.5),
     (eltwise.scale, (3.0, 0.5), 1.5),
     (eltwise.product, (3.0, 0.5), 1.5),
     (eltwise.quotient_product, (6.0, 3.0, 5.0), 10.0),
