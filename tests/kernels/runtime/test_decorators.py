@@ -1,19 +1,12 @@
-"""The decorators: what they compile, how it is called, what is kept on disk."""
-
-import gc
+"""The decorators: how what they make is called, and how workers share out their tasks."""
 
 import numpy as np
 import pytest
 from numba import prange
-from numba.core.errors import TypingError
 
-from pycaffe_lite.kernels.products import blocks as _block
-from pycaffe_lite.kernels.runtime import decorators as _jit
-from pycaffe_lite.kernels.runtime.cache import KernelCache
 from pycaffe_lite.kernels.runtime.decorators import (
     kernel,
     parallel_kernel,
-    serial_kernel,
     take_task,
     worker_kernel,
 )
@@ -53,14 +46,6 @@ def test_python_function_stays_reachable():
     assert scaled.__doc__ == "y[i] = factor * x[i] / 2."
 
 
-def test_division_by_zero_is_infinite():
-    @serial_kernel
-    def quotient(a, b):
-        return a / b
-
-    assert quotient(1.0, 0.0) == np.inf
-
-
 @worker_kernel
 def listed(count, owners, order, tasks, memory):
     """Each task that a worker takes: which worker it was, and how many it had taken before."""
@@ -85,29 +70,3 @@ def test_workers_take_every_task_once_and_their_own_share_first(workers, count):
         share = range(worker * count // workers, (worker + 1) * count // workers)
         own = [order[task] for task in share if owners[task] == worker]
         assert own == list(range(len(own)))
-
-
-def test_only_kernels_of_the_package_are_kept_on_disk():
-    assert isinstance(_block.row_length._cache, KernelCache)
-    assert isinstance(_jit.worker_kernel(_block.pack_all.py_func).dispatcher._cache, KernelCache)
-    assert not isinstance(halved._cache, KernelCache)
-
-
-@pytest.mark.parametrize("collects", [False, True])
-def test_the_garbage_collector_is_left_as_it_was(collects):
-    @kernel
-    def wrong(x):
-        return x.there_is_no_such_thing
-
-    @serial_kernel
-    def calls(x):
-        return wrong(x)
-
-    before = gc.isenabled()
-    try:
-        (gc.enable if collects else gc.disable)()
-        with pytest.raises(TypingError):
-            calls(1)
-        assert gc.isenabled() == collects
-    finally:
-        (gc.enable if before else gc.disable)()

@@ -1,9 +1,6 @@
 """The vectors of the CPU that Numba compiles for, and what LLVM makes of code that is written with them."""
 
-import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import llvmlite.binding as llvm
@@ -19,23 +16,6 @@ from pycaffe_lite.kernels.simd.tiles import tile_table
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
-
-
-@pytest.mark.skipif(not TRIPLE.startswith("x86_64"), reason="CPUs of the x86-64 family")
-@pytest.mark.parametrize(
-    ("cpu", "features", "vectors"),
-    [
-        ("x86-64", "", (16, 16, False)),
-        ("x86-64-v3", "", (32, 16, True)),
-        ("x86-64-v4", "-prefer-256-bit", (64, 32, True)),
-    ],
-)
-def test_target_follows_the_cpu_that_numba_is_told(cpu, features, vectors):
-    code = "from pycaffe_lite.kernels.simd.vectors import target; print(tuple(target()))"
-    environment = {**os.environ, "NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(vectors)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
