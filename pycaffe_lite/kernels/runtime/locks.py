@@ -8,12 +8,13 @@ A thread that holds a lock may wait for the locks further down in this list, but
 4. `team_start`;
 5. Numba's compiler lock, under which Numba and this package compile all code;
 6. `pool_start`, then Numba's own locks around the start of its pool;
-7. locks around a few lines that call nothing of this package (blob.py, data/lmdb_reader.py). A thread that
-   holds one of 2 to 5 takes none of these.
+7. locks around a few lines that take no other lock (blob.py, data/lmdb_reader.py). A thread that holds one of
+   2 to 6 takes none of these.
 
 If a process were forked while another thread held a lock, nobody in the child would ever release it, and what
-it guards might be half done. Therefore a fork takes the locks first: those of 6, then 2 to 5 in this order.
-It waits for kernels that are being compiled, and the child finds everything whole and all locks free.
+it guards might be half done. Therefore a fork takes the locks 2 to 6 first, in this order, and the one of
+blob.py with them. It waits for kernels that are being compiled, and the child finds everything whole and all
+locks free.
 """
 
 import os

@@ -96,6 +96,8 @@ def test_transposed_runs(rows):
     transpose(False, a[:rows].reshape(-1), 2, LANES + 3, rows, out, 1, stride, 0)
     columns = out[1:].reshape(LANES, stride)
     assert np.array_equal(columns[:, :rows], a[:rows, 2 : 2 + LANES].T)
+    # The first row has been read in place of those that are not there.
+    assert (columns[:, rows:LANES] == a[0, 2 : 2 + LANES, None]).all()
     assert np.isnan(out[0])
     assert np.isnan(columns[:, LANES:]).all()
     assert margins_untouched(out)

@@ -4,13 +4,25 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
-from pycaffe_lite.kernels.simd.gather import LANES, STRIDE, gather_plane
+from pycaffe_lite.kernels.simd.gather import LANES, STRIDE, _covered, gather_plane
 from tests.kernels.guarded import guarded_nans, margins_untouched
 
 
 @serial_kernel
 def gather(dy, index, at, row, kernel, pad_h, pad_w, dx, to, H, W):
     gather_plane(dy, index, at, row, kernel, pad_h, pad_w, dx, to, H, W)
+
+
+@pytest.mark.parametrize("kernel", [2, 3])
+@pytest.mark.parametrize("phase", [0, 1])
+def test_which_windows_cover_a_block(kernel, phase):
+    """Two at most along each axis: others would be compared in vain."""
+    covered = _covered(kernel, phase)
+    assert len(covered) <= 2
+    assert list(covered) == sorted(covered)
+    for k in range(-3, 4):
+        window = range(STRIDE * k, STRIDE * k + kernel)
+        assert covered.get(k, []) == [i for i in (0, 1) if phase + i in window]
 
 
 def output_size(size, kernel, pad):
