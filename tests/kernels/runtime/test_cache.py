@@ -1,6 +1,7 @@
 """Compiled kernels on disk: what names their folder, and what happens where it cannot be used."""
 
 import errno
+import io
 import logging
 import os
 import re
@@ -94,8 +95,23 @@ def test_folder_that_cannot_be_written(tmp_path):
     assert result == "loss: 3.0"
 
 
-def full_disk(*arguments, **options):
+def full_disk(*_arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class RoomForANameOnly(io.BytesIO):
+    """A file on a full disk, in the place of a temporary one."""
+
+    def __init__(self, dir):
+        super().__init__()
+
+    write = full_disk
+
+
+def write_a_part(path, content):
+    with path.open("wb") as file:
+        file.write(content[:2])
+    full_disk()
 
 
 @pytest.mark.parametrize("full_from", ["the start", "the first file"])
@@ -105,10 +121,10 @@ def test_full_disk(tmp_path, monkeypatch, caplog, full_from):
     monkeypatch.setattr(_cache, "_said_not_kept", False)
     target = ("some", "cpu", "")
     if full_from == "the start":
-        monkeypatch.setattr(_cache.tempfile, "TemporaryFile", full_disk)
+        monkeypatch.setattr(_cache.tempfile, "TemporaryFile", RoomForANameOnly)
     with caplog.at_level(logging.INFO):
         assert _cache.load_file("a", target) is None
-        monkeypatch.setattr(Path, "write_bytes", full_disk)
+        monkeypatch.setattr(Path, "write_bytes", write_a_part)
         for name in ("a", "b"):
             _cache.save_file(name, target, b"code")
     *before, said = caplog.messages

@@ -124,3 +124,17 @@ def test_workers_take_every_task_once_and_their_own_share_first(workers, count, 
         share = range(worker * count // workers, (worker + 1) * count // workers)
         own = [order[task] for task in share if owners[task] == worker]
         assert own == list(range(len(own)))
+
+
+@worker_kernel
+def shown(out, tasks, memory):
+    """out[0] = the second number of the memory."""
+    if take_task(tasks, 1) == 0:
+        out[0] = memory[1]
+
+
+def test_memory_of_each_type_has_code_of_its_own():
+    out = np.zeros(1)
+    for dtype in (np.float32, np.float64, np.float32):
+        shown(np.array([[0, 0.1]], dtype), out)
+        assert out[0] == dtype(0.1)

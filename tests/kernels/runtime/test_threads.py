@@ -147,6 +147,8 @@ def test_openmps_variable_counts_after_ours(monkeypatch, caplog, openmp, own, co
     [
         ({"a/b/cpu.max": "150000 100000"}, 1.5),
         ({"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4.0),
+        ({"a/b/cpu.max": "300000 100000", "a/cpu.max": "200000 100000"}, 2.0),
+        ({"a/b/cpu.max": "200000 100000", "a/cpu.max": "300000 100000"}, 2.0),
         ({"a/b/cpu.max": "max 100000"}, None),
         ({"cpu.max": "200000 100000"}, 2.0),  # a container sees its own group as the root
         ({}, None),
