@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from numba.core.errors import TypingError
+from numba.core.registry import CPUDispatcher
 
 from pycaffe_lite.kernels.products import blocks
 from pycaffe_lite.kernels.runtime.atomic import load
@@ -100,3 +101,15 @@ def test_the_garbage_collector_is_left_as_it_was(collects):
         assert gc.isenabled() == collects
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_the_garbage_collector_is_off_while_numba_compiles(monkeypatch):
+    states = []
+    monkeypatch.setattr(CPUDispatcher, "compile", lambda dispatcher, signature: states.append(gc.isenabled()))
+    before = gc.isenabled()
+    try:
+        gc.enable()
+        serial_kernel(halved.py_func).compile("(int64,)")
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert states == [False]

@@ -45,6 +45,19 @@ def use(system, numbers, condition, what):
 
 
 @serial_kernel
+def sleep_late(system, numbers):
+    """Take a lock and sleep 20 ms later."""
+    lock(system, 0)
+    fetch_increment(numbers, 0)
+    end = now(system) + 20_000_000
+    while now(system) < end:
+        pass
+    wait(system, 0)
+    numbers[1] = 1
+    unlock(system, 0)
+
+
+@serial_kernel
 def clocks(system, times):
     times[0], times[1] = now(system), own_time(system)
 
@@ -100,6 +113,17 @@ def test_all_who_sleep_are_woken(system, condition):
     for thread in sleepers:
         thread.join(20)
     assert numbers[3] == 3
+
+
+def test_a_thread_that_is_about_to_sleep_is_woken(system):
+    """It has found nothing to do already, so it must not miss the notification."""
+    numbers = np.zeros(2, np.int64)
+    thread = threading.Thread(target=sleep_late, args=(system, numbers), daemon=True)
+    thread.start()
+    wait_until(lambda: numbers[0] == 1)
+    use(system, numbers, 0, 2)
+    thread.join(5)
+    assert numbers[1] == 1
 
 
 def test_clocks_are_pythons(system):
