@@ -10,17 +10,17 @@ from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_thr
 from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.locks import lock_of_process
 from pycaffe_lite.kernels.runtime.memory import aligned_zeros
-from pycaffe_lite.kernels.runtime.steps import Steps, note
+from pycaffe_lite.kernels.runtime.steps import Recording, record
 from pycaffe_lite.kernels.runtime.threads import MOST_THREADS, available_cores
 
 __all__ = [
     "MOST_THREADS",
-    "Steps",
+    "Recording",
     "aligned_zeros",
     "available_cores",
     "get_num_threads",
     "lock_of_process",
-    "note",
+    "record",
     "set_num_threads",
     "target",
 ]

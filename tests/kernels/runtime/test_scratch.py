@@ -8,7 +8,7 @@ import pytest
 from pycaffe_lite.kernels.runtime import scratch as _scratch
 from pycaffe_lite.kernels.runtime.memory import ALIGNMENT
 from pycaffe_lite.kernels.runtime.scratch import no_memory, scratch, worker_memory, workers_for
-from pycaffe_lite.kernels.runtime.steps import note
+from pycaffe_lite.kernels.runtime.steps import record
 
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -44,13 +44,13 @@ def test_threads_have_memory_of_their_own():
 
 def test_very_much_memory_is_not_kept(monkeypatch):
     monkeypatch.setattr(_scratch, "MOST_KEPT", 1000)
-    with note() as steps:
+    with record() as recording:
         assert scratch("large", F32, 1000) is not None
         assert "largef" in _scratch._kept.__dict__
-        assert steps.whole
+        assert recording.whole
         scratch("larger", F32, 1001)
     assert "largerf" not in _scratch._kept.__dict__
-    assert not steps.whole  # what was recorded would keep it
+    assert not recording.whole  # what was recorded would keep it
 
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 64), (64, 64), (65, 128)])

@@ -23,7 +23,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
     take_task,
     worker_kernel,
 )
-from pycaffe_lite.kernels.runtime.steps import _arguments, note
+from pycaffe_lite.kernels.runtime.steps import _arguments, record
 from pycaffe_lite.kernels.runtime.system import CONDITIONS
 from pycaffe_lite.kernels.runtime.team import (
     ACCOUNT,
@@ -94,6 +94,14 @@ def loses_core(count, tasks, _memory):
         usleep(40_000)
 
 
+@worker_kernel
+def lingers(came, tasks, _memory):
+    """Each worker counts itself and leaves the others time to come."""
+    fetch_increment(came, tasks.worker)
+    take_task(tasks, 2)
+    usleep(20_000)
+
+
 @parallel_kernel
 def threads_of(counts):
     """counts[i] = Numba's number of threads."""
@@ -118,7 +126,7 @@ def memory(workers=2):
 
 
 def job(steps):
-    """What `lead` gets besides the team, for the steps of a note."""
+    """What `lead` gets besides the team, for the steps of a recording."""
     return _arguments(steps._room, steps._rows[: len(steps)])
 
 
@@ -132,7 +140,7 @@ def wait_until(true):
 @pytest.mark.parametrize("members", [1, 2, 5])
 def test_members_that_never_come(members):
     x = np.ones(10, np.float32)
-    with note() as steps:
+    with record() as steps:
         for _ in range(4):
             doubled(memory(members), x)
     x[:] = 1
@@ -143,16 +151,26 @@ def test_members_that_never_come(members):
 def test_a_member_comes_between_two_jobs():
     late = Team(2)
     x = np.ones(10, np.float32)
-    with note() as steps:
+    with record() as steps:
         doubled(memory(), x)
     lead(late.state, *job(steps))
     late.start()
     done, came = np.full(50, -1), np.zeros(2, np.int64)
-    with note() as steps:
+    with record() as steps:
         who(memory(), done, came, False)
     while came[1] == 0:
         lead(late.state, *job(steps))
     late.end()
+
+
+@pytest.mark.usefixtures("team")
+def test_no_more_members_take_part_than_have_memory():
+    set_num_threads(3)
+    came = np.zeros(3, np.int64)
+    for _ in range(3):
+        lingers(memory(2), came)
+    assert came[0] > 0
+    assert came[2] == 0
 
 
 def test_others_do_what_a_member_has_not_begun(team):
@@ -227,7 +245,7 @@ def test_one_thread_gets_the_team_and_the_others_work_alone(team):
 
     def run(seed):
         x = np.full(5000, seed, np.float32)
-        with note() as steps:
+        with record() as steps:
             for _ in range(20):
                 doubled(memory(), x)
         for _ in range(20):
@@ -284,7 +302,7 @@ def test_a_team_with_fewer_threads_than_were_asked_for(monkeypatch):
     small = Team(3)
     small.start()
     x = np.ones(10, np.float32)
-    with note() as steps:
+    with record() as steps:
         doubled(memory(3), x)
     lead(small.state, *job(steps))
     assert (x == 4).all()
