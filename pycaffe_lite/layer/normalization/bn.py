@@ -66,11 +66,11 @@ class BNLayer(NeuronLayer[BNParameter]):
         channels.moments(x, mean, variance)
         return mean, variance
 
+    @np.errstate(divide="ignore", invalid="ignore")  # of variances of -eps, and below: infinite, and NaN
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data.reshape(self.shape), top[0].data.reshape(self.shape)
         self.mean, variance = self.statistics(x)
-        with np.errstate(divide="ignore", invalid="ignore"):  # of variances below -eps: NaN
-            self.inverse = 1 / np.sqrt(variance + self.eps)
+        self.inverse = 1 / np.sqrt(variance + self.eps)
         if top[0] is bottom[0] and self.need_backward:
             self.copy.reshape(self.shape)
             np.copyto(self.copy.data, x)
@@ -82,6 +82,7 @@ class BNLayer(NeuronLayer[BNParameter]):
     def _vector(self, index: int) -> Moments:
         return self.blobs[index].data.ravel().astype(np.float64)
 
+    @np.errstate(invalid="ignore")
     def backward_through(
         self, top: Blobs, wanted: bool, bottom: Blobs, *, fixed: bool, learns: bool = True
     ) -> None:
@@ -117,8 +118,8 @@ class SegNetBNLayer(BNLayer):
     With `bn_mode: INFERENCE` there are none, y = a x + b: a script has worked them into a and b.
 
     Top: beside y, μ and v, (1, C, 1, 1) each, if the net asks for them; they have no gradient.
-    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as in
-    the fork: with an `iter_size` above 1 only the last pass counts.
+    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as
+    in the fork: with an `iter_size` above 1 only the last pass counts.
     Source: alexgkendall/caffe-segnet src/caffe/layers/bn_layer.cpp
     """
 
