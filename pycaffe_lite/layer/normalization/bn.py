@@ -34,6 +34,7 @@ class BNLayer(NeuronLayer[BNParameter]):
 
     exact_tops: ClassVar[int | None] = 1  # type: ignore[assignment]
     adds_to_diffs: ClassVar[bool] = True
+    takes_blobs_of_any_shape = True  # (C,), (1, C) and (1, C, 1, 1) are all found in files
     eps: float
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
