@@ -52,6 +52,11 @@ class DataLayer(Layer[caffe_pb2.DataParameter]):
             raise self.error("needs data_param.batch_size > 0")
         if not self.param.prefetch:
             raise self.error("needs data_param.prefetch > 0")
+        if self.param.backend == caffe_pb2.DataParameter.IMAGEDB:
+            raise self.error(
+                "data_param.backend IMAGEDB is MyCaffe's SQL database, which is not supported: convert the "
+                "data to an LMDB and write 'backend: LMDB'"
+            )
         for name, instead in _IGNORED.items():
             if self.param.HasField(name):
                 hint = f": write {instead}" if instead else ""
