@@ -37,7 +37,7 @@ def test_the_forks_gradient_of_the_centres(options, is_l1):
     _, (got,) = rig.backward([np.array(7.0)], blob_fills=[np.ones(CENTERS.shape)])
     right = np.ones(CENTERS.shape)
     for n in range(4):
-        rows = X.reshape(5, 6)[LABELS == n] - CENTERS[n]
+        rows = X.reshape(5, 6)[n == LABELS] - CENTERS[n]
         slopes = np.sign(rows) if is_l1 else rows
         for _ in range(len(rows)):
             right[n] -= slopes.sum(axis=0) / (1 + len(rows))

@@ -97,7 +97,8 @@ def test_nothing_counts():
         (
             "",
             (2, 2),
-            "needs 8 labels for scores of shape (2, 3, 2, 2) with the classes on axis 1, got label shape (2, 2)",
+            "needs 8 labels for scores of shape (2, 3, 2, 2) with the classes on axis 1, "
+            "got label shape (2, 2)",
         ),
     ],
 )
