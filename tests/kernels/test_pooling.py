@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import pooling
-from pycaffe_lite.kernels.pooling import LOWEST, Window
+from pycaffe_lite.kernels.pooling import LOWEST, PoolingWindow
 from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
@@ -28,7 +28,7 @@ cases = st.fixed_dictionaries(
 
 def window_of(case):
     pad = [min(p, k - 1) for p, k in zip(case["pad"], case["kernel"], strict=True)]
-    return Window(*case["kernel"], *pad, *case["stride"])
+    return PoolingWindow(*case["kernel"], *pad, *case["stride"])
 
 
 def outputs_of(image, window):
@@ -104,7 +104,7 @@ def test_gradients_of_windows_of_2_and_3(kernel, pad, image, more, planes, pick,
     """Any place of each window may be the maximum's, and there may be fewer windows than fit, or more."""
     numbers = np.random.default_rng(seed)
     pad = [min(p, kernel - 1) for p in pad]
-    window = Window(kernel, kernel, *pad, 2, 2)
+    window = PoolingWindow(kernel, kernel, *pad, 2, 2)
     outputs = [max(1, (n + 2 * p - kernel) // 2 + 1 + m) for n, p, m in zip(image, pad, more, strict=True)]
     x = np.zeros((planes, *image))
     # Before and after the indices stand places of the plane's corners: whoever looks at them takes a NaN.
@@ -174,7 +174,7 @@ def test_a_rows_length_of_every_remainder(dtype):
     for width in range(1, 70):
         for stride, kernel in itertools.product((1, 2), (1, 2, 3, 4)):
             x = np.random.default_rng(width).normal(size=(1, 3, width)).astype(dtype)
-            window = Window(3, min(kernel, width), 0, 0, 1, stride)
+            window = PoolingWindow(3, min(kernel, width), 0, 0, 1, stride)
             outputs = (width - window.kernel_w) // stride + 1
             y = np.empty((1, 1, outputs), dtype)
             views = np.lib.stride_tricks.sliding_window_view(x[0], window[:2])[0, ::stride]
@@ -188,7 +188,7 @@ def test_nothing_is_written_beyond_the_arrays():
     memory = np.full(1000, 7, np.float32)
     x, y = memory[100:300].reshape(1, 10, 20), memory[500:590].reshape(1, 5, 18)
     x[...] = np.random.default_rng(0).normal(size=x.shape)
-    window = Window(3, 3, 0, 0, 2, 1)
+    window = PoolingWindow(3, 3, 0, 0, 2, 1)
     for forward in (
         lambda: pooling.max_forward(x, window, y, None),
         lambda: pooling.mean_forward(x, window, y),
@@ -205,7 +205,7 @@ def test_nothing_is_written_beyond_the_arrays():
 
 def test_results_do_not_depend_on_threads():
     x = np.random.default_rng(0).normal(size=(150, 13, 17)).astype(np.float32)
-    window = Window(3, 3, 1, 1, 2, 2)
+    window = PoolingWindow(3, 3, 1, 1, 2, 2)
     results, before = [], get_num_threads()
     try:
         for threads in (1, 2, 3):
@@ -224,7 +224,7 @@ def test_results_do_not_depend_on_threads():
 
 def test_the_source_runs_as_python_too():
     x = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
-    window = Window(2, 2, 0, 0, 2, 2)
+    window = PoolingWindow(2, 2, 0, 0, 2, 2)
     dy, compiled, plain = np.ones((1, 2, 3), np.float32), np.empty_like(x), np.empty_like(x)
     pooling.weighted_backward(x, dy, window, compiled)
     pooling.weighted_backward.py_func(x, dy, window, plain)

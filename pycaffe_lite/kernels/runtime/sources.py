@@ -83,6 +83,18 @@ def made_of(function: Callable[..., Any]) -> str | None:
     return hashlib.sha256(repr((sources, held)).encode()).hexdigest()
 
 
+def name_apart(function: Callable[..., Any]) -> None:
+    """Give a closure a qualified name that no other closure of the same lines has.
+
+    Numba tells these apart by a number that starts anew in each process. Code that several processes compiled
+    may so have one symbol for two closures, of which the linker keeps either.
+    """
+    held = _held_by(function)
+    if held:
+        name = function.__qualname__.partition("#")[0]
+        function.__qualname__ = f"{name}#{hashlib.sha256(repr(held).encode()).hexdigest()[:8]}"
+
+
 def _held_by(function: Callable[..., Any]) -> tuple[str, ...] | None:
     told = [_told(cell.cell_contents) for cell in function.__closure__ or ()]
     told += [_told(value) for value in function.__defaults__ or ()]
@@ -98,6 +110,8 @@ def _told(value: Any) -> str | None:
     if isinstance(value, (tuple, list)):
         parts = [_told(part) for part in value]
         return None if None in parts else f"{type(value).__name__} {parts}"
+    if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
+        return f"{value.__module__}.{value.__qualname__} {value._fields}"
     function = getattr(value, "py_func", value)
     if callable(function) and hasattr(function, "__code__"):
         hash_of_it = made_of(function)
