@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import pooling
 from pycaffe_lite.kernels.pooling import LOWEST, PoolingWindow
-from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.threads import same_bits
 
 sides = st.integers(1, 5)
 cases = st.fixed_dictionaries(
@@ -206,20 +206,17 @@ def test_nothing_is_written_beyond_the_arrays():
 def test_results_do_not_depend_on_threads():
     x = np.random.default_rng(0).normal(size=(150, 13, 17)).astype(np.float32)
     window = PoolingWindow(3, 3, 1, 1, 2, 2)
-    results, before = [], get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            y, index = np.empty((150, 7, 9), x.dtype), np.empty((150, 7, 9), np.int32)
-            mean, dx, dmean = np.empty_like(y), np.empty_like(x), np.empty_like(x)
-            pooling.max_forward(x, window, y, index)
-            pooling.index_backward(y, index, window, dx)
-            pooling.mean_forward(x, window, mean)
-            pooling.mean_backward(mean, window, dmean)
-            results.append([a.tobytes() for a in (y, index, mean, dx, dmean)])
-    finally:
-        set_num_threads(before)
-    assert results[0] == results[1] == results[2]
+
+    def compute():
+        y, index = np.empty((150, 7, 9), x.dtype), np.empty((150, 7, 9), np.int32)
+        mean, dx, dmean = np.empty_like(y), np.empty_like(x), np.empty_like(x)
+        pooling.max_forward(x, window, y, index)
+        pooling.index_backward(y, index, window, dx)
+        pooling.mean_forward(x, window, mean)
+        pooling.mean_backward(mean, window, dmean)
+        return y, index, mean, dx, dmean
+
+    assert same_bits(compute)
 
 
 def test_the_source_runs_as_python_too():

@@ -7,7 +7,13 @@ from pycaffe_lite.kernels.convolution import Window
 from pycaffe_lite.kernels.convolution.geometry import geometry
 from pycaffe_lite.kernels.convolution.weights import weights_in_order
 from pycaffe_lite.kernels.runtime.llvm import target
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
+from tests.kernels.guarded import (
+    at_the_end_of_memory,
+    guarded,
+    guarded_nans,
+    margins_untouched,
+    spoil_scratch,
+)
 from tests.kernels.threads import same_bits
 
 LANES = target().lanes(4)  # of float32
@@ -106,7 +112,7 @@ def activated(values, slope):
 
 
 def check_product(product, case, dtype=np.float32, winograd=False, errs=1):
-    """One algorithm of `blocked.product` with and without a scale; then its bits for several threads."""
+    """One algorithm of `blocked.product`, and its bits for several threads at the end of memory."""
     x, w, dy, start = arrays(case, dtype)
     scale = np.random.default_rng(1).uniform(0.5, 2, len(start)).astype(dtype)
     (y, bound), *_ = definition(x, w, dy, case["window"])
@@ -119,8 +125,10 @@ def check_product(product, case, dtype=np.float32, winograd=False, errs=1):
         wanted = activated(factor * y + start[:, None, None], slope)
         assert_close(out, wanted, factor * bound + abs(start[:, None, None]), errs)
 
+    x, w, start, scale = (at_the_end_of_memory(array) for array in (x, w, start, scale))
+
     def compute():
-        out = np.empty_like(dy)
+        out = at_the_end_of_memory(dy)
         product(x, w, start, scale, 0.25, out, g, weights_in_order(g))
         return [out]
 
@@ -153,8 +161,10 @@ def check_data_gradient(scatter, case, winograd=False, errs=1):
     scatter(guarded(dy), guarded(w), out, g)
     assert_close(out, dx, bounds_of(bound, winograd), errs)
 
+    dy, w = at_the_end_of_memory(dy), at_the_end_of_memory(w)
+
     def compute():
-        out = np.empty_like(x)
+        out = at_the_end_of_memory(x)
         scatter(dy, w, out, g)
         return [out]
 
@@ -174,8 +184,10 @@ def check_weight_gradient(accumulate, case, winograd=False, errs=1):
     accumulate(guarded(x), guarded(dy), out, g, False)
     assert_close(out, dw, bound, errs)
 
+    x, dy = at_the_end_of_memory(x), at_the_end_of_memory(dy)
+
     def compute():
-        out = np.empty_like(w)
+        out = at_the_end_of_memory(w)
         accumulate(x, dy, out, g, False)
         return [out]
 

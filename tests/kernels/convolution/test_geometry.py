@@ -20,7 +20,7 @@ from pycaffe_lite.kernels.products.blocks import row_length
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from tests.kernels.convolution import cases
 from tests.kernels.convolution.cases import LANES, case, columns, outputs_of
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.guarded import at_the_end_of_memory, guarded_nans, margins_untouched
 
 CASES = {
     "bare": case(2, 3, 9, 11, 1, 3),
@@ -63,7 +63,19 @@ def test_columns_are_those_of_the_definition(name, p0):
     ld = -(-count // (2 * LANES)) * 2 * LANES + LANES
     room = guarded_nans(g.N * channels * rows * g.line + LANES, np.float32)
     out = guarded_nans((len(where), ld), np.float32)
-    col_of(guarded(x).reshape(-1), np.array(g), c0, g.C, p0, lines, rows, where, room, out.reshape(-1), ld)
+    col_of(
+        at_the_end_of_memory(x).reshape(-1),
+        np.array(g),
+        c0,
+        g.C,
+        p0,
+        lines,
+        rows,
+        where,
+        room,
+        out.reshape(-1),
+        ld,
+    )
     wanted, *_ = columns(x, layer["window"], outputs_of(layer))
     wanted = wanted.reshape(g.N, g.C, -1, *outputs_of(layer)[2:])  # of the image as it was before it was cut
     wanted = wanted.reshape(g.N, g.C, g.kernel_h * g.kernel_w, g.P, g.Q)[:, c0:, :, p0:]
@@ -89,7 +101,11 @@ def test_unstaging_puts_pixels_back_and_zeros_where_nothing_was_read(name):
     if g.stride_h > (g.kernel_h - 1) * g.dilation_h + 1:
         pytest.skip("lines between those that results read are not staged")
     back_and_forth(
-        x.reshape(-1), np.array(g), rows, np.empty(g.C * rows * g.line + LANES, np.float32), dx.reshape(-1)
+        at_the_end_of_memory(x).reshape(-1),
+        np.array(g),
+        rows,
+        np.empty(g.C * rows * g.line + LANES, np.float32),
+        dx.reshape(-1),
     )
     h, w = np.arange(g.H) + g.pad_h, np.arange(g.W) + g.pad_w
     there = (h < rows)[:, None] & (w % g.stride_w < g.phases) & (w // g.stride_w < g.run)

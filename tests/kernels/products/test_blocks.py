@@ -26,7 +26,7 @@ from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import no_memory
 from pycaffe_lite.kernels.simd.microkernels import outer_rows
 from pycaffe_lite.kernels.simd.tiles import DOT_COLUMNS, tile_count, tile_table
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.guarded import at_the_end_of_memory, guarded, guarded_nans, margins_untouched
 
 LANES = target().lanes(4)
 TILES = tile_table(np.dtype(np.float32))
@@ -69,7 +69,7 @@ def test_packed_tiles_hold_all_their_rows_for_each_step(name, scaled):
     a, depth = source_of(p), p.outer * p.inner
     scale = numbers(p.first + p.rows, seed=1) if scaled else NONE
     out = guarded_nans(p.rows * depth, np.float32)
-    pack_all(no_memory(a.dtype), guarded(a), np.array([p]), scale, out)
+    pack_all(no_memory(a.dtype), at_the_end_of_memory(a), np.array([p]), scale, out)
     A = rows_of(a, p) * (scale[p.first :, None] if scaled else 1)
     tiles = tile_count(p.rows, outer_rows())
     bounds = [t * p.rows // tiles for t in range(tiles + 1)]
@@ -85,7 +85,7 @@ def test_packed_panels_hold_rows_as_columns(name, scaled):
     a, depth, width = source_of(p), p.outer * p.inner, -(-p.rows // LANES) * LANES
     scale = numbers(p.first + p.rows, seed=1) if scaled else NONE
     out = guarded_nans(width * depth, np.float32)
-    pack_panels(no_memory(a.dtype), guarded(a), np.array([(*p, width)]), scale, out)
+    pack_panels(no_memory(a.dtype), at_the_end_of_memory(a), np.array([(*p, width)]), scale, out)
     A = rows_of(a, p) * (scale[p.first :, None] if scaled else 1)
     assert np.array_equal(out.reshape(depth, width)[:, : p.rows], A.T)
     assert margins_untouched(out)
@@ -251,11 +251,33 @@ def test_product_of_rows_along_the_depth(rows, columns, depth, accumulate, a_sta
     wanted = A.astype(float) @ B.T + (C if accumulate else 0)
     steps, taps = np.arange(0, depth + LANES, LANES), np.arange(columns + DOT_COLUMNS) * depth
     multiply_dots(
-        TILES, guarded(A).reshape(-1), depth, steps, rows, guarded(B).reshape(-1), taps, steps, columns,
+        TILES, at_the_end_of_memory(A).reshape(-1), depth, steps,
+        rows, at_the_end_of_memory(B).reshape(-1), taps, steps, columns,
         depth // LANES, depth % LANES, C.reshape(-1), columns, accumulate, a_stays,
     )  # fmt: skip
     assert np.allclose(C, wanted, atol=1e-4 * np.sqrt(depth))
     assert margins_untouched(C)
+
+
+def test_long_sums_are_cut_into_pieces():
+    """Equal terms: added up one by one, 100,000 of them would be off by 1e-4, or each lane of them."""
+    depth, half, one = 100_000, LANES // 2, np.float32(1)
+    a, b, C = (
+        np.full(depth, 0.3, np.float32),
+        np.full(depth + half, 0.7, np.float32),
+        np.empty(half, np.float32),
+    )
+    multiply_in_lines(
+        TILES, a, 1, depth, b, np.arange(depth), C, half, 1,
+        1, half, 0, 0, 0, np.zeros(1, np.float32), False, False,
+        one, False, np.empty(SITES_SIZE, np.int64),
+    )  # fmt: skip
+    exact = depth * float(a[0]) * float(b[0])
+    assert np.all(abs(C - exact) <= 5e-6 * exact)
+    a, b, C = np.full(depth * LANES, 0.3, np.float32), np.full(depth * LANES, 0.7, np.float32), C[:1]
+    steps, taps = np.arange(0, depth * LANES, LANES), np.zeros(DOT_COLUMNS, np.int64)
+    multiply_dots(TILES, a, a.size, steps, 1, b, taps, steps, 1, depth, 0, C, 1, False, True)
+    assert abs(C[0] - exact * LANES) <= 5e-6 * exact * LANES
 
 
 def test_a_block_of_rows_is_made_of_whole_tiles():

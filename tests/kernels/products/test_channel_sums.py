@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.products.channel_sums import COLUMNS, PARTS, add_channel_sums
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.guarded import at_the_end_of_memory, guarded, guarded_nans, margins_untouched
 from tests.kernels.threads import same_bits
 
 
@@ -17,7 +17,7 @@ def test_equals_the_sum(shape, accumulate):
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     before = np.arange(1, shape[1] + 1, dtype=np.float32)
     sums = guarded(before) if accumulate else guarded_nans(shape[1], np.float32)
-    add_channel_sums(guarded(x), sums, accumulate)
+    add_channel_sums(at_the_end_of_memory(x), sums, accumulate)
     assert np.allclose(
         sums, x.astype(float).sum((0, 2)) + (before if accumulate else 0), rtol=1e-6, atol=1e-5
     )

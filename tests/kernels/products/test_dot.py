@@ -8,7 +8,7 @@ import pytest
 from pycaffe_lite.kernels.products import dot
 from pycaffe_lite.kernels.products.dot import DEPTH, LONG, MOST_COLUMNS, ROWS, dot_product
 from pycaffe_lite.kernels.simd.tiles import DOT_COLUMNS
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.guarded import at_the_end_of_memory, guarded, guarded_nans, margins_untouched
 from tests.kernels.threads import same_bits
 
 NONE = np.empty(0, np.float32)
@@ -27,7 +27,7 @@ SIZES = [(1, 1, 1), (6, 5, 33), (7, 3, DEPTH + 9), (ROWS + 1, MOST_COLUMNS + 3, 
 def test_equals_the_product(M, N, K, accumulate):
     a, b, before = numbers(M, K), numbers(N, K, seed=1), numbers(M, N, seed=2)
     c = guarded(before) if accumulate else guarded_nans((M, N), np.float32)
-    dot_product(guarded(a), guarded(b), c, accumulate, NONE, NONE, 0.5)
+    dot_product(at_the_end_of_memory(a), at_the_end_of_memory(b), c, accumulate, NONE, NONE, 0.5)
     assert np.allclose(c, a.astype(float) @ b.T + (before if accumulate else 0), atol=1e-5 * K)
     assert margins_untouched(c)
 

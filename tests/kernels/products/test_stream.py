@@ -5,7 +5,13 @@ import pytest
 
 from pycaffe_lite.kernels.products.stream import FEW_ROWS, LARGE, stream_product, suits
 from pycaffe_lite.kernels.simd.tiles import STREAM_ROWS
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
+from tests.kernels.guarded import (
+    at_the_end_of_memory,
+    guarded,
+    guarded_nans,
+    margins_untouched,
+    spoil_scratch,
+)
 from tests.kernels.threads import same_bits
 
 
@@ -28,7 +34,7 @@ def test_equals_the_product(M, N, K, accumulate):
     a, b, before = numbers(M, K), numbers(K, N, seed=1), numbers(M, N, seed=2)
     c = guarded(before) if accumulate else guarded_nans((M, N), np.float32)
     spoil_scratch(np.float32)
-    stream_product(guarded(a), guarded(b), c, accumulate)
+    stream_product(at_the_end_of_memory(a), at_the_end_of_memory(b), c, accumulate)
     assert np.allclose(c, a.astype(float) @ b + (before if accumulate else 0), atol=1e-5 * K)
     assert margins_untouched(c)
 
