@@ -305,6 +305,32 @@ def test_same_bits_for_every_number_of_threads(name, algorithms):
     assert same_bits(compute)
 
 
+@pytest.mark.parametrize("first", [(None, None), (2.0, None), (None, 3.0), (2.0, 3.0)])
+@pytest.mark.parametrize("then", [(None, None), (5.0, None), (None, 7.0), (5.0, 7.0)])
+def test_an_epilogue_behind_another_scale_and_shift(first, then):
+    """then_scale (scale x + shift) + then_shift, in as few steps as there are."""
+
+    def array(value):
+        return None if value is None else np.full(3, value, np.float32)
+
+    def applied(x, scale, shift):
+        return (1 if scale is None else scale) * x + (0 if shift is None else shift)
+
+    both = Epilogue(array(then[0]), array(then[1]), 0.25).behind(array(first[0]), array(first[1]))
+    assert both.slope == 0.25
+    for x in (0.0, 1.0, -2.0):
+        assert np.all(applied(x, both.scale, both.shift) == applied(applied(x, *first), *then))
+    assert (both.scale is None) == (first[0] is None and then[0] is None)
+    assert (both.shift is None) == (first[1] is None and then[1] is None)
+
+
+def test_a_scale_and_a_shift_for_each_channel():
+    scale, shift = np.float32([1, 2, 3]), np.float32([4, 5, 6])
+    both = Epilogue(shift, scale).behind(scale, shift)
+    assert both.scale.tolist() == [4, 10, 18]
+    assert both.shift.tolist() == [17, 27, 39]
+
+
 def test_bias_gradient_adds_up_images_and_positions():
     dy = np.random.default_rng(0).standard_normal((3, 5, 4, 7)).astype(np.float32)
     db = np.ones(5, np.float32)

@@ -184,6 +184,67 @@ def test_a_rows_length_of_every_remainder(dtype):
             assert np.allclose(y[0, 0], views.mean((1, 2)), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maxima_of_what_is_no_number_or_lower_than_all(dtype):
+    """Nothing is above LOWEST there, or the comparison fails: the window has no maximum, as in Caffe."""
+    x = np.full((1, 4, 8), -np.inf, dtype)
+    x[0, :2, :2], x[0, 2:, 2:4], x[0, 3, 3] = np.nan, np.nan, -3
+    y, index = np.empty((1, 2, 4), dtype), np.empty((1, 2, 4), np.int32)
+    pooling.max_forward(x, PoolingWindow(2, 2, 0, 0, 2, 2), y, index)
+    assert y[0].tolist() == [[LOWEST] * 4, [LOWEST, -3, LOWEST, LOWEST]]
+    assert index[0].tolist() == [[-1] * 4, [-1, 27, -1, -1]]
+
+
+def test_draws_at_either_end():
+    """Zeros before the first value that is not are taken by a draw of 0, as the sum reaches 0 there."""
+    x, window = np.float32([[[0, 1, 2, 0]]]), PoolingWindow(1, 4, 0, 0, 1, 1)
+    for draw, place in ((0.0, 0), (0.3, 1), (0.34, 2), (1.0, 2)):
+        y, index = np.empty((1, 1, 1), np.float32), np.empty((1, 1, 1), np.int32)
+        pooling.sample_forward(x, window, np.full_like(y, draw), y, index)
+        assert (index.item(), y.item()) == (place, x[0, 0, place])
+
+
+@pytest.mark.parametrize("window", [(2, 2, 0, 0, 2, 2), (3, 2, 1, 1, 2, 1), (4, 4, 0, 0, 1, 1)])
+def test_gradients_of_weighted_means_are_those_of_small_steps(window):
+    window, numbers, eps = PoolingWindow(*window), np.random.default_rng(0), 1e-6
+    x = numbers.uniform(0.5, 1, (2, 5, 6))
+    shape = 2, *outputs_of((5, 6), window)
+    dy, y, dx = numbers.standard_normal(shape), np.empty(shape), np.full_like(x, np.nan)
+    pooling.weighted_backward(x, dy, window, dx)
+    for at in np.ndindex(*x.shape):
+        values = []
+        for step in (eps, -2 * eps, eps):
+            x[at] += step
+            pooling.weighted_forward(x, window, y)
+            values.append(np.vdot(dy, y))
+        assert dx[at] == pytest.approx((values[0] - values[1]) / (2 * eps), abs=1e-7)
+
+
+def test_weighted_means_of_nothing_are_zero():
+    x, window = np.zeros((1, 2, 4), np.float32), PoolingWindow(2, 2, 0, 0, 2, 2)
+    x[0, :, 2:] = [[-1, -2], [1, 1]]
+    y, dx = np.empty((1, 1, 2), np.float32), np.full_like(x, np.nan)
+    pooling.weighted_forward(x, window, y)
+    pooling.weighted_backward(x, np.ones_like(y), window, dx)
+    assert not y.any()
+    assert not dx.any()
+
+
+@pytest.mark.parametrize(
+    ("window", "W", "Q", "width"),
+    [
+        ((2, 2, 0, 0, 2, 2), 9, 4, 9),
+        ((3, 3, 1, 1, 2, 2), 9, 5, 11),  # 8 + 3, of padding, row and padding
+        ((3, 3, 1, 1, 2, 2), 10, 6, 13),  # the last window reaches beyond the padding
+        ((3, 1, 0, 2, 1, 1), 9, 13, 13),
+        ((2, 2, 0, 0, 1, 3), 20, 6, 0),
+        ((2, 2, 0, 0, 2, 2), 6, 3, 0),
+    ],
+)
+def test_rows_are_as_wide_as_their_windows_reach(window, W, Q, width):
+    assert pooling._padded_width(PoolingWindow(*window), W, Q) == width
+
+
 def test_nothing_is_written_beyond_the_arrays():
     memory = np.full(1000, 7, np.float32)
     x, y = memory[100:300].reshape(1, 10, 20), memory[500:590].reshape(1, 5, 18)
@@ -220,9 +281,9 @@ def test_results_do_not_depend_on_threads():
 
 
 def test_the_source_runs_as_python_too():
-    x = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
+    x = np.arange(24, dtype=np.float64).reshape(1, 4, 6)
     window = PoolingWindow(2, 2, 0, 0, 2, 2)
-    dy, compiled, plain = np.ones((1, 2, 3), np.float32), np.empty_like(x), np.empty_like(x)
+    dy, compiled, plain = np.ones((1, 2, 3), np.float64), np.empty_like(x), np.empty_like(x)
     pooling.weighted_backward(x, dy, window, compiled)
     pooling.weighted_backward.py_func(x, dy, window, plain)
     assert np.allclose(compiled, plain)

@@ -1,12 +1,17 @@
 """Convolutions to try, their definition in float64, and checks of one algorithm alone."""
 
+import sys
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
 import numpy as np
 
 from pycaffe_lite.kernels import convolution
-from pycaffe_lite.kernels.convolution import Window
+from pycaffe_lite.kernels.convolution import Window, depthwise_small
 from pycaffe_lite.kernels.convolution.geometry import geometry
 from pycaffe_lite.kernels.convolution.weights import weights_in_order
 from pycaffe_lite.kernels.runtime.llvm import target
+from pycaffe_lite.kernels.runtime.memory import ALIGNMENT
 from tests.kernels.guarded import (
     at_the_end_of_memory,
     guarded,
@@ -96,6 +101,31 @@ def assert_close(got, expected, bound, errs=1):
     assert margins_untouched(got)
 
 
+@contextmanager
+def exact_memory(algorithm):
+    """Gives an algorithm just the working memory that it asks for, full of NaNs and at the end of memory."""
+
+    def memory(dtype, _workers, count):
+        return array("workers", dtype, -(-count // ALIGNMENT) * ALIGNMENT).reshape(1, -1)
+
+    def array(_purpose, dtype, count):
+        return at_the_end_of_memory(np.full(count, np.nan, dtype))
+
+    with ExitStack() as stack:
+        for module in (algorithm, depthwise_small):  # `depthwise` hands small kernels on
+            stack.enter_context(mock.patch.object(module, "worker_memory", memory))
+            if hasattr(module, "scratch"):
+                stack.enter_context(mock.patch.object(module, "scratch", array))
+        yield
+
+
+def check_memory(compute, algorithm):
+    """compute() gives the same bits with just the working memory that the algorithm asks for."""
+    bits = [array.tobytes() for array in compute()]
+    with exact_memory(algorithm):
+        assert [array.tobytes() for array in compute()] == bits
+
+
 def geometry_of(case):
     """The geometry of a convolution as its kernels get it."""
     (N, C, H, W), (M, *_), (*_, P, Q) = case["x"], case["w"], outputs_of(case)
@@ -133,6 +163,7 @@ def check_product(product, case, dtype=np.float32, winograd=False, errs=1):
         return [out]
 
     assert same_bits(compute)
+    check_memory(compute, sys.modules[product.__module__])
 
 
 def check_flipped(product, case, winograd=False, errs=1):
@@ -169,9 +200,10 @@ def check_data_gradient(scatter, case, winograd=False, errs=1):
         return [out]
 
     assert same_bits(compute)
+    check_memory(compute, sys.modules[scatter.__module__])
 
 
-def check_weight_gradient(accumulate, case, winograd=False, errs=1):
+def check_weight_gradient(accumulate, case, algorithm, winograd=False, errs=1):
     """One algorithm of the weight gradient, added and overwritten, and its bits for several threads."""
     x, w, dy, _ = arrays(case, np.float32)
     *_, (dw, bound) = definition(x, w, dy, case["window"])
@@ -192,3 +224,4 @@ def check_weight_gradient(accumulate, case, winograd=False, errs=1):
         return [out]
 
     assert same_bits(compute)
+    check_memory(compute, algorithm)

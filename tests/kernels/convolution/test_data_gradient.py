@@ -2,11 +2,14 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
 from pycaffe_lite.kernels import convolution
-from pycaffe_lite.kernels.convolution.data_gradient import DataGradientBlocking, plan, scatter
+from pycaffe_lite.kernels.convolution.data_gradient import DataGradientBlocking, plan, scatter, widen
+from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from tests.kernels.convolution.cases import LANES, WIDE, case, check_data_gradient, geometry_of
+from tests.kernels.guarded import at_the_end_of_memory, guarded_nans, margins_untouched
 
 CASES = {
     "one pixel": case(1, 1, 1, 1, 1, 1),
@@ -60,3 +63,23 @@ def test_it_is_a_convolution_with_the_flipped_kernels_if_that_has_few_results(la
     assert (of_dy is not None) == flipped
     if flipped:
         assert (of_dy.C, of_dy.M, of_dy.P * of_dy.Q) == (g.M, g.C, g.H * g.W)
+
+
+@serial_kernel
+def widen_some(dy, at, plane, depth, lines, count, width, step, out):
+    widen(dy, at, plane, depth, lines, count, width, step, out)
+
+
+@pytest.mark.parametrize(
+    ("count", "width"), [(1, LANES // 2), (LANES - 1, LANES), (LANES + 3, 3 * LANES // 2)]
+)
+def test_lines_of_dy_end_in_zeros(count, width):
+    """Of four lines the second and third, of three channels."""
+    dy = at_the_end_of_memory(np.arange(1, 12 * count + 1, dtype=np.float32).reshape(3, 4, count))
+    step, room = 2 * width + LANES, 2 * LANES
+    out = guarded_nans(3 * step + room, np.float32)
+    widen_some(dy.reshape(-1), count, 4 * count, 3, 2, count, width, step, out)
+    assert margins_untouched(out)
+    lines = out[: 3 * step].reshape(3, step)[:, : 2 * width].reshape(3, 2, width)
+    assert np.array_equal(lines[..., :count], dy[:, 1:3])
+    assert not lines[..., count:].any()

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.convolution import depthwise
-from pycaffe_lite.kernels.convolution.depthwise_small import STAGED, Planes, plan, suits
-from tests.kernels.convolution.cases import LANES, case, check_flipped, check_product, geometry_of
+from pycaffe_lite.kernels.convolution.depthwise_small import STAGED, Planes, _stage, plan, planes_of, suits
+from pycaffe_lite.kernels.runtime.decorators import serial_kernel
+from pycaffe_lite.kernels.simd.tiles import tile_table
+from tests.kernels.convolution.cases import LANES, arrays, case, check_flipped, check_product, geometry_of
+from tests.kernels.guarded import at_the_end_of_memory
 
 CASES = {
     "one pixel in a wide border": case(2, 1, 1, 1, 1, 3, pad=3, group=3),
@@ -52,3 +55,26 @@ def test_what_is_staged_stays_in_the_cache_and_has_room_for_whole_vectors(name):
     assert s.staged == (s.lines - 1) * s.stride_h + g.kernel_h
     assert cut.tasks * s.together >= s.planes
     assert np.all(cut.taps < s.line)
+
+
+@serial_kernel
+def stage_one(tiles, x, sizes, plane, first, out):
+    _stage(tiles, x, planes_of(sizes), plane, first, out, 0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_staged_lines_lie_between_zeros(name):
+    """With stride 2 along lines, even and odd pixels are apart. The last plane, at the end of memory."""
+    g, (x, *_) = geometry_of(CASES[name]), arrays(CASES[name], np.float32)
+    cut = plan(g, 4)
+    s, tiles = Planes(*cut.sizes), tile_table(x.dtype)
+    for first in {-s.pad_h, (s.P - s.lines) * s.stride_h - s.pad_h}:
+        out = np.zeros(s.staged * s.line + 2 * LANES, np.float32)
+        stage_one(tiles, at_the_end_of_memory(x).reshape(-1), cut.sizes, s.planes - 1, first, out)
+        padded = np.zeros((s.staged, s.line), np.float32)
+        for r in range(s.staged):
+            if 0 <= first + r < s.H:
+                padded[r, s.pad_w : s.pad_w + s.W] = x[-1, -1, first + r]
+        runs = padded.reshape(s.staged, -1, s.stride_w).swapaxes(1, 2)  # every stride_w-th pixel together
+        got = out[: s.staged * s.line].reshape(s.staged, s.stride_w, s.run)
+        assert np.array_equal(got, runs)

@@ -13,7 +13,18 @@ from pycaffe_lite.kernels.convolution.few_positions import (
     suits,
 )
 from pycaffe_lite.kernels.convolution.weights import WeightLayout, weights_in_order
-from tests.kernels.convolution.cases import LANES, case, check_product, geometry_of
+from pycaffe_lite.kernels.runtime.scratch import worker_memory
+from pycaffe_lite.kernels.simd.tiles import panel_width
+from tests.kernels.convolution.cases import (
+    LANES,
+    arrays,
+    case,
+    check_product,
+    columns,
+    geometry_of,
+    outputs_of,
+)
+from tests.kernels.guarded import at_the_end_of_memory, guarded_nans, margins_untouched
 
 CASES = {
     "one position": case(1, 3, 2, 2, 5, 2),
@@ -95,3 +106,30 @@ def test_one_panel_passes_along_whole_rows_of_weights():
     more = FewPositionsBlocking(*plan(g, weights_in_order(g), 1, LANES).blocks)
     assert (more.depth, more.ahead) == (few_positions.DEPTH, 0)
     assert np.array_equal(np.array(more), more)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "in place" not in name or name.startswith("too")])
+def test_panels_hold_columns_side_by_side(name):
+    """Panel after panel, and in it step after step of the depth; then what is left over, one by one."""
+    layer, g = CASES[name], geometry_of(CASES[name])
+    x, *_ = arrays(layer, np.float32)
+    cut = plan(g, weights_in_order(g), 2, LANES)
+    blocking, positions = FewPositionsBlocking(*cut.blocks), g.N * g.P * g.Q
+    panels = guarded_nans(cut.columns, np.float32)
+    few_positions._make_panels(
+        worker_memory(x.dtype, 2, cut.workspace),
+        at_the_end_of_memory(x).reshape(-1), panels, cut.sizes, cut.blocks,
+        cut.taps, cut.pieces,
+    )  # fmt: skip
+    assert margins_untouched(panels)
+    col, *_ = columns(x, layer["window"], outputs_of(layer))  # n, c, i, j, p, q
+    col = np.moveaxis(col, 0, 3).reshape(g.group, -1, positions)
+    K, together = col.shape[1], blocking.length + blocking.rest
+    for group in range(g.group):
+        j = 0
+        while j < positions:
+            width = panel_width.py_func(blocking.length - j, LANES) if j < blocking.length else 1
+            at, count = (group * together + j) * K, min(width, positions - j)
+            panel = panels[at : at + K * width].reshape(K, width)
+            assert np.array_equal(panel[:, :count], col[group, :, j : j + count])
+            j += width

@@ -29,6 +29,7 @@ CASES = {
     "padded": case(2, 3, 7, 18, 1, 3, pad=(2, 1)),
     "wider padding than image": case(1, 1, 2, 1, 1, 3, pad=6),
     "stride 2": case(2, 2, 11, 40, 1, 3, pad=1, stride=2),
+    "pixels that no window holds": case(1, 2, 9, 9, 1, 2, stride=2),
     "stride 4": case(1, 3, 23, 70, 1, 11, pad=3, stride=4),
     "stride 3, dilated": case(1, 2, 20, 21, 1, (3, 2), pad=(0, 2), stride=3, dilation=(1, 4)),
     "stride beyond the kernel": case(1, 2, 13, 17, 1, (1, 2), stride=(5, 3)),

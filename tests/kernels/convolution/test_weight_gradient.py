@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.convolution import weight_gradient
-from pycaffe_lite.kernels.convolution.weight_gradient import accumulate, plan
+from pycaffe_lite.kernels.convolution.weight_gradient import DOT_CHUNK, PICK_CHUNK, _chunk, accumulate, plan
 from tests.kernels.convolution.cases import LANES, case, check_weight_gradient, geometry_of, outputs_of
 
 PICKED = {
@@ -44,13 +44,13 @@ def by_definition(*args):
 @pytest.mark.parametrize("name", PICKED)
 def test_pick_tiles_equal_the_definition(name):
     assert not plan(geometry_of(PICKED[name]), 2, LANES).dots
-    check_weight_gradient(by_definition, PICKED[name])
+    check_weight_gradient(by_definition, PICKED[name], weight_gradient)
 
 
 @pytest.mark.parametrize("name", DOTS)
 def test_dot_tiles_equal_the_definition(name):
     assert plan(geometry_of(DOTS[name]), 2, LANES).dots
-    check_weight_gradient(by_definition, DOTS[name])
+    check_weight_gradient(by_definition, DOTS[name], weight_gradient)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,17 @@ def test_dy_is_transposed_once_if_several_tasks_read_it():
     with mock.patch.object(weight_gradient, "MOST_TRANSPOSED", 0):
         plan.cache_clear()
         assert plan(g, 2, LANES).panels == 0
-        check_weight_gradient(by_definition, PICKED["dy transposed beforehand"])
+        check_weight_gradient(by_definition, PICKED["dy transposed beforehand"], weight_gradient)
     plan.cache_clear()
+
+
+@pytest.mark.parametrize("columns", [PICK_CHUNK, DOT_CHUNK])
+@pytest.mark.parametrize("plane", [(1, 1), (7, 9), (13, 13), (40, 33), (3, 2000)])
+def test_a_chunk_is_some_images_or_some_lines_of_one(plane, columns):
+    g = geometry_of(case(9, 1, *plane, 1, 3, pad=1))
+    images, lines = _chunk(g, columns)
+    assert images == 1 or lines == g.P
+    assert images * lines * g.Q <= columns or (images, lines) == (1, 1)
+    assert 1 <= images <= g.N
+    more = (images + 1) * g.P if lines == g.P else lines + 1
+    assert more * g.Q > columns or images == g.N, "as large as can be"

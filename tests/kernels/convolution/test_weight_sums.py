@@ -15,7 +15,7 @@ from pycaffe_lite.kernels.convolution.weight_sums import (
 from pycaffe_lite.kernels.runtime.scratch import no_memory, worker_memory
 from pycaffe_lite.kernels.simd.tiles import panel_width
 from tests.kernels.convolution.cases import LANES, case, geometry_of
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.guarded import at_the_end_of_memory, guarded, guarded_nans, margins_untouched
 
 FLOAT = np.dtype(np.float32)
 
@@ -28,7 +28,7 @@ def test_panels_hold_the_channels_side_by_side(group, outputs, plane):
     count, filled = g.P * g.Q, -(-outputs // LANES) * LANES
     dy = np.arange(3 * g.M * count, dtype=np.float32).reshape(3, group, outputs, count)
     panels = guarded_nans(transposed_size(g, LANES), np.float32)
-    transpose_dy(no_memory(FLOAT), guarded(dy).reshape(-1), panels, np.array(g), filled)
+    transpose_dy(no_memory(FLOAT), at_the_end_of_memory(dy).reshape(-1), panels, np.array(g), filled)
     assert margins_untouched(panels)
     for of_group in range(group):
         m = 0

@@ -44,6 +44,7 @@ def test_a_packing_reads_rows_channel_by_channel(kernel, layout):
     p = packing(g, weights, group, i0, rows, c0, channels, to=11)
     assert (p.rows, p.outer * p.inner, p.to) == (rows, channels * g.kernel_h * g.kernel_w, 11)
     assert p.first == group * 7 + i0, "the output channel whose scale row 0 gets"
+    assert p.outer == 1 or (kernel != 1 and layout != "in order"), "runs are as long as can be"
     read = [
         p.at + r * p.row_stride + i * p.outer_stride + j * p.inner_stride
         for r in range(p.rows) for i in range(p.outer) for j in range(p.inner)

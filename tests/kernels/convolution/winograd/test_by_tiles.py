@@ -1,11 +1,21 @@
 """Forward convolution by Winograd's algorithms with vectors of tiles."""
 
+import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.convolution.weights import weights_in_order
 from pycaffe_lite.kernels.convolution.winograd import forward
-from pycaffe_lite.kernels.convolution.winograd.by_tiles import LEAST_TASKS, plan, product_by_tiles, suits
+from pycaffe_lite.kernels.convolution.winograd.by_tiles import (
+    LEAST_TASKS,
+    multiply_by_tiles,
+    plan,
+    product_by_tiles,
+    suits,
+)
+from pycaffe_lite.kernels.runtime.decorators import serial_kernel
+from pycaffe_lite.kernels.simd.tiles import tile_table
 from tests.kernels.convolution.cases import LANES, WIDE, case, check_flipped, check_product, geometry_of
+from tests.kernels.guarded import guarded_nans, margins_untouched
 
 SMALL = {
     "one tile": case(1, 2, 2, 2, 3, 3, pad=1),
@@ -47,3 +57,45 @@ def test_it_is_for_outputs_that_leave_vectors_unfilled_and_enough_tasks():
     assert not suits(g._replace(N=2), WIDE), "cores would be left without work"
     assert not suits(geometry_of(case(32, 20, 40, 40, 3 * WIDE + WIDE // 2, 9, stride=3)), WIDE)
     assert plan(g, weights_in_order(g), WIDE).cut.tasks >= LEAST_TASKS
+
+
+@serial_kernel
+def multiply(
+    micro, u, of_weights, width, height, rows, channels, pixels, of_pixels, ld, vectors, products, places
+):
+    multiply_by_tiles(
+        micro,
+        3,
+        u,
+        0,
+        of_weights,
+        width,
+        height,
+        rows,
+        channels,
+        pixels,
+        of_pixels,
+        ld,
+        vectors,
+        products,
+        places,
+    )
+
+
+@pytest.mark.parametrize(
+    ("channels", "height", "vectors"), [(1, 1, 1), (forward.DEPTH + 3, LANES - 1, 2), (7, 2 * LANES, 5)]
+)
+def test_products_of_each_place(channels, height, vectors):
+    """Of a panel's channels only so many rows, of all its tiles whole vectors."""
+    numbers = np.random.default_rng(0)
+    width, ld = -(-height // LANES) * LANES, vectors * LANES
+    u = numbers.standard_normal((3, channels, width)).astype(np.float32)
+    pixels = numbers.standard_normal((3, channels, ld)).astype(np.float32)
+    products = guarded_nans((3, height, ld), np.float32)
+    multiply(
+        tile_table(u.dtype), u.reshape(-1), channels * width, width, height, np.arange(height),
+        np.empty(channels, np.int64), pixels.reshape(-1), channels * ld,
+        ld, vectors, products.reshape(-1), height * ld,
+    )  # fmt: skip
+    assert np.allclose(products, np.einsum("sci,sct->sit", u.astype(float), pixels)[:, :height], atol=1e-4)
+    assert margins_untouched(products)

@@ -3,15 +3,26 @@
 import numpy as np
 import pytest
 
+from pycaffe_lite.kernels.convolution.winograd import weight_gradient
 from pycaffe_lite.kernels.convolution.winograd.forward import LEAST_CHANNELS
+from pycaffe_lite.kernels.convolution.winograd.transforms import (
+    ALGORITHMS,
+    DY_OF_CHANNELS,
+    transform_number,
+    transform_table,
+)
 from pycaffe_lite.kernels.convolution.winograd.weight_gradient import (
     LEAST_TILES,
     MOST_TILES,
+    _shape_of_task,
     accumulate_by_winograd,
     plan,
     suits,
+    transform_line,
 )
+from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from tests.kernels.convolution.cases import LANES, WIDE, case, check_weight_gradient, geometry_of
+from tests.kernels.guarded import at_the_end_of_memory, guarded_nans, margins_untouched
 
 SMALL = {
     "one tile": case(1, 2, 2, 2, 3, 3, pad=1),
@@ -33,12 +44,12 @@ LARGE = {
 
 @pytest.mark.parametrize("name", SMALL)
 def test_3x3_kernels_equal_the_definition(name):
-    check_weight_gradient(accumulate_by_winograd, SMALL[name], winograd=True)
+    check_weight_gradient(accumulate_by_winograd, SMALL[name], weight_gradient, winograd=True)
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_larger_kernels_equal_the_definition(name):
-    check_weight_gradient(accumulate_by_winograd, LARGE[name], winograd=True, errs=8)
+    check_weight_gradient(accumulate_by_winograd, LARGE[name], weight_gradient, winograd=True, errs=8)
 
 
 def test_it_pays_for_many_channels_and_tiles():
@@ -75,3 +86,40 @@ def test_long_sums_do_not_lose_digits():
     accumulate_by_winograd(x, dy, dw, g, False)
     exact = 160_000 * float(x.flat[0]) * float(dy.flat[0])
     assert np.all(abs(dw[:, :, 1, 1] - exact) <= 5e-6 * exact)
+
+
+@serial_kernel
+def transform_one(table, number, dy, Q, below, wide, out, places):
+    transform_line(table, number, dy, 0, Q, below, wide, out, 0, places)
+
+
+@pytest.mark.parametrize("size", ALGORITHMS)
+@pytest.mark.parametrize("Q", [1, 2, 7, 8])
+@pytest.mark.parametrize("below", [False, True])
+def test_a_line_of_tiles_ends_in_zeros(size, Q, below):
+    """Two lines of dy, channels side by side; the second one is not there below an odd number of lines."""
+    wide, tiles, places = 2 * LANES, (Q + 1) // 2, (size + 1) ** 2
+    dy = np.random.default_rng(0).standard_normal((2, Q, wide)).astype(np.float32)
+    there = np.zeros((2, 2 * tiles, wide))
+    there[: 1 + below, :Q] = dy[: 1 + below]
+    out = guarded_nans((places, tiles, wide), np.float32)
+    given = at_the_end_of_memory(dy if below else dy[:1]).reshape(-1)
+    number = transform_number(size, DY_OF_CHANNELS)
+    transform_one(transform_table(dy.dtype), number, given, Q, below, wide, out.reshape(-1), tiles * wide)
+    A = np.array(ALGORITHMS[size].results, float)
+    wanted = np.einsum("ia,itjw,jb->abtw", A, there.reshape(2, tiles, 2, wide), A)
+    assert np.allclose(out, wanted.reshape(places, tiles, wide), atol=1e-5)
+    assert margins_untouched(out)
+
+
+@pytest.mark.parametrize(("channels", "phases", "vectors"), [(48, 1, 4), (300, 1, 9), (48, 16, 6), (5, 1, 1)])
+@pytest.mark.parametrize("blocks", [1, 2, 7])
+def test_tasks_are_blocks_of_whole_panels_and_all_phases(channels, phases, vectors, blocks):
+    filled = vectors * LANES
+    width, height, across = _shape_of_task(channels, phases, filled, blocks, 1000, LANES)
+    assert width % phases == 0
+    assert 1 <= width <= channels
+    assert across == 1 or height * (across - 1) < filled
+    down = -(-channels // width)
+    assert across * down >= min(blocks, channels // phases)
+    assert (across, down) == (1, 1) or blocks > 1, "nothing is transformed twice without need"
