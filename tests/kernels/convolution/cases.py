@@ -119,6 +119,26 @@ def exact_memory(algorithm):
         yield
 
 
+@contextmanager
+def limits(module, plan, **values):
+    """Sets constants of a module by which its `plan` cuts the work."""
+    with ExitStack() as stack:
+        for name, value in values.items():
+            stack.enter_context(mock.patch.object(module, name, value))
+        plan.cache_clear()
+        stack.callback(plan.cache_clear)
+        yield
+
+
+def bits_of(product, case, seed=1):
+    """The results of an algorithm of `blocked.product`, as bytes."""
+    x, w, dy, start = arrays(case, np.float32)
+    g, out = geometry_of(case), np.empty_like(dy)
+    scale = np.random.default_rng(seed).uniform(0.5, 2, len(start)).astype(np.float32)
+    product(x, w, start, scale, 0.25, out, g, weights_in_order(g))
+    return out.tobytes()
+
+
 def check_memory(compute, algorithm):
     """compute() gives the same bits with just the working memory that the algorithm asks for."""
     bits = [array.tobytes() for array in compute()]

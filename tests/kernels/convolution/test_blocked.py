@@ -16,11 +16,13 @@ from tests.kernels.convolution.cases import (
     WIDE,
     arrays,
     assert_close,
+    bits_of,
     case,
     check_flipped,
     check_product,
     definition,
     geometry_of,
+    limits,
     outputs_of,
 )
 from tests.kernels.guarded import guarded
@@ -42,6 +44,7 @@ CASES = {
     "several images in a task, and fewer in the last": case(23, 3, 5, 7, 9, 3, pad=1),
     "some lines in a task": case(1, 3, 61, 33, 9, 3, pad=1, stride=(2, 1)),
     "several blocks of rows": case(1, 3, 7, 9, 500, 3),
+    "several blocks of rows and pieces of the depth": case(1, 90, 5, 7, 500, 3, pad=1),
     "weights that every task packs again": case(9, 3, 30, 30, 12, 3, pad=1),
 }
 
@@ -74,6 +77,11 @@ def test_results_too_many_for_the_caches_bypass_them():
     g = geometry_of(layer)
     assert ProductBlocking(*plan(g, weights_in_order(g), 1, LANES).blocks).bypass
     check_product(by_blocks, layer)
+    x, w, before, start = arrays(layer, np.float32)
+    out, y = before.copy(), np.empty_like(before)
+    product(x, w, start * 0, start[:0], 1.0, y, g, weights_in_order(g))
+    product(x, w, start, start[:0], 1.0, out, g, weights_in_order(g), accumulate=True)
+    assert np.allclose(out, y + before, atol=1e-5), "what is added to is read through the caches"
 
 
 @pytest.mark.parametrize("accumulate", [False, True])
@@ -81,7 +89,7 @@ def test_sums_of_many_channels_are_added_up_in_float64(accumulate):
     """2^24 + 1 - 2^24: in float32 the 1 would be lost."""
     layer = case(1, 3 * LONG, 2, 1, 3, 1)
     x, w = np.zeros(layer["x"], np.float32), np.ones(layer["w"], np.float32)
-    x[:, :LONG], x[:, LONG], x[:, 2 * LONG :] = 2**24 / LONG, 1, -(2**24) / LONG
+    x[:, :LONG], x[:, LONG], x[:, 2 * LONG :], w[:, 2 * LONG :] = 2**24 / LONG, 1, 2**24 / LONG, -1
     y, start, g = np.full(outputs_of(layer), 5, np.float32), np.ones(3, np.float32), geometry_of(layer)
     product(x, w, start, start[:0] if accumulate else start * 2, 0.5, y, g, weights_in_order(g), accumulate)
     assert np.all(y == (6 if accumulate else 3))
@@ -142,3 +150,19 @@ def test_few_tasks_are_shared_out_evenly():
 
 def test_images_that_a_kernel_covers_are_an_inner_product():
     check_product(blocked._dot_of_images, case(3, 20, 6, 5, 33, (6, 5)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_do_not_depend_on_the_blocks(name):
+    bits = bits_of(by_blocks, CASES[name])
+    with limits(blocked._block, plan, ROWS=12, COLUMNS=4 * LANES):
+        assert bits_of(by_blocks, CASES[name]) == bits
+
+
+@pytest.mark.parametrize("name", ["weights that every task packs again", "groups"])
+def test_weights_packed_once_give_the_same_bits(name):
+    g, bits = geometry_of(CASES[name]), bits_of(by_blocks, CASES[name])
+    assert ProductBlocking(*plan(g, weights_in_order(g), 2, LANES).blocks).own
+    with limits(blocked, plan, PACKED_AGAIN=-1):
+        assert not ProductBlocking(*plan(g, weights_in_order(g), 2, LANES).blocks).own
+        assert bits_of(by_blocks, CASES[name]) == bits

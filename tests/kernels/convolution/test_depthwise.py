@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.convolution import depthwise, depthwise_small
-from tests.kernels.convolution.cases import LANES, case, check_flipped, check_product, geometry_of
+from tests.kernels.convolution.cases import (
+    LANES,
+    bits_of,
+    case,
+    check_flipped,
+    check_product,
+    geometry_of,
+    limits,
+)
 
 # None of them is one of the small kernels that have an algorithm of their own.
 CASES = {
@@ -59,3 +67,10 @@ def test_weights_stay_where_they_are_if_that_can_be():
     in_order = depthwise.weights_in_order(g)
     assert np.shares_memory(depthwise._weights_by_channel(w, scale[:0], g, in_order), w)
     assert depthwise._weights_by_channel(w, scale, g, in_order)[::9].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_do_not_depend_on_how_many_lines_are_staged(name):
+    bits = bits_of(depthwise.depthwise_product, CASES[name])
+    with limits(depthwise, depthwise.plan, STAGED=1):
+        assert bits_of(depthwise.depthwise_product, CASES[name]) == bits

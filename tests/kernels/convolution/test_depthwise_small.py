@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 
-from pycaffe_lite.kernels.convolution import depthwise
+from pycaffe_lite.kernels.convolution import depthwise, depthwise_small
 from pycaffe_lite.kernels.convolution.depthwise_small import STAGED, Planes, _stage, plan, planes_of, suits
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from pycaffe_lite.kernels.simd.tiles import tile_table
-from tests.kernels.convolution.cases import LANES, arrays, case, check_flipped, check_product, geometry_of
+from tests.kernels.convolution.cases import (
+    LANES,
+    arrays,
+    bits_of,
+    case,
+    check_flipped,
+    check_product,
+    geometry_of,
+    limits,
+)
 from tests.kernels.guarded import at_the_end_of_memory
 
 CASES = {
@@ -78,3 +87,13 @@ def test_staged_lines_lie_between_zeros(name):
         runs = padded.reshape(s.staged, -1, s.stride_w).swapaxes(1, 2)  # every stride_w-th pixel together
         got = out[: s.staged * s.line].reshape(s.staged, s.stride_w, s.run)
         assert np.array_equal(got, runs)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_do_not_depend_on_how_planes_are_cut(name):
+    bits = bits_of(depthwise.depthwise_product, CASES[name])
+    with limits(depthwise_small, plan, STAGED=4, TASK=1):
+        assert (
+            plan(geometry_of(CASES[name]), 4).tasks == geometry_of(CASES[name]).N * geometry_of(CASES[name]).C
+        )
+        assert bits_of(depthwise.depthwise_product, CASES[name]) == bits

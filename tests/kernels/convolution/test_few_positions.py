@@ -17,11 +17,14 @@ from pycaffe_lite.kernels.runtime.scratch import worker_memory
 from pycaffe_lite.kernels.simd.tiles import panel_width
 from tests.kernels.convolution.cases import (
     LANES,
+    WIDE,
     arrays,
+    bits_of,
     case,
     check_product,
     columns,
     geometry_of,
+    limits,
     outputs_of,
 )
 from tests.kernels.guarded import at_the_end_of_memory, guarded_nans, margins_untouched
@@ -100,10 +103,10 @@ def test_panels_are_not_made_if_the_rows_of_the_image_are_as_good():
 
 def test_one_panel_passes_along_whole_rows_of_weights():
     g = geometry_of(case(1, 300, 3, 5, 10, 1))
-    one = FewPositionsBlocking(*plan(g, weights_in_order(g), 1, LANES).blocks)
+    one = FewPositionsBlocking(*plan(g, weights_in_order(g), 1, WIDE).blocks)
     assert (one.depth, one.ahead > 0) == (300, True)
     g = geometry_of(case(1, 300, 19, 20, 10, 1))
-    more = FewPositionsBlocking(*plan(g, weights_in_order(g), 1, LANES).blocks)
+    more = FewPositionsBlocking(*plan(g, weights_in_order(g), 1, WIDE).blocks)
     assert (more.depth, more.ahead) == (few_positions.DEPTH, 0)
     assert np.array_equal(np.array(more), more)
 
@@ -133,3 +136,17 @@ def test_panels_hold_columns_side_by_side(name):
             panel = panels[at : at + K * width].reshape(K, width)
             assert np.array_equal(panel[:, :count], col[group, :, j : j + count])
             j += width
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_do_not_depend_on_the_blocks(name):
+    bits = bits_of(product_at_few, CASES[name])
+    with limits(few_positions, plan, SUMS=64):
+        assert bits_of(product_at_few, CASES[name]) == bits
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("a point in place")])
+def test_panels_give_the_bits_of_the_image_that_they_are_made_of(name):
+    bits = bits_of(product_at_few, CASES[name])
+    with limits(few_positions, plan, MOST_IN_PLACE=0):
+        assert bits_of(product_at_few, CASES[name]) == bits

@@ -122,3 +122,29 @@ def test_same_bits_for_every_number_of_threads():
         return y, dx
 
     assert same_bits(compute)
+
+
+@pytest.mark.parametrize(
+    "window", [PoolingWindow(16, 3, 2, 1, 2, 3), PoolingWindow(5, 16, 1, 5, 3, 1)], ids=str
+)
+def test_windows_just_too_small_give_the_same_means(window):
+    x, dy = numbers(3, 19, 23), numbers(3, *outputs_of(window), seed=1)
+    assert not is_large_mean(window)
+    y, other = np.empty_like(dy), np.empty_like(dy)
+    pooling.mean_forward(x, window, y)
+    large_windows.mean_forward(x, window, other)
+    assert np.allclose(y, other, atol=1e-6)
+    dx, other = np.empty_like(x), np.empty_like(x)
+    pooling.mean_backward(dy, window, dx)
+    large_windows.mean_backward(dy, window, other, NONE, np.float32(1))
+    assert np.allclose(dx, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_pooling_hands_large_windows_on(window):
+    assert is_large_mean(window)
+    x, y = numbers(3, 19, 23), np.empty((3, *outputs_of(window)), np.float32)
+    other = np.empty_like(y)
+    pooling.mean_forward(x, window, y)
+    large_windows.mean_forward(x, window, other)
+    assert np.array_equal(y, other)

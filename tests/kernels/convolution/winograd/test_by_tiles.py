@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.kernels.convolution.weights import weights_in_order
-from pycaffe_lite.kernels.convolution.winograd import forward
+from pycaffe_lite.kernels.convolution.winograd import by_tiles, forward
 from pycaffe_lite.kernels.convolution.winograd.by_tiles import (
     LEAST_TASKS,
     multiply_by_tiles,
@@ -14,7 +14,16 @@ from pycaffe_lite.kernels.convolution.winograd.by_tiles import (
 )
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from pycaffe_lite.kernels.simd.tiles import tile_table
-from tests.kernels.convolution.cases import LANES, WIDE, case, check_flipped, check_product, geometry_of
+from tests.kernels.convolution.cases import (
+    LANES,
+    WIDE,
+    bits_of,
+    case,
+    check_flipped,
+    check_product,
+    geometry_of,
+    limits,
+)
 from tests.kernels.guarded import guarded_nans, margins_untouched
 
 SMALL = {
@@ -99,3 +108,11 @@ def test_products_of_each_place(channels, height, vectors):
     )  # fmt: skip
     assert np.allclose(products, np.einsum("sci,sct->sit", u.astype(float), pixels)[:, :height], atol=1e-4)
     assert margins_untouched(products)
+
+
+@pytest.mark.parametrize("name", [*SMALL, *LARGE])
+def test_results_do_not_depend_on_the_blocks(name):
+    layer = {**SMALL, **LARGE}[name]
+    bits = bits_of(product_by_tiles, layer)
+    with limits(by_tiles, plan, FEW_TILES=1):
+        assert bits_of(product_by_tiles, layer) == bits

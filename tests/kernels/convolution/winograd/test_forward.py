@@ -6,6 +6,7 @@ import pytest
 from pycaffe_lite.kernels.convolution.geometry import geometry_of as geometry_of_array
 from pycaffe_lite.kernels.convolution.phases import without_stride
 from pycaffe_lite.kernels.convolution.weights import weights_in_order
+from pycaffe_lite.kernels.convolution.winograd import forward
 from pycaffe_lite.kernels.convolution.winograd.forward import (
     DEPTH,
     LEAST_CHANNELS,
@@ -43,10 +44,12 @@ from tests.kernels.convolution.cases import (
     LANES,
     WIDE,
     arrays,
+    bits_of,
     case,
     check_flipped,
     check_product,
     geometry_of,
+    limits,
 )
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
@@ -148,6 +151,16 @@ def test_blocks_of_output_channels_start_with_panels():
         panels = {panel_start.py_func(i, vectors * LANES, LANES) for i in range(vectors)}
         assert {block * height for block in range(blocks)} <= panels
         assert blocks <= 3
+
+
+@pytest.mark.parametrize("name", [*SMALL, *LARGE])
+def test_results_do_not_depend_on_the_blocks(name):
+    layer = {**SMALL, **LARGE}[name]
+    bits = bits_of(winograd_product, layer)
+    with limits(
+        forward, forward.plan, LEAST_PER_TASK=3, FEW_TILES=1, MOST_PIXELS=1, MOST_PRODUCTS=100, STORED=8
+    ):
+        assert bits_of(winograd_product, layer) == bits
 
 
 def test_ones_are_kept():
@@ -329,7 +342,7 @@ def store_some(
 def test_results_of_tiles_are_cut_to_the_image(height, width, most):
     """Of the second output channel on, and from the second line of tiles on."""
     g, outputs, p0 = geometry_of(case(2, 1, height, width, 6, 3, pad=1)), 5, 1
-    P, Q, ld = (height + 1) // 2, (width + 1) // 2, LANES
+    P, Q, ld = (height + 1) // 2, (width + 1) // 2, 2 * LANES
     lines = P - p0
     products = numbers(4, 4, 2, lines, Q, ld)
     scale, start = numbers(6, seed=1), numbers(6, seed=2)

@@ -258,3 +258,26 @@ def test_overlapping_tiles_are_added_to_the_pixels(size, kind):
         wanted[2 * number : 2 * number + n, 2 * t : 2 * t + n] += squares[:, :, number, t]
     assert close(out, wanted)
     assert margins_untouched(out)
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 2), (0.5, 1.25)])
+def test_any_points_give_an_algorithm(p, q):
+    pixels, weights, results = (np.array(matrix, float) for matrix in transforms._five(p, q))
+    d, w = np.arange(6.0) ** 2 % 7, np.arange(5) - 1.0
+    assert np.allclose(results @ ((weights @ w) * (pixels @ d)), [w @ d[:5], w @ d[1:]])
+
+
+def test_the_points_are_better_than_small_integers():
+    """For 5x5 kernels and in float32, summed over 32 channels."""
+    d, w = numbers(6, 6, 500, 32), numbers(5, 5, 500, 32, seed=1)
+    exact = sum(w[i, j].astype(float) * d[i : i + 2, j : j + 2] for i in range(5) for j in range(5)).sum(-1)
+
+    def error(algorithm):
+        B, G, A = (np.array(matrix, np.float32) for matrix in algorithm)
+
+        def both(matrix, squares):
+            return np.einsum("aj...,bj->ab...", np.einsum("ai,ij...->aj...", matrix, squares), matrix)
+
+        return np.sqrt(((both(A, (both(G, w) * both(B, d)).sum(-1)) - exact) ** 2).mean())
+
+    assert error(ALGORITHMS[5]) < 0.8 * error(transforms._five(1, 2))

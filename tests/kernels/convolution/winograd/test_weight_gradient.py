@@ -21,7 +21,15 @@ from pycaffe_lite.kernels.convolution.winograd.weight_gradient import (
     transform_line,
 )
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
-from tests.kernels.convolution.cases import LANES, WIDE, case, check_weight_gradient, geometry_of
+from tests.kernels.convolution.cases import (
+    LANES,
+    WIDE,
+    arrays,
+    case,
+    check_weight_gradient,
+    geometry_of,
+    limits,
+)
 from tests.kernels.guarded import at_the_end_of_memory, guarded_nans, margins_untouched
 
 SMALL = {
@@ -123,3 +131,18 @@ def test_tasks_are_blocks_of_whole_panels_and_all_phases(channels, phases, vecto
     down = -(-channels // width)
     assert across * down >= min(blocks, channels // phases)
     assert (across, down) == (1, 1) or blocks > 1, "nothing is transformed twice without need"
+
+
+def bits_of(layer):
+    x, w, dy, _ = arrays(layer, np.float32)
+    accumulate_by_winograd(x, dy, w, geometry_of(layer), True)
+    return w.tobytes()
+
+
+@pytest.mark.parametrize("name", [*SMALL, *LARGE])
+def test_results_do_not_depend_on_the_blocks(name):
+    """Chunks and parts stay as they are; with small blocks, dy is transposed beforehand."""
+    layer = {**SMALL, **LARGE}[name]
+    bits = bits_of(layer)
+    with limits(weight_gradient, plan, MOST_SUMS=30 * LANES, MOST_PIXELS=1):
+        assert bits_of(layer) == bits
