@@ -1,4 +1,4 @@
-"""Matrix product on the micro-kernels of `simd.tiles`, blocked as `products.blocks` describes."""
+"""Matrix products, by whichever algorithm of `products` or `convolution.blocked` is the fastest."""
 
 from functools import lru_cache
 

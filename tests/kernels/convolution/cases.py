@@ -192,11 +192,11 @@ def check_flipped(product, case, winograd=False, errs=1):
     _, (dx, bound), _ = definition(x, w, dy, case["window"])
     g = geometry_of(case)
     window = case["window"]
-    turned = window._replace(
+    flipped = window._replace(
         pad_h=window.dilation_h * (window.kernel_h - 1) - window.pad_h,
         pad_w=window.dilation_w * (window.kernel_w - 1) - window.pad_w,
     )
-    of_dy = geometry(g.N, g.M, *dy.shape[2:], g.C, *x.shape[2:], turned)
+    of_dy = geometry(g.N, g.M, *dy.shape[2:], g.C, *x.shape[2:], flipped)
     out, none = guarded_nans(x.shape, np.float32), np.empty(0, np.float32)
     start, layout = np.zeros(g.C, np.float32), convolution._flipped_weights(g)
     product(guarded(dy), guarded(w), start, none, 1.0, out, of_dy, layout)

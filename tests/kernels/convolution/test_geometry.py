@@ -16,7 +16,6 @@ from pycaffe_lite.kernels.convolution.geometry import (
     taps,
     unstage,
 )
-from pycaffe_lite.kernels.products.blocks import row_length
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from tests.kernels.convolution import cases
 from tests.kernels.convolution.cases import LANES, case, columns, outputs_of
@@ -169,12 +168,3 @@ def test_columns_are_listed_image_by_image():
     assert list_some(2, 3, 5, 2, 100, 10, out) == 18
     assert out[:18].tolist() == [n * 100 + p * 10 + q for n in range(2) for p in range(3) for q in (0, 2, 4)]
     assert out[18:].tolist() == [-1, -1]
-
-
-def test_rows_of_gathered_columns_have_the_room_that_copies_need():
-    assert measure(np.empty(0, np.float32)) - 17 >= LANES
-
-
-@serial_kernel
-def measure(like):
-    return row_length(17, like)

@@ -1,5 +1,7 @@
 """Forward convolution with positions for rows."""
 
+import itertools
+
 import pytest
 
 from pycaffe_lite.kernels.convolution import pixels
@@ -71,9 +73,9 @@ def test_tasks_are_whole_panels_and_cover_all(name, threads):
     columns = -(-g.N // blocking.images) * -(-g.P // blocking.lines)
     assert cut.tasks == blocking.tasks == g.group * -(-(g.M // g.group) // blocking.height) * columns
     assert blocking.images == 1 or blocking.lines == g.P
-    packed = sorted((job[7], job[2] and job[9]) for job in cut.jobs.tolist())
-    depth = g.C // g.group * g.kernel_h * g.kernel_w
-    assert [at for at, _ in packed] == [sum(w for _, w in packed[:i]) * depth for i in range(len(packed))]
+    K = g.C // g.group * g.kernel_h * g.kernel_w
+    panels = sorted((job[7], job[9] * K) for job in cut.jobs.tolist())  # where it is, and its size
+    assert [at for at, _ in panels] == [0, *itertools.accumulate(size for _, size in panels)][:-1]
 
 
 @pytest.mark.parametrize("name", CASES)

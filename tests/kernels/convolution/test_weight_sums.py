@@ -43,7 +43,7 @@ def test_panels_hold_the_channels_side_by_side(group, outputs, plane):
 
 @pytest.mark.parametrize("add", [False, True])
 @pytest.mark.parametrize(("channels", "outputs"), [(1, 1), (ADDED, LANES), (ADDED + 3, 2 * LANES + 1)])
-def test_sums_of_all_parts_are_turned_round_and_added(channels, outputs, add):
+def test_sums_of_all_parts_are_transposed_and_added(channels, outputs, add):
     g, parts, filled = geometry_of(case(1, channels, 4, 4, outputs, 1, group=2)), 3, 3 * LANES
     sums = np.random.default_rng(0).standard_normal((parts, 2, channels, filled)).astype(np.float32)
     before = np.ones((2, outputs, channels), np.float32)

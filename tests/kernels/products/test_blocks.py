@@ -49,6 +49,7 @@ PACKINGS = {
     "more rows than vectors have lanes": Packing(0, 50, 2 * LANES + 3, 1, 0, 41, 1, 0, 0),
     "more rows than a tile": Packing(3, 21, 3 * outer_rows() + 1, 1, 0, 20, 1, 0, 1),
     "rows side by side": Packing(2, 1, 9, 1, 0, 35, 12, 0, 0),
+    "rows side by side, close together": Packing(2, 1, 9, 1, 0, 35, 2, 0, 0),
     "channels of taps": Packing(4, 90, 5, 6, 9, 4, 1, 0, 0),
     "taps in reverse": Packing(8, 90, 5, 6, 9, 9, -1, 0, 3),
     "strided": Packing(1, 2, 6, 3, 40, 5, 7, 0, 0),
@@ -117,7 +118,7 @@ def test_rows_of_a_buffer_hold_whole_tiles_and_an_odd_number_of_vectors(count):
 
 
 @serial_kernel
-def turn(a, ld, rows, columns, out, out_ld):
+def transpose(a, ld, rows, columns, out, out_ld):
     store_transposed(a, 0, ld, rows, columns, out, 0, out_ld)
 
 
@@ -125,7 +126,7 @@ def turn(a, ld, rows, columns, out, out_ld):
 def test_a_transposed_matrix_is_stored_exactly(rows, columns):
     ld = -(-columns // LANES) * LANES
     a, out = numbers(rows + LANES, ld), guarded_nans((columns, rows), np.float32)
-    turn(a.ravel(), ld, rows, columns, out.reshape(-1), rows)
+    transpose(a.ravel(), ld, rows, columns, out.reshape(-1), rows)
     assert np.array_equal(out, a[:rows, :columns].T)
     assert margins_untouched(out)
 

@@ -13,18 +13,18 @@ class Pair(NamedTuple):
     b: int
 
 
-class Turned(NamedTuple):
+class Exchanged(NamedTuple):
     b: int
     a: int
 
 
-pair_of, turned_of = reader_of(Pair), reader_of(Turned)
+pair_of, exchanged_of = reader_of(Pair), reader_of(Exchanged)
 
 
 @serial_kernel
 def read(numbers):
-    pair, turned = pair_of(numbers), turned_of(numbers)
-    return 1000 * pair.a + 100 * pair.b + 10 * turned.a + turned.b
+    pair, exchanged = pair_of(numbers), exchanged_of(numbers)
+    return 1000 * pair.a + 100 * pair.b + 10 * exchanged.a + exchanged.b
 
 
 def test_fields_are_read_in_order_and_the_rest_is_ignored():

@@ -6,9 +6,9 @@ of dy is transformed, multiplied by the transformed weights and spread over the 
 computed from (`convolution.winograd.transforms`): there are no more tiles than in the forward pass.
 
 For each place ξ the product is E[ξ, c, tile] = sum over m of U[ξ, m, c] D[ξ, m, tile]; the image's channels
-c take the place of the output channels in `convolution.winograd.forward`. Vectors are tiles, which are added
-up as such, too, because this pays for images with few channels. A task is some images of a group; no other
-task writes to them.
+c take the place of the output channels in `convolution.winograd.forward`. A vector holds tiles, not
+channels, also when results are added up: this pays for images with few channels. A task is some images of a
+group; no other task writes to them.
 """
 
 from functools import lru_cache
