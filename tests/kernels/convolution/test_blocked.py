@@ -81,7 +81,7 @@ def test_results_too_many_for_the_caches_bypass_them():
     out, y = before.copy(), np.empty_like(before)
     product(x, w, start * 0, start[:0], 1.0, y, g, weights_in_order(g))
     product(x, w, start, start[:0], 1.0, out, g, weights_in_order(g), accumulate=True)
-    assert np.allclose(out, y + before, atol=1e-5), "what is added to is read through the caches"
+    assert np.allclose(out, y + before, atol=1e-5)
 
 
 @pytest.mark.parametrize("accumulate", [False, True])

@@ -22,7 +22,7 @@ CASES = {
     "two outputs for each channel": case(2, 1, 8, 20, 2, (5, 3), pad=(2, 1), group=3),
     "strides": case(1, 1, 21, 40, 1, 3, pad=1, stride=3, group=2),
     "dilated": case(1, 1, 20, 23, 1, 3, pad=4, dilation=(2, 4), group=2),
-    "staged in parts, the last of which overlap": case(1, 1, 90, 150, 1, 7, pad=3, group=2),
+    "staged in parts, the last of which overlap": case(1, 1, 91, 150, 1, 7, pad=3, group=2),
 }
 
 

@@ -52,8 +52,8 @@ def test_equals_the_definition(name):
 
 
 def test_more_images_than_are_few_are_done_in_turn():
-    layer = case(9, 4, 16, 16, 5, 3, pad=1)
-    assert few_positions.most_positions(geometry_of(layer)) < 9 * 256
+    layer = case(8, 4, 16, 16, 5, 3, pad=1)  # three at a time, and two that are left
+    assert few_positions.most_positions(geometry_of(layer)) // 256 == 3
     check_product(product_at_few, layer)
 
 

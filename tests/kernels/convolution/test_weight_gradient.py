@@ -7,6 +7,7 @@ import pytest
 
 from pycaffe_lite.kernels.convolution import weight_gradient
 from pycaffe_lite.kernels.convolution.weight_gradient import DOT_CHUNK, PICK_CHUNK, _chunk, accumulate, plan
+from pycaffe_lite.kernels.simd.sums import FOLDED
 from tests.kernels.convolution.cases import (
     LANES,
     arrays,
@@ -32,6 +33,9 @@ DOTS = {
     "one number": case(1, 1, 1, 1, 1, 1),
     "whole vectors": case(2, 5, 9, LANES + 2, 13, 3),
     "half vectors, in pairs": case(2, 5, 8, LANES // 2, 13, 3, pad=1),
+    "half vectors, chunks with room for an odd number of lines": case(
+        1, 3, 260, 3 * LANES // 2, 13, 3, pad=1
+    ),
     "half vectors, an odd number of lines": case(2, 5, 7, LANES // 2, 13, 3, pad=1),
     "gathered": case(9, 5, 9, 9, 13, 3, pad=1),
     "strides and dilation": case(2, 7, 23, 35, 9, (3, 2), pad=1, stride=2, dilation=2),
@@ -62,17 +66,22 @@ def test_dot_tiles_equal_the_definition(name):
 
 
 @pytest.mark.parametrize(
-    "layer", [case(2, 32, 200, 200, LANES, 1), case(1, 2, 600, 600, 3, 1)], ids=["pick tiles", "dot tiles"]
+    "layer",
+    [case(1, 16, 800, 89, LANES, (1, 2)), case(1, 1, 800, 642, 3, (1, 2))],
+    ids=["pick tiles", "dot tiles"],
 )
-def test_long_sums_do_not_lose_digits(layer):
-    """Equal terms at many positions."""
+def test_long_sums_are_added_up_in_float64(layer):
+    """2^24 + 1 - 2^24, each from FOLDED chunks of a line: in float32 the 1 would be lost."""
     g = geometry_of(layer)
-    assert plan(g, 1, LANES).cut.totals > 0
-    x, dy = np.full(layer["x"], 0.3, np.float32), np.full(outputs_of(layer), 0.7, np.float32)
-    dw = np.empty(layer["w"], np.float32)
-    accumulate(x, dy, dw, g, False)
-    exact = dy[:, 0].size * float(x.flat[0]) * float(dy.flat[0])
-    assert np.all(abs(dw - exact) <= 3e-6 * exact)
+    cut = plan(g, 1, LANES).cut
+    assert cut.totals > 0
+    assert cut.lines == 1
+    x, dw = np.zeros(layer["x"], np.float32), np.empty(layer["w"], np.float32)
+    x[:, :, :FOLDED, 0], x[:, :, FOLDED, 0] = 2**24 / FOLDED, 1
+    x[:, :, 2 * FOLDED : 3 * FOLDED, 0] = -(2**24) / FOLDED
+    by_definition(x, np.ones(outputs_of(layer), np.float32), dw, g, False)
+    assert np.all(dw[..., 0] == 1)
+    assert not dw[..., 1].any()
 
 
 def test_short_sums_need_no_totals():
