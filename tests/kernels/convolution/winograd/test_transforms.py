@@ -22,7 +22,7 @@ from pycaffe_lite.kernels.convolution.winograd.transforms import (
 )
 from pycaffe_lite.kernels.runtime.decorators import serial_kernel
 from tests.kernels.convolution.cases import LANES
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.guarded import at_the_end_of_memory, guarded, guarded_nans, margins_untouched
 
 TABLE = transform_table(np.dtype(np.float32))
 SLOPE = np.float32(0.25)
@@ -158,7 +158,8 @@ def activated(values):
 def test_results_of_channels(size, lanes):
     """Of scale and start only so many lanes are read."""
     n, count, (*_, A) = size + 1, 3, matrices(size)
-    p, scale, start = numbers(n, n, count, LANES), guarded(numbers(lanes)), guarded(numbers(lanes, seed=1))
+    p = numbers(n, n, count, LANES)
+    scale, start = at_the_end_of_memory(numbers(lanes)), at_the_end_of_memory(numbers(lanes, seed=1))
     out = guarded_nans((2, 2 * count, LANES), np.float32)
     results(
         TABLE, transform_number(size, RESULTS), count, p.reshape(-1),
