@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.products.long import LONG
+from pycaffe_lite.kernels.products.stream import MOST_ROWS
 from pycaffe_lite.kernels.runtime.memory import aligned_zeros
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
 from tests.kernels.threads import same_bits
@@ -141,16 +142,15 @@ def test_same_bits_for_every_number_of_threads(trans_a, trans_b, M):
     assert same_bits(compute)
 
 
-@pytest.mark.parametrize("M", [3, 40])
-@pytest.mark.parametrize("trans_a", [False, True])
-def test_long_sums_are_added_up_in_float64(trans_a, M):
+@pytest.mark.parametrize(
+    ("M", "N", "trans_a", "piece"),
+    [(3, 2, False, LONG), (40, 2, False, LONG), (3, 2, True, LONG), (3, 22, False, MOST_ROWS)],
+)
+def test_long_sums_are_added_up_in_float64(M, N, trans_a, piece):
     """2^24 + 1 - 2^24, each from pieces of its own: in float32 the 1 would be lost."""
-    a, b, c = (
-        np.zeros((M, 3 * LONG), np.float32),
-        np.ones((3 * LONG, 2), np.float32),
-        np.empty((M, 2), np.float32),
-    )
-    a[:, :LONG], a[:, LONG], a[:, 2 * LONG :] = 2**24 / LONG, 1, -(2**24) / LONG
+    a, b = np.zeros((M, 3 * piece), np.float32), np.ones((3 * piece, N), np.float32)
+    a[:, :piece], a[:, piece], a[:, 2 * piece :] = 2**24 / piece, 1, -(2**24) / piece
+    c = np.empty((M, N), np.float32)
     gemm(np.ascontiguousarray(a.T) if trans_a else a, b, c, trans_a)
     assert np.all(c == 1)
 
