@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -14,12 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite import glog
-from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
+from pycaffe_lite.blob import Array, Blob, BlobVec
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, InputArrayError, NameLookupError
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.data.memory_data import MemoryDataLayer
+from pycaffe_lite.net import batches
 from pycaffe_lite.net import weights as weight_files
-from pycaffe_lite.net.arguments import names_of, net_arguments, path_of
+from pycaffe_lite.net.arguments import (
+    NetArguments,
+    input_array,
+    names_of,
+    net_arguments,
+    path_of,
+    state_arguments,
+)
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fork_fields import check_fields
 from pycaffe_lite.net.fusion import runs
@@ -32,7 +40,7 @@ from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.net.turn import Turn
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.prototxt import Document, read_net, text_of
+from pycaffe_lite.proto.prototxt import Document, parse, read_net, text_of, upgrade_part
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +121,11 @@ class Net:
         strict: bool = False,
     ) -> None:
         given = net_arguments(network_file, phase, rest, level, stages, weights)
-        document = read_net(given.file, strict=strict)
+        self._build_as(read_net(given.file, strict=strict), given, dtype)
+
+    def _build_as(
+        self, document: Document[caffe_pb2.NetParameter], given: NetArguments, dtype: npt.DTypeLike
+    ) -> None:
         state = document.message.state
         state.phase = given.phase
         state.level = given.level
@@ -121,6 +133,59 @@ class Net:
         self._build(document, np.dtype(dtype))
         for file in given.weights:
             self.copy_from(file)
+
+    @classmethod
+    def from_proto(
+        cls,
+        message: caffe_pb2.NetParameter,
+        phase: int,
+        level: int = 0,
+        stages: Iterable[str] | None = None,
+        weights: StrPath | None = None,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> Net:
+        """A net from its message, which stays as it is: what `NetSpec.to_proto` gives, say.
+
+        Args:
+            message: of any format that a prototxt may have. The others: as in `Net`.
+
+        Raises:
+            PrototxtError: it makes no sense in its own format; and as `Net`.
+        """
+        given = state_arguments("a message", phase, level, stages, weights)
+        if not isinstance(message, caffe_pb2.NetParameter):
+            raise ArgumentTypeError(f"from_proto takes a NetParameter, got {type(message).__name__}")
+        copy = caffe_pb2.NetParameter()
+        copy.CopyFrom(message)
+        net = cls.__new__(cls)
+        net._build_as(upgrade_part(Document(copy)), given, dtype)
+        return net
+
+    @classmethod
+    def from_text(
+        cls,
+        text: str,
+        phase: int,
+        level: int = 0,
+        stages: Iterable[str] | None = None,
+        weights: StrPath | None = None,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        strict: bool = False,
+    ) -> Net:
+        """A net from the text of a prototxt.
+
+        Args:
+            text: as it would stand in a file. The others: as in `Net`.
+
+        Raises:
+            PrototxtError: the text cannot be read; and as `Net`.
+        """
+        given = state_arguments("a text", phase, level, stages, weights)
+        net = cls.__new__(cls)
+        net._build_as(upgrade_part(parse(text, caffe_pb2.NetParameter, strict=strict)), given, dtype)
+        return net
 
     @classmethod
     def from_document(
@@ -184,6 +249,11 @@ class Net:
                 log.warning("layer name '%s' is used more than once: lookups by name give the last", name)
             seen.add(name)
 
+    @property
+    def file(self) -> Path | None:
+        """The prototxt that it was read from; None where it was none."""
+        return self._file
+
     # ------------------------------------------------------------------ parts
     # Two threads that ask for one of these for the first time may each get a dictionary: both hold the same.
 
@@ -213,7 +283,7 @@ class Net:
         return dict(zip(self._graph.blob_names, self._graph.blob_loss_weights, strict=True))
 
     @cached_property
-    def params(self) -> dict[str, list[Blob]]:
+    def params(self) -> dict[str, BlobVec]:
         """The learnable blobs of each layer that has any, by the layer's name."""
         return {node.layer.name: node.layer.blobs for node in self._graph.nodes if node.layer.blobs}
 
@@ -236,6 +306,38 @@ class Net:
     def bottom_names(self) -> dict[str, list[str]]:
         """The names of each layer's bottoms."""
         return {n.layer.name: [self._graph.blob_names[i] for i in n.bottom_ids] for n in self._graph.nodes}
+
+    # What pycaffe's own Python code, and programs after its example, ask of the compiled net.
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return list(self.layer_names)
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self._graph.blob_names)
+
+    @property
+    def _blobs(self) -> list[Blob]:
+        return list(self._graph.blobs)
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self._graph.blob_loss_weights)
+
+    @property
+    def _inputs(self) -> list[int]:
+        return list(self._graph.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return list(self._graph.outputs)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return list(self._graph.nodes[layer].top_ids)
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return list(self._graph.nodes[layer].bottom_ids)
 
     @property
     def param_table(self) -> ParamTable:
@@ -260,7 +362,7 @@ class Net:
     # ----------------------------------------------------------------- running
 
     def _forward(self, start: int, end: int) -> float:
-        """Runs layers `start` to `epilogue`, both included; returns their part of the loss."""
+        """Runs layers `start` to `end`, both included; returns their part of the loss."""
         whole = start == 0 and end == len(self._graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
             loss = self._forward_pass.run()
@@ -283,7 +385,7 @@ class Net:
         return loss
 
     def _backward(self, start: int, end: int) -> None:
-        """Runs layers `start` down to `epilogue`, both included, backward."""
+        """Runs layers `start` down to `end`, both included, backward."""
         whole = start == len(self._graph.nodes) - 1 and end == 0
         # What layers keep for a backward pass has to be of a forward pass with these shapes.
         fits = self._forward_at == self._changes.number
@@ -337,7 +439,7 @@ class Net:
         end: str | None = None,
         **inputs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` to `epilogue`, forward.
+        """Runs the net, or the layers from `start` to `end`, forward.
 
         Args:
             blobs: names of blobs to return besides the outputs.
@@ -346,10 +448,11 @@ class Net:
                 axis must have the blob's length.
 
         Returns:
-            Name → data of the outputs (or of the tops of `epilogue`) and of `blobs`: live views.
+            Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
 
         Raises:
-            ArgumentError: no such layer or blob, or inputs that are not the net's.
+            ArgumentError: no such layer, or inputs that are not the net's.
+            NameLookupError: no such blob.
         """
         more = names_of(blobs, "blobs")
         first = 0 if start is None else self._layer_index(start)
@@ -370,7 +473,7 @@ class Net:
         end: str | None = None,
         **output_diffs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` down to `epilogue`, backward.
+        """Runs the net, or the layers from `start` down to `end`, backward.
 
         Args:
             diffs: names of blobs whose diff to return besides the inputs'.
@@ -379,10 +482,11 @@ class Net:
                 there count: for losses, their weights.
 
         Returns:
-            Name → diff of the inputs (or of the bottoms of `epilogue`) and of `diffs`: live views.
+            Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
 
         Raises:
-            ArgumentError: no such layer or blob, or diffs that are not the net's outputs.
+            ArgumentError: no such layer, or diffs that are not the net's outputs.
+            NameLookupError: no such blob.
         """
         more = names_of(diffs, "diffs")
         first = len(self._graph.nodes) - 1 if start is None else self._layer_index(start)
@@ -398,6 +502,50 @@ class Net:
             self._backward(first, last)
             return {name: self._blob(name).diff for name in names}
 
+    def forward_all(self, blobs: Iterable[str] | None = None, **inputs: npt.ArrayLike) -> dict[str, Array]:
+        """Runs the net on any number of items, batch after batch, the last one filled up with zeros.
+
+        Args:
+            blobs: names of blobs to return besides the outputs.
+            inputs: the items for each input blob, by name, along the first axis. A batch has as many as the
+                net's first blob.
+
+        Returns:
+            Name → data for all items, in fresh arrays.
+
+        Raises:
+            ArgumentError: as in `forward`; no items, or not as many for each input.
+            ArgumentTypeError: an output has no value for each item, as a loss.
+        """
+        with self._turn.lock:
+            return batches.forward_all(self, names_of(blobs, "blobs"), _arrays(inputs))
+
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **arrays: npt.ArrayLike
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Runs the net forward and backward on any number of items, batch after batch.
+
+        The gradients of learnable params add up.
+
+        Args:
+            blobs, diffs: names of blobs whose data, or diff, to return besides the outputs' and inputs'.
+            arrays: for each input blob the items, and for each output blob their diffs, by name; see
+                `forward_all`.
+
+        Returns:
+            Name → data, and name → diff, for all items, in fresh arrays.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: as in `forward_all`.
+        """
+        more = names_of(blobs, "blobs"), names_of(diffs, "diffs")
+        with self._turn.lock:
+            return batches.forward_backward_all(self, *more, _arrays(arrays))
+
+    def _batch(self, items: Mapping[str, npt.NDArray[Any]]) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        """Cuts arrays into batches, as `forward_all` does."""
+        return batches.batches(self, items)
+
     def _warn_without_gradient(self, first: int, last: int, wanted: Sequence[str]) -> None:
         """Says, once, where a backward pass computes no gradient, or none of those asked for."""
         if what := missing_gradient(self._graph, self._graph.nodes[last : first + 1], wanted):
@@ -411,7 +559,7 @@ class Net:
 
     def _blob(self, name: str) -> Blob:
         if name not in self.blobs:
-            raise ArgumentError(f"no blob '{name}' in net '{self.name}'")
+            raise NameLookupError(f"no blob '{name}' in net '{self.name}'")
         return self.blobs[name]
 
     @staticmethod
@@ -442,24 +590,34 @@ class Net:
             for node in self._graph.nodes:
                 node.reshape()
 
-    def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
+    def set_input_arrays(self, data: Array, labels: Array) -> None:
         """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.
 
+        They are used as they are: what is written into them later counts.
+
         Args:
-            data: float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of its batch_size.
-            labels: (M,) or (M, 1, 1, 1).
+            data: contiguous, float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of
+                its batch_size.
+            labels: the same, (M,) or (M, 1, 1, 1).
 
         Raises:
-            ArgumentError: the first layer is of another type, or the arrays do not fit it.
+            InputArrayError: the first layer is of another type, or the arrays do not fit it.
         """
         first = self.layers[0] if self.layers else None
         if not isinstance(first, MemoryDataLayer):
             kind = f"layer '{first.name}' ({first.type})" if first else "nothing"
-            raise ArgumentError(
+            raise InputArrayError(
                 f"set_input_arrays needs a net that begins with a MemoryData layer, not with {kind}"
             )
+        input_array(data, "data", (4,))
+        input_array(labels, "labels", (1, 4))
         with self._turn.lock:
-            first.reset(data, labels)
+            try:
+                first.reset(data, labels)
+            except ArgumentError as error:
+                raise InputArrayError(str(error)) from None
+
+    _set_input_arrays = set_input_arrays
 
     def clear_param_diffs(self) -> None:
         """Sets the gradients of all learnable params to zero, in arrays that were taken before as well."""
@@ -529,6 +687,10 @@ class Net:
             layer.CopyFrom(node.layer.layer_param)
             layer.ClearField("blobs")
         return param
+
+
+def _arrays(values: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.asarray(value) for name, value in values.items()}
 
 
 def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> str:
