@@ -28,6 +28,9 @@ from pycaffe_lite.solver import (
 )
 from pycaffe_lite.timer import Timer
 
+# The binding's own containers, which some programs import by name; what nets give in their places are lists.
+RawBlobVec = LayerVec = StringVec = IntVec = DtypeVec = NetVec = BoolVec = list
+
 __all__ = [
     "NCCL",
     "AdaDeltaSolver",
@@ -35,12 +38,19 @@ __all__ = [
     "AdamSolver",
     "Blob",
     "BlobVec",
+    "BoolVec",
+    "DtypeVec",
+    "IntVec",
     "Layer",
+    "LayerVec",
     "NesterovSolver",
     "Net",
+    "NetVec",
     "RMSPropSolver",
+    "RawBlobVec",
     "SGDSolver",
     "Solver",
+    "StringVec",
     "Timer",
     "get_solver",
     "has_nccl",
