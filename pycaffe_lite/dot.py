@@ -160,6 +160,12 @@ class _Picture:
         bend = (end[1] - start[1]) / 2
         return [start, (start[0], start[1] + bend), (end[0], end[1] - bend), end]
 
+    def place_of_label(self, curve: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        """Where an edge's label stands: at the middle of its curve, beside the line."""
+        (x0, y0), (x3, y3) = curve[0], curve[3]
+        beside = (0, -4) if self.graph.rankdir in ("LR", "RL") else (14, 4)
+        return (x0 + x3) / 2 + beside[0], (y0 + y3) / 2 + beside[1]
+
     def corners(self, key: str) -> list[tuple[float, float]]:
         """The outline of a node: a rectangle, or an octagon."""
         x, y, width, height = self.boxes[key]
@@ -183,10 +189,11 @@ class _Picture:
             f"<title>{escape(self.graph.name)}</title>",
         ]
         for source, target, label in self.graph.edges:
-            a, b, c, d = (f"{x:.1f} {y:.1f}" for x, y in self.curve(source, target))
+            curve = self.curve(source, target)
+            a, b, c, d = (f"{x:.1f} {y:.1f}" for x, y in curve)
             out.append(f'<path d="M{a}C{b} {c} {d}" fill="none" stroke="black" marker-end="url(#head)"/>')
             if label:
-                x, y = _middle(self.curve(source, target))
+                x, y = self.place_of_label(curve)
                 out.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(label)}</text>')
         for key, node in self.graph.nodes.items():
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in self.corners(key))
@@ -221,7 +228,7 @@ class _Picture:
             line = Line(curve, [Line.MOVETO, *[Line.CURVE4] * 3])
             axes.add_patch(FancyArrowPatch(path=line, arrowstyle="-|>", mutation_scale=8, color="black"))
             if label:
-                axes.text(*_middle(curve), label, **place)
+                axes.text(*self.place_of_label(curve), label, **place)
         for key, node in self.graph.nodes.items():
             fill = node.style.get("fillcolor", "white")
             axes.add_patch(Polygon(self.corners(key), facecolor=fill, edgecolor="black"))
@@ -233,11 +240,6 @@ class _Picture:
         except ValueError as error:
             raise ArgumentError(f"cannot draw '{format}': {error}") from None
         return out.getvalue()
-
-
-def _middle(curve: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    (x0, y0), (x3, y3) = curve[0], curve[3]
-    return (x0 + x3) / 2 + 12, (y0 + y3) / 2 - 3  # beside the line, not on it
 
 
 def _ranks(keys: Sequence[str], edges: Sequence[tuple[str, str]]) -> list[list[str]]:
