@@ -28,9 +28,9 @@ NAMES = {
         blobs params layers layer_dict inputs outputs top_names bottom_names blob_loss_weights
         forward(blobs=None,start=None,end=None) backward(diffs=None,start=None,end=None)
         forward_all(blobs=None) forward_backward_all(blobs=None,diffs=None) set_input_arrays(data,labels)
-        reshape() clear_param_diffs() copy_from save save_hdf5 load_hdf5 share_with before_forward after_forward before_backward
-        after_backward _forward _backward _batch _blobs _blob_names _layer_names _inputs _outputs
-        _blob_loss_weights _top_ids _bottom_ids _set_input_arrays
+        reshape() clear_param_diffs() copy_from save save_hdf5 load_hdf5 share_with
+        before_forward after_forward before_backward after_backward _forward _backward _batch _blobs
+        _blob_names _layer_names _inputs _outputs _blob_loss_weights _top_ids _bottom_ids _set_input_arrays
     """,
     "caffe._caffe.Blob": "data diff shape num channels height width count reshape",
     "caffe._caffe.BlobVec": "",
@@ -46,7 +46,8 @@ NAMES = {
     "caffe.io": """
         Transformer load_image(filename,color=True) resize_image(im,new_dims,interp_order=1)
         oversample(images,crop_dims) blobproto_to_array(blob,return_diff=False)
-        array_to_blobproto(arr,diff=None) arraylist_to_blobprotovector_str(arraylist) blobprotovector_str_to_arraylist(str)
+        array_to_blobproto(arr,diff=None) arraylist_to_blobprotovector_str(arraylist)
+        blobprotovector_str_to_arraylist(str)
         array_to_datum(arr,label=None) datum_to_array(datum) caffe_pb2
     """,
     "caffe.io.Transformer": """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -268,24 +269,24 @@ class Net:
         return [node.layer.name for node in self._graph.nodes]
 
     @cached_property
-    def layer_dict(self) -> dict[str, Layer[Any]]:
+    def layer_dict(self) -> OrderedDict[str, Layer[Any]]:
         """Layers by name; of a name used twice, the last."""
-        return {node.layer.name: node.layer for node in self._graph.nodes}
+        return OrderedDict((node.layer.name, node.layer) for node in self._graph.nodes)
 
     @cached_property
-    def blobs(self) -> dict[str, Blob]:
+    def blobs(self) -> OrderedDict[str, Blob]:
         """Blobs by name, in the order of their making."""
-        return dict(zip(self._graph.blob_names, self._graph.blobs, strict=True))
+        return OrderedDict(zip(self._graph.blob_names, self._graph.blobs, strict=True))
 
     @cached_property
-    def blob_loss_weights(self) -> dict[str, float]:
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
         """The weight of each blob in the loss, by name."""
-        return dict(zip(self._graph.blob_names, self._graph.blob_loss_weights, strict=True))
+        return OrderedDict(zip(self._graph.blob_names, self._graph.blob_loss_weights, strict=True))
 
     @cached_property
-    def params(self) -> dict[str, BlobVec]:
+    def params(self) -> OrderedDict[str, BlobVec]:
         """The learnable blobs of each layer that has any, by the layer's name."""
-        return {node.layer.name: node.layer.blobs for node in self._graph.nodes if node.layer.blobs}
+        return OrderedDict((n.layer.name, n.layer.blobs) for n in self._graph.nodes if n.layer.blobs)
 
     @cached_property
     def inputs(self) -> list[str]:
@@ -298,14 +299,16 @@ class Net:
         return [self._graph.blob_names[i] for i in self._graph.outputs]
 
     @cached_property
-    def top_names(self) -> dict[str, list[str]]:
+    def top_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's tops."""
-        return {n.layer.name: [self._graph.blob_names[i] for i in n.top_ids] for n in self._graph.nodes}
+        names = self._graph.blob_names
+        return OrderedDict((n.layer.name, [names[i] for i in n.top_ids]) for n in self._graph.nodes)
 
     @cached_property
-    def bottom_names(self) -> dict[str, list[str]]:
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's bottoms."""
-        return {n.layer.name: [self._graph.blob_names[i] for i in n.bottom_ids] for n in self._graph.nodes}
+        names = self._graph.blob_names
+        return OrderedDict((n.layer.name, [names[i] for i in n.bottom_ids]) for n in self._graph.nodes)
 
     # What pycaffe's own Python code, and programs after its example, ask of the compiled net.
 
