@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from pycaffe_lite.alias import find_real_caffe, install_as_caffe
@@ -203,6 +204,19 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
 
     def _import_error(self, message: str) -> LayerImportError:
         return LayerImportError(str(self.error(message)))
+
+
+def users_frames(error: BaseException) -> TracebackType | None:
+    """The part of a traceback that lies in a user's module, from where it is entered; None: there is none."""
+    frames, is_inside = error.__traceback__, False
+    while frames is not None:
+        code = frames.tb_frame.f_code
+        is_ours = code in (PythonLayer._run.__code__, _import_module.__code__)
+        if is_inside and not is_ours and "importlib" not in code.co_filename:
+            break
+        is_inside |= is_ours
+        frames = frames.tb_next
+    return frames
 
 
 def _import_module(name: str) -> Any:
