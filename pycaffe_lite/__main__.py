@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from pycaffe_lite.alias import install_as_caffe
+from pycaffe_lite.printable import printable
 
 _SHADOW = "--shadow-caffe"
 
@@ -25,15 +26,17 @@ def main() -> None:
         command_line()
         return
     install_as_caffe(shadow=shadow)
-    # As Python has it: the script's folder is the first place to look for modules, for -m the present one.
+    sys.argv = args[is_module:]
+    # As Python has it: the script's folder is the first place to look for modules, for -m the present one;
+    # with `python -P` neither is.
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = str(Path.cwd() if is_module else Path(args[0]).resolve().parent)
     if is_module:
-        sys.argv = args[1:]
-        sys.path[0] = str(Path.cwd())
         runpy.run_module(args[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = args
-        sys.path[0] = str(Path(args[0]).resolve().parent)
+    elif Path(args[0]).is_file():
         runpy.run_path(args[0], run_name="__main__")
+    else:
+        raise SystemExit(f"pycaffe_lite: there is no script {printable(args[0])}")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ def test_a_real_caffe_is_taken_unless_asked(run, tmp_path):
         sys.modules.pop("caffe", None)
 
 
+def test_a_script_that_there_is_not(run):
+    with pytest.raises(SystemExit, match=r"^pycaffe_lite: there is no script none\.py$"):
+        run("none.py")
+
+
 def test_all_else_is_the_command_line(run, capsys):
     with pytest.raises(SystemExit) as exited:
         run("layers", "ReLU")

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,12 @@ def test_a_first_axis_that_is_not_the_batch():
     assert net.forward_all(x=X[:8], z=X[:8, 0])["t"].shape == (16,)
     with pytest.raises(ArgumentTypeError, match=r"blob 't' has shape \(8,\), without the 4 items"):
         net.forward_all(x=X, z=X[:, 0])
+
+
+def test_threads_that_share_a_net_get_their_own_results(net):
+    """Each call has the net to itself from its first batch to its last."""
+    items = [np.full((50, 2), i, np.float32) for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        outs = list(pool.map(lambda x: net.forward_all(x=x, z=x[:, 0])["y"], items))
+    for x, y in zip(items, outs, strict=True):
+        assert np.array_equal(y, 2 * x)
