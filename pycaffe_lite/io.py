@@ -385,17 +385,13 @@ def resize_image(im: Array, new_dims: Sequence[int], interp_order: int = 1) -> F
         raise ArgumentError(f"interp_order is 1, linear, or 0, the nearest pixel, not {interp_order}")
     if im.ndim != 3 or 0 in im.shape:
         raise ArgumentError(f"an image has the shape (height, width, channels), got {im.shape}")
-    if im.shape[2] not in (1, 3):
-        rows = _corner_points(im.shape[0], height)
-        columns = _corner_points(im.shape[1], width)
-        return _interpolated(im.astype(np.float64), rows, columns, interp_order).astype(np.float32)
-    low, high = im.min(), im.max()
-    if low == high:
-        return np.full((height, width, im.shape[2]), low, np.float32)
-    low, high = float(low), float(high)
-    unit = (im.astype(np.float64) - low) / (high - low)
-    unit = _interpolated(unit, _centres(im.shape[0], height), _centres(im.shape[1], width), interp_order)
-    return (unit * (high - low) + low).astype(np.float32)
+    are_points = im.shape[2] not in (1, 3)
+    places = _corner_points if are_points else _centres
+    outside = 0.0 if are_points else float(im.min())
+    image = im
+    for axis, length in enumerate((height, width)):
+        image = _along(image, axis, places(im.shape[axis], length), interp_order, outside)
+    return image.astype(np.float32)
 
 
 def _size_of(dims: Sequence[int]) -> tuple[int, int]:
@@ -418,21 +414,23 @@ def _corner_points(source: int, target: int) -> Array:
     return points
 
 
-def _interpolated(image: Array, rows: Array, columns: Array, order: int) -> Array:
-    """The values of an image, (H, W, C), at points between its pixels; outside it are zeros."""
-    return _along(_along(image, rows, 0, order), columns, 1, order)
+def _along(image: Array, axis: int, points: Array, order: int, outside: float) -> Array:
+    """An image's values, in float64, at points between its pixels along one axis.
 
-
-def _along(image: Array, points: Array, axis: int, order: int) -> Array:
-    """The values at points of one axis."""
+    Args:
+        image: (H, W, C). axis: 0 or 1. points: where on it, pixels being whole numbers.
+        order: 1, linear, or 0, the nearest pixel. outside: the value beyond the first and the last pixel.
+    """
     below = np.floor(points + 0.5 if order == 0 else points).astype(int)
     part = np.zeros(len(points)) if order == 0 else points - below
-    total = 0.0
+    shape = [1, 1, 1]
+    shape[axis] = len(points)
+    total: Array = np.full(1, outside)
     for pixel, weight in ((below, 1 - part), (below + 1, part)):
         weight = np.where((pixel >= 0) & (pixel < image.shape[axis]), weight, 0.0)
-        values = image.take(pixel, axis, mode="clip")
-        total = total + values * np.expand_dims(weight, [i for i in range(3) if i != axis])
-    return np.asarray(total)
+        values = image.take(pixel, axis, mode="clip").astype(np.float64)
+        total = total + (values - outside) * weight.reshape(shape)
+    return total
 
 
 def oversample(images: Sequence[Array] | Array, crop_dims: Sequence[int]) -> Floats:
