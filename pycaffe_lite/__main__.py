@@ -14,18 +14,21 @@ def main() -> None:
     """Runs a script, `script.py args…`, or a module, `-m module args…`; all else is the command line.
 
     A script finds this package under the name caffe. Where the real Caffe is installed, it finds that, unless
-    `--shadow-caffe` stands before the script.
+    `--shadow-caffe` comes first; then Python layers of a net on the command line do, too.
     """
     args = sys.argv[1:]
     shadow = args[:1] == [_SHADOW]
     args = args[shadow:]
+    if shadow:
+        install_as_caffe(shadow=True)
+        sys.argv[1:] = args
     is_module = args[:1] == ["-m"] and len(args) > 1
     if not is_module and not (args and args[0].endswith(".py")):
         from pycaffe_lite.cli import main as command_line
 
         command_line()
         return
-    install_as_caffe(shadow=shadow)
+    install_as_caffe()
     sys.argv = args[is_module:]
     # As Python has it: the script's folder is the first place to look for modules, for -m the present one;
     # with `python -P` neither is.

@@ -102,10 +102,12 @@ def find_real_caffe() -> str | None:
 
     A folder of this name that is no package, and Caffe's source before it is compiled, are none.
     """
-    if _NAME in sys.modules:
-        return str(getattr(sys.modules[_NAME], "__file__", None) or f"module {_NAME}")
+    if (module := sys.modules.get(_NAME)) is not None:
+        is_ours = module is sys.modules[_PACKAGE]
+        return None if is_ours else str(getattr(module, "__file__", None) or f"module {_NAME}")
     for finder in sys.meta_path:
-        spec = None if finder is _finder else finder.find_spec(_NAME, None)
+        find = getattr(finder, "find_spec", None)  # finders of Python 2's days have none
+        spec = find(_NAME, None) if find and finder is not _finder else None
         if spec is not None and spec.origin is not None:
             return None if _is_uncompiled(Path(spec.origin).parent) else spec.origin
     return None

@@ -14,8 +14,16 @@ __all__ = ["fully_convolutional"]
 # Types that do at each place of a map what they did to a single vector: those that leave each pixel where it
 # is, but for MVN, which looks at all of them.
 _POINTWISE = {*PASS_THROUGH_LAYERS, "Softmax", "Concat", "Slice", "Silence", "Convolution", "Pooling", "Clip"}
-_POINTWISE -= {"MVN"}
-_AXES = {"Softmax": "softmax_param", "Concat": "concat_param", "Slice": "slice_param"}
+_POINTWISE = _POINTWISE - {"MVN"} | {"ArgMax"}
+# Those of them that work along an axis, which has to be that of the channels.
+_AXES = {
+    "Softmax": "softmax_param",
+    "Concat": "concat_param",
+    "Slice": "slice_param",
+    "Scale": "scale_param",
+    "Bias": "bias_param",
+    "ArgMax": "argmax_param",
+}
 
 
 def fully_convolutional(net: Net) -> Net:

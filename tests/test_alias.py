@@ -100,6 +100,13 @@ def test_the_real_one_is_shadowed_if_asked(real_caffe, imported_before):
     assert importlib.import_module("caffe").is_real
 
 
+def test_this_package_under_that_name_is_not_the_real_one(monkeypatch):
+    """As programs do it by hand."""
+    monkeypatch.setitem(sys.modules, "caffe", pycaffe_lite)
+    assert find_real_caffe() is None
+    assert install_as_caffe()
+
+
 def test_a_folder_that_is_no_package_is_not_the_real_one(tmp_path, monkeypatch):
     (tmp_path / "caffe").mkdir()
     monkeypatch.syspath_prepend(tmp_path)

@@ -81,3 +81,7 @@ def test_all_else_is_the_command_line(run, capsys):
     assert exited.value.code == 0
     assert "negative_slope" in capsys.readouterr().out
     assert not is_installed_as_caffe()
+    with pytest.raises(SystemExit):
+        run("--shadow-caffe", "layers", "ReLU")
+    assert "negative_slope" in capsys.readouterr().out
+    assert is_installed_as_caffe()

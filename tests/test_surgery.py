@@ -107,6 +107,10 @@ def test_global_pooling_becomes_local():
             r"layer 'r' \(Reshape\) cannot follow a convolution as it followed a fully connected layer",
         ),
         (
+            'name: "s" type: "Scale" bottom: "prob" top: "s" scale_param { axis: -1 }',
+            r"layer 's' \(Scale\) works along axis -1, where maps have no channels",
+        ),
+        (
             'name: "s" type: "Softmax" bottom: "prob" top: "s" softmax_param { axis: -1 }',
             r"layer 's' \(Softmax\) works along axis -1, where maps have no channels",
         ),

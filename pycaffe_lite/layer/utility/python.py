@@ -164,8 +164,9 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
             message = f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
             if (real := find_real_caffe()) is not None:
                 message += (
-                    f"; import caffe gives the one at {real}: call "
-                    "pycaffe_lite.install_as_caffe(shadow=True) first, or write import pycaffe_lite as caffe"
+                    f"; import caffe gives the one at {real}: write import pycaffe_lite as caffe, call "
+                    "pycaffe_lite.install_as_caffe(shadow=True) first, or start with "
+                    "python -m pycaffe_lite --shadow-caffe"
                 )
             raise self.error(message)
         return user_class

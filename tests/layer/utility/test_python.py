@@ -367,8 +367,9 @@ def test_a_module_that_imports_the_real_caffe(tmp_path):
         sys.modules.pop("caffe", None)
     assert message == (
         "'Mine' of module 'real_caffes_of_test' is not a subclass of pycaffe_lite.Layer; import caffe gives "
-        f"the one at {tmp_path / 'caffe.py'}: call pycaffe_lite.install_as_caffe(shadow=True) first, or "
-        "write import pycaffe_lite as caffe"
+        f"the one at {tmp_path / 'caffe.py'}: write import pycaffe_lite as caffe, call "
+        "pycaffe_lite.install_as_caffe(shadow=True) first, or start with "
+        "python -m pycaffe_lite --shadow-caffe"
     )
 
 
