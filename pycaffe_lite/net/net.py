@@ -34,6 +34,7 @@ from pycaffe_lite.net.fork_fields import check_fields
 from pycaffe_lite.net.fusion import runs
 from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
+from pycaffe_lite.net.low_level import LowLevel
 from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_parts
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
@@ -49,7 +50,7 @@ StrPath = str | os.PathLike[str]
 LayerCallback = Callable[[int], object]
 
 
-class Net:
+class Net(LowLevel):
     """A net in one phase, ready to run.
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
@@ -309,46 +310,6 @@ class Net:
         """The names of each layer's bottoms."""
         names = self._graph.blob_names
         return OrderedDict((n.layer.name, [names[i] for i in n.bottom_ids]) for n in self._graph.nodes)
-
-    # What pycaffe's own Python code, and programs after its example, ask of the compiled net.
-
-    @property
-    def _layer_names(self) -> list[str]:
-        """Names of the layers, in a fresh list."""
-        return list(self.layer_names)
-
-    @property
-    def _blob_names(self) -> list[str]:
-        """Names of the blobs in the order of their making, in a fresh list."""
-        return list(self._graph.blob_names)
-
-    @property
-    def _blobs(self) -> list[Blob]:
-        """The blobs in the order of their making, in a fresh list."""
-        return list(self._graph.blobs)
-
-    @property
-    def _blob_loss_weights(self) -> list[float]:
-        """The weight of each blob in the loss, in the order of the blobs."""
-        return list(self._graph.blob_loss_weights)
-
-    @property
-    def _inputs(self) -> list[int]:
-        """Indices of the tops of Input layers among the blobs."""
-        return list(self._graph.inputs)
-
-    @property
-    def _outputs(self) -> list[int]:
-        """Indices among the blobs of those that no layer reads."""
-        return list(self._graph.outputs)
-
-    def _top_ids(self, layer: int) -> list[int]:
-        """Indices among the blobs of a layer's tops."""
-        return list(self._graph.nodes[layer].top_ids)
-
-    def _bottom_ids(self, layer: int) -> list[int]:
-        """Indices among the blobs of a layer's bottoms."""
-        return list(self._graph.nodes[layer].bottom_ids)
 
     @property
     def param_table(self) -> ParamTable:
