@@ -1,4 +1,4 @@
-"""What callers hand over: told apart by kind, with an error where it is another kind than is meant."""
+"""The arguments that callers hand to a net: recognised by kind, with an error for any other kind."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, InputArrayError
 from pycaffe_lite.proto import caffe_pb2
 
-_FORMS = "Net(file, caffe.TEST), with weights=file where there are any, or Net(file, weights, caffe.TEST)"
+_FORMS = "Net(file, caffe.TEST), Net(file, caffe.TEST, weights=file) or Net(file, weights, caffe.TEST)"
 _PHASES = {"TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
 
 
 class NetArguments(NamedTuple):
-    """What `Net` is called with.
+    """The arguments of `Net`.
 
     Attributes:
         file: the prototxt. phase, level, stages: the net's state. weights: weight files, in order.
@@ -37,10 +37,10 @@ def net_arguments(
 
     Args:
         file: the first argument. phase: the second one, or the keyword. rest: further positional ones.
-        level, stages, weights: keywords, None where they are not given.
+        level, stages, weights: keywords, None if they are not given.
 
     Raises:
-        ArgumentError: no such form; the message says what is missing or wrong.
+        ArgumentError: there is no such form; the message says what is missing or wrong.
     """
     file = path_of(file, "the first argument of Net, a prototxt")
     if _is_path(phase) and not _names_phase(phase, rest, weights):
@@ -103,7 +103,7 @@ def _is_path(value: Any) -> bool:
 
 
 def _names_phase(value: Any, rest: Sequence[Any], weights: Any) -> bool:
-    """Whether a text in the phase's place is meant as one: "TEST", or anything beside weights of its own."""
+    """Whether a text in the place of the phase is meant as a phase and not as a weights file."""
     return not rest and (weights is not None or (isinstance(value, str) and value.upper() in _PHASES))
 
 
@@ -149,10 +149,10 @@ def path_of(value: Any, what: str) -> str:
     """The path that an argument gives.
 
     Args:
-        value: a str, bytes or os.PathLike. what: it is, for the error.
+        value: a str, bytes or os.PathLike. what: the argument's name in the error.
 
     Raises:
-        ArgumentError: it is something else.
+        ArgumentError: the value is something else.
     """
     if not _is_path(value):
         raise ArgumentTypeError(f"{what} must be a path, got {_shown(value)}")
@@ -160,10 +160,10 @@ def path_of(value: Any, what: str) -> str:
 
 
 def names_of(values: Iterable[str] | None, what: str) -> list[str]:
-    """The names in a list of names; none for None.
+    """The names in a list of names; an empty list for None.
 
     Raises:
-        ArgumentError: it is a text, whose letters would be taken for names, or holds something else.
+        ArgumentError: the value is a text, whose letters would be taken for names, or holds something else.
     """
     if values is None:
         return []
@@ -178,7 +178,7 @@ def names_of(values: Iterable[str] | None, what: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value in an error: numbers as they are, the type of anything larger."""
+    """How an error shows a value: numbers as they are, and the type of anything larger."""
     return (
         repr(value) if value is None or isinstance(value, (bool, int, float)) else f"a {type(value).__name__}"
     )

@@ -13,42 +13,42 @@ class LowLevel:
     them changes nothing in the net.
     """
 
-    _graph: Graph
+    graph: Graph
 
     @property
     def _layer_names(self) -> list[str]:
         """Names of the layers, in a fresh list."""
-        return [node.layer.name for node in self._graph.nodes]
+        return [node.layer.name for node in self.graph.nodes]
 
     @property
     def _blob_names(self) -> list[str]:
         """Names of the blobs in the order of their making, in a fresh list."""
-        return list(self._graph.blob_names)
+        return list(self.graph.blob_names)
 
     @property
     def _blobs(self) -> list[Blob]:
         """The blobs in the order of their making, in a fresh list."""
-        return list(self._graph.blobs)
+        return list(self.graph.blobs)
 
     @property
     def _blob_loss_weights(self) -> list[float]:
         """The weight of each blob in the loss, in the order of the blobs."""
-        return list(self._graph.blob_loss_weights)
+        return list(self.graph.blob_loss_weights)
 
     @property
     def _inputs(self) -> list[int]:
         """Indices of the tops of Input layers among the blobs."""
-        return list(self._graph.inputs)
+        return list(self.graph.inputs)
 
     @property
     def _outputs(self) -> list[int]:
         """Indices among the blobs of those that no layer reads."""
-        return list(self._graph.outputs)
+        return list(self.graph.outputs)
 
     def _top_ids(self, layer: int) -> list[int]:
         """Indices among the blobs of a layer's tops."""
-        return list(self._graph.nodes[layer].top_ids)
+        return list(self.graph.nodes[layer].top_ids)
 
     def _bottom_ids(self, layer: int) -> list[int]:
         """Indices among the blobs of a layer's bottoms."""
-        return list(self._graph.nodes[layer].bottom_ids)
+        return list(self.graph.nodes[layer].bottom_ids)

@@ -24,7 +24,7 @@ _POSITION = struct.Struct("<q")
 
 @register_layer("MemoryData", param="memory_data_param")
 class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
-    """Batches of the arrays given to `reset`, again from the first item after the last.
+    """Reads batches from the arrays given to `reset`, and begins again after the last item.
 
     Nothing is done to the items: a transform_param has no effect on them, as in Caffe.
 
@@ -34,7 +34,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
 
     exact_bottoms = 0
     exact_tops = 2
-    also_reads = ("transform_param",)
+    also_reads = reads_without_effect = ("transform_param",)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -47,7 +47,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         top[0].reshape(p.batch_size, *self.item_shape)
         top[1].reshape(p.batch_size)
         if self.layer_param.HasField("transform_param"):
-            # Caffe makes the transformer, which takes its draw, and uses it for images added one by one only.
+            # Caffe makes the transformer, which draws a seed, and uses it only for images added one by one.
             try:
                 transformer = Transformer(self.layer_param.transform_param, self.phase, self.context.folder)
             except (DataError, FileLookupError) as error:
@@ -64,8 +64,8 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         """Takes the arrays to read from now on, beginning with their first items.
 
         Args:
-            items: (M, C, H, W), M a multiple of batch_size. Float32 and contiguous, it is used as it is,
-                without a copy.
+            items: (M, C, H, W), M a multiple of batch_size. A contiguous float32 array is used without a
+                copy.
             labels: (M,) or (M, 1, 1, 1).
 
         Raises:
@@ -100,7 +100,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         """Computes nothing: there is no bottom."""
 
     def state(self) -> bytes:
-        """The item that the next forward pass starts with."""
+        """The index of the item that the next forward pass starts with."""
         return _POSITION.pack(self._position)
 
     def set_state(self, state: bytes) -> str:
