@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from pycaffe_lite.errors import ArgumentError, PycaffeError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.formats.atomic import atomic_write
+from pycaffe_lite.printable import printable
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*|-?\d+", re.ASCII)
 _TEXTS = ("dot", "gv", "raw")
@@ -114,7 +116,9 @@ class _Picture:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.lines = {key: node.label.split(r"\n") for key, node in graph.nodes.items()}
+        self.lines = {
+            key: [printable(line) for line in node.label.split(r"\n")] for key, node in graph.nodes.items()
+        }
         is_sideways = graph.rankdir in ("LR", "RL")
         sizes = {
             key: (max(map(len, lines)) * _LETTER + 16, len(lines) * _LINE + 10)
@@ -186,7 +190,7 @@ class _Picture:
             'text-anchor="middle">',
             '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
             'orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>',
-            f"<title>{escape(self.graph.name)}</title>",
+            f"<title>{escape(printable(self.graph.name))}</title>",
         ]
         for source, target, label in self.graph.edges:
             curve = self.curve(source, target)
@@ -194,7 +198,7 @@ class _Picture:
             out.append(f'<path d="M{a}C{b} {c} {d}" fill="none" stroke="black" marker-end="url(#head)"/>')
             if label:
                 x, y = self.place_of_label(curve)
-                out.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(label)}</text>')
+                out.append(f'<text x="{x:.1f}" y="{y:.1f}">{escape(printable(label))}</text>')
         for key, node in self.graph.nodes.items():
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in self.corners(key))
             fill = escape(node.style.get("fillcolor", "white"))
@@ -236,7 +240,10 @@ class _Picture:
                 axes.text(x, y, text, **place)
         out = BytesIO()
         try:
-            figure.savefig(out, format=format)
+            with warnings.catch_warnings():
+                # A name may have letters that the font lacks.
+                warnings.simplefilter("ignore", UserWarning)
+                figure.savefig(out, format=format)
         except ValueError as error:
             raise ArgumentError(f"cannot draw '{format}': {error}") from None
         return out.getvalue()

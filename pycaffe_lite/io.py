@@ -353,10 +353,10 @@ def _pixels(image: Any, color: bool) -> Array:
     if image.mode in ("1", "L", "LA"):
         gray: Array = np.asarray(image.convert("L")) / 255
         return gray
-    if color or image.mode != "RGBA":
+    if color or not (image.mode in ("RGBA", "PA") or "transparency" in image.info):
         colors: Array = np.asarray(image.convert("RGB")) / 255
         return colors
-    values = np.asarray(image) / 255
+    values = np.asarray(image.convert("RGBA")) / 255
     opacity = values[..., 3:]
     over_white: Array = values[..., :3] * opacity + (1 - opacity)
     return over_white

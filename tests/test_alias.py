@@ -1,4 +1,5 @@
 import importlib
+import importlib.util
 import logging
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def test_all_forms_of_import_give_the_same_modules():
     from caffe.proto import caffe_pb2
 
     assert caffe is pycaffe_lite
+    assert importlib.util.find_spec("caffe") is not None  # as packages ask before they use it
     assert caffe.io is pycaffe_lite.io
     assert caffe_pb2 is pb2 is of_io is pycaffe_lite.proto.caffe_pb2
     assert (pycaffe_lite.layers, pycaffe_lite.params) == (L, P)

@@ -77,6 +77,15 @@ def test_labels_are_escaped():
     assert r'digraph "a \"net\" <1>" {' in draw.draw_net(net(), "LR", "dot").decode()
 
 
+@pytest.mark.parametrize("ext", ["svg", "png"])
+def test_names_of_all_letters(ext):
+    message = net()
+    message.name = message.layer[0].name = "猫\x1b[2J\u202e"
+    picture = draw.draw_net(message, "TB", ext)
+    if ext == "svg":
+        assert ElementTree.fromstring(picture).find(f"{SVG}title").text == r"猫\x1b[2J\u202e"
+
+
 @pytest.mark.parametrize(
     ("ext", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<svg"), ("dot", b"dig")]
 )

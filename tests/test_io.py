@@ -27,6 +27,21 @@ def test_load_image_takes_paths_and_open_files():
         assert not file.closed
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_opacity(tmp_path, mode):
+    """It is left out of colours; a brightness is that of the picture on white."""
+    picture = Image.new("RGBA", (2, 1), (0, 0, 255, 255))
+    picture.putpixel((1, 0), (255, 0, 0, 0))
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([0, 0, 255, 255, 0, 0])
+    palette.putpixel((1, 0), 1)
+    palette.info["transparency"] = 1
+    path = tmp_path / "x.png"
+    (picture if mode == "RGBA" else palette).save(path)
+    assert np.array_equal(load_image(path), [[[0, 0, 1], [1, 0, 0]]])
+    np.testing.assert_allclose(load_image(path, color=False)[0, :, 0], [0.0721, 1], atol=1e-6)
+
+
 @pytest.mark.parametrize("end", [0, 60, 200])
 def test_what_is_no_picture(tmp_path, end):
     path = tmp_path / "cut.png"
