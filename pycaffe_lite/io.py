@@ -316,7 +316,7 @@ def load_image(filename: str | os.PathLike[str] | IO[bytes], color: bool = True)
             or Pillow is not installed.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise ImageError(missing("reading images", "Pillow", "image")) from None
     name = str(filename) if isinstance(filename, (str, os.PathLike)) else "the image file"
@@ -332,6 +332,8 @@ def load_image(filename: str | os.PathLike[str] | IO[bytes], color: bool = True)
             pixels = _pixels(image, color)
     except ImageError:
         raise
+    except UnidentifiedImageError:
+        raise ImageError(f"cannot read {name}: it is no image of a format that is read") from None
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
         raise ImageError(f"cannot read {name} as an image: {error or type(error).__name__}") from None
     finally:

@@ -46,7 +46,7 @@ def test_opacity(tmp_path, mode):
 def test_what_is_no_picture(tmp_path, end):
     path = tmp_path / "cut.png"
     path.write_bytes((IMAGES / "big.png").read_bytes()[:end])
-    with pytest.raises(ImageError, match=f"cannot read {path} as an image: ") as caught:
+    with pytest.raises(ImageError, match=f"cannot read {path}") as caught:
         load_image(path)
     assert isinstance(caught.value, OSError)  # which scripts catch
 
@@ -54,7 +54,7 @@ def test_what_is_no_picture(tmp_path, end):
 def test_programs_that_pictures_can_run_are_not_run(tmp_path):
     header = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n"
     (tmp_path / "x.eps").write_text(f"{header}showpage\n")
-    with pytest.raises(ImageError, match="cannot identify"):
+    with pytest.raises(ImageError, match="it is no image of a format that is read"):
         load_image(tmp_path / "x.eps")
 
 
