@@ -121,7 +121,7 @@ class DatumReader:
         shape = (sizes[_CHANNELS], sizes[_HEIGHT], sizes[_WIDTH])
         if sizes[_ENCODED]:
             start, end = data or (0, 0)
-            planes, is_cut = image.decode(message[start:end], self.color)
+            planes, is_cut = image.decode(message[start:end], self.color, from_memory=True)
             return Datum(planes, sizes[_LABEL], True, is_cut)
         if data is not None and data[0] < data[1]:
             start, end = data

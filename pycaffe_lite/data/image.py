@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.data.cut_jpeg import repeat_last_row
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 
@@ -89,16 +90,18 @@ class Picture(NamedTuple):
     is_cut: bool
 
 
-def decode(encoded: bytes, color: bool | None = None) -> Picture:
+def decode(encoded: bytes, color: bool | None = None, *, from_memory: bool = False) -> Picture:
     """Decodes a JPEG, PNG or other image file.
 
-    What a JPEG lacks that is cut off is grey, as OpenCV leaves it; PNGs must be whole, as there. Of 16 bits a
-    value, the upper 8 are taken where the colours are forced. Then, too, and not otherwise, a picture is
-    turned as its EXIF data say.
+    What is missing of a JPEG that is cut off becomes grey, or repeats the last row, as OpenCV does; PNGs must
+    be whole, as there. Of 16 bits a value, the upper 8 are taken where the colours are forced. Then, too, and
+    not otherwise, a picture is turned as its EXIF data say.
 
     Args:
         encoded: the file's bytes.
         color: True: three planes; False: one; None: as many as the file has (BGR, BGRA or grey).
+        from_memory: whether Caffe lets OpenCV read it from memory, as a record, and not from a file; see
+            `cut_jpeg.repeat_last_row`.
 
     Raises:
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
@@ -109,7 +112,7 @@ def decode(encoded: bytes, color: bool | None = None) -> Picture:
     except ImportError:
         raise DataError(missing("reading encoded images", "Pillow", "image")) from None
     try:
-        return _decode(encoded, color)
+        return _decode(encoded, color, from_memory)
     except DataError:
         raise
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
@@ -117,7 +120,7 @@ def decode(encoded: bytes, color: bool | None = None) -> Picture:
         raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
 
 
-def _decode(encoded: bytes, color: bool | None) -> Picture:
+def _decode(encoded: bytes, color: bool | None, from_memory: bool) -> Picture:
     from PIL import ImageOps
 
     file, is_cut = _open(encoded, color), False
@@ -138,6 +141,8 @@ def _decode(encoded: bytes, color: bool | None) -> Picture:
             raise
         file, is_cut = _open(encoded + _JPEG_ENDS, color), True
         file.load()
+        if from_memory:
+            repeat_last_row(file, lambda: _open(encoded, color))
     if color is not None:
         ImageOps.exif_transpose(file, in_place=True)
     return Picture(_planes(file, color), is_cut)

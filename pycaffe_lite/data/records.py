@@ -153,7 +153,7 @@ class RecordSource:
         if datum.is_cut and not self._has_told_of_cut:
             self._has_told_of_cut = True
             log.warning(
-                "record '%s' of '%s' is a JPEG that is cut off: what is missing is grey, as in Caffe; others "
+                "record '%s' of '%s' is a JPEG that is cut off: the part that is there is used; others "
                 "like it are not mentioned",
                 key_text(key),
                 self._reader.path,

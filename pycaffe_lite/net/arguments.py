@@ -36,13 +36,19 @@ def net_arguments(
     """Tells the two forms of `Net` apart: (file, phase, level, stages, weights), and (file, weights, phase).
 
     Args:
-        file: the first argument. phase: the second one, or the keyword. rest: further positional ones.
-        level, stages, weights: keywords, None if they are not given.
+        file: the first argument. rest: further positional ones.
+        phase, level, stages, weights: keywords, None if they are not given.
 
     Raises:
         ArgumentError: there is no such form; the message says what is missing or wrong.
     """
-    file = path_of(file, "the first argument of Net, a prototxt")
+    file = path_of(file, "the first argument of Net, a prototxt,")
+    if rest and phase is not None:
+        if not _is_path(rest[0]) or len(rest) > 1:
+            raise ArgumentTypeError(f"phase is given twice: {rest[_is_path(rest[0])]!r} and {phase!r}")
+        phase, rest = rest[0], [phase]
+    elif rest:
+        phase, *rest = rest
     if _is_path(phase) and not _names_phase(phase, rest, weights):
         if not rest:
             raise ArgumentTypeError(f"the phase is missing behind {os.fspath(phase)!r}: call {_FORMS}")
@@ -141,8 +147,11 @@ def _level(value: Any) -> int:
 def _weights(value: Any) -> list[str]:
     if value is None:
         return []
-    files = path_of(value, "weights, one file or several separated by commas,")
-    return [file.strip() for file in files.split(",")]
+    text = path_of(value, "weights, one file or several separated by commas,")
+    files = [file.strip() for file in text.split(",")]
+    if not all(files):
+        raise ArgumentError(f"weights must be files separated by commas, got {text!r}")
+    return files
 
 
 def path_of(value: Any, what: str) -> str:
@@ -152,11 +161,14 @@ def path_of(value: Any, what: str) -> str:
         value: a str, bytes or os.PathLike. what: the argument's name in the error.
 
     Raises:
-        ArgumentError: the value is something else.
+        ArgumentError: the value is something else, or empty.
     """
     if not _is_path(value):
         raise ArgumentTypeError(f"{what} must be a path, got {_shown(value)}")
-    return os.fsdecode(value)
+    path = os.fsdecode(value)
+    if not path:
+        raise ArgumentError(f"{what} must be a path, got an empty text")
+    return path
 
 
 def names_of(values: Iterable[str] | None, what: str) -> list[str]:

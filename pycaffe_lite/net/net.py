@@ -57,8 +57,8 @@ class Net(LowLevel):
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says. `weights` names one or more weight
     files, separated by commas, whose values replace these. The order of all arguments is
-    `Net(file, phase, level, stages, weights)`. The older form `Net(file, weights_file, phase)` works too;
-    every form needs the phase.
+    `Net(file, phase, level, stages, weights)`. The older form `Net(file, weights_file, phase)` works too,
+    also with the phase as a keyword; every form needs the phase.
 
     A net is for one thread at a time. If several threads ask it for passes, these run one after another, but
     each overwrites the blobs that the caller of the last one may still be reading. See
@@ -108,8 +108,8 @@ class Net(LowLevel):
         self,
         network_file: StrPath,
         weights: StrPath,
-        phase: int,
         /,
+        phase: int,
         *,
         dtype: npt.DTypeLike = np.float32,
         strict: bool = False,
@@ -118,8 +118,8 @@ class Net(LowLevel):
     def __init__(
         self,
         network_file: Any,
-        phase: Any = None,
         *rest: Any,
+        phase: Any = None,
         level: Any = None,
         stages: Any = None,
         weights: Any = None,

@@ -58,7 +58,7 @@ def test_every_type_says_what_it_takes(run, name):
         ),
         (
             "Convolution",
-            "  pad: unsigned int, ...                Zeros added on both sides; none where absent.",
+            "  pad: unsigned int, ...                Zeros added on both sides; none if absent.",
         ),
         ("Convolution", "Number of bottoms: 1 or more. Number of tops: the same."),
         ("Convolution", "FillerParameter:"),
