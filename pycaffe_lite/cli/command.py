@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ import click
 from pycaffe_lite import glog
 from pycaffe_lite.cli.output import FOR_FILES_ONLY, echo
 from pycaffe_lite.errors import PycaffeError, blamed
+from pycaffe_lite.layer.utility.python import users_frames
 from pycaffe_lite.printable import printable, printable_line
 from pycaffe_lite.proto.text_slips import nearest
 
@@ -117,8 +118,10 @@ class CaffeGroup(click.Group):
 
 
 def _line_of(error: Exception) -> str | None:
-    """What to say of an error; None if click says it. An unforeseen one gets its traceback first."""
+    """What to say of an error; None if click says it. An unforeseen or a user's one is traced first."""
     if line := blamed(error):  # of a layer that the user has written, whatever it is
+        if frames := users_frames(error):
+            _show(["Traceback (most recent call last):\n", *traceback.format_tb(frames)])
         return line
     if isinstance(error, (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)):
         return None
@@ -128,9 +131,13 @@ def _line_of(error: Exception) -> str | None:
         return f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
     if isinstance(error, OSError):
         return f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        echo(line, err=True)
+    _show(traceback.format_exception(error))
     return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _show(lines: Iterable[str]) -> None:
+    for line in "".join(lines).splitlines():
+        echo(line, err=True)
 
 
 @contextmanager

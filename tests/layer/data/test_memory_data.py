@@ -95,7 +95,7 @@ def test_errors():
         layer + "has no data: call net.set_input_arrays(items, labels) first"
     )
     items, labels = arrays(4)
-    assert error_of(made.set_input_arrays, items[:, :2], labels) == (
+    assert error_of(made.set_input_arrays, items[:, :2].copy(), labels) == (
         layer + "needs items of shape (3, 4, 5), got an array of shape (4, 2, 4, 5)"
     )
     assert error_of(made.set_input_arrays, items, labels[:3]) == (
