@@ -121,8 +121,8 @@ class DatumReader:
         shape = (sizes[_CHANNELS], sizes[_HEIGHT], sizes[_WIDTH])
         if sizes[_ENCODED]:
             start, end = data or (0, 0)
-            planes, is_cut = image.decode(message[start:end], self.color)
-            return Datum(planes, sizes[_LABEL], True, is_cut)
+            pixels, is_cut = image.decode(message[start:end], self.color)
+            return Datum(pixels.transpose(2, 0, 1), sizes[_LABEL], True, is_cut)
         if data is not None and data[0] < data[1]:
             start, end = data
             values: Values = _shaped(np.frombuffer(message, np.uint8, end - start, start), shape)
