@@ -128,7 +128,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         planes: list[Values] = []
         for picture in pictures:
             if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
-                raise self._argument_error(f"pictures (H, W, C) of uint8, got {picture.dtype}", picture.shape)
+                raise self._argument_error("pictures, (H, W, C) uint8", picture.shape)
             planes.append(picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1))
         self._add(planes, labels)
 
