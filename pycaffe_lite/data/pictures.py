@@ -142,7 +142,7 @@ class PictureSource:
             raise DataError(f"{place} names no picture: leave no line empty")
         try:
             path = self._locate(name)
-            picture = image.read(path, self._color)
+            picture = image.read(path, self._color, packed=self._size is not None)
         except (DataError, FileLookupError) as error:
             what = str(error)
             if "\t" in name and isinstance(error, FileLookupError):
