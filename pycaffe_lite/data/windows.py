@@ -236,7 +236,7 @@ class WindowSource:
                 path = self._locate(name)
                 self._files[name] = path, image.read_bytes(path)
             path, encoded = self._files[name]
-            return image.decode_file(path, encoded, True).pixels
+            return image.decode_file(path, encoded, True, from_memory=True).pixels
         except (DataError, FileLookupError) as error:
             raise UnreadablePictureError(str(error)) from None
 

@@ -1,7 +1,7 @@
-"""Layer types that prototxts name and that are not here: Caffe's own, and those of its forks.
+"""Layer types that prototxts name and that this package lacks: types of Caffe's own, and of its forks.
 
-A type that is registered counts as such, whatever stands here; `tests/layer/test_registry.py` asks for its
-entry to be taken out.
+A type that is registered counts as such, even if it is listed here; `tests/layer/test_registry.py` then asks
+to take its entry out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pycaffe_lite.proto.text_slips import nearest
 
-# Types of Caffe's, with what serves instead of them until they are here.
+# Caffe's own types, with what serves instead of them until they are supported.
 _CAFFES = {
     "HDF5Data": "read the file with h5py and hand it to a MemoryData layer (net.set_input_arrays), or write "
     "batches into the blobs of an Input layer",
@@ -54,7 +54,7 @@ _FORK_OF = {name: fork for fork, names in _FORKS.items() for name in names.split
 
 
 def why_missing(name: str, known: Iterable[str]) -> str:
-    """What to say of a layer type that is not registered: whose it is, or which one may be meant.
+    """The message about a layer type that is not registered: whose it is, or which one may be meant.
 
     Args:
         name: the type. known: the types that are registered.
@@ -67,9 +67,9 @@ def why_missing(name: str, known: Iterable[str]) -> str:
         return 'has no type: write type: "..." with a layer type'
     close = nearest(name, {*known, *_CAFFES, *_FORK_OF})
     meant = f", did you mean '{close}'?" if close else ""
-    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists those that there are)"
+    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists all known types)"
 
 
 def missing_types() -> list[str]:
-    """Caffe's types and its forks' that stand here as not supported."""
+    """The types listed here as not supported, Caffe's own and those of its forks."""
     return [*_CAFFES, *_FORK_OF]
