@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pycaffe_lite.data.database import Reader, Record
 from pycaffe_lite.data.datum import Datum, DatumReader, Values
 from pycaffe_lite.data.lmdb_pages import key_text
-from pycaffe_lite.data.lmdb_reader import LmdbReader, Record
 from pycaffe_lite.data.prefetch import Batch
 from pycaffe_lite.data.transformer import Shape, Transformer
 from pycaffe_lite.errors import DataError
@@ -33,7 +33,7 @@ class RecordSource:
         labels: whether the batches have labels.
     """
 
-    def __init__(self, reader: LmdbReader, transformer: Transformer, batch_size: int, labels: bool) -> None:
+    def __init__(self, reader: Reader, transformer: Transformer, batch_size: int, labels: bool) -> None:
         self._reader = reader
         self._first_key = reader.key
         self._transformer = transformer

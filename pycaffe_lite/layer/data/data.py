@@ -33,8 +33,8 @@ _IGNORED = {
 class DataLayer(Layer[caffe_pb2.DataParameter]):
     """Batches of a database's records in the order of their keys, again from the first after the last.
 
-    A thread makes the batches ahead of their use, `prefetch` of them. The database is an LMDB of Datum
-    messages; `transform_param` says what is done to each.
+    A thread makes the batches ahead of their use, `prefetch` of them. The database is an LMDB or, as long as
+    `backend` is not set, a LevelDB of Datum messages; `transform_param` says what is done to each.
 
     Top: the items, (N, C, H, W), of the size that the first record of the batch has, or cropped; the
     labels, (N,), where there is a second top.
