@@ -129,7 +129,20 @@ def read(path: Path, color: bool | None = None) -> Picture:
         FileLookupError: it is not there.
         DataError: it cannot be read or decoded; the message names it.
     """
-    encoded = read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+    return decode_file(path, read_bytes(path), color)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a picture's file.
+
+    Raises:
+        FileLookupError: it is not there. DataError: it cannot be read.
+    """
+    return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+
+
+def decode_file(path: Path, encoded: bytes, color: bool | None = None) -> Picture:
+    """Decodes the bytes of a file; see `decode`. Errors name the file."""
     try:
         return decode(encoded, color)
     except DataError as error:
@@ -221,7 +234,8 @@ def _gray(pixels: Pixels, weights: tuple[int, ...]) -> Pixels:
     total = np.full(pixels.shape[:2], half, np.uint32)
     for i, weight in enumerate(of_channels):
         total += pixels[..., i] * np.uint32(weight)
-    return (total >> np.uint32(shift)).astype(np.uint8)[..., np.newaxis]
+    gray: Pixels = (total >> np.uint32(shift)).astype(np.uint8)[..., np.newaxis]
+    return gray
 
 
 def _bgr_of_cmyk(pixels: Pixels) -> Pixels:
@@ -255,12 +269,16 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     if pixels.shape == (2 * height, 2 * width, C):
         kernels.half(pixels, out)
     else:
-        kernels.bilinear(pixels, *_neighbours(H, height, False), *_neighbours(W, width, True), out)
+        upper, lower, row_weights = _neighbours(H, height, False)
+        left, right, column_weights = _neighbours(W, width, True)
+        kernels.bilinear(pixels, upper, lower, row_weights, left, right, column_weights, out)
     return out
 
 
 @lru_cache(maxsize=64)
-def _neighbours(source: int, target: int, columns: bool) -> tuple[npt.NDArray[np.int32], ...]:
+def _neighbours(
+    source: int, target: int, columns: bool
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The two pixels on either side of each of `target` along an axis of `source`, and their weights.
 
     Pixel d lies at (d + 1/2) · source / target − 1/2. Beyond the border a column gets the border's pixel

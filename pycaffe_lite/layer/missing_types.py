@@ -1,4 +1,4 @@
-"""Layer types that prototxts name and that are not here: Caffe's own, and those of its forks.
+"""Layer types that prototxts name and that are not here: those of Caffe's forks.
 
 A type that is registered counts as such, whatever stands here; `tests/layer/test_registry.py` asks for its
 entry to be taken out.
@@ -9,12 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pycaffe_lite.proto.text_slips import nearest
-
-# Types of Caffe's, with what serves instead of them until they are here.
-_CAFFES = {
-    "ImageData": "put the pictures into an LMDB for a Data layer, or read them in a Python layer",
-    "WindowData": "cut out the windows in a Python layer",
-}
 
 _FORKS = {
     "SSD": "AnnotatedData DetectionEvaluate DetectionOutput MultiBoxLoss Normalize Permute PriorBox "
@@ -58,17 +52,15 @@ def why_missing(name: str, known: Iterable[str]) -> str:
     Args:
         name: the type. known: the types that are registered.
     """
-    if name in _CAFFES:
-        return f"Caffe's layer type '{name}' is not supported yet: {_CAFFES[name]}"
     if name in _FORK_OF:
         return f"layer type '{name}' is not Caffe's own and not supported; it comes from {_FORK_OF[name]}"
     if not name:
         return 'has no type: write type: "..." with a layer type'
-    close = nearest(name, {*known, *_CAFFES, *_FORK_OF})
+    close = nearest(name, {*known, *_FORK_OF})
     meant = f", did you mean '{close}'?" if close else ""
     return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists those that there are)"
 
 
 def missing_types() -> list[str]:
-    """Caffe's types and its forks' that stand here as not supported."""
-    return [*_CAFFES, *_FORK_OF]
+    """The types that stand here as not supported."""
+    return list(_FORK_OF)

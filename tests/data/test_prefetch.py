@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from pycaffe_lite.data.prefetch import Batch, Prefetcher
+from pycaffe_lite.data.prefetch import Prefetcher
 from pycaffe_lite.errors import DataError
 
 
@@ -19,11 +19,24 @@ class Counter:
         self.made = 0
         self.fail_at = fail_at
 
-    def fill(self, batch: Batch) -> None:
+    def plan(self):
         if self.made == self.fail_at:
             raise DataError(f"no batch {self.made}")
-        batch.state = b"%d" % self.made
         self.made += 1
+        return CounterWork(self.made - 1)
+
+
+class CounterWork:
+    pieces = 1
+
+    def __init__(self, number):
+        self.state = b"%d" % number
+
+    def run(self, piece, batch):
+        pass
+
+    def finish(self, batch):
+        pass
 
 
 def wait_until(condition):
@@ -35,7 +48,7 @@ def wait_until(condition):
 
 
 def thread_of(prefetcher):
-    return prefetcher._line.thread
+    return prefetcher._line.threads[0]
 
 
 def test_batches_are_made_when_they_are_needed():
@@ -96,7 +109,7 @@ def test_the_thread_ends_with_its_owner(fail_at):
 
     owner = Owner()
     owner.prefetcher = Prefetcher(Counter(fail_at), 2, "test")
-    thread, source = thread_of(owner.prefetcher), weakref.ref(owner.prefetcher._line.source)
+    thread, source = thread_of(owner.prefetcher), weakref.ref(owner.prefetcher._line._source)
     owner.itself = owner  # only the garbage collector finds it
     owner.prefetcher.get()
     if fail_at:
@@ -142,10 +155,15 @@ def test_processes_end_in_silence_while_it_works(ending, tmp_path):
 import sys, time
 from pycaffe_lite.data.prefetch import Prefetcher
 class Slow:
-    def fill(self, batch):
+    pieces, state = 9, b""
+    def plan(self):
+        return self
+    def run(self, piece, batch):
         time.sleep(0.02)
         sum(range(20000))
-prefetcher = Prefetcher(Slow(), 100, "test")
+    def finish(self, batch):
+        pass
+prefetcher = Prefetcher(Slow(), 100, "test", threads=3)
 prefetcher.get()
 {ending}
 """

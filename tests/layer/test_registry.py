@@ -16,8 +16,6 @@ from pycaffe_lite.layer.registry import layer_type_list, register_layer
         ("convolution", "unknown layer type 'convolution', did you mean 'Convolution'?"),
         ("InnerProdukt", "unknown layer type 'InnerProdukt', did you mean 'InnerProduct'?"),
         ("Imagedata", "unknown layer type 'Imagedata', did you mean 'ImageData'?"),
-        ("ImageData", "Caffe's layer type 'ImageData' is not supported yet: put the pictures into an LMDB"),
-        ("WindowData", "Caffe's layer type 'WindowData' is not supported yet: cut out the windows"),
         ("ReLU6", "layer type 'ReLU6' is not Caffe's own and not supported; it comes from MobileNet"),
         ("Permute", "layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
         ("Qwxz", "unknown layer type 'Qwxz' ('pycaffe-lite layers' lists"),

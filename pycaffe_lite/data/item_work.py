@@ -1,0 +1,106 @@
+"""ItemWork: a batch whose items are read and transformed one by one, in any number of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from pycaffe_lite.data.datum import Values
+from pycaffe_lite.data.prefetch import Batch
+from pycaffe_lite.data.transformer import Draws, Fit, Shape, Transformer
+from pycaffe_lite.errors import DataError
+
+K_contra = TypeVar("K_contra", contravariant=True)
+K = TypeVar("K")
+
+# Items of a piece: few, so that there is work for all cores, but more than one, as each piece takes a lock.
+_PIECE = 4
+
+
+class Item(NamedTuple):
+    """One item of a batch, before it is transformed.
+
+    Attributes:
+        values: (C, H, W) uint8 or float32; not necessarily contiguous.
+        label: its class.
+    """
+
+    values: Values
+    label: int
+
+
+class Reader(Protocol[K_contra]):
+    """What reads the items; several threads call it at once."""
+
+    def read(self, key: K_contra) -> Item:
+        """The item of a key.
+
+        Raises:
+            PycaffeError: it cannot be read; the message names it.
+        """
+
+    def other_shape(self, key: K_contra, shape: Shape, first: K_contra, wanted: Shape) -> DataError:
+        """What to raise where an item has not the shape of the batch's first one."""
+
+
+class ItemWork(Generic[K]):
+    """The making of a batch whose first item gives the shape of all.
+
+    Args:
+        keys: of the items.
+        draws: the transformer's for these items.
+        reader, transformer: for all batches.
+        labels: whether the batch has labels.
+        state: of the source behind this batch.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[K],
+        draws: Draws,
+        reader: Reader[K],
+        transformer: Transformer,
+        labels: bool,
+        state: bytes,
+    ) -> None:
+        self.pieces = -(-len(keys) // _PIECE)
+        self.state = state
+        self._keys = keys
+        self._draws = draws
+        self._reader = reader
+        self._transformer = transformer
+        self._has_labels = labels
+        self._fit: Fit | None = None
+        self._shape_is_known = threading.Event()
+
+    def run(self, piece: int, batch: Batch) -> None:
+        """Reads some items and transforms them into their places in the batch."""
+        for i in range(piece * _PIECE, min((piece + 1) * _PIECE, len(self._keys))):
+            key = self._keys[i]
+            if i == 0:
+                try:
+                    item = self._reader.read(key)
+                    self._begin(batch, item)
+                finally:
+                    self._shape_is_known.set()
+            else:
+                item = self._reader.read(key)
+                self._shape_is_known.wait()
+            if self._fit is None:  # the first item could not be read: that is what is told
+                return
+            if item.values.shape != self._fit.shape:
+                raise self._reader.other_shape(key, item.values.shape, self._keys[0], self._fit.shape)
+            self._transformer.apply_to_one(item.values, self._draws[i], self._fit, batch.data[i])
+            if self._has_labels:
+                batch.labels[i] = item.label
+
+    def _begin(self, batch: Batch, first: Item) -> None:
+        """Makes room for items like the first."""
+        N = len(self._keys)
+        fit = self._transformer.fit(first.values.shape)
+        batch.make_room((N, *fit.top_shape), N if self._has_labels else 0)
+        self._fit = fit
+
+    def finish(self, batch: Batch) -> None:
+        """Does nothing: the pieces have done all."""
