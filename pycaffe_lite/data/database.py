@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,13 @@ class Reader(Protocol):
 
     def count(self) -> int:
         """How many records there are."""
+
+
+def first_records(reader: Reader, count: int) -> Iterator[Record]:
+    """The next records of a database that has so many; the reader does not start again."""
+    for _ in range(count - 1):
+        yield reader.read(1)[0]
+    yield reader.peek()
 
 
 def open_database(path: Path, backend: int) -> Reader:

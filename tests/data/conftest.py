@@ -1,8 +1,6 @@
 """Databases for the tests of this folder."""
 
-import resource
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -39,14 +37,3 @@ def make_lmdb(tmp_path):
         return tmp_path / name
 
     return make
-
-
-@pytest.fixture
-def limited():
-    """Files may have 100 KB, as if the disk was full then."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
