@@ -43,11 +43,11 @@ def command(
     mode: str,
     device: int | None,
 ) -> None:
-    """Writes what blobs of a trained net hold into databases.
+    """Stores what a trained net computes.
 
     The net of the prototxt MODEL runs BATCHES times in the TEST phase, on the data that it names. BLOBS are
     names, comma-separated; DBS as many databases, which must not be there yet: each gets a record for each
-    item of its blob.
+    item of its blob: floats, without a label.
     """
     start_log()
     names, folders = blobs.split(","), [Path(name) for name in databases.split(",")]

@@ -40,7 +40,7 @@ from pycaffe_lite.cli.command import CaffeGroup
 )
 @click.version_option(pycaffe_lite.__version__, prog_name="pycaffe-lite")
 def main() -> None:
-    """Runs Caffe's nets and solvers: prototxt, caffemodel and LMDB in, Caffe's numbers out."""
+    """Runs Caffe's nets and solvers: prototxt, caffemodel, databases in, Caffe's numbers out."""
 
 
 for module in (

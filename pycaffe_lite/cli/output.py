@@ -173,7 +173,8 @@ class _Rate(ProgressColumn):
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.3g} {self._unit}/s" if task.speed else "")
+        speed = task.speed or 0.0
+        return Text(f"{speed:.{0 if speed >= 10 else 2}f} {self._unit}/s" if speed else "")
 
 
 @contextmanager

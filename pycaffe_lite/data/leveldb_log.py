@@ -27,6 +27,8 @@ _BLOCK_BYTES = 1 << 15
 _BLOCKS_AT_ONCE = 32
 _HEAD = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+# How much to read ahead, and what may lie between one value and the next.
+_AHEAD_BYTES, _GAP_BYTES = 1 << 18, 1 << 12
 BATCH_HEAD = struct.Struct("<QI")
 _DELETION, VALUE = 0, 1
 
@@ -38,6 +40,29 @@ class LevelDbError(ValueError):
 def masked(crc: int) -> int:
     """A checksum as LevelDB stores it: sums of texts that hold sums are bad ones."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class AheadFile:
+    """An open file from which more is read than asked for, where that is read from the front to the back.
+
+    Args:
+        descriptor: of the file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._start = 0
+        self._bytes = b""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Some bytes, fewer where the file ends before. Raises OSError."""
+        first = offset - self._start
+        if not 0 <= first <= first + size <= len(self._bytes):
+            is_following = 0 <= first <= len(self._bytes) + _GAP_BYTES
+            wanted = max(size, _AHEAD_BYTES) if is_following else size
+            self._start, self._bytes = offset, os.pread(self._descriptor, wanted, offset)
+            first = 0
+        return self._bytes[first : first + size]
 
 
 class LogRecord(NamedTuple):

@@ -16,14 +16,15 @@ import logging
 import os
 import re
 import weakref
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from pycaffe_lite.data.leveldb_log import LevelDbError, LogRecord, read_log, span, writes_of
+from pycaffe_lite.data.leveldb_log import AheadFile, LevelDbError, LogRecord, read_log, span, writes_of
 from pycaffe_lite.data.leveldb_tables import Entry, LogValue, Table
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.errors import DataError
@@ -303,8 +304,9 @@ class _Logs:
         self._descriptors: list[int] = []
         # Not at the end of the process: threads may still be reading then.
         weakref.finalize(self, _close, self._descriptors).atexit = False
-        # Of each record of the logs: the log's name and descriptor, and the pieces that it lies in.
-        self._records: list[tuple[str, int, tuple[tuple[int, int], ...]]] = []
+        # Of each record of the logs: the log's name and file, the pieces that it lies in, and at how many of
+        # its bytes each of them ends.
+        self._records: list[tuple[str, AheadFile, list[int], tuple[tuple[int, int], ...]]] = []
         # Of each key: age, record, start and end of the value; end -1 for a deletion.
         self._newest: dict[bytes, tuple[int, int, int, int]] = {}
         logs = sorted((int(file.stem), file) for file in path.glob("*.log") if file.stem.isdigit())
@@ -321,22 +323,25 @@ class _Logs:
 
     def value(self, value: LogValue) -> bytes:
         """A value, read. Raises LevelDbError, OSError."""
-        name, descriptor, pieces = self._records[value.record]
-        parts, start, end = [], value.start, value.end
-        for offset, length in pieces:
-            stop = min(end, length)
-            if start < stop:
-                parts.append(os.pread(descriptor, stop - start, offset + start))
-                if len(parts[-1]) != stop - start:
-                    raise LevelDbError(f"{name} became shorter; copy or make it again")
-            start, end = max(start - length, 0), end - length
+        name, file, ends, pieces = self._records[value.record]
+        parts, start, missing = [], value.start, value.end - value.start
+        index = bisect_right(ends, start)
+        while missing:
+            (offset, length), end = pieces[index], ends[index]
+            size = min(missing, end - start)
+            parts.append(file.read(offset + length - (end - start), size))
+            if len(parts[-1]) != size:
+                raise LevelDbError(f"{name} became shorter; copy or make it again")
+            start, missing, index = end, missing - size, index + 1
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _read(self, file: Path) -> None:
         descriptor = os.open(file, os.O_RDONLY)
         self._descriptors.append(descriptor)
+        log_file = AheadFile(descriptor)
         for record in read_log(descriptor, file.name):
-            self._records.append((file.name, descriptor, record.pieces))
+            ends = list(accumulate(length for _, length in record.pieces))
+            self._records.append((file.name, log_file, ends, record.pieces))
             try:
                 self._add(record.content)
             except wire.WireError:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pycaffe_lite.data.leveldb_log import LevelDbError, masked
+from pycaffe_lite.data.leveldb_log import AheadFile, LevelDbError, masked
 from pycaffe_lite.formats import wire
 from pycaffe_lite.kernels.crc32c import crc32c
 from pycaffe_lite.kernels.snappy import decompress
@@ -68,9 +68,10 @@ class Table:
     """
 
     def __init__(self, file: Path) -> None:
-        self._descriptor = descriptor = os.open(file, os.O_RDONLY)
+        descriptor = os.open(file, os.O_RDONLY)
         # Not at the end of the process: threads may still be reading then.
         weakref.finalize(self, os.close, descriptor).atexit = False
+        self._file = AheadFile(descriptor)
         self._name = file.name
         self._size = os.fstat(descriptor).st_size
         footer = os.pread(descriptor, _FOOTER_BYTES, max(self._size - _FOOTER_BYTES, 0))
@@ -108,7 +109,7 @@ class Table:
 
     def _block(self, offset: int, size: int) -> list[tuple[bytes, int, bytes]]:
         """The entries of a block: user's key, age, value."""
-        stored = os.pread(self._descriptor, size + _TRAILER.size, offset)
+        stored = self._file.read(offset, size + _TRAILER.size)
         if len(stored) != size + _TRAILER.size:
             raise self._damaged(offset)
         kind, crc = _TRAILER.unpack_from(stored, size)
