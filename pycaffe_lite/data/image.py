@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.data import arrow
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import resize as kernels
+from pycaffe_lite.kernels.colors import bgr_of_rgbx
 from pycaffe_lite.proto.paths import read_regular
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
 Pixels = npt.NDArray[np.uint8]
@@ -220,12 +223,23 @@ def _pixels(image: ImageFile, color: bool | None) -> Pixels:
     if image.mode == "CMYK" and image.format in _JPEGS:
         pixels = _bgr_of_cmyk(np.asarray(image))
     else:
-        converted = image if image.mode == channels else image.convert(channels)
-        values = converted.tobytes("raw", channels.replace("RGB", "BGR"))
-        pixels = np.frombuffer(values, np.uint8).reshape(image.height, image.width, -1)
+        pixels = _packed(image if image.mode == channels else image.convert(channels))
     if color is False and channels != "L":
         return _gray(pixels, _PNG_GRAY if image.format == "PNG" else _OPENCV_GRAY)
     return pixels
+
+
+def _packed(image: Image) -> Pixels:
+    """The pixels of an image of mode L, RGB or RGBA: grey, BGR or BGRA."""
+    height, width = image.height, image.width
+    if image.mode == "RGB":
+        memory = arrow.bytes_of(image, 4 * height * width)
+        if memory is not None:
+            pixels = np.empty((height, width, 3), np.uint8)
+            bgr_of_rgbx(memory, pixels.reshape(-1))
+            return pixels
+    values = image.tobytes("raw", image.mode.replace("RGB", "BGR"))
+    return np.frombuffer(values, np.uint8).reshape(height, width, -1)
 
 
 def _gray(pixels: Pixels, weights: tuple[int, ...]) -> Pixels:

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.prefetch import Batch
-from pycaffe_lite.data.transformer import Draws, Fit, Shape, Transformer
+from pycaffe_lite.data.transformer import Draws, Places, Shape, Transformer
 from pycaffe_lite.errors import DataError
 
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -71,7 +71,7 @@ class ItemWork(Generic[K]):
         self._reader = reader
         self._transformer = transformer
         self._has_labels = labels
-        self._fit: Fit | None = None
+        self._places: Places | None = None
         self._shape_is_known = threading.Event()
 
     def run(self, piece: int, batch: Batch) -> None:
@@ -87,11 +87,13 @@ class ItemWork(Generic[K]):
             else:
                 item = self._reader.read(key)
                 self._shape_is_known.wait()
-            if self._fit is None:  # the first item could not be read: that is what is told
+            places = self._places
+            if places is None:  # the first item could not be read: that is what is told
                 return
-            if item.values.shape != self._fit.shape:
-                raise self._reader.other_shape(key, item.values.shape, self._keys[0], self._fit.shape)
-            self._transformer.apply_to_one(item.values, self._draws[i], self._fit, batch.data[i])
+            shape = item.values.shape
+            if shape != places.fit.shape:
+                raise self._reader.other_shape(key, shape, self._keys[0], places.fit.shape)
+            self._transformer.apply_to_one(item.values, places, i, batch.data[i])
             if self._has_labels:
                 batch.labels[i] = item.label
 
@@ -100,7 +102,7 @@ class ItemWork(Generic[K]):
         N = len(self._keys)
         fit = self._transformer.fit(first.values.shape)
         batch.make_room((N, *fit.top_shape), N if self._has_labels else 0)
-        self._fit = fit
+        self._places = self._transformer.places(fit, self._draws)
 
     def finish(self, batch: Batch) -> None:
         """Does nothing: the pieces have done all."""

@@ -154,7 +154,7 @@ class _AlikeWork:
         values = np.ascontiguousarray(self._values, np.uint8)
         fit = self._transformer.fit(values.shape[1:])
         batch.make_room((len(values), *fit.top_shape), len(self._labels))
-        self._transformer.apply(values, self._draws, fit, batch.data)
+        self._transformer.apply(values, self._transformer.places(fit, self._draws), batch.data)
         batch.labels[:] = self._labels
 
     def finish(self, batch: Batch) -> None:

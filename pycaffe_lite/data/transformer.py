@@ -18,7 +18,8 @@ from pycaffe_lite.random import RandomStream
 
 Shape = tuple[int, int, int]
 Draws = npt.NDArray[np.uint32]
-Places = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
 
 
 class Fit(NamedTuple):
@@ -33,6 +34,21 @@ class Fit(NamedTuple):
     shape: Shape
     top_shape: Shape
     mean: npt.NDArray[np.float32]
+
+
+class Places(NamedTuple):
+    """Which parts of some images are kept.
+
+    Attributes:
+        fit: what is done to images of their shape.
+        rows, columns: (N,) the first that are kept of each image.
+        mirrored: (N,) 1 for images that are mirrored, else 0.
+    """
+
+    fit: Fit
+    rows: Numbers
+    columns: Numbers
+    mirrored: Numbers
 
 
 class Transformer:
@@ -147,50 +163,56 @@ class Transformer:
             return np.empty((count, 0), np.uint32)
         return self._stream.raw_array(count * self._draws_per_image).reshape(count, self._draws_per_image)
 
-    def _places(self, fit: Fit, draws: Draws) -> tuple[Places, Places, Places]:
-        """Of each image the first row and column that are kept, and whether it is mirrored."""
+    def places(self, fit: Fit, draws: Draws) -> Places:
+        """What becomes of images of one shape, by their draws."""
         _, H, W = fit.shape
         _, height, width = fit.top_shape
-        rows = np.full(len(draws), (H - height) // 2)
-        columns = np.full(len(draws), (W - width) // 2)
-        mirrored = np.zeros(len(draws), np.int64)
-        if self.param.mirror:
-            mirrored[:] = draws[:, 0] % 2
-        if self._random_crop:
-            rows[:] = draws[:, -2] % (H - height + 1)
-            columns[:] = draws[:, -1] % (W - width + 1)
-        return rows, columns, mirrored
+        count = len(draws)
+        random = self._random_crop
+        return Places(
+            fit,
+            draws[:, -2].astype(np.int64) % (H - height + 1) if random else np.full(count, (H - height) // 2),
+            draws[:, -1].astype(np.int64) % (W - width + 1) if random else np.full(count, (W - width) // 2),
+            draws[:, 0].astype(np.int64) % 2 if self.param.mirror else np.zeros(count, np.int64),
+        )
 
-    def apply(self, images: Values, draws: Draws, fit: Fit, out: npt.NDArray[np.float32]) -> None:
+    def apply(self, images: Values, places: Places, out: Floats) -> None:
         """Transforms images of one shape.
 
         Args:
             images: (N, C, H, W) uint8 or float32, C-contiguous.
-            draws: theirs, of `draw`.
-            fit: that of their shape.
-            out: (N, *fit.top_shape), overwritten.
+            places: theirs.
+            out: (N, *top_shape), overwritten.
         """
-        rows, columns, mirrored = self._places(fit, draws)
+        fit, rows, columns, mirrored = places
         transform.transform(images, fit.mean, self._scale, rows, columns, mirrored, out)
 
-    def apply_to_one(self, image: Values, draws: Draws, fit: Fit, out: npt.NDArray[np.float32]) -> None:
+    def apply_to_one(self, image: Values, places: Places, index: int, out: Floats) -> None:
         """Transforms an image, which need not be contiguous: that of a picture is (H, W, C) in memory.
 
         Args:
             image: (C, H, W) uint8 or float32.
-            draws: a row of those of `draw`.
-            fit: that of its shape.
-            out: (fit.top_shape), overwritten.
+            places: its own and those of others.
+            index: which of them is its own.
+            out: (top_shape), overwritten.
         """
-        one = draws[np.newaxis]
+        fit, rows, columns, mirrored = places
         pixels = image.transpose(1, 2, 0)
-        if image.flags.c_contiguous:
-            self.apply(image[np.newaxis], one, fit, out[np.newaxis])
-        elif pixels.flags.c_contiguous and image.dtype == np.uint8:
-            rows, columns, mirrored = self._places(fit, one)
-            transform.picture(pixels, fit.mean, self._scale, rows[0], columns[0], mirrored[0], out)
-        else:
-            self.apply(image.copy()[np.newaxis], one, fit, out[np.newaxis])
+        if not image.flags.c_contiguous and image.dtype == np.uint8 and pixels.flags.c_contiguous:
+            row, column, is_mirrored = rows[index], columns[index], mirrored[index]
+            transform.picture(pixels, fit.mean, self._scale, row, column, is_mirrored, out)
+            return
+        values = image if image.flags.c_contiguous else image.copy()
+        own = slice(index, index + 1)
+        transform.transform(
+            values[np.newaxis],
+            fit.mean,
+            self._scale,
+            rows[own],
+            columns[own],
+            mirrored[own],
+            out[np.newaxis],
+        )
 
 
 def read_mean(path: Path) -> npt.NDArray[np.float32]:

@@ -151,7 +151,7 @@ class WindowSource:
         self._background = batch_size - foreground
         self._batch_size = batch_size
         self._sampler = sampler
-        self._files: dict[str, bytes] | None = {} if cache else None
+        self._files: dict[str, tuple[Path, bytes]] | None = {} if cache else None
 
     def shape(self) -> Shape:
         """Shape of the items."""
@@ -230,12 +230,12 @@ class WindowSource:
 
     def _picture(self, name: str) -> image.Pixels:
         try:
-            path = self._locate(name)
             if self._files is None:
-                return image.read(path, True).pixels
-            encoded = self._files.get(name)
-            if encoded is None:
-                encoded = self._files[name] = image.read_bytes(path)
+                return image.read(self._locate(name), True).pixels
+            if name not in self._files:
+                path = self._locate(name)
+                self._files[name] = path, image.read_bytes(path)
+            path, encoded = self._files[name]
             return image.decode_file(path, encoded, True).pixels
         except (DataError, FileLookupError) as error:
             raise UnreadablePictureError(str(error)) from None

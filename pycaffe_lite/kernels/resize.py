@@ -11,23 +11,33 @@ BITS = 11  # of a weight: 2048 is 1
 
 
 @kernel
-def _row(source: Array, left: Array, right: Array, weights: Array, out: Array) -> None:
-    """out[x] = source[left[x]] · weights[x, 0] + source[right[x]] · weights[x, 1], channel by channel.
+def _row(source: Array, channels: int, left: Array, right: Array, weights: Array, out: Array) -> None:
+    """Each channel of out[x] = source[left[x]] · weights[x, 0] + source[right[x]] · weights[x, 1].
 
-    source: (W, C) uint8. left, right: (width,). weights: (width, 2) int32. out: (width, C) int32.
+    source: (W · channels,) uint8. left, right: (width,). weights: (width, 2) int32. out: (width · channels,).
     """
-    width, C = out.shape
-    if C == 3:
-        for x in range(width):
-            a, b = source[left[x]], source[right[x]]
-            v, w = weights[x, 0], weights[x, 1]
-            out[x, 0] = a[0] * v + b[0] * w
-            out[x, 1] = a[1] * v + b[1] * w
-            out[x, 2] = a[2] * v + b[2] * w
-    else:
-        for x in range(width):
-            for c in range(C):
-                out[x, c] = source[left[x], c] * weights[x, 0] + source[right[x], c] * weights[x, 1]
+    for x in range(left.size):
+        # Unsigned numbers cannot mean places from the end, which would have to be looked for.
+        a, b, at = np.uint64(channels * left[x]), np.uint64(channels * right[x]), np.uint64(channels * x)
+        v, w = weights[x, 0], weights[x, 1]
+        if channels == 3:
+            for c in range(3):
+                k = np.uint64(c)
+                out[at + k] = np.int32(source[a + k]) * v + np.int32(source[b + k]) * w
+        else:
+            for c in range(channels):
+                k = np.uint64(c)
+                out[at + k] = np.int32(source[a + k]) * v + np.int32(source[b + k]) * w
+
+
+@kernel
+def _between(above: Array, below: Array, v: int, w: int, out: Array) -> None:
+    """Out = (above · v + below · w) / 2²², in OpenCV's steps.  above, below: int32; out: uint8."""
+    for i in range(out.size):
+        total = np.int32(v * (above[i] >> np.int32(4))) >> np.int32(16)
+        total += np.int32(w * (below[i] >> np.int32(4))) >> np.int32(16)
+        total = (total + np.int32(2)) >> np.int32(2)
+        out[i] = np.uint8(min(max(total, np.int32(0)), np.int32(255)))
 
 
 @serial_kernel
@@ -51,26 +61,20 @@ def bilinear(
         out: (height, width, C) uint8.
     """
     height, width, C = out.shape
-    rows = np.empty((2, width, C), np.int32)  # the last two that were made, and of which row of pixels
+    rows = np.empty((2, width * C), np.int32)  # the last two that were made, and of which row of pixels
     made = np.full(2, -1, np.int64)
     for y in range(height):
         first = 0 if made[0] == upper[y] else 1 if made[1] == upper[y] else -1
         if first < 0:
             first = 1 if made[0] == lower[y] else 0
             made[first] = upper[y]
-            _row(pixels[upper[y]], left, right, column_weights, rows[first])
+            _row(pixels[upper[y]].reshape(-1), C, left, right, column_weights, rows[first])
         second = 0 if made[0] == lower[y] else 1 if made[1] == lower[y] else -1
         if second < 0:
             second = 1 - first
             made[second] = lower[y]
-            _row(pixels[lower[y]], left, right, column_weights, rows[second])
-        above, below = rows[first].reshape(-1), rows[second].reshape(-1)
-        v, w = row_weights[y, 0], row_weights[y, 1]
-        values = out[y].reshape(-1)
-        for i in range(values.size):
-            total = np.int32(np.int32(v * np.int32(above[i] >> 4)) >> 16)
-            total += np.int32(np.int32(w * np.int32(below[i] >> 4)) >> 16)
-            values[i] = min(max((total + 2) >> 2, 0), 255)
+            _row(pixels[lower[y]].reshape(-1), C, left, right, column_weights, rows[second])
+        _between(rows[first], rows[second], row_weights[y, 0], row_weights[y, 1], out[y].reshape(-1))
 
 
 @serial_kernel

@@ -24,12 +24,13 @@ def applied(transformer, items):
     """What becomes of a batch; the same of its items one by one, as records and as pictures hold them."""
     fit, draws = transformer.fit(items.shape[1:]), transformer.draw(len(items))
     out = np.empty((len(items), *fit.top_shape), np.float32)
-    transformer.apply(items, draws, fit, out)
+    places = transformer.places(fit, draws)
+    transformer.apply(items, places, out)
     pictures = np.ascontiguousarray(items.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     for kind in (items, pictures):
         again = np.empty_like(out)
-        for one in zip(kind, draws, [fit] * len(items), again, strict=True):
-            transformer.apply_to_one(*one)
+        for i, item in enumerate(kind):
+            transformer.apply_to_one(item, places, i, again[i])
         np.testing.assert_array_equal(again, out)
     return out
 

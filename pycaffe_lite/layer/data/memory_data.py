@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pycaffe_lite import random
 from pycaffe_lite.data.datum import DatumReader, Values
-from pycaffe_lite.data.transformer import Transformer
+from pycaffe_lite.data.transformer import Fit, Transformer
 from pycaffe_lite.errors import ArgumentError, DataError, FileLookupError
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
@@ -128,7 +128,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         planes: list[Values] = []
         for picture in pictures:
             if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
-                raise self._argument_error(f"pictures (H, W, C) of uint8, got {picture.dtype}", picture.shape)
+                raise self._argument_error("pictures, (H, W, C) uint8", picture.shape)
             planes.append(picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1))
         self._add(planes, labels)
 
@@ -150,7 +150,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
                 str(self.error(f"needs a multiple of its batch_size {N}, got {len(images)} items"))
             )
         items = np.empty((len(images), *self.item_shape), np.float32)
-        fits = []
+        fits: list[Fit] = []
         for i, values in enumerate(images):
             fit = self._checked(i, self._transformer.fit, values.shape)
             if fit.top_shape != self.item_shape:
@@ -163,8 +163,9 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
                 )
             fits.append(fit)
         draws = self._transformer.draw(len(images))
-        for values, draw, fit, item in zip(images, draws, fits, items, strict=True):
-            self._transformer.apply_to_one(values, draw, fit, item)
+        for i, (values, fit) in enumerate(zip(images, fits, strict=True)):
+            places = self._transformer.places(fit, draws[i : i + 1])
+            self._transformer.apply_to_one(values, places, 0, items[i])
         self._take(items, np.array(labels, np.float32))
         self._has_added = True
 
