@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
 
 from pycaffe_lite.cli.command import CaffeGroup
 from pycaffe_lite.cli.options import backend_option
-from pycaffe_lite.cli.output import echo, start_log
+from pycaffe_lite.cli.output import Advance, echo, progress_bar, start_log
 from pycaffe_lite.data.cifar10 import make_cifar10
 from pycaffe_lite.data.mnist import Database, make_mnist
 
@@ -43,7 +44,7 @@ def mnist(source: Path | None, out: Path, backend: str) -> None:
     Databases of these names are replaced.
     """
     start_log()
-    _say(make_mnist(source, out, backend))
+    _say(make_mnist(source, out, backend, _watch))
 
 
 @command.command("cifar10")
@@ -63,7 +64,11 @@ def cifar10(source: Path, out: Path, backend: str) -> None:
     Databases of these names are replaced. What nets subtract is made by compute-image-mean.
     """
     start_log()
-    _say(make_cifar10(source, out, backend))
+    _say(make_cifar10(source, out, backend, _watch))
+
+
+def _watch(name: str, count: int) -> AbstractContextManager[Advance]:
+    return progress_bar(name, count, "images")
 
 
 def _say(databases: Iterable[Database]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pycaffe_lite.data.database import LMDB
 from pycaffe_lite.data.mnist import Database, File
-from pycaffe_lite.data.new_database import write_database
+from pycaffe_lite.data.new_database import Watch, unwatched, write_database
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.formats.wire import bytes_field, varint_field
 from pycaffe_lite.proto.paths import read_regular
@@ -28,7 +28,9 @@ _LARGEST = 10_000 * _RECORD
 _CLASSES = 10
 
 
-def make_cifar10(source: Path, out: Path, backend: str = LMDB) -> tuple[Database, Database]:
+def make_cifar10(
+    source: Path, out: Path, backend: str = LMDB, watch: Watch = unwatched
+) -> tuple[Database, Database]:
     """Makes `cifar10_train_lmdb` and `cifar10_test_lmdb`, record for record what Caffe's own tool makes.
 
     Databases of these names are replaced.
@@ -36,7 +38,7 @@ def make_cifar10(source: Path, out: Path, backend: str = LMDB) -> tuple[Database
     Args:
         source: a folder with CIFAR-10's six files of binary records, or the archive of these.
         out: the folder for the databases; made where it is missing.
-        backend: lmdb, or leveldb, which is also how the names end then.
+        backend: lmdb, or leveldb, which is also how the names end then. watch: shows how it goes on.
 
     Returns:
         The training and the test database.
@@ -49,7 +51,9 @@ def make_cifar10(source: Path, out: Path, backend: str = LMDB) -> tuple[Database
     made = []
     for kind, names in (("train", TRAIN_FILES), ("test", (TEST_FILE,))):
         path = out / f"cifar10_{kind}_{backend}"
-        made.append(Database(path, write_database(path, _records([files[name] for name in names]), backend)))
+        parts = [files[name] for name in names]
+        count = sum(len(file.content) // _RECORD for file in parts)
+        made.append(Database(path, write_database(path, _records(parts), backend, count, watch)))
     return made[0], made[1]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.data.database import LMDB
-from pycaffe_lite.data.new_database import write_database
+from pycaffe_lite.data.new_database import Watch, unwatched, write_database
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.formats.wire import bytes_field, varint_field
 from pycaffe_lite.proto.paths import read_regular
@@ -56,7 +56,9 @@ class Database(NamedTuple):
     records: int
 
 
-def make_mnist(source: Path | None, out: Path, backend: str = LMDB) -> tuple[Database, Database]:
+def make_mnist(
+    source: Path | None, out: Path, backend: str = LMDB, watch: Watch = unwatched
+) -> tuple[Database, Database]:
     """Makes `mnist_train_lmdb` and `mnist_test_lmdb`, record for record what Caffe's own tool makes.
 
     Databases of these names are replaced.
@@ -65,7 +67,7 @@ def make_mnist(source: Path | None, out: Path, backend: str = LMDB) -> tuple[Dat
         source: a folder with MNIST's four files, or with others of their names and format, gzipped or not;
             None: the copy in the repository, or else a download.
         out: the folder for the databases; made where it is missing.
-        backend: lmdb, or leveldb, which is also how the names end then.
+        backend: lmdb, or leveldb, which is also how the names end then. watch: shows how it goes on.
 
     Returns:
         The training and the test database.
@@ -77,8 +79,8 @@ def make_mnist(source: Path | None, out: Path, backend: str = LMDB) -> tuple[Dat
     files = _find(source) if source is not None else _ours()
     train_images, train_labels, test_images, test_labels = files
     return (
-        convert(train_images, train_labels, out / f"mnist_train_{backend}", backend),
-        convert(test_images, test_labels, out / f"mnist_test_{backend}", backend),
+        convert(train_images, train_labels, out / f"mnist_train_{backend}", backend, watch),
+        convert(test_images, test_labels, out / f"mnist_test_{backend}", backend, watch),
     )
 
 
@@ -89,7 +91,7 @@ class File(NamedTuple):
     content: bytes
 
 
-def convert(images: File, labels: File, out: Path, backend: str = LMDB) -> Database:
+def convert(images: File, labels: File, out: Path, backend: str = LMDB, watch: Watch = unwatched) -> Database:
     """Makes one database of an IDX file of images and one of their labels.
 
     Keys are record numbers of 8 digits, values Datum messages with one channel of bytes.
@@ -104,7 +106,7 @@ def convert(images: File, labels: File, out: Path, backend: str = LMDB) -> Datab
             f"'{images.name}' holds {len(pixels)} images, '{labels.name}' {len(classes)} labels: "
             "they do not belong together"
         )
-    return Database(out, write_database(out, _records(pixels, classes), backend))
+    return Database(out, write_database(out, _records(pixels, classes), backend, len(pixels), watch))
 
 
 def _records(pixels: Bytes, classes: Bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,32 @@ from pycaffe_lite.data.whole_database import Writer, sync_folder
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.formats.atomic import reason
 
+# Shows that something is made, given its name and the number of records; yields what to call after each.
+Watch = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
-def write_database(path: Path, records: Iterable[tuple[bytes, bytes]], backend: str) -> int:
-    """Writes a database that is there whole, or not at all; see `write_whole`. backend: lmdb or leveldb."""
-    return (write_lmdb if backend == LMDB else write_leveldb)(path, records)
+
+def unwatched(name: str, count: int) -> AbstractContextManager[Callable[[], None]]:
+    """Shows nothing."""
+    return contextlib.nullcontext(lambda: None)
+
+
+def write_database(
+    path: Path, records: Iterable[tuple[bytes, bytes]], backend: str, count: int, watch: Watch = unwatched
+) -> int:
+    """Writes a database that is there whole, or not at all; see `write_whole`.
+
+    Args:
+        path, records: as there. backend: lmdb or leveldb.
+        count: number of records. watch: shows how it goes on.
+    """
+
+    def watched() -> Iterator[tuple[bytes, bytes]]:
+        with watch(path.name, count) as done:
+            for record in records:
+                yield record
+                done()
+
+    return (write_lmdb if backend == LMDB else write_leveldb)(path, watched())
 
 
 def earlier_settings(path: Path, tool: str) -> Mapping[str, Any] | None:

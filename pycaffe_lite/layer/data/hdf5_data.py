@@ -40,7 +40,6 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
 
     exact_bottoms = 0
     min_tops = 1
-    also_reads = ("transform_param",)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if self.layer_param.HasField("transform_param"):
