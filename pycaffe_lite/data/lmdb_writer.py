@@ -12,6 +12,7 @@ from pathlib import Path
 import lmdb
 
 from pycaffe_lite.data.conversion import MARK_FILE
+from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.lmdb_reader import DATA_FILE
 from pycaffe_lite.data.whole_database import write_whole
 from pycaffe_lite.errors import DataError
@@ -46,6 +47,7 @@ class LmdbWriter:
         self._bytes = 0
         with self._failures():
             self._environment = lmdb.open(str(path), map_size=_FIRST_MAP_BYTES, lock=False)
+            self._longest_key: int = self._environment.max_key_size()
             with self._environment.begin() as transaction:
                 self.records: int = transaction.stat()["entries"]
                 cursor = transaction.cursor()
@@ -53,6 +55,11 @@ class LmdbWriter:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Adds a record, or replaces the one of this key; commits those that have come together."""
+        if not 0 < len(key) <= self._longest_key:
+            raise DataError(
+                f"cannot write '{self._shown}': the key '{key_text(key)}' has {len(key)} bytes, and an LMDB "
+                f"takes 1 to {self._longest_key}; a LevelDB takes more"
+            )
         self._pending.append((key, value))
         self._bytes += len(key) + len(value)
         if len(self._pending) >= _RECORDS_PER_COMMIT or self._bytes >= _BYTES_PER_COMMIT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -126,7 +125,12 @@ def _make_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keeps other processes that ask for the same out of a folder."""
+    """Keeps other processes that ask for the same out of a folder, where the system has locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:

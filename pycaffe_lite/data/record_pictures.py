@@ -79,19 +79,22 @@ def export(reader: Reader, count: int, folder: Path, done: Callable[[], None]) -
             folder, or it cannot be written.
     """
     check_pillow()
-    datums, lines = DatumReader(), []
+    datums = DatumReader()
+    lines: list[str] = []
+    names: set[str] = set()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise DataError(f"cannot write into '{folder}': there is something in it; name another folder")
         for key, value in first_records(reader, count):
             message = datum_message(reader, key, value)
+            stem = _file_stem(key, names)
             if message.encoded:
-                name = _file_name(key, file_kind(message.data)[1])
+                name = f"{stem}.{file_kind(message.data)[1]}"
                 (folder / name).write_bytes(message.data)
             else:
                 try:
-                    name = _write_values(folder, key, datums.read(value).values)
+                    name = _write_values(folder, stem, datums.read(value).values)
                 except DataError as error:
                     raise _placed(reader, key, error) from None
             lines.append(f"{name} {message.label}\n")
@@ -102,13 +105,13 @@ def export(reader: Reader, count: int, folder: Path, done: Callable[[], None]) -
         file.write("".join(lines).encode())
 
 
-def _write_values(folder: Path, key: bytes, values: Values) -> str:
+def _write_values(folder: Path, stem: str, values: Values) -> str:
     """Writes a record's values as a picture, where they are that, or as an array; returns the name."""
     if values.dtype == np.uint8 and len(values) in (1, 3):
-        name = _file_name(key, "png")
+        name = f"{stem}.png"
         _picture(values).save(folder / name)
     else:
-        name = _file_name(key, "npy")
+        name = f"{stem}.npy"
         np.save(folder / name, values)
     return name
 
@@ -135,11 +138,16 @@ def _fitted(picture: Image) -> Image:
     return picture.convert("RGB").resize(size, Resampling.NEAREST if scale >= 1 else Resampling.BILINEAR)
 
 
-def _file_name(key: bytes, ending: str) -> str:
-    """A file name for a key; the ending of a picture's own name goes."""
+def _file_stem(key: bytes, names: set[str]) -> str:
+    """A name for a key's file, without an ending; it is not yet among the names, and will be."""
     name = re.sub(r"[^\w.+ -]", "_", key.decode("utf-8", "replace"))[:_LONGEST_NAME].lstrip(".")
-    stem = re.sub(r"\.(jpe?g|png|bmp|tiff?|gif|webp)$", "", name, flags=re.IGNORECASE)
-    return f"{stem or 'record'}.{ending}"
+    stem = wanted = re.sub(r"\.(jpe?g|png|bmp|tiff?|gif|webp)$", "", name, flags=re.IGNORECASE) or "record"
+    number = 1
+    while stem in names:
+        number += 1
+        stem = f"{wanted}_{number}"
+    names.add(stem)
+    return stem
 
 
 def _placed(reader: Reader, key: bytes, error: DataError) -> DataError:

@@ -20,7 +20,7 @@ from pycaffe_lite.errors import DataError
 log = logging.getLogger(__name__)
 
 _KEY_LENGTH = struct.Struct("<I")
-_LONGEST_KEY = 511  # of an LMDB
+_LONGEST_KEY = 1 << 15  # LMDB's have 511 bytes at most, LevelDB knows no bound
 
 
 class RecordSource:

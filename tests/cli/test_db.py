@@ -9,6 +9,9 @@ import pytest
 from paths import FIXTURES
 from PIL import Image
 
+from pycaffe_lite.data.lmdb_writer import write_lmdb
+from pycaffe_lite.proto.caffe_pb2 import Datum
+
 DB = FIXTURES / "data_layers" / "db"
 
 
@@ -109,6 +112,14 @@ def test_keys_with_slashes(run):
     run("db", "export", "db", "files")
     assert Path("files/list.txt").read_text() == "00000000_cat_a b.png 1\n"
     assert Path("files/00000000_cat_a b.png").exists()
+
+
+def test_keys_of_one_file_name(run):
+    datums = [(key, Datum(encoded=True, data=key, label=1)) for key in (b"a/b", b"a:b")]
+    write_lmdb(Path("db"), [(key, datum.SerializeToString()) for key, datum in datums])
+    run("db", "export", "db", "files")
+    assert Path("files/list.txt").read_text() == "a_b.bin 1\na_b_2.bin 1\n"
+    assert Path("files/a_b_2.bin").read_bytes() == b"a:b"
 
 
 def test_without_pillow(fails, monkeypatch):

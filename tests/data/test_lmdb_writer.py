@@ -118,6 +118,15 @@ def test_it_goes_on_behind_the_last_commit(tmp_path):
     assert content(tmp_path) == records(1300)
 
 
+def test_keys_of_other_lengths(tmp_path):
+    with pytest.raises(DataError) as raised:
+        write_lmdb(tmp_path / "db", [(b"x" * 512, b"")])
+    assert str(raised.value) == (
+        f"cannot write '{tmp_path / 'db'}': the key '{'x' * 100}…' has 512 bytes, and an LMDB takes 1 to "
+        "511; a LevelDB takes more"
+    )
+
+
 def test_keys_need_not_ascend(tmp_path):
     """Caffe's do not from the line 100,000,000 on."""
     writer = LmdbWriter(tmp_path)

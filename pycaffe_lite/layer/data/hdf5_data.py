@@ -50,6 +50,7 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
         try:
             self._files = self._read_list()
             self._file_order = np.arange(len(self._files))
+            self._row_shapes: list[tuple[int, ...]] = []
             if self.param.shuffle:
                 c_rand.shuffle(self._file_order)
             self._load(0)
@@ -73,11 +74,13 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
         self._file = place
         path = resolve(self._files[self._file_order[place]], self.context.folder)
         arrays = read_arrays(path, self._names)
-        for name, array, old in zip(self._names, arrays, getattr(self, "_arrays", arrays), strict=True):
-            if array.shape[1:] != old.shape[1:]:
+        shapes = [array.shape[1:] for array in arrays]
+        self._row_shapes = self._row_shapes or shapes
+        for name, shape, wanted in zip(self._names, shapes, self._row_shapes, strict=True):
+            if shape != wanted:
                 raise DataError(
-                    f"data set '{name}' of '{path}' has rows of shape {array.shape[1:]}, those of the "
-                    f"files before have {old.shape[1:]}"
+                    f"data set '{name}' of '{path}' has rows of shape {shape}, those of the files before "
+                    f"have {wanted}"
                 )
         self._path: Path = path
         self._arrays: list[Floats] = arrays
