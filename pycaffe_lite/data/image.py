@@ -89,7 +89,7 @@ class Picture(NamedTuple):
     """A decoded image.
 
     Attributes:
-        pixels: (H, W, C), C-contiguous; perhaps not writable.
+        pixels: (H, W, C), C-contiguous unless asked for otherwise; perhaps not writable.
         is_cut: whether the file was cut off, so that the lower part is missing.
     """
 
@@ -97,7 +97,7 @@ class Picture(NamedTuple):
     is_cut: bool
 
 
-def decode(encoded: bytes, color: bool | None = None) -> Picture:
+def decode(encoded: bytes, color: bool | None = None, packed: bool = True) -> Picture:
     """Decodes a JPEG, PNG or other image file.
 
     What a JPEG lacks that is cut off is grey, as OpenCV leaves it; PNGs must be whole, as there. Of 16 bits a
@@ -107,6 +107,8 @@ def decode(encoded: bytes, color: bool | None = None) -> Picture:
     Args:
         encoded: the file's bytes.
         color: True: three channels; False: one; None: as many as the file has (BGR, BGRA or grey).
+        packed: whether the pixels have to be C-contiguous. Otherwise they may be a view of Pillow's memory,
+            which saves a copy (see `memory_of`).
 
     Raises:
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
@@ -117,7 +119,7 @@ def decode(encoded: bytes, color: bool | None = None) -> Picture:
     except ImportError:
         raise DataError(missing("reading encoded images", "Pillow", "image")) from None
     try:
-        return _decode(encoded, color)
+        return _decode(encoded, color, packed)
     except DataError:
         raise
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
@@ -125,14 +127,14 @@ def decode(encoded: bytes, color: bool | None = None) -> Picture:
         raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
 
 
-def read(path: Path, color: bool | None = None) -> Picture:
+def read(path: Path, color: bool | None = None, packed: bool = True) -> Picture:
     """Decodes a file; see `decode`.
 
     Raises:
         FileLookupError: it is not there.
         DataError: it cannot be read or decoded; the message names it.
     """
-    return decode_file(path, read_bytes(path), color)
+    return decode_file(path, read_bytes(path), color, packed)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -144,15 +146,15 @@ def read_bytes(path: Path) -> bytes:
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
 
 
-def decode_file(path: Path, encoded: bytes, color: bool | None = None) -> Picture:
+def decode_file(path: Path, encoded: bytes, color: bool | None = None, packed: bool = True) -> Picture:
     """Decodes the bytes of a file; see `decode`. Errors name the file."""
     try:
-        return decode(encoded, color)
+        return decode(encoded, color, packed)
     except DataError as error:
         raise DataError(f"picture '{path}': {error}") from None
 
 
-def _decode(encoded: bytes, color: bool | None) -> Picture:
+def _decode(encoded: bytes, color: bool | None, packed: bool) -> Picture:
     from PIL import ImageOps
 
     file, is_cut = _open(encoded, color), False
@@ -175,7 +177,7 @@ def _decode(encoded: bytes, color: bool | None) -> Picture:
         file.load()
     if color is not None:
         ImageOps.exif_transpose(file, in_place=True)
-    return Picture(_pixels(file, color), is_cut)
+    return Picture(_pixels(file, color, packed), is_cut)
 
 
 def _open(encoded: bytes, color: bool | None) -> ImageFile:
@@ -211,7 +213,7 @@ def _identified(encoded: bytes) -> ImageFile | None:
     return None
 
 
-def _pixels(image: ImageFile, color: bool | None) -> Pixels:
+def _pixels(image: ImageFile, color: bool | None, packed: bool) -> Pixels:
     if image.mode in _DEEP_GRAY:
         gray: Pixels = (np.asarray(image) >> 8).astype(np.uint8)[..., np.newaxis]
         return gray.repeat(3, 2) if color else gray
@@ -223,23 +225,40 @@ def _pixels(image: ImageFile, color: bool | None) -> Pixels:
     if image.mode == "CMYK" and image.format in _JPEGS:
         pixels = _bgr_of_cmyk(np.asarray(image))
     else:
-        pixels = _packed(image if image.mode == channels else image.convert(channels))
+        pixels = _bgr(image if image.mode == channels else image.convert(channels), packed or color is False)
     if color is False and channels != "L":
         return _gray(pixels, _PNG_GRAY if image.format == "PNG" else _OPENCV_GRAY)
     return pixels
 
 
-def _packed(image: Image) -> Pixels:
+def _bgr(image: Image, packed: bool) -> Pixels:
     """The pixels of an image of mode L, RGB or RGBA: grey, BGR or BGRA."""
     height, width = image.height, image.width
     if image.mode == "RGB":
         memory = arrow.bytes_of(image, 4 * height * width)
+        if memory is not None and not packed:
+            return memory.reshape(height, width, 4)[..., 2::-1]
         if memory is not None:
             pixels = np.empty((height, width, 3), np.uint8)
             bgr_of_rgbx(memory, pixels.reshape(-1))
             return pixels
     values = image.tobytes("raw", image.mode.replace("RGB", "BGR"))
     return np.frombuffer(values, np.uint8).reshape(height, width, -1)
+
+
+def memory_of(planes: npt.NDArray[np.uint8]) -> Pixels | None:
+    """The memory that lies under the planes, (3, H, W), of a picture which is not packed.
+
+    Returns:
+        (H, W, 4): red, green, blue and a byte without meaning; None for planes of any other kind.
+    """
+    C, H, W = planes.shape
+    base = planes.base
+    if C != 3 or planes.strides != (-1, 4 * W, 4) or not isinstance(base, np.ndarray):
+        return None
+    if base.shape != (4 * H * W,) or planes.ctypes.data != base.ctypes.data + 2:
+        return None
+    return base.reshape(H, W, 4)
 
 
 def _gray(pixels: Pixels, weights: tuple[int, ...]) -> Pixels:

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.prefetch import Batch
-from pycaffe_lite.data.transformer import Draws, Places, Shape, Transformer
+from pycaffe_lite.data.transformer import Draws, Fit, Places, Transformer
 from pycaffe_lite.errors import DataError
 
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -40,12 +40,15 @@ class Reader(Protocol[K_contra]):
             PycaffeError: it cannot be read; the message names it.
         """
 
-    def other_shape(self, key: K_contra, shape: Shape, first: K_contra, wanted: Shape) -> DataError:
-        """What to raise where an item has not the shape of the batch's first one."""
+    def name(self, key: K_contra) -> str:
+        """The item of a key, for messages."""
+
+    def other_shape(self, key: K_contra, fit: Fit, first: K_contra, wanted: Fit) -> DataError:
+        """What to raise where an item cannot stand in a batch with the first one."""
 
 
 class ItemWork(Generic[K]):
-    """The making of a batch whose first item gives the shape of all.
+    """The making of a batch whose first item gives the shape of all, as they are when they are transformed.
 
     Args:
         keys: of the items.
@@ -77,32 +80,45 @@ class ItemWork(Generic[K]):
     def run(self, piece: int, batch: Batch) -> None:
         """Reads some items and transforms them into their places in the batch."""
         for i in range(piece * _PIECE, min((piece + 1) * _PIECE, len(self._keys))):
-            key = self._keys[i]
             if i == 0:
                 try:
-                    item = self._reader.read(key)
-                    self._begin(batch, item)
+                    item = self._begin(batch)
                 finally:
                     self._shape_is_known.set()
             else:
-                item = self._reader.read(key)
+                item = self._reader.read(self._keys[i])
                 self._shape_is_known.wait()
             places = self._places
             if places is None:  # the first item could not be read: that is what is told
                 return
-            shape = item.values.shape
-            if shape != places.fit.shape:
-                raise self._reader.other_shape(key, shape, self._keys[0], places.fit.shape)
-            self._transformer.apply_to_one(item.values, places, i, batch.data[i])
+            index = i
+            if item.values.shape != places.fit.shape:
+                places, index = self._places_of_other(i, item, places.fit), 0
+            self._transformer.apply_to_one(item.values, places, index, batch.data[i])
             if self._has_labels:
                 batch.labels[i] = item.label
 
-    def _begin(self, batch: Batch, first: Item) -> None:
-        """Makes room for items like the first."""
+    def _begin(self, batch: Batch) -> Item:
+        """Reads the first item, and makes room for items like it."""
+        first = self._reader.read(self._keys[0])
+        fit = self._fit(0, first)
         N = len(self._keys)
-        fit = self._transformer.fit(first.values.shape)
         batch.make_room((N, *fit.top_shape), N if self._has_labels else 0)
         self._places = self._transformer.places(fit, self._draws)
+        return first
+
+    def _places_of_other(self, i: int, item: Item, first: Fit) -> Places:
+        """That of an item which has not the shape of the first one: it may have it once it is cropped."""
+        fit = self._fit(i, item)
+        if fit.top_shape != first.top_shape:
+            raise self._reader.other_shape(self._keys[i], fit, self._keys[0], first)
+        return self._transformer.places(fit, self._draws[i : i + 1])
+
+    def _fit(self, i: int, item: Item) -> Fit:
+        try:
+            return self._transformer.fit(item.values.shape)
+        except DataError as error:
+            raise DataError(f"{self._reader.name(self._keys[i])}: {error}") from None
 
     def finish(self, batch: Batch) -> None:
         """Does nothing: the pieces have done all."""

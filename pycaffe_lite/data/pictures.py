@@ -15,7 +15,7 @@ from pycaffe_lite.data import image
 from pycaffe_lite.data.image_list import ImageList
 from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.prefetch import Work
-from pycaffe_lite.data.transformer import Shape, Transformer
+from pycaffe_lite.data.transformer import Fit, Shape, Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.random import RandomStream
 
@@ -142,7 +142,7 @@ class PictureSource:
             raise DataError(f"{place} names no picture: leave no line empty")
         try:
             path = self._locate(name)
-            picture = image.read(path, self._color)
+            picture = image.read(path, self._color, packed=self._size is not None)
         except (DataError, FileLookupError) as error:
             what = str(error)
             if "\t" in name and isinstance(error, FileLookupError):
@@ -158,10 +158,13 @@ class PictureSource:
         pixels = picture.pixels if self._size is None else image.resize(picture.pixels, *self._size)
         return Item(pixels.transpose(2, 0, 1), int(self._pictures.labels[key]))
 
-    def other_shape(self, key: int, shape: Shape, first: int, wanted: Shape) -> DataError:
+    def name(self, key: int) -> str:
+        """A picture, for messages."""
+        return f"{self._pictures.place(key)}: picture '{self._pictures.names[key]}'"
+
+    def other_shape(self, key: int, fit: Fit, first: int, wanted: Fit) -> DataError:
         """A picture that has another shape than the first of its batch."""
-        names = self._pictures.names
         return DataError(
-            f"{self._pictures.place(key)}: picture '{names[key]}' has shape {shape}, '{names[first]}' of the "
-            f"same batch has {wanted}: give new_height and new_width, or batch_size 1"
+            f"{self.name(key)} has shape {fit.shape}, '{self._pictures.names[first]}' of the same batch has "
+            f"{wanted.shape}: give new_height and new_width, or crop_size, or batch_size 1"
         )

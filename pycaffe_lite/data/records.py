@@ -14,7 +14,7 @@ from pycaffe_lite.data.datum import Datum, DatumReader, Values
 from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.prefetch import Batch, Work
-from pycaffe_lite.data.transformer import Draws, Shape, Transformer
+from pycaffe_lite.data.transformer import Draws, Fit, Shape, Transformer
 from pycaffe_lite.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -106,12 +106,15 @@ class RecordSource:
         datum = self._decode(key)
         return Item(datum.values, datum.label)
 
-    def other_shape(self, key: Record, shape: Shape, first: Record, wanted: Shape) -> DataError:
+    def name(self, key: Record) -> str:
+        """A record, for messages."""
+        return f"record '{key_text(key[0])}' of '{self._reader.path}'"
+
+    def other_shape(self, key: Record, fit: Fit, first: Record, wanted: Fit) -> DataError:
         """A record that has another shape than the first of its batch."""
         return DataError(
-            f"record '{key_text(key[0])}' of '{self._reader.path}' has shape {shape}, record "
-            f"'{key_text(first[0])}' of the same batch has {wanted}: make all records of one size, or "
-            "batch_size 1"
+            f"{self.name(key)} has shape {fit.shape}, record '{key_text(first[0])}' of the same batch has "
+            f"{wanted.shape}: make all records of one size, or batch_size 1"
         )
 
     def _decode(self, record: Record) -> Datum:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Values
+from pycaffe_lite.data.image import memory_of
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.kernels import transform
@@ -197,8 +198,8 @@ class Transformer:
             out: (top_shape), overwritten.
         """
         fit, rows, columns, mirrored = places
-        pixels = image.transpose(1, 2, 0)
-        if not image.flags.c_contiguous and image.dtype == np.uint8 and pixels.flags.c_contiguous:
+        pixels = None if image.flags.c_contiguous else _pixels_of(image)
+        if pixels is not None:
             row, column, is_mirrored = rows[index], columns[index], mirrored[index]
             transform.picture(pixels, fit.mean, self._scale, row, column, is_mirrored, out)
             return
@@ -213,6 +214,14 @@ class Transformer:
             mirrored[own],
             out[np.newaxis],
         )
+
+
+def _pixels_of(planes: Values) -> npt.NDArray[np.uint8] | None:
+    """The pixels of a picture, if its planes are a view of such: (H, W, C), or as `memory_of` says."""
+    if planes.dtype != np.uint8:
+        return None
+    pixels: npt.NDArray[np.uint8] = planes.transpose(1, 2, 0)
+    return pixels if pixels.flags.c_contiguous else memory_of(pixels.transpose(2, 0, 1))
 
 
 def read_mean(path: Path) -> npt.NDArray[np.float32]:

@@ -42,38 +42,48 @@ def picture(
     """As `transform`, of one picture whose channels lie side by side.
 
     Args:
-        pixels: x, (H, W, C) uint8.
+        pixels: x, (H, W, C) uint8; or (H, W, 4): three channels, the last of them first, and a byte without
+            meaning.
         mean, scale: as there.
         row, column, mirrored: of this picture.
         out: y, (C, h, w) float32.
     """
     C, height, width = out.shape
     whole = mean.shape[1] == pixels.shape[0] and mean.shape[2] == pixels.shape[1]
-    channel = np.empty(width, np.uint8)
+    planes = np.empty((C, width), np.uint8)
     for h in range(height):
-        x = pixels[row + h, column : column + width].reshape(-1)
-        if C == 3:
-            y0, y1, y2 = out[0, h], out[1, h], out[2, h]
-            if whole:
-                blue, green, red = mean[0, row + h], mean[1, row + h], mean[2, row + h]
-                end = column + width
-                blue, green, red = blue[column:end], green[column:end], red[column:end]
-                _three_by_image(x, blue, green, red, scale, mirrored, y0, y1, y2)
-            else:
-                m0, m1, m2 = mean[0, 0, 0], mean[1, 0, 0], mean[2, 0, 0]
-                _three_by_channel(x, m0, m1, m2, scale, mirrored, y0, y1, y2)
-            continue
+        _split(pixels[row + h, column : column + width].reshape(-1), pixels.shape[2], planes)
         for c in range(C):
-            for w in range(width):
-                channel[w] = x[w * C + c]
             if whole:
-                _by_image(channel, mean[c, row + h, column : column + width], scale, mirrored, out[c, h])
+                _by_image(planes[c], mean[c, row + h, column : column + width], scale, mirrored, out[c, h])
             else:
-                _by_channel(channel, mean[c, 0, 0], scale, mirrored, out[c, h])
+                _by_channel(planes[c], mean[c, 0, 0], scale, mirrored, out[c, h])
 
 
 # One row each. LLVM makes vectors of these loops only where all rows are contiguous, where the last column is
-# counted in unsigned numbers, which cannot mean a place from the end, and where the 3 stands there as such.
+# counted in unsigned numbers, which cannot mean a place from the end, and where 3 and 4 stand there as such.
+
+
+@kernel
+def _split(x: Array, step: int, planes: Array) -> None:
+    """The channels of a row, each for itself; step: bytes of a pixel."""
+    width = planes.shape[1]
+    if planes.shape[0] == 3 and step == 3:
+        first, second, third = planes[0], planes[1], planes[2]
+        for w in range(width):
+            first[w] = x[3 * w]
+            second[w] = x[3 * w + 1]
+            third[w] = x[3 * w + 2]
+    elif planes.shape[0] == 3:
+        first, second, third = planes[0], planes[1], planes[2]
+        for w in range(width):
+            first[w] = x[4 * w + 2]
+            second[w] = x[4 * w + 1]
+            third[w] = x[4 * w]
+    else:
+        for c in range(planes.shape[0]):
+            for w in range(width):
+                planes[c, w] = x[w * step + c]
 
 
 @kernel
@@ -100,59 +110,3 @@ def _by_image(x: Array, mean: Array, scale: float, mirrored: int, y: Array) -> N
     else:
         for w in range(width):
             y[w] = (np.float32(x[w]) - mean[w]) * scale
-
-
-@kernel
-def _three_by_channel(
-    x: Array,
-    m0: float,
-    m1: float,
-    m2: float,
-    scale: float,
-    mirrored: int,
-    y0: Array,
-    y1: Array,
-    y2: Array,
-) -> None:
-    """As `_by_channel`, of three channels: yc[w'] = (x[3 w + c] − mc) · scale."""
-    width = y0.size
-    last = np.uint64(width - 1)
-    if mirrored:
-        for w in range(width):
-            place = last - np.uint64(w)
-            y0[place] = (np.float32(x[3 * w]) - m0) * scale
-            y1[place] = (np.float32(x[3 * w + 1]) - m1) * scale
-            y2[place] = (np.float32(x[3 * w + 2]) - m2) * scale
-    else:
-        for w in range(width):
-            y0[w] = (np.float32(x[3 * w]) - m0) * scale
-            y1[w] = (np.float32(x[3 * w + 1]) - m1) * scale
-            y2[w] = (np.float32(x[3 * w + 2]) - m2) * scale
-
-
-@kernel
-def _three_by_image(
-    x: Array,
-    m0: Array,
-    m1: Array,
-    m2: Array,
-    scale: float,
-    mirrored: int,
-    y0: Array,
-    y1: Array,
-    y2: Array,
-) -> None:
-    """As `_by_image`, of three channels: yc[w'] = (x[3 w + c] − mc[w]) · scale."""
-    width = y0.size
-    last = np.uint64(width - 1)
-    if mirrored:
-        for w in range(width):
-            place = last - np.uint64(w)
-            y0[place] = (np.float32(x[3 * w]) - m0[w]) * scale
-            y1[place] = (np.float32(x[3 * w + 1]) - m1[w]) * scale
-            y2[place] = (np.float32(x[3 * w + 2]) - m2[w]) * scale
-    else:
-        for w in range(width):
-            y0[w] = (np.float32(x[3 * w]) - m0[w]) * scale
-            y1[w] = (np.float32(x[3 * w + 1]) - m1[w]) * scale
-            y2[w] = (np.float32(x[3 * w + 2]) - m2[w]) * scale

@@ -348,6 +348,36 @@ def test_the_same_size_is_the_same_picture():
     assert image.resize(pixels, 3, 4) is pixels
 
 
+# ------------------------------------------------------------------------------------------- Pillow's memory
+
+
+def test_pixels_that_are_not_packed(rgb):
+    for file in (encoded(rgb), encoded(rgb, kind="JPEG")):
+        pixels = image.decode(file, True, packed=False).pixels
+        np.testing.assert_array_equal(pixels, image.decode(file, True).pixels)
+        assert pixels.strides == (4 * 7, 4, -1)
+        memory = image.memory_of(pixels.transpose(2, 0, 1))
+        np.testing.assert_array_equal(memory[..., 2::-1], pixels)
+
+
+def test_other_pixels_have_no_such_memory(rgb):
+    packed = image.decode(encoded(rgb), True).pixels
+    base = np.zeros(5 * 7 * 4, np.uint8)
+    for pixels in (packed, packed[..., ::-1], base.reshape(5, 7, 4)[..., 3:0:-1], base.reshape(5, 7, 4)):
+        assert image.memory_of(pixels.transpose(2, 0, 1)) is None
+    gray = image.decode(encoded(rgb), False, packed=False).pixels
+    assert image.memory_of(gray.transpose(2, 0, 1)) is None
+
+
+def test_a_large_picture_lies_in_several_pieces():
+    """Pillow gives each its own memory; only `tobytes` is left then."""
+    file = encoded(np.tile(np.arange(250, dtype=np.uint8)[:, None, None], (12, 2500, 3)))
+    pixels = image.decode(file, True, packed=False).pixels
+    assert pixels.shape == (3000, 2500, 3)
+    assert image.memory_of(pixels.transpose(2, 0, 1)) is None
+    assert (pixels[:, 7, 1] == np.arange(3000) % 250).all()
+
+
 # --------------------------------------------------------------------------------------------------- files
 
 

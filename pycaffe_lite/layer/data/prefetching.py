@@ -1,4 +1,4 @@
-"""PrefetchingLayer: what the data layers share whose batches are made ahead by threads."""
+"""PrefetchingLayer: what data layers share whose batches are made ahead by threads."""
 
 from __future__ import annotations
 
@@ -36,14 +36,12 @@ class ResumableSource(Source, Protocol):
 
 
 class PrefetchingLayer(Layer[P]):
-    """A layer without bottoms whose tops are the batches of a source, made ahead by threads.
+    """Threads make the batches ahead of their use, as many batches as `data_param.prefetch` says.
 
-    A type gives `open`, and its batch_size. `data_param.prefetch` is how many batches are made ahead.
-
-    Top: the items, (N, C, H, W), of the size that the first of the batch has, or cropped; the labels, (N,),
-    where there is a second top.
+    The batches are the same for any number of threads.
     """
 
+    # A type gives `open`, and calls `set_up_batches` in its setup.
     exact_bottoms = 0
 
     def open(self, labels: bool) -> ResumableSource:

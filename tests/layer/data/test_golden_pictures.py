@@ -120,7 +120,7 @@ FATAL = {
     "image_fatal_sizes_in_batch": (
         "(ImageData): line 2 of 'images/list_sizes.txt': picture 'images/size1.png' has shape (3, "
         "16, 23), 'images/size0.png' of the same batch has (3, 9, 7): give new_height and new_width, "
-        "or batch_size 1"
+        "or crop_size, or batch_size 1"
     ),
     "window_fatal_no_crop": "(WindowData): needs transform_param.crop_size > 0, the size of the items",
     "window_fatal_no_file": "(WindowData): no such file: 'windows/none.txt'",

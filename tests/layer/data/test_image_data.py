@@ -243,10 +243,38 @@ def test_pictures_of_two_sizes(tmp_path, pixels):
     Image.new("RGB", (5, 6)).save(tmp_path / "2.png")
     message = (
         f"{HERE}line 3 of '{tmp_path}/list.txt': picture '2.png' has shape (3, 6, 5), '0.png' of the same "
-        "batch has (3, 8, 10): give new_height and new_width, or batch_size 1"
+        "batch has (3, 8, 10): give new_height and new_width, or crop_size, or batch_size 1"
     )
     refuses(message, layer(tmp_path).forward)
     layer(tmp_path, "batch_size: 4 new_height: 5 new_width: 4").forward()
+
+
+def test_crops_of_pictures_of_all_sizes(tmp_path):
+    """As Caffe takes them; only a mean_file fits one size alone."""
+    sizes = [(8, 10), (6, 6), (9, 7), (12, 20)]
+    pixels = []
+    for i, (height, width) in enumerate(sizes):
+        pixels.append(np.random.RandomState(i).randint(0, 256, (height, width, 3), np.uint8))
+        Image.fromarray(pixels[-1][..., ::-1]).save(tmp_path / f"{i}.png")
+    (tmp_path / "list.txt").write_text("".join(f"{i}.png {i}\n" for i in range(4)))
+    stream = random.RandomStream(int(random.RandomStream(1).raw_array(2)[1]))
+    data, _ = layer(tmp_path, "batch_size: 4", RANDOM).forward()
+    for item, picture, (height, width) in zip(data, pixels, sizes, strict=True):
+        mirror, row, column = stream.below(2), stream.below(height - 5), stream.below(width - 5)
+        part = picture[row : row + 6, column : column + 6].transpose(2, 0, 1)
+        np.testing.assert_array_equal(item, part[..., ::-1] if mirror else part)
+    binaryproto.write(tmp_path / "mean.binaryproto", np.zeros((1, 3, 8, 10), np.float32))
+    transform = 'transform_param { crop_size: 6 mean_file: "mean.binaryproto" }'
+    message = (
+        f"{HERE}line 2 of '{tmp_path}/list.txt': picture '1.png': mean_file 'mean.binaryproto' has shape "
+        "(3, 8, 10), the pictures have (3, 6, 6): make the mean of these pictures"
+    )
+    refuses(message, layer(tmp_path, "batch_size: 4", transform).forward)
+    message = (
+        f"{HERE}line 2 of '{tmp_path}/list.txt': picture '1.png': crop_size 7 does not fit pictures of shape "
+        "(3, 6, 6): make it 6 at most"
+    )
+    refuses(message, layer(tmp_path, "batch_size: 4", "transform_param { crop_size: 7 }").forward)
 
 
 def test_a_crop_larger_than_the_pictures(tmp_path, pixels):
