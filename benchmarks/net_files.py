@@ -78,7 +78,7 @@ def flops(net: Net, train: bool) -> float:
     A training step does three: forward, weight gradient and, where it is wanted, data gradient.
     """
     total = 0.0
-    for node in net._graph.nodes:
+    for node in net.graph.nodes:
         layer = node.layer
         if layer.type not in ("Convolution", "InnerProduct"):
             continue

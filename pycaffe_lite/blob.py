@@ -23,7 +23,7 @@ _first_touch = lock_of_process()
 
 
 class Changes:
-    """Counts how often a blob of a group, say of a net, has taken another shape or other memory."""
+    """A count of how often any blob of a group, those of a net say, has taken another shape or memory."""
 
     __slots__ = ("number",)
 
@@ -32,12 +32,13 @@ class Changes:
 
 
 class _Memory:
-    """A flat array of fixed capacity, zeroed and allocated when it is first touched.
+    """A flat array of fixed capacity, allocated and filled with zeros when it is first touched.
 
-    With `is_clear` its numbers stand for zeros, whatever they are, until they are touched.
+    While `is_clear` is set, its numbers count as zeros, whatever they are, until they are touched.
 
     Attributes:
-        number: tells it from every other memory, also from one that is freed. start: of these numbers in it.
+        number: tells it from every other memory, even from one that was freed.
+        start: the index at which these numbers begin in that memory.
     """
 
     __slots__ = ("_array", "capacity", "dtype", "is_clear", "number", "start")
@@ -51,7 +52,7 @@ class _Memory:
 
     @property
     def is_touched(self) -> bool:
-        """Whether somebody may hold a view of it."""
+        """Whether anybody may hold a view of it."""
         return self._array is not None
 
     @property
@@ -62,17 +63,17 @@ class _Memory:
         return self.to_overwrite()
 
     def to_overwrite(self) -> Array:
-        """The numbers, to be written: where `is_clear` was set, they are not yet zeros."""
+        """The numbers, to be overwritten: they are not zeros yet if `is_clear` was set."""
         self.is_clear = False
         if self._array is None:
-            with _first_touch:  # nets in two threads may share weights that nobody has touched yet
+            with _first_touch:  # nets in two threads may share weights that neither has touched yet
                 if self._array is None:
                     self._array = aligned_zeros(self.capacity, self.dtype)
         return self._array
 
 
 class _Part(_Memory):
-    """Some of the numbers of another memory, which keeps them."""
+    """A part of another memory, which holds the numbers."""
 
     __slots__ = ("whole",)
 
@@ -81,7 +82,7 @@ class _Part(_Memory):
         self.whole, self.number, self.start = whole, whole.number, start
 
     def to_overwrite(self) -> Array:
-        """The numbers: the whole memory's."""
+        """The numbers, a view of the whole memory's."""
         if self._array is None:
             self._array = self.whole.array[self.start : self.start + self.capacity]
         self.is_clear = False
@@ -89,16 +90,16 @@ class _Part(_Memory):
 
 
 class Blob:
-    """Values and their gradient, row-major, of one shape; what layers pass to each other.
+    """An array of values and its gradient, of one shape and row-major; layers pass blobs to each other.
 
-    `data` and `diff` are C-contiguous views of memory that several blobs may share. Memory comes into
-    being, zeroed, at the first touch: a net's shapes can be known without the memory to run it. Reshaping
-    to no more values than there is room for keeps the memory and the old values, so that views taken before
-    stay alive; growing past it starts afresh with zeros, data and diff both, as in Caffe.
+    `data` and `diff` are C-contiguous views of memory that several blobs may share. The memory is allocated,
+    and filled with zeros, at the first touch, so a net can be shaped without the memory to run it. Reshaping
+    to no more values than there is room for keeps the memory and the old values, and views taken before stay
+    valid. Growing beyond that starts afresh with zeros, for data and diff both, as in Caffe.
 
     Args:
         shape: lengths of the axes; `()` is a scalar with one value.
-        dtype: float32, or float64 for gradient checks. What a layer keeps for itself may have another one.
+        dtype: float32, or float64 for gradient checks. A layer's buffer may have another type.
 
     Source: BVLC/caffe src/caffe/blob.cpp
     """
@@ -145,7 +146,7 @@ class Blob:
         return axis % axes if axes else 0
 
     def count_axes(self, start: int, end: int | None = None) -> int:
-        """Number of values over the axes from `start` up to, not including, `end` (None: to the last)."""
+        """The number of values over the axes from `start` up to, not including, `end`, or up to the last."""
         return math.prod(self._shape[start:end])
 
     def _legacy(self, axis: int) -> int:
@@ -155,32 +156,32 @@ class Blob:
 
     @property
     def num(self) -> int:
-        """Length of axis 0, 1 where there is none; blobs of at most 4 axes only."""
+        """The length of axis 0, or 1 if there is none; for blobs of at most 4 axes."""
         return self._legacy(0)
 
     @property
     def channels(self) -> int:
-        """Length of axis 1, 1 where there is none; blobs of at most 4 axes only."""
+        """The length of axis 1, or 1 if there is none; for blobs of at most 4 axes."""
         return self._legacy(1)
 
     @property
     def height(self) -> int:
-        """Length of axis 2, 1 where there is none; blobs of at most 4 axes only."""
+        """The length of axis 2, or 1 if there is none; for blobs of at most 4 axes."""
         return self._legacy(2)
 
     @property
     def width(self) -> int:
-        """Length of axis 3, 1 where there is none; blobs of at most 4 axes only."""
+        """The length of axis 3, or 1 if there is none; for blobs of at most 4 axes."""
         return self._legacy(3)
 
     def reshape(self, *dims: int | Sequence[int]) -> None:
-        """Takes a new shape: `reshape(64, 1, 28, 28)` or `reshape((64, 1, 28, 28))`; none makes a scalar.
+        """Takes a new shape: `reshape(64, 1, 28, 28)` or `reshape((64, 1, 28, 28))`; a scalar's is `()`.
 
         Raises:
-            NetError: a negative length, more than 32 axes, or more than 2**31 - 1 values.
+            NetError: a length is negative, or there are more than 32 axes or more than 2**31 - 1 values.
         """
         if len(dims) == 1 and not isinstance(dims[0], (int, np.integer)):
-            if dims[0] == self._shape and self._count:  # as before every forward: worth being quick
+            if dims[0] == self._shape and self._count:  # so it is before most forwards: worth being quick
                 return
             dims = tuple(dims[0])
         shape = tuple(int(n) for n in dims)  # type: ignore[arg-type]
@@ -226,15 +227,15 @@ class Blob:
         return view
 
     def _make_room_for_diff(self) -> None:
-        """Gives the gradient more memory where the data, being shared, has room for more values."""
+        """Gives the gradient more memory if the data, being shared, has room for more values than it."""
         if self._diff.capacity < self._count:
             self._diff = _Memory(self._count, self.dtype)
 
     def clear_diff(self) -> None:
-        """Makes the diff zero. The zeros may be written as late as at the next use of `diff`.
+        """Makes the diff zero; the zeros may be written as late as at the next use of `diff`.
 
-        Writing them at once, for a gradient to be added to them, would take a large net's training a
-        twentieth of its time.
+        Writing them at once, only for a gradient to be added to them, would take a twentieth of the time of
+        a large net's training.
         """
         if self._diff.capacity == self._count:
             self._diff.is_clear = True
@@ -243,18 +244,18 @@ class Blob:
 
     @property
     def diff_is_clear(self) -> bool:
-        """Whether nobody has asked for the diff since it was cleared, or ever."""
+        """Whether nobody has asked for the diff since it was cleared or made."""
         return self._diff.is_clear
 
     def finish_clearing(self) -> None:
-        """Writes the zeros of a diff that `clear_diff` has cleared, if they are not written yet."""
+        """Writes the zeros of a diff that `clear_diff` has cleared, unless they are written already."""
         if self._diff.is_clear:
             _ = self.diff
 
     def diff_to_add(self) -> tuple[Array, bool]:
-        """The diff, for a layer that adds a gradient to it; and whether there is anything to add to.
+        """The diff, for a layer that adds a gradient to it, and whether there is anything to add to.
 
-        If there is not, all of the diff has to be overwritten.
+        If there is nothing to add to, the layer has to overwrite all of the diff.
         """
         if not self._diff.is_clear or self._diff.capacity != self._count:
             return self.diff, True
@@ -262,20 +263,20 @@ class Blob:
         return self.diff, False
 
     def share_data(self, other: Blob) -> None:
-        """Uses the memory of `other`'s data (equal counts) from now on, until reshaped past its size."""
+        """Uses the memory of `other`'s data from now on, until a reshape needs more; counts must be equal."""
         self._check_sharing(other)
         if self._data is not other._data:
             self._data, self._data_view = other._data, None
             self._changes.number += 1
 
     def hold_data(self, parts: Sequence[Blob]) -> bool:
-        """Lets the parts' data lie side by side in this blob's from now on, where nobody has touched it yet.
+        """Lets the parts' data lie side by side in this blob's data from now on, unless it was touched.
 
-        Memory that was touched stays where it is: somebody may have kept a view of it. Together the parts
-        have as many values as the blob.
+        Touched data stays where it is, since somebody may have kept a view of it. Together, the parts have as
+        many values as the blob.
 
         Returns:
-            Whether they lie there.
+            Whether the parts' data lies there.
         """
         if sum(part._count for part in parts) != self._count:
             shapes = ", ".join(str(part._shape) for part in parts)
@@ -300,17 +301,17 @@ class Blob:
         )  # fmt: skip
 
     def leave_data(self, parts: Sequence[Blob]) -> None:
-        """Ends `hold_data`: the parts keep the memory, this blob gets another."""
+        """Ends `hold_data`: the parts keep the memory, and this blob gets other memory."""
         if any(isinstance(part._data, _Part) and part._data.whole is self._data for part in parts):
             self._data, self._data_view = _Memory(self._count, self.dtype), None
             self._changes.number += 1
 
     def shares_data(self, other: Blob) -> bool:
-        """Whether the data of both begins in the same place."""
+        """Whether both blobs' data is the same memory."""
         return self._data is other._data
 
     def share_diff(self, other: Blob) -> None:
-        """Uses the memory of `other`'s diff (equal counts) from now on, until reshaped past its size."""
+        """Uses the memory of `other`'s diff from now on, until a reshape needs more; counts must be equal."""
         self._check_sharing(other)
         other._make_room_for_diff()
         if self._diff is not other._diff:
@@ -320,18 +321,18 @@ class Blob:
     # ---------------------------------------------------------------- changes
 
     def count_changes_in(self, changes: Changes) -> None:
-        """Counts changes of the shape and of the memory there from now on."""
+        """Counts changes of the blob's shape and memory in `changes` from now on."""
         self._changes = changes
         changes.number += 1
 
     @property
     def memory(self) -> tuple[int, int]:
-        """Tells the memory of data and of diff from any other."""
+        """Two numbers that tell the memory of data and of diff from any other memory."""
         return self._data.number, self._diff.number
 
     @property
     def place(self) -> tuple[tuple[int, ...], int]:
-        """The shape, and where in its memory the data begins."""
+        """The shape, and the index at which the data begins in its memory."""
         return self._shape, self._data.start
 
     def _check_sharing(self, other: Blob) -> None:

@@ -84,10 +84,10 @@ class KernelError(PycaffeError, RuntimeError):
 
 
 def blame(error: Exception, place: str) -> None:
-    """Says in an exception of a user's code where it comes from; it stays the exception that it is.
+    """Adds to an exception of a user's code where it comes from; its class stays the same.
 
-    The place goes before the exception's text where that is its only argument, else into a note, which
-    tracebacks show (PEP 678). Once: not again on the way through code that is called by such code.
+    The place goes before the exception's text if that is its only argument, else into a note, which
+    tracebacks show (PEP 678). An exception that passes through nested code of users keeps the first place.
 
     Args:
         error: the exception. place: `net.prototxt:3: layer 'h' (Python): Half.forward`.

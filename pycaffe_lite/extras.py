@@ -1,4 +1,4 @@
-"""What to say where a package is missing that only some of the work needs."""
+"""The message for a missing package that only part of the work needs."""
 
 from __future__ import annotations
 

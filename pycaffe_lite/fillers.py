@@ -1,4 +1,4 @@
-"""Fillers: the first values of learnable blobs, as a prototxt's FillerParameter says."""
+"""Fillers, which give learnable blobs their first values as a prototxt's FillerParameter says."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
     Settings of another type have no effect, as in Caffe; the log says so.
 
     Args:
-        blob: of at least one value.
-        filler: its type and settings.
-        stream: to draw from; None: the main stream.
+        blob: a blob of at least one value.
+        filler: the filler's type and settings.
+        stream: the random stream to draw from; None for the main stream.
 
     Raises:
-        NetError: an unknown type, or a blob or settings that the type cannot serve.
+        NetError: the type is unknown, or cannot work with the blob or the settings.
 
     Source: BVLC/caffe include/caffe/filler.hpp
     """
@@ -52,10 +52,10 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
 
 
 def _check_memory(blob: Blob) -> None:
-    """Refuses to write to more memory than there is: the system would end the process without a word.
+    """Refuses to write to more memory than there is, for which the system would end the process silently.
 
     Raises:
-        NetError: the values alone, drawn and stored, take more.
+        NetError: the values alone, drawn and stored, take more memory.
     """
     try:
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -75,17 +75,17 @@ def filler_types() -> list[str]:
 
 
 def _constant(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """Every value is `value`."""
+    """Gives every value as `value`."""
     return np.full(shape, filler.value, np.float32)
 
 
 def _uniform(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """U[min, max]."""
+    """Draws from U[min, max]."""
     return _draw_uniform("uniform", _count(shape), filler.min, filler.max, stream)
 
 
 def _gaussian(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """N(mean, std²); with `sparse`, only so many values of a row are kept on average, the rest are ±0."""
+    """Draws from N(mean, std²); `sparse` keeps so many values of a row on average and makes the rest ±0."""
     if not filler.std > 0:
         raise NetError(f"filler 'gaussian' needs std > 0, got {filler.std:g}")
     if filler.sparse == -1:
@@ -102,7 +102,7 @@ def _gaussian(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStr
 
 
 def _positive_unitball(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """U[0, 1], each row (index of the first axis) divided by its sum."""
+    """Draws from U[0, 1] and divides each row (one index of the first axis) by its sum."""
     values = _draw_uniform("positive_unitball", _count(shape), 0, 1, stream)
     rows = values.reshape(shape[0] if shape else 1, -1)
     # A running sum adds from left to right, as Caffe does; np.sum adds in pairs, with other roundings.
@@ -111,19 +111,19 @@ def _positive_unitball(shape: Shape, filler: caffe_pb2.FillerParameter, stream: 
 
 
 def _xavier(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """U[−a, a] with a = √(3/n), n by `variance_norm`: Glorot and Bengio, 2010."""
+    """Draws from U[−a, a] with a = √(3/n), n by `variance_norm`; Glorot and Bengio, 2010."""
     bound = np.sqrt(np.float32(3) / np.float32(_fan("xavier", shape, filler.variance_norm)))
     return _draw_uniform("xavier", _count(shape), -bound, bound, stream)
 
 
 def _msra(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """N(0, 2/n), n by `variance_norm`: He, Zhang, Ren and Sun, 2015."""
+    """Draws from N(0, 2/n), n by `variance_norm`; He, Zhang, Ren and Sun, 2015."""
     std = np.sqrt(np.float32(2) / np.float32(_fan("msra", shape, filler.variance_norm)))
     return stream.normal(_count(shape), 0, std)
 
 
 def _bilinear(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
-    """(1 − |x/f − c|)(1 − |y/f − c|), f = ⌈K/2⌉, c = (K − 1)/(2f): upsampling by f in a Deconvolution."""
+    """Gives (1 − |x/f − c|)(1 − |y/f − c|), f = ⌈K/2⌉, c = (K − 1)/(2f): Deconvolution upsamples by f."""
     if len(shape) != 4 or shape[2] != shape[3]:
         raise NetError(f"filler 'bilinear' needs 4 axes and a square kernel, got shape {shape}")
     K = shape[3]
@@ -142,7 +142,7 @@ _FILLERS: dict[str, Filler] = {
     "uniform": _uniform,
     "xavier": _xavier,
 }
-# The settings that a type reads.
+# The settings that each type reads.
 _READ = {
     "constant": ("value",),
     "gaussian": ("mean", "std", "sparse"),
@@ -163,7 +163,7 @@ def _rows(name: str, shape: Shape) -> int:
 
 
 def _fan(name: str, shape: Shape, norm: int) -> float:
-    """How many values one output has (fan in), how many one input has (fan out), or the mean of both."""
+    """The number of weights of an output (fan in), that of an input (fan out), or the mean of both."""
     fan_in = _count(shape) // _rows(name, shape)
     fan_out = _count(shape) // (shape[1] if len(shape) > 1 else 1)
     if norm == caffe_pb2.FillerParameter.FAN_OUT:

@@ -36,7 +36,7 @@ class GlogFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as a line, or as several where its message has several."""
+        """One record as a line, or as several if its message has several."""
         letter = LETTERS.get(record.levelno, "F")
         stamp = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
         micros = int(record.created % 1 * 1e6)
@@ -56,7 +56,7 @@ def minimum_level() -> int:
 def init_log(level: int = 0, stderr: bool = True) -> None:
     """Sends the log to stderr from `level` on (0 info, 1 warning, 2 error, 3 fatal).
 
-    A second call changes the level; with `stderr` false the log stays where it is, and nowhere where the
+    A second call changes the level; with `stderr` false the log stays where it is, and goes nowhere if the
     program has not set up logging.
     """
     _destination.leave_to_program()
@@ -68,16 +68,16 @@ def init_log(level: int = 0, stderr: bool = True) -> None:
 
 
 def log(message: str) -> None:
-    """Writes an INFO line, or several where the message has several."""
+    """Writes an INFO line, or several if the message has several."""
     open_log()
     LOGGER.info("%s", Lines(message), stacklevel=2)
 
 
 def open_log() -> None:
-    """Makes the log go to stderr from GLOG_minloglevel on, where nobody has said where it should go.
+    """Sends the log to stderr, from GLOG_minloglevel on, unless somebody has said where it should go.
 
     Called where work begins: when a prototxt is read, a net or solver made, a training started. The program
-    has set up logging where the root logger or the package's has a handler, or after `init_log`; a level that
+    has set up logging if the root logger or the package's has a handler, or after `init_log`; a level that
     it has given the package's logger holds in any case.
     """
     _destination.choose()
@@ -133,7 +133,7 @@ class _Destination:
                 self._adjust_level()
 
     def choose(self) -> None:
-        """Connects stderr, or takes it away again, as the program's own logging has it by now."""
+        """Connects or disconnects stderr, according to the logging that the program has set up by now."""
         with self._lock:
             own = {self._door, self._unasked}
             theirs = logging.getLogger().handlers or [h for h in LOGGER.handlers if h not in own]
@@ -148,7 +148,7 @@ class _Destination:
                     LOGGER.setLevel(self._unasked.level)
 
     def leave_to_program(self) -> None:
-        """Never chooses again."""
+        """Leaves it to the program where the log goes, from now on."""
         with self._lock:
             self._may_choose = False
             self._drop_unasked()
@@ -175,7 +175,7 @@ class _Destination:
 
 
 class _Door(logging.Handler):
-    """What every record of the package passes before any handler that writes it: makes it printable.
+    """The filter that makes each record of the package printable before a handler writes it.
 
     Format strings are ours and stay as they are. What is put into them is escaped and cut, all but numbers; a
     text of `Lines` line by line.
@@ -215,7 +215,7 @@ class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
-        """Passes on that nobody reads the pipe any more, which ends a program; goes on without a terminal."""
+        """Raises the error of a pipe that nobody reads any more; goes on if a terminal has gone away."""
         error = sys.exc_info()[1]
         if isinstance(error, BrokenPipeError):
             raise error
@@ -259,7 +259,7 @@ class LogFile(logging.FileHandler):
             LOGGER.warning("cannot write the log to '%s': %s", self._path, error.strerror)
 
     def close(self) -> None:
-        """Closes the file; what could not be written has been said."""
+        """Closes the file; that it could not be written to has been said before."""
         with contextlib.suppress(OSError):
             super().close()
 

@@ -28,7 +28,7 @@ def printable(text: str, limit: int = NAME_LIMIT) -> str:
     """The text on one line, of bounded length, without effect on a terminal.
 
     Letters of all scripts stay. Control characters, line breaks, invisible marks such as those that change
-    the direction of writing, and bytes that are no UTF-8 (lone surrogates) become escapes as Python writes
+    the direction of writing, and bytes that are not UTF-8 (lone surrogates) become escapes as Python writes
     them. Of a longer text '…' stands for the middle. What the result holds is printable: a second time
     changes nothing.
 
@@ -54,7 +54,7 @@ def _escaped(text: str) -> str:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as Python's `surrogateescape` keeps it
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python's `surrogateescape` keeps it
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
 

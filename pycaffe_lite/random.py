@@ -1,10 +1,11 @@
 """Caffe's random stream: one Mersenne Twister, from which fillers and layers draw in turn.
 
-In Caffe each thread has a stream. Here a thread other than the main one gets its own when it sets a seed:
-what it draws does not depend on the others then. All that have set none draw from the process's stream.
+In Caffe each thread has a stream. Here a thread other than the main one gets its own when it sets a seed, and
+then draws numbers that do not depend on other threads. Threads that have set none draw from the process's
+stream.
 
-The numbers are those of Caffe built for plain x86-64 with Boost 1.56 or later, to the last bit: NumPy's
-distributions give others and have no place in this package.
+The numbers are those of Caffe built for plain x86-64 with Boost 1.56 or later, to the last bit. NumPy's
+distributions give other numbers and are not used in this package.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class RandomStream:
     """An endless sequence of random draws u, 0 ≤ u < 2³², and the distributions made of them.
 
     Two streams of the same seed give the same numbers for the same calls. A stream without a lock is for one
-    thread.
+    thread only.
 
     Args:
-        seed: any integer, taken modulo 2³²; None: one from the operating system.
-        lock: held while the state is used.
+        seed: any integer, taken modulo 2³²; None for one from the operating system.
+        lock: the lock to hold while the state is used.
     """
 
     def __init__(self, seed: int | None = None, lock: AbstractContextManager[object] | None = None) -> None:
@@ -56,7 +57,7 @@ class RandomStream:
         self._use(np.copyto, np.array([*words, WORDS], np.uint32))
 
     def state(self) -> bytes:
-        """Where the stream stands: 2500 bytes, the same on every machine."""
+        """The stream's state: 2500 bytes, the same on every machine."""
         words: npt.NDArray[np.uint32] = self._use(np.copy)
         return words.astype(_STATE_DTYPE).tobytes()
 
@@ -72,7 +73,7 @@ class RandomStream:
         self._use(np.copyto, words)
 
     def _use(self, function: Callable[..., Any], *args: object) -> Any:
-        """What a function of the state, and of more, returns."""
+        """Calls a function with the state and further arguments, and returns its result."""
         if self._lock is None:
             return function(self._state, *args)
         with self._lock:
@@ -89,7 +90,7 @@ class RandomStream:
         return out
 
     def below(self, n: int) -> int:
-        """An integer of [0, n): u modulo n, one draw."""
+        """An integer of [0, n): u modulo n; one draw."""
         return self.raw() % n
 
     def uniform(self, count: int, low: float, high: float, out: Floats | None = None) -> Floats:
@@ -98,7 +99,7 @@ class RandomStream:
         Args:
             count: how many.
             low, high: the bounds, rounded to float32.
-            out: (count,) float32, filled and returned where given.
+            out: (count,) float32, filled and returned if given.
 
         Raises:
             ArgumentError: low > high, or the two are not finite or too far apart for float32.
@@ -118,9 +119,9 @@ class RandomStream:
 
         Args:
             count: how many.
-            mean: of the distribution, rounded to float32.
+            mean: the distribution's mean, rounded to float32.
             std: its standard deviation, > 0, rounded to float32.
-            out: (count,) float32, filled and returned where given.
+            out: (count,) float32, filled and returned if given.
 
         Raises:
             ArgumentError: std is not above 0.
@@ -139,13 +140,13 @@ class RandomStream:
         dtype: npt.DTypeLike = np.float64,
         out: npt.NDArray[np.uint8] | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """Ones with probability p, else zeros; one draw each, none where p is 0.
+        """Ones with probability p, else zeros; one draw each, or none if p is 0.
 
         Args:
             count: how many.
             p: the probability, of [0, 1].
             dtype: the type in which Caffe compares: float64 for Dropout, float32 for sparse fillers.
-            out: (count,) uint8, filled and returned where given.
+            out: (count,) uint8, filled and returned if given.
 
         Raises:
             ArgumentError: p is outside of [0, 1].
@@ -160,13 +161,13 @@ class RandomStream:
         return out
 
     def permutation(self, count: int) -> npt.NDArray[np.int64]:
-        """The order into which `shuffle` brings `count` items: the new first, second, ... by old index."""
+        """The order that `shuffle` gives `count` items: the old index of the new first, second, ... item."""
         order = np.arange(count)
         self._use(random_draws.permute, order)
         return order
 
     def shuffle(self, items: MutableSequence[Any]) -> None:
-        """Shuffles in place, as Caffe does with lists of files: about one draw for each item but one."""
+        """Shuffles in place as Caffe shuffles lists of files, with about one draw for each item but one."""
         items[:] = [items[i] for i in self.permutation(len(items))]
 
 
@@ -182,7 +183,7 @@ def _room(count: int, dtype: npt.DTypeLike, out: npt.NDArray[Any] | None) -> npt
 
 @lru_cache(maxsize=64)
 def _largest_draw(p: float, dtype: np.dtype) -> int:
-    """The largest u with u ≤ p · (2³² − 1), all of it rounded to `dtype`."""
+    """The largest u with u ≤ p · (2³² − 1), with all numbers rounded to `dtype`."""
     bound = dtype.type(p) * dtype.type(_MAX_DRAW)
     low, high = 0, _MAX_DRAW
     while low < high:
@@ -195,7 +196,7 @@ def _largest_draw(p: float, dtype: np.dtype) -> int:
 
 
 class _Own(threading.local):
-    """The stream that is the calling thread's own, if it has one."""
+    """The calling thread's own stream, if it has one."""
 
     stream: RandomStream | None = None
 
@@ -206,10 +207,10 @@ _process_lock = lock_of_process()
 
 
 def stream() -> RandomStream:
-    """The main stream: that from which fillers, Dropout and the making of data layers draw in this thread.
+    """The main stream, from which fillers, Dropout and new data layers draw in this thread.
 
-    It is the process's unless this thread has one of its own. Until `set_random_seed` says otherwise its seed
-    is from the operating system.
+    It is the process's stream unless this thread has one of its own. Its seed is from the operating system
+    until `set_random_seed` sets one.
     """
     global _process_stream
     if _own.stream is not None:
@@ -222,7 +223,7 @@ def stream() -> RandomStream:
 
 
 def stream_to_set() -> RandomStream:
-    """As `stream`, for who is about to say where it stands: threads but the main one get one of their own."""
+    """As `stream`, for setting its state: a thread other than the main one gets a stream of its own."""
     if _own.stream is None and threading.get_ident() != threading.main_thread().ident:
         _own.stream = RandomStream()
     return stream()
@@ -231,15 +232,15 @@ def stream_to_set() -> RandomStream:
 def set_random_seed(seed: int) -> None:
     """Starts the main stream anew from a seed, taken modulo 2³².
 
-    In the main thread this is the process's stream, from which all threads draw that have not set a seed
-    themselves. Another thread has a stream of its own from now on.
+    In the main thread this is the process's stream, from which all threads draw that have set no seed
+    themselves. Any other thread has a stream of its own from now on.
     """
     stream_to_set().seed(seed)
 
 
 # ------------------------------------------------------------------------------------ the ziggurats' tables
 
-# Boost holds these tables as decimal constants; 45 digits on the way give the same float64 everywhere.
+# Boost holds these tables as decimal constants; computing with 45 digits gives the same float64 everywhere.
 _DIGITS = 45
 
 
@@ -276,7 +277,7 @@ def _ziggurat(
     density: Callable[[Decimal], Decimal],
     inverse: Callable[[Decimal], Decimal],
 ) -> Ziggurat:
-    """Layers of equal area under a falling density; the lowest holds the tail beyond x[1] = start."""
+    """Layers of equal area under a falling density; the lowest also holds the tail beyond x[1] = start."""
     x = [area / density(start), start]
     y = [Decimal(0), density(start)]
     for i in range(1, layers - 1):

@@ -106,6 +106,18 @@ def test_kernels_know_arrays_only():
             assert imported_rooms(path) <= {"kernels", "errors"}, path
 
 
+def test_the_base_of_layers_knows_nothing_of_the_engine():
+    """What a type offers for fusing and replay stands in files that the base does not need."""
+    base = PACKAGE.joinpath("layer", "base.py").relative_to(PACKAGE)
+    assert "kernels" not in imported_rooms(base)
+    assert not imported_from(base, "pycaffe_lite.layer")
+    for path in FILES:
+        if path.parts[0] in ("cli", "solver"):
+            assert not {"fusing", "replay"} & {
+                name.split(".")[0] for name in imported_from(path, "pycaffe_lite.layer")
+            }, path
+
+
 def test_every_room_has_a_place():
     assert {room_of(path.parts) for path in FILES} == set(RANK)
 

@@ -1,4 +1,4 @@
-"""Commands that take Caffe's command lines as they are, and answer what goes wrong by one line."""
+"""Commands that take Caffe's command lines as they are, and report what goes wrong in one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pycaffe_lite.proto.text_slips import nearest
 
 log = logging.getLogger(__name__)
 
-# gflags takes one dash or two; there are no one-letter options but -h, `-s` would swallow `-solver`.
+# gflags takes one dash or two; there are no one-letter options but -h: `-s` would swallow `-solver`.
 _OPTION = re.compile(r"--?([A-Za-z][\w-]+)(=.*)?", re.DOTALL)
 _HELP = ["--help", "-h"]
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
@@ -130,7 +130,7 @@ class CaffeGroup(click.Group):
 
 
 def _line_of(error: Exception) -> str | None:
-    """What to say of an error, None where click does; first the traceback of an unforeseen one."""
+    """What to say of an error; None if click says it. An unforeseen one gets its traceback first."""
     if line := blamed(error):  # of a layer that the user has written, whatever it is
         return line
     if isinstance(error, (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)):

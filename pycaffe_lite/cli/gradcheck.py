@@ -1,4 +1,4 @@
-"""`pycaffe-lite gradcheck`: are a net's gradients right."""
+"""`pycaffe-lite gradcheck`: checks a net's gradients."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def command(
     Builds the net of the prototxt NET in float64, gives its inputs random values, and compares what the
     backward pass of each layer says with central differences of its forward pass: for all bottoms that can
     have a gradient and all learnable blobs. Prints the worst element of each layer; the exit status is 1
-    where a gradient is wrong. Python layers are checked too, for all bottoms but those whose
+    if a gradient is wrong. Python layers are checked too, for all bottoms but those whose
     `propagate_down` is false.
 
     Without --weights, blobs that the prototxt's fillers leave at zero get random values too.
@@ -119,5 +119,5 @@ def _layer_of(report: GradientReport) -> str:
 
 
 def _worth_saying(reports: list[GradientReport]) -> list[GradientReport]:
-    """Of one layer's reports those of wrong gradients; where there is none, the worst."""
+    """Of one layer's reports those of wrong gradients; if there are none, the worst."""
     return [r for r in reports if not r.passed] or [max(reports, key=lambda report: report.error)]

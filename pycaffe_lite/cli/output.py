@@ -1,4 +1,4 @@
-"""What the user sees: Caffe's log where stderr is a file or a pipe, a quiet screen where it is a terminal.
+"""What the user sees: Caffe's log if stderr is a file or a pipe, a quiet screen if it is a terminal.
 
 Results go to stdout. All is written by the functions here, which make names from files printable: no command
 calls `click.echo` or `print` itself.
@@ -36,7 +36,7 @@ from pycaffe_lite.printable import printable, printable_line
 
 log = logging.getLogger(__name__)
 
-# The terminal, for progress and notices; used only where stderr is one. All that is written there goes
+# The terminal, for progress and notices; used only if stderr is one. All that is written there goes
 # through it, so that a progress bar stays below.
 SCREEN = Console(stderr=True, force_interactive=True, highlight=False, soft_wrap=True)
 # Loggers whose INFO lines the screen shows too: they say what makes the user wait.
@@ -60,7 +60,7 @@ def say(message: str, style: str = "") -> None:
 
 
 def echo(line: str, *, err: bool = False) -> None:
-    """Writes a line of results to stdout; with `err`, one of complaints to stderr."""
+    """Writes a line of results to stdout; with `err`, one about a problem to stderr."""
     click.echo(printable_line(line), err=err)
 
 
@@ -149,7 +149,7 @@ def say_mode(gpu: str) -> None:
 
 
 def results_wanted() -> bool:
-    """Whether results go to stdout: not where the log, which holds them too, goes to the same place."""
+    """Whether results go to stdout: not if the log, which holds them too, goes to the same place."""
     if interactive() or not glog.LOGGER.isEnabledFor(logging.INFO):
         return True
     try:
@@ -179,7 +179,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Advance]:
-    """A progress bar on the terminal, none where stderr is not one.
+    """A progress bar on the terminal, none if stderr is not one.
 
     It is drawn by its caller's thread alone, and seldom, so that it can stand beside a measurement.
 

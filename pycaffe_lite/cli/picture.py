@@ -75,8 +75,8 @@ class _Trace:
 
     Attributes:
         label: its entry in the legend. name: of the output. is_test, is_loss: as in Curve.
-        iterations, values: its points, (n,); NaN where they cannot be drawn.
-        low, high: the range of the curves that it stands for, (n,); None where it is one.
+        iterations, values: its points, (n,); NaN if they cannot be drawn.
+        low, high: the range of the curves that it stands for, (n,); None if it is a single curve.
     """
 
     label: str
@@ -94,7 +94,7 @@ class _Trace:
 
     @property
     def has_marks(self) -> bool:
-        """Whether points are marked: where they are few, or one has no neighbour to be joined with."""
+        """Whether points are marked: if they are few, or one has no neighbour to be joined with."""
         there = np.isfinite(np.concatenate(([np.nan], self.values, [np.nan])))
         alone = there[1:-1] & ~there[:-2] & ~there[2:]
         return len(self.values) <= FEW_POINTS or bool(alone.any())
@@ -108,7 +108,7 @@ class _Trace:
 def _traces(curves: Curves) -> list[_Trace]:
     """The train net's lines, then the test nets', to somewhat beyond MOST_TRACES.
 
-    The learning rate where the log has nothing else.
+    The learning rate only if the log has nothing else.
     """
     drawn = [*_distinct(curves.train), *_distinct(curves.test)]
     if not drawn and len(curves.lr):
@@ -171,7 +171,7 @@ def _trace(curve: Curve, label: str) -> _Trace:
 
 
 def _range(curves: Sequence[Curve], label: str) -> _Trace:
-    """Many curves of one output as their mean and range; where one has no value, the others count."""
+    """Many curves of one output as their mean and range; if one has no value, the others count."""
     iterations = np.unique(np.concatenate([curve.iterations for curve in curves]))
     sums, counts = np.zeros(len(iterations)), np.zeros(len(iterations))
     low, high = np.full(len(iterations), np.inf), np.full(len(iterations), -np.inf)
@@ -192,7 +192,7 @@ def _range(curves: Sequence[Curve], label: str) -> _Trace:
 
 
 def _shortened(label: str) -> str:
-    """A label in letters that can be drawn, without its middle where it is long."""
+    """A label in letters that can be drawn, without its middle if it is long."""
     text = "".join(c if _has_letter(c) else c.encode("unicode_escape").decode() for c in label)
     return printable(text, LONGEST_LABEL)
 
@@ -257,7 +257,7 @@ def _plot(axes: Any, trace: _Trace, style: _Style) -> Any:
 
 
 def _scale(axes: Any, values: Values) -> None:
-    """A logarithmic axis for losses that differ much; where some are 0 or below, one that shows these too."""
+    """A logarithmic axis for losses that differ much; if some are 0 or below, one that shows these too."""
     sizes = np.abs(values[values != 0])
     if not len(sizes):
         return
@@ -296,7 +296,7 @@ class _Style:
 
 
 def _styles(count: int) -> Iterator[_Style]:
-    """Styles of which no two are the same, with colours that differ much where there are few lines."""
+    """Styles of which no two are the same, with colours that differ much if there are few lines."""
     from matplotlib import colormaps
 
     dashes = [

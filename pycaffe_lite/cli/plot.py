@@ -20,8 +20,8 @@ def command(log_file: Path, picture: Path, title: str) -> None:
     """Draws the curves of a training log.
 
     LOG is a log of ours, of Caffe or of one of its forks; PICTURE the file to write: .png, .svg or .pdf.
-    Losses have the axis on the left, other outputs, such as accuracies, that on the right. Where the log
-    holds several runs, each resuming the one before, what a later run repeats counts.
+    Losses have the axis on the left, other outputs, such as accuracies, that on the right. If the log
+    holds several runs, each resuming the one before, a later run replaces what it repeats.
     """
     draw(read_curves(log_file), picture, title)
     echo(f"wrote {picture}")

@@ -38,7 +38,7 @@ WIDE = 100
 
 @contextmanager
 def watch(solver: Solver, requests: SignalRequests) -> Iterator[None]:
-    """Shows how far `solver` is for as long as the block runs; nothing where stderr is no terminal."""
+    """Shows how far `solver` is for as long as the block runs; nothing if stderr is not a terminal."""
     if not interactive():
         yield
         return

@@ -18,7 +18,9 @@ from pycaffe_lite.cli.options import (
     threads_option,
 )
 from pycaffe_lite.cli.output import echo, progress_bar, results_wanted, say_mode, start_log
+from pycaffe_lite.errors import NetError
 from pycaffe_lite.net.evaluate import Scores, evaluate
+from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ def command(
     start_log()
     say_mode(gpu)
     net = load_net(model, caffe_pb2.TEST, level, stage, weights, strict)
+    _check_data(net, model)
     log.info("Running for %d iterations.", iterations)
     with progress_bar("testing", iterations) as advance:
 
@@ -71,3 +74,18 @@ def command(
     if results_wanted():
         for line in results:
             echo(line)
+
+
+def _check_data(net: Net, file: str) -> None:
+    """Makes sure that the net has data to be tested on.
+
+    Raises:
+        NetError: all that comes into it is for the caller to fill, as in a deploy net.
+    """
+    tops = {name for layer, names in net.top_names.items() if not net.bottom_names[layer] for name in names}
+    if net.inputs and tops == set(net.inputs):
+        names = ", ".join(f"'{name}'" for name in net.inputs)
+        raise NetError(
+            f"{file}: there is nothing to test the net on: no layer reads data, and {names} is for a program "
+            "to fill; name a net with a data layer, such as the one that was trained"
+        )

@@ -52,7 +52,7 @@ _MOST_NAMES = 20
 @click.option(
     "--exact",
     is_flag=True,
-    help="With --snapshot: refuse to resume where anything would not go on exactly where it stopped.",
+    help="With --snapshot: refuse to resume if anything would not go on exactly where it stopped.",
 )
 @click.option(
     "--keep",
@@ -72,7 +72,7 @@ _MOST_NAMES = 20
     type=click.Choice(EFFECTS),
     default="stop",
     show_default=True,
-    help="What Ctrl-C does after the iteration under way. Where it stops, a second one stops at once.",
+    help="What Ctrl-C does after the iteration under way. If that stops, a second one stops at once.",
 )
 @click.option(
     "--sighup-effect",
@@ -163,7 +163,7 @@ def command(
 
 
 def _notice(message: str) -> None:
-    """Says something in the log, and on a terminal, where the log is not."""
+    """Says something in the log, and on a terminal, which the log does not reach."""
     log.info("%s", message)
     if interactive():
         say(message)
@@ -187,7 +187,7 @@ def _names(names: Sequence[str]) -> str:
 
 @contextmanager
 def _named(file: str) -> Iterator[None]:
-    """Puts the solver's file before what is wrong with its settings, where it is not there with a line."""
+    """Puts the solver's file before what is wrong with its settings, unless file and line are there."""
     try:
         yield
     except SolverError as error:

@@ -41,8 +41,8 @@ def command(ctx: click.Context, old: str, new: str) -> None:
     """Upgrades a net from an older format.
 
     IN is a prototxt or a .caffemodel of any age; OUT is written in the same form, whole or not at all, or to
-    stdout where it is "-". Comments are lost. The exit status is 1 where something of IN could not be kept,
-    which the log says, and 2 where IN cannot be read.
+    stdout if it is "-". Comments are lost. The exit status is 1 if something of IN could not be kept,
+    which the log says, and 2 if IN cannot be read.
     """
     start_log()
     try:
@@ -60,7 +60,7 @@ def command(ctx: click.Context, old: str, new: str) -> None:
 
 
 def read_binary(path: str, message_class: type[M]) -> M | None:
-    """The message that a file holds in binary form; None where the file is a text.
+    """The message that a file holds in binary form; None if the file is a text.
 
     Raises:
         PycaffeError: the file cannot be read. PrototxtError: it holds no such message.

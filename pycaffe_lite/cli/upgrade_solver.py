@@ -18,8 +18,8 @@ def command(old: str, new: str) -> None:
     """Upgrades a solver from an older format.
 
     IN is a solver's prototxt, or the same in binary form, with the old `solver_type`; OUT is written in the
-    same form with `type` instead, whole or not at all, or to stdout where it is "-". Comments are lost. The
-    exit status is 2 where IN cannot be read.
+    same form with `type` instead, whole or not at all, or to stdout if it is "-". Comments are lost. The
+    exit status is 2 if IN cannot be read.
     """
     start_log()
     try:

@@ -129,7 +129,7 @@ class DatumReader:
         shape = (sizes[_CHANNELS], sizes[_HEIGHT], sizes[_WIDTH])
         if sizes[_ENCODED]:
             start, end = data or (0, 0)
-            pixels, is_cut = image.decode(message[start:end], self.color, packed=False)
+            pixels, is_cut = image.decode(message[start:end], self.color, packed=False, from_memory=True)
             return Datum(pixels.transpose(2, 0, 1), sizes[_LABEL], True, is_cut)
         if data is not None and data[0] < data[1]:
             start, end = data

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.data import arrow
+from pycaffe_lite.data.cut_jpeg import repeat_last_row
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import resize as kernels
@@ -97,18 +98,22 @@ class Picture(NamedTuple):
     is_cut: bool
 
 
-def decode(encoded: bytes, color: bool | None = None, packed: bool = True) -> Picture:
+def decode(
+    encoded: bytes, color: bool | None = None, *, packed: bool = True, from_memory: bool = False
+) -> Picture:
     """Decodes a JPEG, PNG or other image file.
 
-    What a JPEG lacks that is cut off is grey, as OpenCV leaves it; PNGs must be whole, as there. Of 16 bits a
-    value, the upper 8 are taken where the colours are forced. Then, too, and not otherwise, a picture is
-    turned as its EXIF data say.
+    What is missing of a JPEG that is cut off becomes grey, or repeats the last row, as OpenCV does; PNGs must
+    be whole, as there. Of 16 bits a value, the upper 8 are taken where the colours are forced. Then, too, and
+    not otherwise, a picture is turned as its EXIF data say.
 
     Args:
         encoded: the file's bytes.
         color: True: three channels; False: one; None: as many as the file has (BGR, BGRA or grey).
         packed: whether the pixels have to be C-contiguous. Otherwise they may be a view of Pillow's memory,
             which saves a copy (see `memory_of`).
+        from_memory: whether Caffe lets OpenCV read it from memory, as a record, and not from a file; see
+            `cut_jpeg.repeat_last_row`.
 
     Raises:
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
@@ -119,7 +124,7 @@ def decode(encoded: bytes, color: bool | None = None, packed: bool = True) -> Pi
     except ImportError:
         raise DataError(missing("reading encoded images", "Pillow", "image")) from None
     try:
-        return _decode(encoded, color, packed)
+        return _decode(encoded, color, packed, from_memory)
     except DataError:
         raise
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
@@ -127,14 +132,14 @@ def decode(encoded: bytes, color: bool | None = None, packed: bool = True) -> Pi
         raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
 
 
-def read(path: Path, color: bool | None = None, packed: bool = True) -> Picture:
+def read(path: Path, color: bool | None = None, *, packed: bool = True) -> Picture:
     """Decodes a file; see `decode`.
 
     Raises:
         FileLookupError: it is not there.
         DataError: it cannot be read or decoded; the message names it.
     """
-    return decode_file(path, read_bytes(path), color, packed)
+    return decode_file(path, read_bytes(path), color, packed=packed)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -146,15 +151,22 @@ def read_bytes(path: Path) -> bytes:
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
 
 
-def decode_file(path: Path, encoded: bytes, color: bool | None = None, packed: bool = True) -> Picture:
+def decode_file(
+    path: Path,
+    encoded: bytes,
+    color: bool | None = None,
+    *,
+    packed: bool = True,
+    from_memory: bool = False,
+) -> Picture:
     """Decodes the bytes of a file; see `decode`. Errors name the file."""
     try:
-        return decode(encoded, color, packed)
+        return decode(encoded, color, packed=packed, from_memory=from_memory)
     except DataError as error:
         raise DataError(f"picture '{path}': {error}") from None
 
 
-def _decode(encoded: bytes, color: bool | None, packed: bool) -> Picture:
+def _decode(encoded: bytes, color: bool | None, packed: bool, from_memory: bool) -> Picture:
     from PIL import ImageOps
 
     file, is_cut = _open(encoded, color), False
@@ -175,6 +187,8 @@ def _decode(encoded: bytes, color: bool | None, packed: bool) -> Picture:
             raise
         file, is_cut = _open(encoded + _JPEG_ENDS, color), True
         file.load()
+        if from_memory:
+            repeat_last_row(file, lambda: _open(encoded, color))
     if color is not None:
         ImageOps.exif_transpose(file, in_place=True)
     return Picture(_pixels(file, color, packed), is_cut)

@@ -14,9 +14,6 @@ from pycaffe_lite.errors import DataError
 K_contra = TypeVar("K_contra", contravariant=True)
 K = TypeVar("K")
 
-# Items of a piece: few, so that there is work for all cores, but more than one, as each piece takes a lock.
-_PIECE = 4
-
 
 class Item(NamedTuple):
     """One item of a batch, before it is transformed.
@@ -67,7 +64,7 @@ class ItemWork(Generic[K]):
         labels: bool,
         state: bytes,
     ) -> None:
-        self.pieces = -(-len(keys) // _PIECE)
+        self.pieces = len(keys)
         self.state = state
         self._keys = keys
         self._draws = draws
@@ -78,25 +75,23 @@ class ItemWork(Generic[K]):
         self._shape_is_known = threading.Event()
 
     def run(self, piece: int, batch: Batch) -> None:
-        """Reads some items and transforms them into their places in the batch."""
-        for i in range(piece * _PIECE, min((piece + 1) * _PIECE, len(self._keys))):
-            if i == 0:
-                try:
-                    item = self._begin(batch)
-                finally:
-                    self._shape_is_known.set()
-            else:
-                item = self._reader.read(self._keys[i])
-                self._shape_is_known.wait()
-            places = self._places
-            if places is None:  # the first item could not be read: that is what is told
-                return
-            index = i
-            if item.values.shape != places.fit.shape:
-                places, index = self._places_of_other(i, item, places.fit), 0
-            self._transformer.apply_to_one(item.values, places, index, batch.data[i])
-            if self._has_labels:
-                batch.labels[i] = item.label
+        """Reads an item and transforms it into its place in the batch."""
+        if piece == 0:
+            try:
+                item = self._begin(batch)
+            finally:
+                self._shape_is_known.set()
+        else:
+            item = self._reader.read(self._keys[piece])
+            self._shape_is_known.wait()
+        places, index = self._places, piece
+        if places is None:  # the first item could not be read: that is what is told
+            return
+        if item.values.shape != places.fit.shape:
+            places, index = self._places_of_other(piece, item, places.fit), 0
+        self._transformer.apply_to_one(item.values, places, index, batch.data[piece])
+        if self._has_labels:
+            batch.labels[piece] = item.label
 
     def _begin(self, batch: Batch) -> Item:
         """Reads the first item, and makes room for items like it."""

@@ -45,7 +45,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 class LmdbError(ValueError):
-    """A file that is damaged, or of a kind that is not read: what goes on after "cannot read LMDB 'x': "."""
+    """A file that is damaged, or of a kind that is not read; its text follows "cannot read LMDB 'x': "."""
 
 
 def damaged(page: int) -> LmdbError:
@@ -80,7 +80,7 @@ class Meta(NamedTuple):
 
 
 class LongValue(NamedTuple):
-    """Where a value in overflow pages is: its first page, and its size in bytes."""
+    """A value in overflow pages: the number of the first one, and the value's size in bytes."""
 
     page: int
     size: int
@@ -128,7 +128,7 @@ class Pages:
     def __init__(self, meta: Meta) -> None:
         self.meta = meta
         self.header_bytes = meta.word + 8
-        # The head of each page in the bytes of several.
+        # The heads of pages, in the bytes of several.
         self._head = np.dtype(
             {
                 "names": ["number", "flags", "lower", "upper"],
@@ -138,13 +138,15 @@ class Pages:
             }
         )
         if meta.flags & _SEVERAL_VALUES:
-            raise LmdbError("it has several values for a key (MDB_DUPSORT), which Caffe's databases have not")
+            raise LmdbError(
+                "it has several values for a key (MDB_DUPSORT), which Caffe's databases never have"
+            )
         is_tree = 0 < meta.depth <= MOST_LEVELS and META_PAGES <= meta.root <= meta.last_page
         if is_tree != (meta.entries > 0):
             raise damaged(meta.page)
 
     def order(self, key: bytes) -> Any:
-        """What keys are ordered by: their bytes, as a rule."""
+        """What a key is ordered by: its bytes, as a rule."""
         if self.meta.flags & _INTEGER_KEYS:
             return int.from_bytes(key, "little")
         return key[::-1] if self.meta.flags & _REVERSED_KEYS else key

@@ -39,8 +39,8 @@ class Records(NamedTuple):
 class Snapshot:
     """Reads the tree that the last transaction left.
 
-    The file is read and never mapped into memory: where it is damaged, or is cut off meanwhile, there is an
-    error, and no signal that ends the process. LMDB writes to the pages of a transaction only when two more
+    The file is read and never mapped into memory: if it is damaged, or cut off meanwhile, that is an error
+    and not a signal that ends the process. LMDB writes to the pages of a transaction only when two more
     have ended, the second of which has overwritten its meta page. So as long as that page `stands`, what was
     read is what the transaction wrote.
 
@@ -65,9 +65,12 @@ class Snapshot:
         first_ones = transactions == [0, 0]
         by_turns = [n % 2 for n in transactions] == [0, 1] and abs(transactions[0] - transactions[1]) == 1
         same = metas[0].word == metas[1].word and metas[1].page_size == self._size
-        if not (same and (first_ones or by_turns)):
-            raise LmdbError("pages 0 and 1 of data.mdb contradict each other; copy or make it again")
         later = transactions[1] > transactions[0]
+        # A transaction never gives pages back to the file. If the later one has fewer pages, a damaged number
+        # has made it the later one, and its tree is that of an earlier time.
+        grows = metas[later].last_page >= metas[not later].last_page
+        if not (same and (first_ones or by_turns) and grows):
+            raise LmdbError("pages 0 and 1 of data.mdb contradict each other; copy or make it again")
         self._meta, self._meta_bytes = metas[later], heads[later]
         self._pages = Pages(self._meta)
         self.entries = self._meta.entries
@@ -81,11 +84,11 @@ class Snapshot:
         return os.pread(self._descriptor, META_BYTES, place) == self._meta_bytes
 
     def order(self, key: bytes) -> Any:
-        """What keys are ordered by."""
+        """What a key is ordered by."""
         return self._pages.order(key)
 
     def first(self) -> Place:
-        """The first leaf page, where there are records.
+        """The first leaf page of a database that has records.
 
         Raises:
             LmdbError: a page is damaged. OSError: it cannot be read.

@@ -125,7 +125,7 @@ class RecordSource:
             raise DataError(f"record '{key_text(key)}' of '{self._reader.path}': {error}") from None
         if datum.is_cut and self._has_told_of_cut.acquire(blocking=False):
             log.warning(
-                "record '%s' of '%s' is a JPEG that is cut off: what is missing is grey, as in Caffe; others "
+                "record '%s' of '%s' is a JPEG that is cut off: the part that is there is used; others "
                 "like it are not mentioned",
                 key_text(key),
                 self._reader.path,

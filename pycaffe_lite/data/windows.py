@@ -28,8 +28,6 @@ Floats = npt.NDArray[np.float32]
 F = np.float32
 
 _CHANNELS = 3
-# Windows of a piece of work.
-_PIECE = 4
 # State: checksum of the list; the sampler's stream follows.
 _CHECKSUM = struct.Struct("<I")
 
@@ -236,7 +234,7 @@ class WindowSource:
                 path = self._locate(name)
                 self._files[name] = path, image.read_bytes(path)
             path, encoded = self._files[name]
-            return image.decode_file(path, encoded, True).pixels
+            return image.decode_file(path, encoded, True, from_memory=True).pixels
         except (DataError, FileLookupError) as error:
             raise UnreadablePictureError(str(error)) from None
 
@@ -258,7 +256,7 @@ class WindowWork:
     """
 
     def __init__(self, source: WindowSource, chosen: list[tuple[bool, int, bool]], state: bytes) -> None:
-        self.pieces = -(-len(chosen) // _PIECE)
+        self.pieces = len(chosen)
         self.state = state
         self._source = source
         self._chosen = chosen
@@ -268,20 +266,18 @@ class WindowWork:
         self._error = ""
 
     def run(self, piece: int, batch: Batch) -> None:
-        """Cuts out some of the windows."""
+        """Cuts out a window."""
         with self._lock:
             if not self._has_room:
                 batch.make_room((len(self._chosen), *self._source.shape()), len(self._chosen))
                 self._has_room = True
-        for i in range(piece * _PIECE, min((piece + 1) * _PIECE, len(self._chosen))):
-            batch.data[i] = 0
-            try:
-                batch.labels[i] = self._source.cut(*self._chosen[i], batch.data[i])
-            except UnreadablePictureError as error:
-                with self._lock:
-                    if i < self._bad:
-                        self._bad, self._error = i, str(error)
-                return
+        batch.data[piece] = 0
+        try:
+            batch.labels[piece] = self._source.cut(*self._chosen[piece], batch.data[piece])
+        except UnreadablePictureError as error:
+            with self._lock:
+                if piece < self._bad:
+                    self._bad, self._error = piece, str(error)
 
     def finish(self, batch: Batch) -> None:
         """Clears what a picture that cannot be read leaves out."""

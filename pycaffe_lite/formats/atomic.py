@@ -47,12 +47,12 @@ def atomic_write(path: StrPath, *, error: type[PycaffeError] = PycaffeError) -> 
 
     The bytes go to a temporary file in the same folder, which is flushed, synced and renamed at the end;
     the folder is synced too. Whatever happens before that, a file that had the name keeps it, untouched.
-    Where the name is a link, this is true of the file that it leads to.
+    If the name is a link, this holds for the file that it leads to.
     Threads, processes and machines may write to one name at once: each succeeds, and the last one's stays.
 
     Args:
         path: of the file to be.
-        error: class of the error raised where the file cannot be written.
+        error: class of the error raised if the file cannot be written.
 
     Yields:
         The open binary file, which can be read as well.
@@ -101,7 +101,7 @@ def _stem(target: Path) -> str:
 
 @lru_cache(maxsize=1)
 def _place() -> str:
-    """Eight digits for where this process's number means something: host, its start, pid namespace.
+    """Eight digits for where this process has its number: the host, its start, the pid namespace.
 
     Machines that share a folder may have processes of equal numbers, and so may the containers of one.
     """
@@ -158,11 +158,11 @@ def _is_abandoned(file: Path) -> bool:
 def set_aside(path: Path) -> Path | None:
     """Renames a file that is about to be written anew.
 
-    `run.log` becomes `run.log.1`; where there is one already, `run.log.2`, and so on: the highest number is
+    `run.log` becomes `run.log.1`; if there is one already, `run.log.2`, and so on: the highest number is
     the latest.
 
     Returns:
-        Its new path; None where there is no file, an empty one, or something else, such as a device.
+        Its new path; None if there is no file, an empty one, or something else, such as a device.
 
     Raises:
         PycaffeError: it cannot be renamed.
@@ -203,9 +203,9 @@ def open_regular(path: StrPath, *, error: type[PycaffeError]) -> FileIO:
 
     Raises:
         FileLookupError: the file is not there.
-        PycaffeError: (as `error`) it is no regular file, or may not be read.
+        PycaffeError: (as `error`) it is not a regular file, or may not be read.
     """
-    if "\0" in os.fsdecode(path):  # which Python answers by a ValueError
+    if "\0" in os.fsdecode(path):  # to which Python answers with a ValueError
         raise FileLookupError(f"no such file: '{path}'")
     return paths.open_regular(path, sys.maxsize, "weights or a snapshot", error=error)
 
@@ -217,8 +217,8 @@ def read_bytes(path: StrPath, *, error: type[PycaffeError]) -> npt.NDArray[np.ui
 
     Raises:
         FileLookupError: the file is not there.
-        PycaffeError: (as `error`) it is no regular file, larger than the machine's memory, may not be read,
-            or reading fails.
+        PycaffeError: (as `error`) it is not a regular file, is larger than the machine's memory, may not be
+            read, or reading fails.
     """
     with open_regular(path, error=error) as file:
         try:
@@ -237,7 +237,7 @@ def read_bytes(path: StrPath, *, error: type[PycaffeError]) -> npt.NDArray[np.ui
 
 
 def _memory() -> float:
-    """Bytes of the machine's memory; infinite where the system does not tell."""
+    """Bytes of the machine's memory; infinite if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from pycaffe_lite.errors import DataError
-from pycaffe_lite.formats import wire
+from pycaffe_lite.formats import kinds, wire
 from pycaffe_lite.formats.atomic import StrPath, atomic_write, read_bytes
 from pycaffe_lite.formats.model import Array
 from pycaffe_lite.formats.wire import WireError
 from pycaffe_lite.formats.wireblob import legacy_parts, read_blob, write_part
 
-_NUMPY = b"\x93NUMPY"
+# Files that hold arrays in other formats, by their first bytes.
+_ARRAYS = {b"\x93NUMPY": "a NumPy file", b"\x89HDF": "an HDF5 file"}
 
 
 def read(path: StrPath, what: str = "means") -> Array:
@@ -19,27 +20,31 @@ def read(path: StrPath, what: str = "means") -> Array:
 
     Args:
         path: of the file.
-        what: such files hold, for the error where it is one of NumPy's.
+        what: such files hold, for the error if it is a file of NumPy's or an HDF5 file.
 
     Returns:
-        A fresh float32 array; float64 where the file holds `double_data`.
+        A fresh float32 array; float64 if the file holds `double_data`.
 
     Raises:
         FileLookupError: the file is not there.
-        DataError: it is truncated, or holds no blob; the message names the file and the place.
+        DataError: it is truncated, or of another kind; the message names the file and the place.
     """
     data = read_bytes(path, error=DataError)
     if not len(data):
         raise DataError(f"'{path}' is empty")
-    if data[: len(_NUMPY)].tobytes() == _NUMPY:
-        raise DataError(
-            f"'{path}' is a NumPy file, Caffe's {what} are .binaryproto: convert it by "
-            "pycaffe_lite.formats.binaryproto.write"
-        )
+    for signature, kind in _ARRAYS.items():
+        if data[: len(signature)].tobytes() == signature:
+            raise DataError(
+                f"'{path}' is {kind}, Caffe's {what} are .binaryproto: convert it by "
+                "pycaffe_lite.formats.binaryproto.write"
+            )
     try:
         blob = read_blob(wire.view_of(data), 0, len(data))
     except WireError as problem:
-        raise DataError(f"'{path}' is truncated or not a .binaryproto: {problem}") from None
+        wrong = kinds.wrong_kind(path, data, kinds.BLOB)
+        raise DataError(wrong or f"'{path}' is truncated or not a .binaryproto: {problem}") from None
+    if not blob.data.size and (wrong := kinds.wrong_kind(path, data, kinds.BLOB)):
+        raise DataError(wrong)
     return np.array(blob.data, blob.data.dtype.newbyteorder("="))
 
 

@@ -21,7 +21,7 @@ def shape_of(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
 
 
 def array_of(blob: caffe_pb2.BlobProto) -> npt.NDArray[np.floating]:
-    """The message's values in its shape: float64 where it holds `double_data`, else float32.
+    """The message's values in its shape: float64 if it holds `double_data`, else float32.
 
     Raises:
         WeightsError: the number of values is not the shape's.

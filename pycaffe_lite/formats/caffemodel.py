@@ -30,7 +30,7 @@ PROTOBUF_LIMIT = 2**31 - 1
 
 
 class _Fields:
-    """Which field numbers hold what in one version of the layer message."""
+    """The field numbers of one version of the layer message."""
 
     def __init__(self, *, name: int, type: int, bottom: int, top: int, blobs: int) -> None:
         self.name, self.type, self.bottom, self.top, self.blobs = name, type, bottom, top, blobs
@@ -187,7 +187,7 @@ def write(
         net: name and layers, each without blobs.
         blobs: for each layer of `net`, its learnable blobs.
         diff: whether to write the gradients too.
-        error: class of the error raised where the file cannot be written.
+        error: class of the error raised if the file cannot be written.
 
     Returns:
         The file's fingerprint.

@@ -40,9 +40,9 @@ from pycaffe_lite.formats.state import SolverState
 from pycaffe_lite.formats.wireblob import write_part
 from pycaffe_lite.proto import caffe_pb2
 
-# Where exact continuation's state lies in a .solverstate.h5; Caffe passes over it.
+# The dataset of exact continuation's state in a .solverstate.h5; Caffe passes over it.
 _RESUME_GROUP, _RESUME = "pycaffe_lite", "resume"
-# Far beyond any layer; what a damaged file may not exceed.
+# A limit for damaged files, far beyond any layer's.
 _MAX_BLOBS = 256
 # What a state holds besides its history.
 _STATE_HEAD = ("iter", "current_step", "learned_net", _RESUME_GROUP)
@@ -53,7 +53,7 @@ _ALWAYS_FINE = 2**24
 
 
 def is_hdf5(path: StrPath) -> bool:
-    """Whether a file begins as HDF5 files do; False where it is no file or cannot be read."""
+    """Whether a file begins as HDF5 files do; False if it is not a file or cannot be read."""
     try:
         with open_regular(path, error=WeightsError) as file:
             return file.read(len(SIGNATURE)) == SIGNATURE
@@ -158,7 +158,7 @@ def _state(tree: Tree) -> SolverState:
 
 
 def _wrong_kind(path: StrPath, data: npt.NDArray[np.uint8], wanted: kinds.Kind) -> str | None:
-    """A message that a file is of another kind than wanted; None where it is not known to be."""
+    """A message that a file is of another kind than wanted; None if it is not known to be."""
     if data[: len(SIGNATURE)].tobytes() != SIGNATURE:
         return kinds.wrong_kind(path, data, wanted)
     try:
@@ -280,7 +280,7 @@ def _group(tree: Tree, name: str) -> Tree:
 
 
 def _floats(group: Tree, name: str) -> Array:
-    """A dataset of numbers, float64 where it is that, else float32."""
+    """A dataset of numbers, float64 if it is that, else float32."""
     values = group.get(name)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
         raise FormatError(f"'{name}' holds no numbers")
@@ -320,7 +320,7 @@ def write_model(
         blobs: for each layer of `net`, its learnable blobs.
         shared: for each of these, whether another layer owns it: then its values stand there.
         diff: whether to write the gradients too.
-        error: class of the error raised where the file cannot be written.
+        error: class of the error raised if the file cannot be written.
 
     Returns:
         The file's fingerprint.
@@ -336,7 +336,7 @@ def write_model(
 
 
 def _group_at(tree: Tree, path: str) -> Tree:
-    """The group at a path of names with slashes between them, made where it is not there."""
+    """The group at a path of names with slashes between them, made if it is not there."""
     for name in path.split("/"):
         group = tree.setdefault(name, {})
         if not isinstance(group, dict):

@@ -71,7 +71,7 @@ class Source(Protocol):
 
 
 def read_tree(data: Source, only: Collection[str] | None = None) -> Tree:
-    """Reads the groups and datasets of a file; arrays are views of `data`, where that is an array.
+    """Reads the groups and datasets of a file; arrays are views of `data`, if that is an array.
 
     Args:
         data: the file.

@@ -1,4 +1,4 @@
-"""Kinds of files: what a file is that was given for another, told by its bytes.
+"""Kinds of files, recognised by their bytes, for errors about a file of the wrong kind.
 
 Readers ask when a file is not what they read: to hear that it is a web page helps more than to hear that
 field 13 has an unusable wire type.
@@ -74,7 +74,7 @@ _SIGNATURES = [
 
 
 def kind_of(data: npt.NDArray[np.uint8]) -> Kind | None:
-    """The kind of a file with these bytes; None where nothing gives it away."""
+    """The kind of a file with these bytes; None if nothing gives it away."""
     head = data[:_HEAD].tobytes()
     if head and not head.strip(b"\0") and not data.any():
         return _ZEROS
@@ -85,14 +85,16 @@ def kind_of(data: npt.NDArray[np.uint8]) -> Kind | None:
 
 
 def wrong_kind(path: object, data: npt.NDArray[np.uint8], wanted: Kind) -> str | None:
-    """A message that a file is of another kind than wanted; None where it is not known to be."""
+    """A message that a file is of another kind than wanted; None if it is not known to be."""
     kind = kind_of(data)
     return None if kind is None or kind == wanted else mistaken(path, kind, wanted)
 
 
 def mistaken(path: object, kind: Kind, wanted: Kind) -> str:
-    """The message that a file is of one kind where another was wanted."""
-    return f"'{path}' is {kind.name}, not {wanted.name}; {kind.advice}"
+    """The message that a file is of one kind and another was wanted."""
+    is_caffes = kind in (WEIGHTS, STATE, _NET, _SOLVER)
+    advice = "name a .binaryproto file" if wanted == BLOB and is_caffes else kind.advice
+    return f"'{path}' is {kind.name}, not {wanted.name}; {advice}"
 
 
 def _archive_kind(head: bytes, data: npt.NDArray[np.uint8]) -> Kind | None:
@@ -146,10 +148,10 @@ def _message_kind(buffer: wire.Bytes) -> Kind | None:
         if len(seen) < 2:
             return None
     if (1, VARINT) in seen:
-        if (7, LENGTH) in seen:
-            return _ONNX
         if (2, VARINT) in seen:
             return BLOB
+        if (7, LENGTH) in seen:
+            return _ONNX
         return STATE if {(2, LENGTH), (3, LENGTH)} & seen else None
     if (5, LENGTH) in seen or (5, FIXED32) in seen:
         return BLOB if (7, LENGTH) in seen else None

@@ -20,7 +20,7 @@ class StoredBlob:
     Attributes:
         data: its values, float32 or float64, in the file's shape; read-only, usually a view of the file's
             bytes that may lie unaligned: copy it to where it is needed.
-        diff: the gradient, where the file holds one.
+        diff: the gradient, if the file holds one.
         legacy: whether the shape is an old file's num, channels, height and width, or that of
             clips of frames, which have a length as well.
     """
@@ -55,7 +55,7 @@ class StoredLayer:
         blobs: the learnable blobs. In an HDF5 file a blob that its layer shares is None: it stands with
             the layer that owns it.
         rest: all that the file says of the layer apart from its blobs, in protocol buffers' wire format:
-            a LayerParameter, or a V1LayerParameter where `version` is 1 or 0.
+            a LayerParameter, or a V1LayerParameter if `version` is 1 or 0.
         version: of the schema the layer is written in: 2, 1 or 0.
     """
 

@@ -16,7 +16,7 @@ from pycaffe_lite.formats.wireblob import blob_parts, read_blob, write_part
 # Fields of SolverState; the last is ours. Caffe does not know it and passes over it.
 _ITER, _LEARNED_NET, _HISTORY, _CURRENT_STEP = 1, 2, 3, 4
 RESUME_FIELD = 10_701
-# Far beyond any net's number of learnable blobs; what a damaged file may not exceed.
+# A limit for damaged files, far beyond any net's number of learnable blobs.
 _MOST_FIELDS = 100_000
 
 
@@ -97,7 +97,7 @@ def write(path: StrPath, state: SolverState, *, error: type[PycaffeError] = Snap
     Args:
         path: of the file.
         state: its history goes from memory to the file without a copy.
-        error: class of the error raised where the file cannot be written.
+        error: class of the error raised if the file cannot be written.
     """
     with atomic_write(path, error=error) as file:
         for part in _parts(state):

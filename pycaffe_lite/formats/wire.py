@@ -38,7 +38,7 @@ class Field(NamedTuple):
     Attributes:
         number, wire_type: from its tag.
         value: of a varint, unsigned; 0 otherwise.
-        start, epilogue: of its payload in the buffer; `epilogue` is where the next field starts.
+        start, end: of its payload in the buffer; `end` is where the next field starts.
     """
 
     number: int
@@ -67,7 +67,7 @@ def read_varint(buffer: Bytes, pos: int, end: int) -> tuple[int, int]:
 
 
 def read_field(buffer: Bytes, pos: int, end: int) -> Field:
-    """Reads the field at `pos` of a message that ends at `epilogue`.
+    """Reads the field at `pos` of a message that ends at `end`.
 
     Raises:
         WireError: an impossible tag, or a payload that runs past the end.

@@ -31,10 +31,10 @@ _DTYPES = {_DATA: _FLOAT, _DIFF: _FLOAT, _DOUBLE_DATA: _DOUBLE, _DOUBLE_DIFF: _D
 
 
 def read_blob(buffer: wire.Bytes, start: int, end: int) -> StoredBlob:
-    """Reads the BlobProto in buffer[start:end]; the arrays are views of the buffer where that is possible.
+    """Reads the BlobProto in buffer[start:end]; the arrays are views of the buffer if that is possible.
 
     Raises:
-        WireError: no BlobProto, or one whose values are not as many as its shape says.
+        WireError: it is not a BlobProto, or its values are not as many as its shape says.
     """
     legacy: dict[int, int] = {}
     legacy_dims: tuple[int, ...] = _LEGACY_DIMS
@@ -81,7 +81,7 @@ def _check_shape(shape: tuple[int, ...], position: int) -> None:
 
 
 def _join(pieces: dict[int, list[Array]], double: int, single: int) -> Array:
-    """All values of a repeated field; the float64 ones where there are any, as Caffe prefers them."""
+    """All values of a repeated field; the float64 ones if there are any, as Caffe prefers them."""
     parts = pieces[double] or pieces[single]
     if not parts:
         return np.empty(0, _FLOAT)

@@ -11,7 +11,7 @@ from pycaffe_lite.kernels.products.dot import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels.products.long import LONG, add_pieces, columns_of, is_long
 from pycaffe_lite.kernels.products.stream import MOST_ROWS, stream_product, suits
 from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.steps import note_other_work
+from pycaffe_lite.kernels.runtime.steps import break_recording
 
 
 def gemm(
@@ -34,10 +34,10 @@ def gemm(
     if a.shape != ((K, M) if trans_a else (M, K)) or b.shape != ((N, K) if trans_b else (K, N)):
         raise ValueError(f"gemm: shapes {a.shape} and {b.shape} do not multiply to {c.shape}")
     if beta == 0 and K == 0:
-        note_other_work()
+        break_recording()
         c.fill(0)
     elif beta not in (0, 1):
-        note_other_work()
+        break_recording()
         c *= c.dtype.type(beta)
     if M == 0 or N == 0 or K == 0:
         return
@@ -46,7 +46,7 @@ def gemm(
         dot_product(a, b, c, beta != 0, none, none, 1.0)
         return
     if trans_b:
-        note_other_work()
+        break_recording()
         b = np.ascontiguousarray(b.T)
     streams = not trans_a and suits(M, N, K)
     most = MOST_ROWS if streams else LONG

@@ -11,7 +11,7 @@ from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.products.channel_sums import add_channel_sums
 from pycaffe_lite.kernels.products.dot import finish
 from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.steps import note_other_work
+from pycaffe_lite.kernels.runtime.steps import break_recording
 
 __all__ = ["NO_EPILOGUE", "Epilogue", "backward_bias", "backward_data", "backward_weights", "forward"]
 
@@ -70,5 +70,5 @@ def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
     if dy.size > 0:
         add_channel_sums(dy[:, :, None], db, accumulate)
     elif not accumulate:
-        note_other_work()
+        break_recording()
         db.fill(0)

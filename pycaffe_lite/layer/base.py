@@ -1,8 +1,8 @@
-"""Layer: the four verbs that every layer is made of, and what the net asks of it."""
+"""Layer: the base class of all layer types, with the four verbs that each of them is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -14,25 +14,11 @@ from pycaffe_lite import fillers
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.formats.blobproto import array_of
-from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.printable import printable
 from pycaffe_lite.proto import caffe_pb2
 
 Blobs = Sequence[Blob]
 P = TypeVar("P")
-Verb = TypeVar("Verb", bound=Callable[..., object])
-
-
-def by_kernels(verb: Verb) -> Verb:
-    """Says of a layer's verb that it only starts kernels.
-
-    The verbs: forward, forward_with_epilogue, epilogue_before, backward, backward_with_slope. All that they
-    do with values of blobs, learnable ones too, is done by worker kernels: these can be run again without it
-    (net/passes.py). Besides, both passes may end with what `check_bottoms` does, and backward ones may do
-    what `ready_diffs` does. What overrides such a method has to say so itself.
-    """
-    verb.by_kernels = True  # type: ignore[attr-defined]
-    return verb
 
 
 @dataclass(frozen=True)
@@ -40,9 +26,10 @@ class LayerContext:
     """What a layer knows of the net around it.
 
     Attributes:
-        dtype: of all its blobs: float32, or float64 for gradient checks.
-        folder: of the prototxt; files that a layer names are also looked for there and in its parents.
-        where: the layer's place in its prototxt, `net.prototxt:12: `, for errors; empty where unknown.
+        dtype: the type of all its blobs: float32, or float64 for gradient checks.
+        folder: the folder of the prototxt; files that a layer names are also looked for there and in the
+            folders above.
+        where: the layer's place in its prototxt, `net.prototxt:12: `, for errors; empty if it is unknown.
     """
 
     dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
@@ -51,25 +38,26 @@ class LayerContext:
 
 
 class Layer(Generic[P]):
-    """One step of a net: computes tops from bottoms, and bottom gradients from top gradients.
+    """One step of a net: it computes tops from bottoms, and bottom gradients from top gradients.
 
-    A layer type says what it takes in class attributes and overrides four verbs: `setup`, once; `reshape`,
-    whenever a bottom may have changed its shape; `forward`; `backward`. Gradients of bottoms are
-    overwritten, gradients of learnable blobs are added to: the solver clears them once an iteration.
+    A layer type describes itself in class attributes and overrides four verbs: `setup`, which runs once;
+    `reshape`, which runs whenever a bottom may have changed its shape; `forward`; and `backward`. A backward
+    pass overwrites the gradients of bottoms and adds to those of learnable blobs, which the solver clears
+    once an iteration.
 
     Attributes:
         name, type: as in the prototxt.
-        layer_param: the layer's whole message. param: its own part, say `convolution_param`.
+        layer_param: the layer's whole message. param: the type's own part of it, say `convolution_param`.
         phase: caffe_pb2.TRAIN or caffe_pb2.TEST.
         blobs: the learnable blobs, in Caffe's order. buffers: what the layer keeps between its verbs.
-        param_propagate_down: per learnable blob, whether its gradient is wanted.
-        loss_weights: per top, its weight in the loss; 0 where it is no part of it.
-        need_backward: whether a backward pass may come; without one, forward need keep nothing for it.
+        param_propagate_down: for each learnable blob, whether its gradient is wanted.
+        loss_weights: for each top, its weight in the loss; 0 if it is not part of the loss.
+        need_backward: whether a backward pass may come; if not, forward need keep nothing for it.
 
     Source: BVLC/caffe include/caffe/layer.hpp
     """
 
-    # How many bottoms and tops the type takes; None: no such bound.
+    # How many bottoms and tops the type takes; None means that there is no such bound.
     exact_bottoms: ClassVar[int | None] = None
     min_bottoms: ClassVar[int | None] = None
     max_bottoms: ClassVar[int | None] = None
@@ -77,28 +65,21 @@ class Layer(Generic[P]):
     min_tops: ClassVar[int | None] = None
     max_tops: ClassVar[int | None] = None
     equal_bottoms_tops: ClassVar[bool] = False
-    # Fields of LayerParameter with parameters that the type reads besides its own: `loss_param`.
+    # Further fields of LayerParameter that the type reads besides its own, `loss_param` for example.
     also_reads: ClassVar[tuple[str, ...]] = ()
-    # A loss layer has default weight 1, and gets a top of its own where the prototxt names none.
+    # Those among `also_reads` that the type accepts, as Caffe does, but that change no result.
+    reads_without_effect: ClassVar[tuple[str, ...]] = ()
+    # A loss layer has the default weight 1. With `auto_tops`, the net adds tops that the prototxt leaves out.
     is_loss: ClassVar[bool] = False
     auto_tops: ClassVar[bool] = False
-    # Whether reshape does nothing new while no blob has changed its shape or its memory: it is left out then.
-    # Not so where it reads values or runs a user's code.
-    reshape_follows_shapes: ClassVar[bool] = False
-    # Whether forward writes all of its tops, in memory that is theirs alone: it may lie elsewhere then.
-    fills_tops: ClassVar[bool] = False
-    # Whether backward asks all learnable blobs for `diff_to_add` and overwrites those that are clear: nobody
-    # writes zeros then.
-    overwrites_clear_diffs: ClassVar[bool] = False
-    # Fusion (net/fusion.py): whether `forward_with_epilogue` is there, or at least for epilogues that are no
-    # more than a slope; whether the layer ends a run of fused layers, being no affine map; whether backward
-    # needs nothing that only an own forward would keep.
-    takes_epilogue: bool = False
-    takes_slope: bool = False
-    is_activation: ClassVar[bool] = False
-    epilogue_serves_backward: ClassVar[bool] = False
-    # Whether `backward_with_slope` is there, for an activation that works in place on the only bottom.
-    takes_slope_behind: bool = False
+    # Whether its tops are the net's inputs, whose data the caller writes.
+    is_input: ClassVar[bool] = False
+    # Whether the tops hold the bottoms' values, or parts of them, as they are: labels stay labels.
+    passes_values_on: ClassVar[bool] = False
+    # Indices of learnable blobs by which values are divided: the neutral value of these is 1, not 0.
+    divisor_blobs: ClassVar[tuple[int, ...]] = ()
+    # Whether the layer can do the scale and the shift of a batch normalization before it.
+    completes_batch_norm: ClassVar[bool] = False
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter, param: P, context: LayerContext) -> None:
         self.layer_param = layer_param
@@ -120,10 +101,10 @@ class Layer(Generic[P]):
     # -------------------------------------------------------- the four verbs
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Checks the parameters and makes the learnable blobs; once, before the first reshape."""
+        """Checks the parameters and makes the learnable blobs; runs once, before the first reshape."""
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """Shapes the tops (and buffers) to the bottoms' shapes; before every forward."""
+        """Shapes the tops and the buffers to fit the bottoms; runs before every forward."""
         raise NotImplementedError
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -131,82 +112,41 @@ class Layer(Generic[P]):
         raise NotImplementedError
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Overwrites the wanted bottoms' diff, adds to the learnable blobs' diff, from the tops' diff."""
+        """Computes gradients from the tops' diff: overwrites the wanted bottoms' diff, adds to the blobs'."""
         raise NotImplementedError
 
     # ------------------------------------------- what some types say otherwise
-
-    def ready_diffs(self) -> None:
-        """Gets the learnable blobs' diffs ready, as backward does before it starts kernels.
-
-        Those that are clear hold zeros then, or anything where backward overwrites them.
-        """
-        for blob, wanted in zip(self.blobs, self.param_propagate_down, strict=True):
-            if wanted and self.overwrites_clear_diffs:
-                blob.diff_to_add()
-            elif wanted:
-                blob.finish_clearing()
-
-    @property
-    def checks_bottoms(self) -> bool:
-        """Whether `check_bottoms` does anything."""
-        return type(self).check_bottoms is not Layer.check_bottoms
-
-    def check_bottoms(self, bottom: Blobs) -> None:
-        """Raises an error if the kernels of the last forward or backward have met values that cannot be."""
 
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether `force_backward` may ask for the gradient of this bottom."""
         return not self.is_loss or bottom_index != 1
 
     def allow_top_gradient(self, top_index: int) -> bool:
-        """Whether the diff of this top counts in `backward`; not so for what is only reported."""
+        """Whether `backward` reads the diff of this top; it does not if the top only reports something."""
         return not self.is_loss or top_index == 0
 
     def state(self) -> bytes | None:
-        """What the layer would need to go on exactly from here, beyond its blobs; None: nothing."""
+        """What the layer needs, besides its blobs, to go on exactly from here; None if it needs nothing."""
         return None
 
     def set_state(self, state: bytes) -> str:
         """Goes on from where `state()` was taken, as far as that fits the layer as it is now.
 
         Returns:
-            What starts afresh instead, in words to follow "layer 'x' (Type): "; empty where nothing does.
+            What starts afresh instead, in words to follow "layer 'x' (Type): "; empty if nothing does.
         """
         return "it keeps no state: the one saved is not used"
-
-    def is_by_kernels(self, verb: str) -> bool:
-        """Whether a method is `by_kernels`; a type overrides this where that depends on its parameters."""
-        return getattr(getattr(self, verb), "by_kernels", False)
-
-    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
-        """As `forward`, with what `epilogue` says done to each value of the top before it is stored."""
-        raise NotImplementedError
-
-    def backward_with_slope(
-        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
-    ) -> None:
-        """As `backward`, with the bottom's diff times slope where its data is not positive."""
-        raise NotImplementedError
-
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        """Whether `epilogue_before` says all that forward does, for a layer in place on this top."""
-        return False
-
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        """What forward does to each channel (axis 1) with its blobs as they are now, and then `epilogue`."""
-        raise NotImplementedError
 
     # ------------------------------------------------------- for the types' use
 
     def add_blob(self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None) -> Blob:
-        """Makes the next learnable blob, filled by `filler` (None: zeros).
+        """Makes the next learnable blob and fills it by `filler`, or with zeros if that is None.
 
-        Where the layer's message brings blobs of its own, the next of these gives the values instead, and
-        nothing is drawn.
+        If the layer's message has blobs, the next one of these gives the values instead, and nothing is
+        drawn.
 
         Raises:
-            LayerError: the message's blob has another shape, or there is none left.
+            LayerError: the message's blob has another shape, or the message has too few blobs.
         """
         blob = Blob(shape, self.dtype)
         given = self.layer_param.blobs
@@ -229,16 +169,20 @@ class Layer(Generic[P]):
         return blob
 
     def add_buffer(self, dtype: npt.DTypeLike | None = None) -> Blob:
-        """Makes a blob for what forward keeps for backward; reshape shapes it. dtype: None, the net's.
+        """Makes a blob for values that forward keeps for backward; reshape gives it its shape.
 
-        The net has to know such memory, see `net.passes`; arrays that no other verb reads need no buffer.
+        The net knows this memory and notices when it changes. An array that only one verb uses need not be
+        a buffer.
+
+        Args:
+            dtype: the type of its values; None for the net's.
         """
         blob = Blob(dtype=self.dtype if dtype is None else dtype)
         self.buffers.append(blob)
         return blob
 
     def where(self) -> str:
-        """The layer and its place, for errors: `net.prototxt:12: layer 'ip1' (InnerProduct)`."""
+        """The layer's place, name and type, for errors: `net.prototxt:12: layer 'ip1' (InnerProduct)`."""
         return f"{self.context.where}layer '{self.name}' ({self.type})"
 
     def error(self, message: str) -> LayerError:
@@ -248,7 +192,7 @@ class Layer(Generic[P]):
     # -------------------------------------------------------- for the net's use
 
     def set_up(self, bottom: Blobs, top: Blobs) -> None:
-        """Checks the counts, sets up, shapes the tops, and puts the loss weights in place."""
+        """Checks the numbers of bottoms and tops, sets up, shapes the tops and writes the loss weights."""
         self._check_counts(len(bottom), len(top))
         try:
             self.setup(bottom, top)
@@ -275,9 +219,9 @@ class Layer(Generic[P]):
             raise self.error(f"takes as many tops as bottoms, got {bottoms} bottoms and {tops} tops")
 
     def _set_loss_weights(self, top: Blobs) -> None:
-        """Each weighted top's diff holds its weight from the start: the seed of the backward pass."""
+        """Fills the diff of each weighted top with its weight, from which the backward pass starts."""
         if self.is_loss and not self.layer_param.loss_weight:
-            # Caffe writes [1] here and then refuses a loss with two tops; ours counts its first top.
+            # Caffe writes [1] here and then refuses a loss with two tops; here the first top counts.
             self.layer_param.loss_weight.extend([1.0] + [0.0] * (len(top) - 1))
         weights = list(self.layer_param.loss_weight)
         if weights and len(weights) != len(top):
@@ -290,9 +234,9 @@ class Layer(Generic[P]):
                 blob.diff.fill(weight)
 
     def loss(self, top: Blobs) -> float:
-        """The layer's part of the loss: the sum over its weighted tops of data times weight.
+        """The layer's share of the loss: the sum of data times weight over its weighted tops.
 
-        Products and sums are kept in float64.
+        Products and sums are computed in float64.
         """
         total = 0.0
         for blob, weight in zip(top, self.loss_weights, strict=True):

@@ -1,4 +1,4 @@
-"""The `engine` field of layers for which Caffe has a second, cuDNN implementation."""
+"""The `engine` field of layers for which Caffe has a second implementation, by cuDNN."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _said: set[str] = set()
 
 
 def note_engine(layer: Layer[Any]) -> None:
-    """Says in the log, once for each layer type, that `engine: CUDNN` changes nothing here."""
+    """Logs, once for each layer type, that `engine: CUDNN` changes nothing here."""
     if layer.param.engine == CUDNN and layer.type not in _said:
         _said.add(layer.type)
         log.warning(

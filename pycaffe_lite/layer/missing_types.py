@@ -1,7 +1,7 @@
-"""Layer types that prototxts name and that are not here: those of Caffe's forks.
+"""Layer types that prototxts name and that this package lacks: those of Caffe's forks.
 
-A type that is registered counts as such, whatever stands here; `tests/layer/test_registry.py` asks for its
-entry to be taken out.
+A type that is registered counts as such, even if it is listed here; `tests/layer/test_registry.py` then asks
+to take its entry out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FORK_OF = {name: fork for fork, names in _FORKS.items() for name in names.split
 
 
 def why_missing(name: str, known: Iterable[str]) -> str:
-    """What to say of a layer type that is not registered: whose it is, or which one may be meant.
+    """The message about a layer type that is not registered: whose it is, or which one may be meant.
 
     Args:
         name: the type. known: the types that are registered.
@@ -58,9 +58,9 @@ def why_missing(name: str, known: Iterable[str]) -> str:
         return 'has no type: write type: "..." with a layer type'
     close = nearest(name, {*known, *_FORK_OF})
     meant = f", did you mean '{close}'?" if close else ""
-    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists those that there are)"
+    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists all known types)"
 
 
 def missing_types() -> list[str]:
-    """The types that stand here as not supported."""
+    """The types listed here as not supported."""
     return list(_FORK_OF)

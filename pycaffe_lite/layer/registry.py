@@ -31,8 +31,8 @@ def register_layer(name: str, param: str | None = None) -> Callable[[L], L]:
 
     Args:
         name: the type string of prototxt files, `InnerProduct`.
-        param: the field of LayerParameter with the type's parameters, `inner_product_param`; None where
-            the type has none.
+        param: the field of LayerParameter with the type's parameters, `inner_product_param`; None if the
+            type has none.
     """
 
     def register(layer_class: L) -> L:
@@ -55,12 +55,12 @@ def layer_types() -> dict[str, LayerType]:
 
 
 def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -> Layer[Any]:
-    """Makes the layer that `layer_param` describes; nothing is set up yet.
+    """Makes the layer that `layer_param` describes, without setting it up.
 
     Parameters of another type have no effect, as in Caffe; the log says so.
 
     Raises:
-        LayerError: no such type; the message says whose it is, or which may be meant.
+        LayerError: there is no such type; the message says whose it is, or which one may be meant.
     """
     entry = _types.get(layer_param.type)
     if entry is None:

@@ -1,1 +1,1 @@
-"""Nets: which layers, how they hang together, and running them."""
+"""Nets: choosing their layers, connecting them, and running them."""

@@ -1,4 +1,4 @@
-"""What callers hand over: told apart by kind, with an error where it is another kind than is meant."""
+"""The arguments that callers hand to a net: recognised by kind, with an error for any other kind."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
 from pycaffe_lite.proto import caffe_pb2
 
-_FORMS = "Net(file, caffe.TEST), with weights=file where there are any, or Net(file, weights, caffe.TEST)"
+_FORMS = "Net(file, caffe.TEST), Net(file, caffe.TEST, weights=file) or Net(file, weights, caffe.TEST)"
 _PHASES = {"TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
 
 
 class NetArguments(NamedTuple):
-    """What `Net` is called with.
+    """The arguments of `Net`.
 
     Attributes:
         file: the prototxt. phase, level, stages: the net's state. weights: weight files, in order.
@@ -34,13 +34,19 @@ def net_arguments(
     """Tells the two forms of `Net` apart: (file, phase, level, stages, weights), and (file, weights, phase).
 
     Args:
-        file: the first argument. phase: the second one, or the keyword. rest: further positional ones.
-        level, stages, weights: keywords, None where they are not given.
+        file: the first argument. rest: further positional ones.
+        phase, level, stages, weights: keywords, None if they are not given.
 
     Raises:
-        ArgumentError: no such form; the message says what is missing or wrong.
+        ArgumentError: there is no such form; the message says what is missing or wrong.
     """
-    file = path_of(file, "the first argument of Net, a prototxt")
+    file = path_of(file, "the first argument of Net, a prototxt,")
+    if rest and phase is not None:
+        if not _is_path(rest[0]) or len(rest) > 1:
+            raise ArgumentTypeError(f"phase is given twice: {rest[_is_path(rest[0])]!r} and {phase!r}")
+        phase, rest = rest[0], [phase]
+    elif rest:
+        phase, *rest = rest
     if _is_path(phase) and not _names_phase(phase, rest, weights):
         if not rest:
             raise ArgumentTypeError(f"the phase is missing behind {os.fspath(phase)!r}: call {_FORMS}")
@@ -68,7 +74,7 @@ def _is_path(value: Any) -> bool:
 
 
 def _names_phase(value: Any, rest: Sequence[Any], weights: Any) -> bool:
-    """Whether a text in the phase's place is meant as one: "TEST", or anything beside weights of its own."""
+    """Whether a text in the place of the phase is meant as a phase and not as a weights file."""
     return not rest and (weights is not None or (isinstance(value, str) and value.upper() in _PHASES))
 
 
@@ -106,29 +112,35 @@ def _level(value: Any) -> int:
 def _weights(value: Any) -> list[str]:
     if value is None:
         return []
-    files = path_of(value, "weights, one file or several separated by commas,")
-    return [file.strip() for file in files.split(",")]
+    text = path_of(value, "weights, one file or several separated by commas,")
+    files = [file.strip() for file in text.split(",")]
+    if not all(files):
+        raise ArgumentError(f"weights must be files separated by commas, got {text!r}")
+    return files
 
 
 def path_of(value: Any, what: str) -> str:
     """The path that an argument gives.
 
     Args:
-        value: a str, bytes or os.PathLike. what: it is, for the error.
+        value: a str, bytes or os.PathLike. what: the argument's name in the error.
 
     Raises:
-        ArgumentError: it is something else.
+        ArgumentError: the value is something else, or empty.
     """
     if not _is_path(value):
         raise ArgumentTypeError(f"{what} must be a path, got {_shown(value)}")
-    return os.fsdecode(value)
+    path = os.fsdecode(value)
+    if not path:
+        raise ArgumentError(f"{what} must be a path, got an empty text")
+    return path
 
 
 def names_of(values: Iterable[str] | None, what: str) -> list[str]:
-    """The names in a list of names; none for None.
+    """The names in a list of names; an empty list for None.
 
     Raises:
-        ArgumentError: it is a text, whose letters would be taken for names, or holds something else.
+        ArgumentError: the value is a text, whose letters would be taken for names, or holds something else.
     """
     if values is None:
         return []
@@ -143,7 +155,7 @@ def names_of(values: Iterable[str] | None, what: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value in an error: numbers as they are, the type of anything larger."""
+    """How an error shows a value: numbers as they are, and the type of anything larger."""
     return (
         repr(value) if value is None or isinstance(value, (bool, int, float)) else f"a {type(value).__name__}"
     )

@@ -18,7 +18,7 @@ def _mean_abs(values: Array) -> float:
 
 
 class DebugInfo:
-    """Logs what the layers of a graph made, in Caffe's words.
+    """Logs the mean absolute values of what a graph's layers computed, in Caffe's words.
 
     Source: BVLC/caffe src/caffe/net.cpp, ForwardDebugInfo and BackwardDebugInfo
     """
@@ -27,7 +27,7 @@ class DebugInfo:
         self._graph = graph
 
     def after_forward(self, index: int) -> None:
-        """Says the mean |data| of the tops and params of a layer."""
+        """Logs the mean |data| of a layer's tops and params."""
         node = self._graph.nodes[index]
         name = node.layer.name
         for blob, blob_id in zip(node.top, node.top_ids, strict=True):
@@ -39,7 +39,7 @@ class DebugInfo:
                 log.info("    [Forward] Layer %s, param blob %s data: %g", name, param.display_name, mean)
 
     def after_backward(self, index: int) -> None:
-        """Says the mean |diff| of the bottoms and params of a layer."""
+        """Logs the mean |diff| of a layer's bottoms and params."""
         node = self._graph.nodes[index]
         name = node.layer.name
         for blob, blob_id, wanted in zip(
@@ -55,7 +55,7 @@ class DebugInfo:
                 log.info("    [Backward] Layer %s, param blob %d diff: %g", name, i, _mean_abs(blob.diff))
 
     def after_all(self) -> None:
-        """Says the norms of all learnable params, at Caffe's level for it (ERROR)."""
+        """Logs the norms of all learnable params, at the level that Caffe uses for it (ERROR)."""
         blobs = self._graph.params.learnable
         log.error(
             "    [Backward] All net params (data, diff): L1 norm = (%g, %g); L2 norm = (%g, %g)",

@@ -1,4 +1,4 @@
-"""Outputs of a net as its log shows them, and their means over several batches."""
+"""The outputs of a net as its log shows them, and their means over several batches."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from pycaffe_lite.blob import Array
 from pycaffe_lite.net.net import Net
 
-# An output of up to so many values is logged whole, as Caffe logs all: a value for each of ImageNet's 1000
-# classes and a background still is. Of a larger one, a label map say, only the first few values are.
+# Outputs of up to so many values are logged whole, as Caffe logs all outputs; ImageNet's 1000 classes and a
+# background are within this. Of a larger output, a label map say, only the first few values are logged.
 WHOLE = 1024
 FIRST = 5
 
 
 @dataclass(frozen=True)
 class Score:
-    """One element of an output blob: its value, and the blob's weight in the loss (0: none)."""
+    """One element of an output blob: its value, and the blob's weight in the loss, 0 if it has none."""
 
     name: str
     value: float
@@ -35,21 +35,21 @@ class Score:
 
 @dataclass(frozen=True)
 class Output:
-    """An output blob: its values, (count,) in the net's dtype, and its weight in the loss (0: none)."""
+    """An output blob: its values, (count,) in the net's dtype, and its weight in the loss or 0."""
 
     name: str
     values: Array
     loss_weight: float
 
     def __getitem__(self, index: int) -> Score:
-        """One value."""
+        """One of its elements."""
         return Score(self.name, float(self.values[index]), self.loss_weight)
 
 
 class Scores(Sequence[Score]):
-    """Every element of every output blob, in the order of the outputs: #0, #1, ... of Caffe's log.
+    """Every element of every output blob, in the order of the outputs: #0, #1, ... in Caffe's log.
 
-    The values stay in their arrays; an element is made when it is asked for.
+    The values stay in their arrays; a Score is made when it is asked for.
 
     Attributes:
         outputs: the output blobs.
@@ -83,7 +83,7 @@ class Scores(Sequence[Score]):
                 yield output[index]
 
     def lines(self, form: Callable[[int, Score], str] = lambda number, score: str(score)) -> Iterator[str]:
-        """A line for each element, and of an output larger than WHOLE for the first ones only.
+        """Makes a line for each element; of an output larger than WHOLE, for the first elements only.
 
         Args:
             form: makes the line of an element from its number among all elements and the element.
@@ -95,7 +95,7 @@ class Scores(Sequence[Score]):
             for index in range(shown):
                 yield form(first + index, output[index])
             if shown < count:
-                # No ' = ': people's parsers would take it for a value.
+                # This line has no ' = ', since people's parsers would take it for a value.
                 yield (
                     f"    ... and {count - shown} more values of '{output.name}' ({count} in all); "
                     "a Silence layer keeps an output that nobody reads out of the log"
@@ -104,7 +104,7 @@ class Scores(Sequence[Score]):
 
 
 def output_scores(net: Net) -> Scores:
-    """The outputs as they stand: views of the blobs, which the next pass overwrites."""
+    """The present outputs: views of the blobs, which the next pass overwrites."""
     return Scores(
         [Output(name, net.blobs[name].data.ravel(), net.blob_loss_weights[name]) for name in net.outputs]
     )
@@ -125,11 +125,11 @@ class ScoreSum:
         self._sums: list[Output] = []
 
     def add(self, loss: float, scores: Scores) -> None:
-        """Takes in one forward pass; where a later batch has fewer elements, only these are added."""
+        """Adds one forward pass; if a later batch has fewer elements, only these are added."""
         if not self.count:
             self._sums = [Output(o.name, o.values.copy(), o.loss_weight) for o in scores.outputs]
             self._loss = np.zeros((), self._sums[0].values.dtype if self._sums else np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):  # a net that diverged is tested all the same
+        with np.errstate(over="ignore", invalid="ignore"):  # a net that has diverged is tested all the same
             self._loss += self._loss.dtype.type(loss)
             if self.count:
                 for total, new in zip(self._sums, scores.outputs, strict=True):

@@ -1,4 +1,4 @@
-"""A net's fields that forks of Caffe have added: refused where they change what a layer computes."""
+"""Fields that forks of Caffe have added: a net that has one is refused if it changes what is computed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.fork_fields import Result, fork_field, value_in
 from pycaffe_lite.proto.prototxt import Document, UnknownField
 
-# A layer's own messages that every type reads.
+# The messages of a layer that every type reads.
 _COMMON = ("param", "include", "exclude", "blobs")
-# MemoryData takes a transform_param as Caffe does, which does nothing to the arrays that it gets.
-_UNREAD = {("MemoryData", "transform_param")}
 
 
 def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]) -> None:
-    """Refuses what would be computed otherwise than the text says.
+    """Refuses a net that would be computed otherwise than its text says.
 
-    Fields that the type of their layer does not read, as a part of another type's parameters, have no effect,
-    nor do those of layers that the net's state leaves out. Unknown types are left to the registry.
+    A field has no effect if its layer's type does not read it, as in the parameters of another type, or if
+    the net's state leaves its layer out. Unknown types are left to the registry.
 
     Args:
-        document: of the net. kept: indices of the layers that the net has.
+        document: the net's. kept: indices of the layers that the net has.
 
     Raises:
         NetError: the net has a field that changes a result. LayerError: a layer has one.
@@ -32,7 +30,11 @@ def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]
     if not document.unknown or any(net.layer[i].type not in types for i in kept):
         return
     layers = set(kept)
-    scaled = {net.layer[i].bottom[0] for i in kept if net.layer[i].type == "Scale" and net.layer[i].bottom}
+    scaled = {
+        net.layer[i].bottom[0]
+        for i in kept
+        if net.layer[i].bottom and types[net.layer[i].type].layer_class.completes_batch_norm
+    }
     for field in document.unknown:
         where = f"{document.path}:{field.line}: " if document.path else ""
         if not field.path and (refusal := _refusal(field, net.state.phase, is_scaled=False)):
@@ -47,15 +49,15 @@ def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]
 
 
 def _is_read(layer_type: str, field: UnknownField) -> bool:
-    """Whether a type of layers reads the message that a field stands in; it reads the layer itself."""
+    """Whether a layer type reads the message in which a field stands; every type reads the layer itself."""
     part = str(field.path[2]) if len(field.path) > 2 else None
     entry = layer_types()[layer_type]
-    read = (None, entry.param, *entry.layer_class.also_reads, *_COMMON)
-    return part in read and (layer_type, part) not in _UNREAD
+    kind = entry.layer_class
+    return part in (None, entry.param, *kind.also_reads, *_COMMON) and part not in kind.reads_without_effect
 
 
 def _refusal(field: UnknownField, phase: int, *, is_scaled: bool) -> str | None:
-    """Why a field is refused in a phase; None where it changes nothing. is_scaled: a Scale layer follows."""
+    """Why a field is refused in a phase; None if it changes nothing. is_scaled: a Scale layer follows."""
     known = fork_field(field.message, field.name)
     if known is None:
         return None

@@ -1,14 +1,14 @@
-"""Gradient checks: what a layer's backward says against central differences of its forward, in float64.
+"""Gradient checks: compare a layer's backward with central differences of its forward, in float64.
 
 A layer is taken as a function of its bottoms and learnable blobs to one number, f = Σ y·g, with a random
 weight g for every element of its tops. Backward, given g as the tops' diff, must return the derivatives of f;
 each is compared with (f(x + h) - f(x - h)) / 2h.
 
-Kinks. Where f has a corner between x - h and x + h (ReLU at 0, a tie in max pooling), the difference
-quotient is no derivative. Such an element is looked at again with a step so small that the corner is left out
-or hit exactly; there the slopes to the left and to the right differ, and backward is right if its value lies
-between them. As Caffe's checker does, a caller may also name a place to step round: elements whose magnitude
-is within a range of it are left out.
+Kinks: if f has a corner between x - h and x + h (ReLU at 0, a tie in max pooling), the difference quotient is
+no derivative. Such an element is checked again with a step so small that the corner is left out or hit
+exactly. At the corner the slopes to the left and to the right differ, and backward is right if its value lies
+between them. As with Caffe's checker, a caller may also name a place to avoid: elements whose magnitude is
+within a range of it are left out.
 
 Source: BVLC/caffe include/caffe/test/test_gradient_check_util.hpp
 """
@@ -38,15 +38,15 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class GradientReport:
-    """How the gradient of one bottom or learnable blob of a layer compares with the differences.
+    """The outcome of the check for one bottom or learnable blob of a layer.
 
     Attributes:
         layer, type: the layer's name and type.
-        blob: whose gradient: `bottom 0`, `blob 1`, or `bottom 0+1` for bottoms that share memory.
+        blob: whose gradient it is: `bottom 0`, `blob 1`, or `bottom 0+1` for bottoms that share memory.
         checked: how many elements were compared. kinks: how many of them lie at a kink.
         error: of the worst element, |analytic - numeric| / scale; the scale is the larger of the two
-            magnitudes, or the blob's largest gradient where that is larger still.
-        index: the worst element; None where nothing was compared. analytic: what backward says of it.
+            magnitudes, or the blob's largest gradient if that is larger still.
+        index: the worst element; None if nothing was compared. analytic: what backward says of it.
         numeric: what the differences say.
         threshold: the largest error that passes.
     """
@@ -80,14 +80,14 @@ class GradientReport:
 
 
 class _Variable(NamedTuple):
-    """What is varied: one memory, seen through one blob or several."""
+    """What is varied: one piece of memory, seen through one blob or several."""
 
     label: str
     blobs: tuple[Blob, ...]
 
 
 class _Settings(NamedTuple):
-    """How to check; see `check_layer_gradients`."""
+    """The settings of a check; see `check_layer_gradients`."""
 
     kink: tuple[float, float] | None
     samples: int | None
@@ -107,7 +107,7 @@ class _Element(NamedTuple):
 
 
 class _Probe:
-    """Runs one layer again and again from the same state, and leaves everything as it was found."""
+    """Runs one layer again and again from the same state, and leaves everything as it was."""
 
     def __init__(self, layer: Layer[Any], bottom: Blobs, top: Blobs, seed: int) -> None:
         self.layer, self.bottom, self.top = layer, bottom, top
@@ -153,7 +153,7 @@ class _Probe:
         self.layer.forward(self.bottom, self.top)
 
     def start(self, blob: Blob) -> Array:
-        """The values, flat, that a bottom or learnable blob has at the point of the check."""
+        """The flat values of a bottom or learnable blob at the point of the check."""
         values: Array = self._start[[b is blob for b in self._blobs].index(True)]
         return values.reshape(-1)
 
@@ -162,7 +162,7 @@ class _Probe:
         return [blob.data.copy() for blob in self.top]
 
     def backward(self, wanted: Sequence[int]) -> None:
-        """Runs forward and backward: the gradients of the bottoms in `wanted` and of all blobs."""
+        """Runs forward and backward; returns the gradients of the bottoms in `wanted` and of all blobs."""
         self.forward()
         for blob in self._blobs:
             blob.diff.fill(0)
@@ -176,14 +176,14 @@ class _Probe:
         return self.tops()
 
     def slope(self, blob: Blob, index: int, x: float, step: float) -> float:
-        """Central difference of f."""
+        """The central difference of f."""
         high, low = x + step, x - step
         above, below = self.at(blob, index, high), self.at(blob, index, low)
         rise = sum(float(((a - b) * g).sum()) for (a, g), b in zip(self._pairs(above), below, strict=True))
         return rise / (high - low)
 
     def one_sided_slopes(self, blob: Blob, index: int, x: float, step: float) -> tuple[float, float]:
-        """Bounds of the slope of f at a corner: each top element's smaller and larger one, added up."""
+        """Bounds of f's slope at a corner: the sums of all top elements' smaller, and larger, slopes."""
         high, low = x + step, x - step
         above, below = self.at(blob, index, high), self.at(blob, index, low)
         least = most = 0.0
@@ -209,19 +209,18 @@ def check_layer_gradients(
 ) -> list[GradientReport]:
     """Compares a layer's backward with central differences of its forward.
 
-    The layer is set up and shaped; the bottoms hold the point to check at. Values, gradients, the layer's
-    state and the random stream are as before afterwards. A layer that draws (Dropout) draws the same in
-    every pass.
+    The layer is set up and shaped, and the bottoms hold the point to check at. Values, gradients, the layer's
+    state and the random stream are restored afterwards. A layer that draws (Dropout) draws the same numbers
+    in every pass.
 
     Args:
-        layer: of float64.
+        layer: a layer of float64.
         bottom: its bottoms. top: its tops.
-        bottoms: indices of the bottoms whose gradient to check; None: of all that can have one.
-        blobs: the same for the learnable blobs; None: of all whose gradient is wanted.
-        kink: a place to step round, (location, range): elements x with | |x| - location | <= range are
-            left out.
-        samples: how many elements of each blob to check, drawn at random; None: all.
-        step: h, times the element's magnitude where that is above 1.
+        bottoms: indices of the bottoms whose gradient to check; None for all that can have one.
+        blobs: the same for the learnable blobs; None for all whose gradient is wanted.
+        kink: a place to avoid, (location, range): elements x with | |x| - location | <= range are left out.
+        samples: how many elements of each blob to check, drawn at random; None for all.
+        step: h, to be multiplied by the element's magnitude if that is above 1.
         threshold: the largest error that passes.
         seed: of the top gradients and of the choice of elements.
 
@@ -255,8 +254,8 @@ def check_layer_gradients(
 def _distinct(bottom: Blobs, wanted: Sequence[int]) -> list[_Variable]:
     """The bottoms to vary.
 
-    Those that share memory (the tops of a Split) vary together, so their gradients add up; such a group
-    counts only where all of its gradients are wanted.
+    Bottoms that share memory (the tops of a Split) vary together, so their gradients add up; such a group
+    counts only if all of its gradients are wanted.
     """
     groups: list[list[int]] = []
     for i, blob in enumerate(bottom):
@@ -342,16 +341,16 @@ def check_net(
 ) -> Iterator[GradientReport]:
     """Checks the layers of a net one after the other, each on the values that reach it.
 
-    The caller has filled the inputs. A layer is checked where it takes part in the net's backward pass, for
-    the gradients that the net asks of it. With `force_backward` these are all that there are, but for bottoms
-    whose `propagate_down` is false and for blobs whose lr_mult is 0, statistics among them. The net has run
-    forward once when this is through.
+    The caller has filled the inputs. A layer is checked if it takes part in the net's backward pass, for the
+    gradients that the net asks of it. With `force_backward` these are all gradients, except those of bottoms
+    whose `propagate_down` is false and of blobs whose lr_mult is 0, which includes statistics. At the end the
+    net has run forward once.
 
     Args:
-        net: of float64.
-        layers: names of the layers to check; None: all.
-        samples: how many elements of each blob to check, drawn at random; None: all.
-        step: h, times the element's magnitude where that is above 1.
+        net: a net of float64.
+        layers: names of the layers to check; None for all.
+        samples: how many elements of each blob to check, drawn at random; None for all.
+        step: h, to be multiplied by the element's magnitude if that is above 1.
         threshold: the largest error that passes.
         seed: of the top gradients and of the choice of elements.
 
@@ -361,7 +360,7 @@ def check_net(
     Raises:
         ArgumentError: a net of another type than float64.
     """
-    for node in net._graph.nodes:
+    for node in net.graph.nodes:
         layer, bottom, top = node.layer, node.bottom, node.top
         layer.reshape(bottom, top)
         bottoms, blobs = _wanted(node)

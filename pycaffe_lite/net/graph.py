@@ -26,12 +26,12 @@ AUTO_TOP_NAME = "(automatic)"
 
 @dataclass
 class Node:
-    """One layer in its graph.
+    """One layer in a graph, with its blobs.
 
     Attributes:
-        layer: set up and shaped.
+        layer: the layer, set up and shaped.
         bottom, top: its blobs. bottom_ids, top_ids: their indices in the graph.
-        bottom_need_backward: per bottom, whether its gradient is wanted.
+        bottom_need_backward: for each bottom, whether its gradient is wanted.
         need_backward: whether the layer takes part in the backward pass at all.
     """
 
@@ -44,7 +44,7 @@ class Node:
     need_backward: bool = False
 
     def reshape(self) -> None:
-        """Shapes the layer's tops; an error says which layer it is."""
+        """Shapes the layer's tops; an error names the layer."""
         try:
             self.layer.reshape(self.bottom, self.top)
         except LayerError:
@@ -54,7 +54,7 @@ class Node:
 
 
 def blobs_of(nodes: Iterable[Node]) -> list[Blob]:
-    """The blobs that layers work on, learnable ones and those that they keep for themselves included."""
+    """All blobs that layers work on, including learnable blobs and buffers; each blob once."""
     blobs = (
         blob for node in nodes for blob in (*node.bottom, *node.top, *node.layer.blobs, *node.layer.buffers)
     )
@@ -62,20 +62,20 @@ def blobs_of(nodes: Iterable[Node]) -> list[Blob]:
 
 
 class Graph:
-    """Layers in the order of their running, with the blobs between them.
+    """The layers of a net in the order in which they run, with the blobs between them.
 
     Args:
-        layers: in order. left_out: those that the net's state leaves out, to be named in errors.
-        state: of the net. dtype: of its blobs. folder: of its prototxt.
-        force_backward: compute every gradient that the layers can give.
+        layers: the layers, in order. left_out: layers that the net's state leaves out, to be named in errors.
+        state: the net's state. dtype: the type of its blobs. folder: the folder of its prototxt.
+        force_backward: whether to compute every gradient that the layers can give.
 
     Attributes:
         nodes: the layers, each with its bottoms and tops.
-        blobs, blob_names: all blobs in the order of their making; names may repeat only for the
-            automatic tops of losses.
-        blob_loss_weights: per blob, its weight in the loss.
-        inputs: indices of the tops of Input layers. outputs: of the blobs that no layer reads, in
-            alphabetical order of their names.
+        blobs, blob_names: all blobs in the order in which they are made; only the automatic tops of losses
+            may have the same name.
+        blob_loss_weights: for each blob, its weight in the loss.
+        inputs: indices of the tops of layers that are inputs (`Layer.is_input`).
+        outputs: indices of the blobs that no layer reads, in alphabetical order of their names.
         params: the learnable parameters.
         changes: counts changes of shape and memory of all blobs that the layers work on.
 
@@ -191,7 +191,7 @@ class Graph:
         elif name in self._ids:
             raise node.layer.error(
                 f"makes blob '{name}', which layer '{self._maker[name]}' already makes; "
-                "a layer works in place only where bottom and top have one name at one index, "
+                "a layer works in place only if bottom and top have one name at one index, "
                 "and no other layer reads the blob before it"
             )
         else:
@@ -199,7 +199,7 @@ class Graph:
             blob_id = self._make_blob(node, name)
             self._ids[name] = self._available[name] = blob_id
             self._maker[name] = param.name
-            if param.type == "Input":
+            if node.layer.is_input:
                 self.inputs.append(blob_id)
 
     def _make_blob(self, node: Node, name: str) -> int:
@@ -224,11 +224,11 @@ class Graph:
     # ---------------------------------------------------- who needs a gradient
 
     def _prune_backward(self) -> None:
-        """Takes out of the backward pass what no loss depends on, and what leads to no gradient wanted.
+        """Takes layers out of the backward pass on which no loss depends, or that lead to no wanted gradient.
 
-        From the last layer to the first: a layer stays only where a top has loss weight or feeds a layer
-        that does, and where some top's gradient is wanted. Blobs go by name, so an in-place chain counts
-        as one.
+        This goes from the last layer to the first. A layer stays only if a top has a loss weight or feeds a
+        layer with one, and if some top's gradient is wanted. Blobs are told apart by name, so a chain of
+        in-place layers has one blob.
         """
         under_loss: set[str] = set()
         unwanted: set[str] = set()
@@ -264,16 +264,16 @@ class Graph:
 
 
 def missing_gradient(graph: Graph, nodes: Sequence[Node], wanted: Sequence[str]) -> str | None:
-    """What to say of a backward pass that computes no gradient, or none of those asked for by name.
+    """The warning about a backward pass that computes no gradient, or none of those asked for by name.
 
-    Caffe leaves out layers on which no loss depends, and those before which nothing learns: who wants the
-    gradient of an image gets the zeros that are there.
+    Caffe leaves out layers on which no loss depends, and layers before which nothing learns, so whoever wants
+    the gradient of an image just gets zeros.
 
     Args:
         graph: the net's. nodes: the layers of the pass. wanted: names of blobs whose gradient is asked for.
 
     Returns:
-        The words, with the cure; None where there is nothing to say.
+        The warning, with its cure; None if there is nothing to warn of.
     """
     if not nodes:
         return None

@@ -1,19 +1,19 @@
-"""Joining without copying: a Concat's bottoms that are computed where its top has them."""
+"""Joining without copying: the bottoms of a Concat are computed in the memory of its top."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.utility.concat import ConcatLayer
+from pycaffe_lite.layer.fusing import HoldsBottoms, may_fill_tops
 from pycaffe_lite.net.graph import Node
 
 
 def join_in_place(nodes: Sequence[Node]) -> None:
-    """Lets the top of each Concat hold its bottoms' data, where every blob has the same values then.
+    """Lets the top of each Concat hold its bottoms' data if every blob still has the same values then.
 
-    The bottoms are all different, each made by a layer that fills its tops and read by nobody else (else
-    there would be a Split between). Nobody but the Concat writes to its top, under whatever name.
-    Whoever overwrites values of the top by hand sees them change in the bottoms, too.
+    For this, the bottoms must all be different, each made by a layer that fills its tops and read by no other
+    layer (otherwise there would be a Split between them). And only the Concat may write to its top, under any
+    of its names. Changing values of the top by hand changes them in the bottoms, too.
     """
     makers: dict[int, Node] = {}
     for node in nodes:
@@ -21,9 +21,9 @@ def join_in_place(nodes: Sequence[Node]) -> None:
             makers.setdefault(blob_id, node)
     for node in nodes:
         if (
-            isinstance(node.layer, ConcatLayer)
+            isinstance(node.layer, HoldsBottoms)
             and 1 < len(node.bottom_ids) == len(set(node.bottom_ids))
-            and all(makers[blob_id].layer.fills_tops for blob_id in node.bottom_ids)
+            and all(may_fill_tops(makers[blob_id].layer) for blob_id in node.bottom_ids)
             and not _is_overwritten(node, nodes)
         ):
             node.layer.holds_bottoms = True

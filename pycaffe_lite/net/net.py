@@ -22,10 +22,12 @@ from pycaffe_lite.net import weights as weight_files
 from pycaffe_lite.net.arguments import names_of, net_arguments, path_of
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fork_fields import check_fields
-from pycaffe_lite.net.fusion import runs
+from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
-from pycaffe_lite.net.passes import Forward, Notebook, Part, Pass, backward_parts
+from pycaffe_lite.net.parts import Part
+from pycaffe_lite.net.passes import Pass
+from pycaffe_lite.net.recordings import Recordings
 from pycaffe_lite.net.sharing import ParamTable
 from pycaffe_lite.net.splits import insert_splits
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
@@ -43,33 +45,35 @@ LayerCallback = Callable[[int], object]
 class Net:
     """A net in one phase, ready to run.
 
-    `Net(file, phase)` reads a prototxt and fills the weights as it says; `weights` names one or more
-    weight files, comma-separated, to load over these. `Net(file, phase, level, stages, weights)` is the
-    order of all of them. The older form `Net(file, weights_file, phase)` works too; no form does without the
-    phase.
+    `Net(file, phase)` reads a prototxt and fills the weights as it says. `weights` names one or more weight
+    files, separated by commas, whose values replace these. The order of all arguments is
+    `Net(file, phase, level, stages, weights)`. The older form `Net(file, weights_file, phase)` works too,
+    also with the phase as a keyword; every form needs the phase.
 
-    A net is for one thread at a time: passes that several threads ask of it come one after another, but each
-    overwrites the blobs that the last one's caller may still read. See docs/threads-and-processes.md.
+    A net is for one thread at a time. If several threads ask it for passes, these run one after another, but
+    each overwrites the blobs that the caller of the last one may still be reading. See
+    docs/threads-and-processes.md.
 
     Args:
         network_file: a net prototxt.
         phase: `TRAIN` or `TEST`.
-        level: the net's level, for include and exclude rules.
-        stages: a list of names of stages that hold, for the same.
+        level: the net's level, which include and exclude rules ask for.
+        stages: a list of the net's stages, which these rules ask for as well.
         weights: .caffemodel or .caffemodel.h5 files.
         dtype: float32, or float64 for gradient checks.
         strict: a field that the schema does not know is an error.
 
     Attributes:
-        blobs: name → Blob, in the order of their making. params: layer name → its learnable blobs.
+        blobs: name → Blob, in the order in which they are made. params: layer name → its learnable blobs.
         layers: the layers in order. layer_dict: the same by name.
-        inputs: names of the blobs that the caller fills. outputs: of those that no layer reads,
-            alphabetical.
-        followers: nets that share this one's weights whenever a file has been loaded into it: those that a
-            solver tests.
+        inputs: names of the blobs that the caller fills. outputs: names of those that no layer reads, in
+            alphabetical order.
+        graph: the layers as a graph, each with its bottoms and tops (`net.graph.Graph`).
+        followers: the nets that share this net's weights whenever a file is loaded into it: a solver's test
+            nets.
 
     Raises:
-        ArgumentError: the phase is missing, or an argument is of another kind.
+        ArgumentError: the phase is missing, or an argument is of the wrong kind.
         FileLookupError: a file is missing. PrototxtError: the prototxt cannot be read.
         NetError: the layers do not fit together. WeightsError: the weights do not fit.
 
@@ -94,8 +98,8 @@ class Net:
         self,
         network_file: StrPath,
         weights: StrPath,
-        phase: int,
         /,
+        phase: int,
         *,
         dtype: npt.DTypeLike = np.float32,
         strict: bool = False,
@@ -104,8 +108,8 @@ class Net:
     def __init__(
         self,
         network_file: Any,
-        phase: Any = None,
         *rest: Any,
+        phase: Any = None,
         level: Any = None,
         stages: Any = None,
         weights: Any = None,
@@ -126,7 +130,7 @@ class Net:
     def from_document(
         cls, document: Document[caffe_pb2.NetParameter], *, dtype: npt.DTypeLike = np.float32
     ) -> Net:
-        """A net from a prototxt already read, in the state that its message says."""
+        """Makes a net from a prototxt that has been read, in the state that its message gives."""
         net = cls.__new__(cls)
         net._build(document, np.dtype(dtype))
         return net
@@ -148,7 +152,7 @@ class Net:
             log.info("Initializing net from parameters: \n%s", Lines(_text_of(param, layers)))
         self._file = document.path
         folder = document.path.parent if document.path else None
-        self._graph = Graph(
+        self.graph = Graph(
             insert_splits(layers),
             param.state,
             left_out=[layer for layer in placed if id(layer) not in kept],
@@ -156,24 +160,24 @@ class Net:
             folder=folder,
             force_backward=param.force_backward,
         )
-        join_in_place(self._graph.nodes)
+        join_in_place(self.graph.nodes)
         self._turn = Turn()
-        nodes, self._changes = self._graph.nodes, self._graph.changes
-        self._notebook = notebook = Notebook(blobs_of(nodes), self._changes)
+        nodes, self._changes = self.graph.nodes, self.graph.changes
+        self._recordings = recordings = Recordings(blobs_of(nodes), self._changes)
         self._forward_at = -1  # the blobs' changes when the last whole forward pass was over
-        forward: list[Part] = [Forward(run) for run in runs(nodes)]
-        backward = backward_parts(nodes)
-        self._forward_pass = Pass(forward, notebook)
-        self._backward_pass = Pass(backward, notebook, self.learnable_params)
-        self._both_passes = Pass([*forward, *backward], notebook, self.learnable_params)
+        forward: list[Part] = [*forward_parts(nodes)]
+        backward: list[Part] = [*backward_parts(nodes)]
+        self._forward_pass = Pass(forward, recordings)
+        self._backward_pass = Pass(backward, recordings, self.learnable_params)
+        self._both_passes = Pass([*forward, *backward], recordings, self.learnable_params)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
         self._after_backward: list[LayerCallback] = []
         self.followers: weakref.WeakSet[Net] = weakref.WeakSet()
-        self._debug = DebugInfo(self._graph)
+        self._debug = DebugInfo(self.graph)
         self.debug_info: bool = param.debug_info
-        self._has_warned = False  # of a backward pass without gradients
+        self._has_warned = False  # whether it has warned of a backward pass without gradients
         self._check_names()
         log.info("Network initialization done.")
 
@@ -185,83 +189,83 @@ class Net:
             seen.add(name)
 
     # ------------------------------------------------------------------ parts
-    # Two threads that ask for one of these for the first time may each get a dictionary: both hold the same.
+    # Two threads that ask for one of these for the first time may get two dictionaries, which are equal.
 
     @property
     def layers(self) -> list[Layer[Any]]:
-        """The layers in the order of their running, Split layers included."""
-        return [node.layer for node in self._graph.nodes]
+        """The layers in the order in which they run, including Split layers."""
+        return [node.layer for node in self.graph.nodes]
 
     @cached_property
     def layer_names(self) -> list[str]:
         """Names of the layers in order."""
-        return [node.layer.name for node in self._graph.nodes]
+        return [node.layer.name for node in self.graph.nodes]
 
     @cached_property
     def layer_dict(self) -> dict[str, Layer[Any]]:
-        """Layers by name; of a name used twice, the last."""
-        return {node.layer.name: node.layer for node in self._graph.nodes}
+        """Layers by name; the last layer of a name that is used twice."""
+        return {node.layer.name: node.layer for node in self.graph.nodes}
 
     @cached_property
     def blobs(self) -> dict[str, Blob]:
-        """Blobs by name, in the order of their making."""
-        return dict(zip(self._graph.blob_names, self._graph.blobs, strict=True))
+        """Blobs by name, in the order in which they are made."""
+        return dict(zip(self.graph.blob_names, self.graph.blobs, strict=True))
 
     @cached_property
     def blob_loss_weights(self) -> dict[str, float]:
         """The weight of each blob in the loss, by name."""
-        return dict(zip(self._graph.blob_names, self._graph.blob_loss_weights, strict=True))
+        return dict(zip(self.graph.blob_names, self.graph.blob_loss_weights, strict=True))
 
     @cached_property
     def params(self) -> dict[str, list[Blob]]:
         """The learnable blobs of each layer that has any, by the layer's name."""
-        return {node.layer.name: node.layer.blobs for node in self._graph.nodes if node.layer.blobs}
+        return {node.layer.name: node.layer.blobs for node in self.graph.nodes if node.layer.blobs}
 
     @cached_property
     def inputs(self) -> list[str]:
-        """Names of the tops of Input layers."""
-        return [self._graph.blob_names[i] for i in self._graph.inputs]
+        """Names of the blobs that the caller fills: the tops of Input layers."""
+        return [self.graph.blob_names[i] for i in self.graph.inputs]
 
     @cached_property
     def outputs(self) -> list[str]:
         """Names of the blobs that no layer reads, in alphabetical order."""
-        return [self._graph.blob_names[i] for i in self._graph.outputs]
+        return [self.graph.blob_names[i] for i in self.graph.outputs]
 
     @cached_property
     def top_names(self) -> dict[str, list[str]]:
         """The names of each layer's tops."""
-        return {n.layer.name: [self._graph.blob_names[i] for i in n.top_ids] for n in self._graph.nodes}
+        return {n.layer.name: [self.graph.blob_names[i] for i in n.top_ids] for n in self.graph.nodes}
 
     @cached_property
     def bottom_names(self) -> dict[str, list[str]]:
         """The names of each layer's bottoms."""
-        return {n.layer.name: [self._graph.blob_names[i] for i in n.bottom_ids] for n in self._graph.nodes}
+        return {n.layer.name: [self.graph.blob_names[i] for i in n.bottom_ids] for n in self.graph.nodes}
 
     @property
     def param_table(self) -> ParamTable:
         """All learnable blobs with their owners and multipliers."""
-        return self._graph.params
+        return self.graph.params
 
     @property
     def learnable_params(self) -> list[Blob]:
         """The blobs that a solver updates: each shared one once, in construction order."""
-        return self._graph.params.learnable
+        return self.graph.params.learnable
 
     @cached_property
     def params_lr(self) -> list[float]:
         """lr_mult of each learnable param."""
-        return [1.0 if m is None else m for m in self._graph.params.lr_mult]
+        return [1.0 if m is None else m for m in self.graph.params.lr_mult]
 
     @cached_property
     def params_weight_decay(self) -> list[float]:
         """decay_mult of each learnable param."""
-        return [1.0 if m is None else m for m in self._graph.params.decay_mult]
+        return [1.0 if m is None else m for m in self.graph.params.decay_mult]
 
     # ----------------------------------------------------------------- running
 
     def _forward(self, start: int, end: int) -> float:
-        """Runs layers `start` to `epilogue`, both included; returns their part of the loss."""
-        whole = start == 0 and end == len(self._graph.nodes) - 1
+        """Runs layers `start` to `end`, both included; returns their part of the loss."""
+        whole = start == 0 and end == len(self.graph.nodes) - 1
         if whole and not (self.debug_info or self._before_forward or self._after_forward):
             loss = self._forward_pass.run()
             self._forward_at = self._changes.number
@@ -270,7 +274,7 @@ class Net:
         for i in range(start, end + 1):
             for callback in self._before_forward:
                 callback(i)
-            node = self._graph.nodes[i]
+            node = self.graph.nodes[i]
             node.reshape()
             node.layer.forward(node.bottom, node.top)
             loss += node.layer.loss(node.top)
@@ -283,9 +287,9 @@ class Net:
         return loss
 
     def _backward(self, start: int, end: int) -> None:
-        """Runs layers `start` down to `epilogue`, both included, backward."""
-        whole = start == len(self._graph.nodes) - 1 and end == 0
-        # What layers keep for a backward pass has to be of a forward pass with these shapes.
+        """Runs layers `start` down to `end`, both included, backward."""
+        whole = start == len(self.graph.nodes) - 1 and end == 0
+        # What layers keep for a backward pass has to come from a forward pass with these shapes.
         fits = self._forward_at == self._changes.number
         if whole and fits and not (self.debug_info or self._before_backward or self._after_backward):
             self._backward_pass.run()
@@ -293,7 +297,7 @@ class Net:
         for i in range(start, end - 1, -1):
             for callback in self._before_backward:
                 callback(i)
-            node = self._graph.nodes[i]
+            node = self.graph.nodes[i]
             if node.need_backward:
                 node.layer.backward(node.top, node.bottom_need_backward, node.bottom)
                 if self.debug_info:
@@ -305,22 +309,22 @@ class Net:
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody looks at the blobs between two layers."""
+        """Whether anybody looks at the blobs between two layers: a callback, or debug_info."""
         callbacks = self._before_forward, self._after_forward, self._before_backward, self._after_backward
         return self.debug_info or any(callbacks)
 
     def forward_loss(self) -> float:
         """Runs all layers forward and returns the loss."""
         with self._turn.lock:
-            return self._forward(0, len(self._graph.nodes) - 1)
+            return self._forward(0, len(self.graph.nodes) - 1)
 
     def forward_backward(self) -> float:
         """Runs all layers forward and backward; returns the loss.
 
         Raises:
-            LayerError: a loss got a label that is no class. Gradients may have been added to by then.
+            LayerError: a loss got a label that is no class. Gradients may already have been added to.
         """
-        last = len(self._graph.nodes) - 1
+        last = len(self.graph.nodes) - 1
         with self._turn.lock:
             if not self.is_watched:
                 loss = self._both_passes.run()
@@ -337,23 +341,23 @@ class Net:
         end: str | None = None,
         **inputs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` to `epilogue`, forward.
+        """Runs the net, or the layers from `start` to `end`, forward.
 
         Args:
             blobs: names of blobs to return besides the outputs.
             start: name of the first layer to run. end: of the last one, included.
-            inputs: an array for each input blob, by name; where any is given, all must be. The first
-                axis must have the blob's length.
+            inputs: an array for each input blob, by name; either all or none must be given. The first axis
+                must have the blob's length.
 
         Returns:
-            Name → data of the outputs (or of the tops of `epilogue`) and of `blobs`: live views.
+            Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
 
         Raises:
             ArgumentError: no such layer or blob, or inputs that are not the net's.
         """
         more = names_of(blobs, "blobs")
         first = 0 if start is None else self._layer_index(start)
-        last = len(self._graph.nodes) - 1 if end is None else self._layer_index(end)
+        last = len(self.graph.nodes) - 1 if end is None else self._layer_index(end)
         names = [*(self.outputs if end is None else self.top_names[end]), *more]
         with self._turn.lock:
             if inputs:
@@ -370,22 +374,22 @@ class Net:
         end: str | None = None,
         **output_diffs: npt.ArrayLike,
     ) -> dict[str, Array]:
-        """Runs the net, or the layers from `start` down to `epilogue`, backward.
+        """Runs the net, or the layers from `start` down to `end`, backward.
 
         Args:
             diffs: names of blobs whose diff to return besides the inputs'.
             start: name of the first layer to run (the highest). end: of the last one, included.
-            output_diffs: an array for each output blob, by name; where none is given, the diffs that are
-                there count: for losses, their weights.
+            output_diffs: an array for each output blob, by name; if none is given, the present diffs count,
+                which for losses are their weights.
 
         Returns:
-            Name → diff of the inputs (or of the bottoms of `epilogue`) and of `diffs`: live views.
+            Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
 
         Raises:
             ArgumentError: no such layer or blob, or diffs that are not the net's outputs.
         """
         more = names_of(diffs, "diffs")
-        first = len(self._graph.nodes) - 1 if start is None else self._layer_index(start)
+        first = len(self.graph.nodes) - 1 if start is None else self._layer_index(start)
         last = 0 if end is None else self._layer_index(end)
         names = [*(self.inputs if end is None else self.bottom_names[end]), *more]
         with self._turn.lock:
@@ -399,8 +403,8 @@ class Net:
             return {name: self._blob(name).diff for name in names}
 
     def _warn_without_gradient(self, first: int, last: int, wanted: Sequence[str]) -> None:
-        """Says, once, where a backward pass computes no gradient, or none of those asked for."""
-        if what := missing_gradient(self._graph, self._graph.nodes[last : first + 1], wanted):
+        """Warns, once, of a backward pass that computes no gradient, or none of those asked for."""
+        if what := missing_gradient(self.graph, self.graph.nodes[last : first + 1], wanted):
             self._has_warned = True
             log.warning("%s: %s", self._file or self.name or "net", what)
 
@@ -437,13 +441,13 @@ class Net:
             ) from None
 
     def reshape(self) -> None:
-        """Passes the shapes of the inputs on through all layers."""
+        """Shapes all layers to the present shapes of the inputs."""
         with self._turn.lock:
-            for node in self._graph.nodes:
+            for node in self.graph.nodes:
                 node.reshape()
 
     def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
-        """Hands arrays to the first layer, a MemoryData layer: its batches come from them from now on.
+        """Hands arrays to the first layer, a MemoryData layer, which reads its batches from them from now on.
 
         Args:
             data: float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of its batch_size.
@@ -486,7 +490,7 @@ class Net:
         return first
 
     def clear_param_diffs(self) -> None:
-        """Sets the gradients of all learnable params to zero, in arrays that were taken before as well."""
+        """Sets the gradients of all learnable params to zero, which arrays taken before show as well."""
         for blob in self.learnable_params:
             blob.clear_diff()
             blob.finish_clearing()
@@ -500,11 +504,11 @@ class Net:
         self._after_forward.append(callback)
 
     def before_backward(self, callback: LayerCallback) -> None:
-        """Calls `callback(layer_index)` before each layer's backward, also where that has nothing to do."""
+        """Calls `callback(layer_index)` before each layer's backward, even if that has nothing to do."""
         self._before_backward.append(callback)
 
     def after_backward(self, callback: LayerCallback) -> None:
-        """Calls `callback(layer_index)` after each layer's backward, also where that had nothing to do."""
+        """Calls `callback(layer_index)` after each layer's backward, even if that had nothing to do."""
         self._after_backward.append(callback)
 
     # ----------------------------------------------------------------- weights
@@ -512,10 +516,10 @@ class Net:
     def copy_from(self, file: StrPath) -> None:
         """Loads the weights of layers with the same name from a .caffemodel or .caffemodel.h5 file.
 
-        The test nets of a solver whose train net this is share these weights from then on.
+        If this is a solver's train net, the solver's test nets share these weights from then on.
 
         Raises:
-            FileLookupError: no such file.
+            FileLookupError: the file is missing.
             WeightsError: it cannot be read, or a blob has another shape than the net's.
         """
         weight_files.copy_from(self, Path(path_of(file, "a weights file")))
@@ -533,7 +537,7 @@ class Net:
         weight_files.copy_from_hdf5(self, Path(path_of(file, "a weights file")))
 
     def share_with(self, other: Net) -> None:
-        """Uses the learnable data (not the diffs) of `other`'s layers of the same name from now on.
+        """Uses the learnable data, but not the diffs, of `other`'s layers of the same names from now on.
 
         Raises:
             WeightsError: a layer of the same name has other blobs.
@@ -546,9 +550,9 @@ class Net:
             weight_files.share(self, other)
 
     def to_proto(self) -> caffe_pb2.NetParameter:
-        """The net as built, Split layers included, without the values of its blobs."""
+        """The net's message as built: with Split layers, and without the values of blobs."""
         param = caffe_pb2.NetParameter(name=self.name)
-        for node in self._graph.nodes:
+        for node in self.graph.nodes:
             layer = param.layer.add()
             layer.CopyFrom(node.layer.layer_param)
             layer.ClearField("blobs")
@@ -556,7 +560,7 @@ class Net:
 
 
 def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> str:
-    """The net's text with the layers that its state keeps, for the log."""
+    """The net's text, for the log, with the layers that its state keeps."""
     shown = caffe_pb2.NetParameter()
     shown.CopyFrom(param)
     shown.ClearField("layer")

@@ -1,4 +1,4 @@
-"""Random values for a net's inputs and weights, where a check needs some that hide nothing."""
+"""Random values for a net's inputs and weights, for checks from which zeros would hide mistakes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from pycaffe_lite.blob import Blob
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
 
-# Types that hand values on as they are: what reads their tops reads their bottoms.
-_PASSING = ("Concat", "Flatten", "Reshape", "Silence", "Slice", "Split", "Tile")
-
 
 def fill_inputs(net: Net) -> None:
-    """Gives each input values drawn from the main random stream: normal ones where a gradient may flow back.
+    """Fills each input with values from the main random stream: normal ones if it may have a gradient.
 
     Other inputs are labels, sequence flags or indices: they get zeros and ones, which serve as any of these.
     """
-    for blob_id in net._graph.inputs:
-        blob = net._graph.blobs[blob_id]
+    for blob_id in net.graph.inputs:
+        blob = net.graph.blobs[blob_id]
         if not blob.count:
             continue
         if _may_have_gradient(net, blob_id):
@@ -29,15 +26,15 @@ def fill_inputs(net: Net) -> None:
 
 
 def fill_zero_blobs(net: Net) -> None:
-    """Gives learnable blobs that are all zero small normal values: behind zeros, mistakes do not show.
+    """Fills learnable blobs that are all zero with small normal values, since zeros would hide mistakes.
 
-    BatchNorm layers that have seen no batch get these means and a variance of 1.
+    Blobs by which is divided get ones: a BatchNorm layer that has seen no batch gets a variance of 1.
     """
     for layer in net.layers:
         for i, blob in enumerate(layer.blobs):
             if not blob.count or blob.data.any():
                 continue
-            if layer.type == "BatchNorm" and i > 0:  # the variance, and by what both are divided
+            if i in layer.divisor_blobs:
                 blob.data.fill(1)
             else:
                 values = random.stream().normal(blob.count, 0, _deviation(blob))
@@ -45,17 +42,17 @@ def fill_zero_blobs(net: Net) -> None:
 
 
 def _deviation(blob: Blob) -> float:
-    """Keeps what the blob transforms at its size; for vectors, added as they are, a tenth."""
+    """A standard deviation that keeps what the blob transforms at its size; for vectors, a tenth."""
     return 0.1 if len(blob.shape) < 2 else math.sqrt(blob.shape[0] / blob.count)
 
 
 def _may_have_gradient(net: Net, blob_id: int) -> bool:
-    """Whether any layer that reads a blob, directly or handed on, could give it a gradient."""
-    for node in net._graph.nodes:
+    """Whether any layer that reads a blob, directly or passed on, could give it a gradient."""
+    for node in net.graph.nodes:
         for i, bottom_id in enumerate(node.bottom_ids):
             if bottom_id != blob_id:
                 continue
-            if node.layer.type not in _PASSING:
+            if not node.layer.passes_values_on:
                 if _allows_gradient(node, i):
                     return True
             elif any(_may_have_gradient(net, top) for top in node.top_ids if top != blob_id):

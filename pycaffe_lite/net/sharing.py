@@ -1,4 +1,4 @@
-"""Learnable parameters of a net: who owns which blob, and its multipliers."""
+"""The learnable parameters of a net: which param owns its memory, and the multipliers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Param:
 
     Attributes:
         blob: the layer's blob. layer: the layer. index: the blob's index in the layer.
-        owner: index among all params of the one that holds the memory; None where it is this one.
-        learnable: index among the learnable (owned) params.
+        owner: index, among all params, of the one that holds the memory; None if that is this one.
+        learnable: index among the learnable params, those that hold their memory.
     """
 
     blob: Blob
@@ -45,9 +45,10 @@ class ParamTable:
     """All learnable blobs in construction order; params of one name share the first one's memory.
 
     Attributes:
-        params: every param, sharers too.
-        learnable: the owners' blobs: what a solver updates.
-        lr_mult, decay_mult: of each learnable blob; None where nobody has set it (it counts as 1).
+        params: every param, including those that share another's memory.
+        learnable: the owners' blobs, which a solver updates.
+        lr_mult, decay_mult: the multipliers of each learnable blob; None if no layer sets it, which counts
+            as 1.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Split layers: one copy of a blob for each layer that reads it, so that gradients add up."""
+"""Split layers, which give each reader of a blob a copy of its own so that gradients add up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def insert_splits(layers: Sequence[PlacedLayer]) -> list[PlacedLayer]:
     """Puts a Split layer behind each top that more than one reader uses.
 
     A bottom reads the latest top of its name before it, so an in-place layer starts a new version of its
-    blob. A non-zero loss_weight counts as a reader: the split's first top then carries the loss. Names are
-    Caffe's: layer `<blob>_<layer>_<top index>_split`, tops `<that>_0`, `<that>_1`, ... in the order of
-    the readers. A bottom that nothing makes is left for the graph builder to report.
+    blob. A loss_weight other than 0 counts as a reader: the split's first top then carries the loss. Names
+    are Caffe's: the layer is `<blob>_<layer>_<top index>_split`, and its tops are `<that>_0`, `<that>_1`, ...
+    in the order of the readers. A bottom that no layer makes is left for the graph builder to report.
 
     Source: BVLC/caffe src/caffe/util/insert_splits.cpp
     """

@@ -23,8 +23,8 @@ class PlacedLayer(NamedTuple):
 def filter_layers(layers: Iterable[PlacedLayer], state: caffe_pb2.NetState) -> list[PlacedLayer]:
     """The layers that a net in `state` has.
 
-    A layer with include rules stays if any of them holds, one with exclude rules if none does; one
-    without rules always stays. (A layer's own `phase` is no rule: it sets the phase the layer runs in.)
+    A layer with include rules stays if any of them holds, one with exclude rules if none of them does, and
+    one without rules always. A layer's own `phase` is not a rule: it sets the phase in which the layer runs.
 
     Raises:
         NetError: a layer has both include and exclude rules.
@@ -46,7 +46,7 @@ def filter_layers(layers: Iterable[PlacedLayer], state: caffe_pb2.NetState) -> l
 
 
 def rule_holds(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule, layer_name: str) -> bool:
-    """Whether all that the rule asks for is so in `state`; an empty rule asks for nothing."""
+    """Whether `state` has all that the rule asks for; an empty rule asks for nothing."""
     stages = set(state.stage)
     if rule.HasField("phase") and rule.phase != state.phase:
         reason = f"phase ({state.phase}) differed from the phase ({rule.phase})"
@@ -65,7 +65,7 @@ def rule_holds(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule, layer_na
 
 
 def why_left_out(param: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> str:
-    """Which rule leaves a layer out of a net in `state`, and how to get it, in words for an error."""
+    """The part of an error that says which rule leaves a layer out of a net in `state`, and the cure."""
     rules = param.include or param.exclude
     kind = "include" if param.include else "exclude"
     words = " ".join(f"{kind} {{ {text_of(rule).replace(chr(10), ' ')} }}" for rule in rules)
@@ -74,7 +74,7 @@ def why_left_out(param: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> 
 
 
 def _cure(rules: Sequence[caffe_pb2.NetStateRule], state: caffe_pb2.NetState) -> str:
-    """How a stage or level that a rule asks for is given."""
+    """The part of an error that says how to give the stage or level that a rule asks for."""
     missing = [stage for rule in rules for stage in rule.stage if stage not in state.stage]
     if not missing:
         if any(rule.HasField("min_level") or rule.HasField("max_level") for rule in rules):

@@ -1,4 +1,4 @@
-"""How long each layer of a net takes."""
+"""Measuring how long each layer of a net takes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pycaffe_lite.net.net import Net
 
 @dataclass
 class Timings:
-    """Milliseconds over all iterations: per layer, and of whole passes.
+    """Times in milliseconds: of each layer, and of whole iterations.
 
     Attributes:
-        names: the layers. forward_ms, backward_ms: per layer, summed over the iterations.
-        iteration_ms: of each iteration, forward and backward.
-        waited_ms: of the time that forward passes took, how much they waited for data.
+        names: the layers' names. forward_ms, backward_ms: for each layer, summed over the iterations.
+        iteration_ms: for each iteration, forward and backward together. total_ms: for all of them.
+        waited_ms: of all this, how much forward passes waited for data.
     """
 
     names: list[str]
@@ -38,8 +38,8 @@ def time_layers(
 ) -> Timings:
     """Runs forward and backward passes layer by layer and times each.
 
-    Layers that take no part in the backward pass count 0 there. Layers are watched one by one, so none
-    runs fused with its neighbour. `on_iteration(index, milliseconds)` is called after each iteration.
+    Layers that take no part in the backward pass count 0 there. Each layer is run by itself, so none is fused
+    with its neighbour. `on_iteration(index, milliseconds)` is called after each iteration.
     """
     layers = len(net.layers)
     timings = Timings(net.layer_names, [0.0] * layers, [0.0] * layers)

@@ -1,4 +1,4 @@
-"""Turn: one thread at a time goes through a net."""
+"""Turn: a net's lock, which lets one thread at a time through the net."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Turn:
-    """A net's own lock, `lock`, which a thread may take again while it has it.
+    """A net's own lock, `lock`, which a thread may take again while it holds it.
 
-    Passes that several threads ask of a net come one after another, as in pycaffe, which lets no other thread
-    run meanwhile. A copy of a net has a lock of its own, and in a forked child nobody holds any.
+    If several threads ask a net for passes, these run one after another, as in pycaffe, where no other thread
+    runs meanwhile. A copy of a net has a lock of its own. In a forked child all locks are free.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Weights of a net: from files, into files, and shared with another net."""
+"""The weights of a net: read from files, written to files, and shared with another net."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RENAME_HINT = "to learn this layer from scratch instead, rename it in the protot
 
 
 class Loaded(NamedTuple):
-    """What became of a weights file in a net.
+    """What a net has taken from a weights file.
 
     Attributes:
         source: the file's name.
         layers: names of the layers that got weights.
-        ignored: names of the file's layers whose weights the net has no layer for.
-        fresh: names of the net's layers of whose learnable blobs one or more are not in the file.
+        ignored: names of the file's layers that have weights but no counterpart in the net.
+        fresh: names of the net's layers that have a learnable blob which the file lacks.
     """
 
     source: str
@@ -41,15 +41,15 @@ class Loaded(NamedTuple):
 
 
 def fresh_in_all(loaded: Sequence[Loaded]) -> list[str]:
-    """Names of the layers that start afresh after all of these files were loaded, one after another."""
+    """Names of the layers that start afresh after all these files have been loaded, one after another."""
     return [name for name in loaded[0].fresh if all(name in one.fresh for one in loaded)] if loaded else []
 
 
 class Loading:
-    """A weights file that is read and fits a net, before anything has changed.
+    """The contents of a weights file, found to fit a net before anything changes.
 
     Args:
-        net: the net. model: what the file holds.
+        net: the net. model: the file's contents.
 
     Raises:
         WeightsError: a layer has another number of blobs, or a blob another shape.
@@ -65,7 +65,7 @@ class Loading:
 
     @property
     def outcome(self) -> Loaded:
-        """Which layers get weights, and which do not."""
+        """Says which layers get weights, and which do not."""
         owners = {id(param.blob): id(param.blob) for param in self._net.param_table.params}
         for param in self._net.param_table.params:
             if param.owner is not None:
@@ -83,7 +83,7 @@ class Loading:
         )
 
     def commit(self) -> None:
-        """Copies the values into the net, and lets the nets that follow it share them.
+        """Copies the values into the net, and lets its followers share them.
 
         Source layers that the net lacks are ignored, with a log line.
 
@@ -91,7 +91,7 @@ class Loading:
         """
         for source in self._unmatched():
             log.info("Ignoring source layer %s", source.name)
-        with np.errstate(over="ignore"):  # of float64 values in a float32 net
+        with np.errstate(over="ignore"):  # float64 values may overflow in a float32 net
             for stored, blob in self._values():
                 blob.data[...] = stored.data.reshape(blob.shape)
                 if stored.diff is not None:
@@ -99,7 +99,7 @@ class Loading:
         if self._model.count and not any(source.blobs for source, _ in self._pairs):
             log.warning("'%s' has no weights for any layer of this net", self._model.source)
         for follower in self._net.followers:
-            # What cannot share will say so when it is tested.
+            # A follower that cannot share them says so when it is tested.
             with contextlib.suppress(WeightsError):
                 _share(follower, self._net)
 
@@ -115,7 +115,7 @@ class Loading:
 
 
 def read(path: Path) -> Model:
-    """Reads a weights file, binary or HDF5 (told by its signature).
+    """Reads a weights file, binary or HDF5; its first bytes tell which.
 
     Raises:
         FileLookupError: no such file. WeightsError: it cannot be read.
@@ -164,13 +164,13 @@ def _check(model: Model, source: StoredLayer, target: Layer[Any], shared: set[in
 
 
 def save(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> bytes:
-    """Writes the binary file; what goes wrong is raised as `error`. Returns the file's fingerprint."""
+    """Writes the binary file and returns its fingerprint; failures are raised as `error`."""
     blobs = [layer.blobs for layer in net.layers]
     return caffemodel.write(path, net.to_proto(), blobs, diff=write_diff, error=error)
 
 
 def save_hdf5(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> bytes:
-    """Writes the HDF5 file; what goes wrong is raised as `error`. Returns the file's fingerprint."""
+    """Writes the HDF5 file and returns its fingerprint; failures are raised as `error`."""
     blobs = [layer.blobs for layer in net.layers]
     shared = _shared_blobs(net)
     is_shared = [[id(blob) in shared for blob in layer_blobs] for layer_blobs in blobs]
@@ -178,7 +178,7 @@ def save_hdf5(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeErro
 
 
 def _shared_blobs(net: Net) -> set[int]:
-    """Identities of the blobs whose memory another layer's blob owns."""
+    """The ids of the blobs whose memory another layer's blob owns."""
     return {id(param.blob) for param in net.param_table.params if param.owner is not None}
 
 

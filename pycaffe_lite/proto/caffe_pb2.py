@@ -36,7 +36,7 @@ def _load(schema: Path) -> Any:
 
 
 def _bind(name: str, message_class: Any) -> None:
-    """Makes a message class findable by pickle: under its name in this module."""
+    """Gives a message class its name in this module, under which pickle finds it."""
     message_class.__module__ = __name__
     globals()[name] = message_class
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from google.protobuf import descriptor_pb2
 
-# Numbers of fields in descriptor.proto, of which a comment's place in a file consists.
+# Field numbers of descriptor.proto: paths of these say what a comment belongs to.
 _MESSAGES = descriptor_pb2.FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER
 _FIELDS = descriptor_pb2.DescriptorProto.FIELD_FIELD_NUMBER
 
 
 def comment_on(message: str, field: str | None = None) -> str:
-    """The comment in front of a message, or of one of its fields, as one line; empty where there is none.
+    """The comment in front of a message, or of one of its fields, as one line; empty if there is none.
 
     Args:
         message: name of a top-level message, `ConvolutionParameter`. field: name of a field of it.
@@ -23,7 +23,7 @@ def comment_on(message: str, field: str | None = None) -> str:
 
 @cache
 def _comments() -> dict[tuple[str, str | None], str]:
-    # Read anew: the descriptors of caffe_pb2 have lost them, protobuf drops comments when it builds classes.
+    # Read from the file: protobuf drops comments when it builds classes, so those of caffe_pb2 lack them.
     compiled = Path(__file__).with_name("caffe.desc").read_bytes()
     schema = descriptor_pb2.FileDescriptorSet.FromString(compiled).file[-1]
     comments: dict[tuple[str, str | None], str] = {}

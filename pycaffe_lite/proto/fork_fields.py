@@ -61,12 +61,12 @@ class Result(Enum):
 
 
 class ForkField(NamedTuple):
-    """A field that some forks have, and Caffe has not.
+    """A field that some forks have, and Caffe does not.
 
     Attributes:
         result: whether it changes what is computed. as_caffe: the value with which it does not, or ''.
         forks: their names, comma-separated. why: it changes the result, or does not, in words.
-        instead: what to write in its place; '' where nothing is known.
+        instead: what to write in its place; '' if nothing is known.
     """
 
     result: Result
@@ -94,7 +94,7 @@ class ForkField(NamedTuple):
 
 
 def fork_field(message: str, name: str) -> ForkField | None:
-    """What is known of a field that the schema does not have; None where it is a name that nobody knows.
+    """What is known of a field that the schema lacks; None if nobody knows its name.
 
     Args:
         message: the name of the message's type, `PoolingParameter`. name: the field's.
@@ -105,7 +105,7 @@ def fork_field(message: str, name: str) -> ForkField | None:
 
 @cache
 def _rows() -> dict[tuple[str, str], ForkField]:
-    """The table; read when a text first has a field that Caffe has not."""
+    """The table, read when a text first has a field that Caffe lacks."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         next(rows)

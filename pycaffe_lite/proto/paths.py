@@ -1,4 +1,4 @@
-"""Where the files are that a prototxt names, and opening those that are files."""
+"""Finding and opening the files that a prototxt names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f]")
 def resolve(name: StrPath, near: Path | None = None) -> Path:
     """Finds a file or folder that a prototxt names.
 
-    As in Caffe, a relative name is meant from the working directory. Where nothing is there, the
+    As in Caffe, a relative name is meant from the working directory. If nothing is there, the
     prototxt's own folder is tried and then each folder above it, so that a checkout whose prototxts
     name files from its root works from anywhere.
 
@@ -66,7 +66,7 @@ def resolve(name: StrPath, near: Path | None = None) -> Path:
 
 
 def _escapes_in(name: str) -> str:
-    """What to add where escapes have been read in a name: it may be a path of Windows."""
+    """What to add to an error if escapes were read in a name: it may be a path of Windows."""
     escapes = dict.fromkeys(repr(character)[1:-1] for character in _CONTROLS.findall(name))
     if not escapes:
         return ""
@@ -108,22 +108,22 @@ def open_regular(
     A device may never end, and opening a named pipe waits for somebody who writes: both are refused.
 
     Args:
-        path: of the file. limit: the number of bytes from which on it cannot be what is wanted.
+        path: of the file. limit: the most bytes that the wanted file may have.
         what: is wanted, "a prototxt", for the error.
-        error: class of the error raised where the file cannot be read.
+        error: class of the error raised if the file cannot be read.
         pipes: as for `read_regular`.
 
     Returns:
         The open file, without a buffer.
 
     Raises:
-        FileLookupError: there is no such file. PycaffeError: (as `error`) it is something else than a file,
+        FileLookupError: there is no such file. PycaffeError: (as `error`) it is not a file,
             may not be read, or is too large.
     """
     by_shell = pipes and os.fspath(path).startswith(_PIPES)
     try:
-        # A device is not opened: that alone may do something. If one takes the place of a file after this
-        # line, it is found out below.
+        # A device is not even opened: that alone may have an effect. One that takes the place of a file after
+        # this line is found out below.
         if not by_shell:
             _check_kind(path, os.stat(path), error)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -158,7 +158,7 @@ def _too_large(path: StrPath, limit: int, what: str, error: type[PycaffeError]) 
 
 
 def _read_within(file: FileIO, limit: int) -> bytes | None:
-    """All bytes of an open file; None where there are more than `limit`.
+    """All bytes of an open file; None if there are more than `limit`.
 
     Raises:
         OSError: reading fails, or nobody writes to a pipe.
@@ -170,7 +170,7 @@ def _read_within(file: FileIO, limit: int) -> bytes | None:
         if is_pipe and not select.select([file], [], [], _SILENT_SECONDS)[0]:
             raise OSError(f"nothing has come through the pipe for {_SILENT_SECONDS:g} seconds")
         part = file.read(min(room, _PART))
-        if part is None:  # a file as those of /proc, which waits for what the system will say
+        if part is None:  # a file like those of /proc, which waits for what the system will say
             raise OSError("there is nothing to read")
         if not part:
             return b"".join(parts)
@@ -180,7 +180,7 @@ def _read_within(file: FileIO, limit: int) -> bytes | None:
 
 
 def target_of(path: StrPath, error: type[PycaffeError]) -> Path:
-    """Where a file is written that takes its name once it is whole: where links of that name lead.
+    """The path at which to write a file: the one to which links of its name lead.
 
     Raises:
         PycaffeError: (as `error`) the name is that of a device or the like, which must not be replaced.

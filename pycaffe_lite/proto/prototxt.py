@@ -1,8 +1,8 @@
 """Reading nets and solvers from prototxt files.
 
-The reader keeps the fields that Caffe's schema does not know, of which most public nets have some: they stand
-in the document. Of those that nobody knows, and of those of forks that change no result, the log says so
-here; those that change a result are refused where a net or solver is built (proto/fork_fields.py).
+The reader keeps the fields that Caffe's schema does not know, of which most public nets have some, in the
+document. It logs those that nobody knows, and those of forks that change no result. Those that change a
+result are refused when a net or solver is built (proto/fork_fields.py).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Document(Generic[M]):
     """A message and the text that it was read from.
 
     Attributes:
-        message: what was read. path: the file, where it is one.
+        message: what was read. path: of the file; None for a text.
         unknown: the fields that the schema does not know, in their order.
         lines: the line of each field of the message that stands in the text; the first is 1.
         complete: whether an upgrade could keep all of it; what could not be kept is in the log.
@@ -57,7 +57,7 @@ class Document(Generic[M]):
     complete: bool = True
 
     def line_of(self, path: Sequence[str | int]) -> int | None:
-        """The line where a field starts; None where the text does not have it.
+        """The line where a field starts; None if the text does not have it.
 
         Args:
             path: names, with the index behind that of a repeated field: ("layer", 3), or
@@ -66,7 +66,7 @@ class Document(Generic[M]):
         return self.lines.get(tuple(path))
 
     def where(self, path: Sequence[str | int]) -> str:
-        """The place of a field, `net.prototxt:12: `; empty where it is not known."""
+        """The place of a field, `net.prototxt:12: `; empty if it is not known."""
         line = self.line_of(path)
         return f"{self.path}:{line}: " if self.path and line else ""
 
@@ -142,7 +142,7 @@ def read_solver(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.So
 
 
 def read_written_solver(path: StrPath, *, strict: bool = False) -> Document[caffe_pb2.SolverParameter]:
-    """As `read_solver`, with the snapshot_prefix that is written in the file, or none.
+    """Reads a solver as `read_solver` does, but leaves its snapshot_prefix as it is in the file.
 
     Args:
         path: the file. strict: refuse what Caffe's own reader refuses: every unknown field.
@@ -189,8 +189,8 @@ def text_of(message: Message) -> str:
 
 
 def _read(path: StrPath) -> str:
-    """The text of a file; bytes that are no UTF-8 (in comments, say) as lone surrogates."""
-    glog.open_log()  # what follows may have something to say
+    """The text of a file; bytes that are not UTF-8 (in comments, say) become lone surrogates."""
+    glog.open_log()  # reading may log something
     data = read_regular(path, LARGEST, "a prototxt", pipes=True)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise PrototxtError(f"{path}: this is UTF-16 text, save it as UTF-8")
@@ -200,7 +200,7 @@ def _read(path: StrPath) -> str:
 
 
 def _refuse_the_other_kind(parser: TextParser, other: type[Message], hint: str) -> None:
-    """Raises where a solver's file is read as a net's, or the reverse."""
+    """Raises an error if a solver's file is read as a net's, or the reverse."""
     own = fields_of(parser.message.DESCRIPTOR).by_name
     others = fields_of(other.DESCRIPTOR).by_name
     names = list(parser.top_level_names())

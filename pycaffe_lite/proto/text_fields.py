@@ -1,4 +1,4 @@
-"""What the text format has to know of each field of a message."""
+"""The fields of messages, as readers of the text format need to know them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Fields(NamedTuple):
 
     Attributes:
         by_name: each of them. required: the names of those that must be given.
-        scalars: the names of those that are no messages.
+        scalars: the names of those that are not messages.
     """
 
     by_name: dict[str, Field]

@@ -18,7 +18,7 @@ from pycaffe_lite.proto.text_slips import nearest, one_edit_apart, slip_of
 from pycaffe_lite.proto.text_strings import BACKSLASH, unquote
 from pycaffe_lite.proto.text_tokens import Source, Token
 
-# Deeper nesting than this is no net: Caffe's own messages need 6 levels.
+# No net nests deeper than this: Caffe's own messages need 6 levels.
 _DEEPEST = 64
 _CLOSERS = {"{": "}", "<": ">"}
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
@@ -50,7 +50,7 @@ class UnknownField:
 
 
 class Remark(NamedTuple):
-    """Something to be said of the text that does not stop its reading.
+    """A remark on the text that does not stop the reading.
 
     Attributes:
         what: in words, the same for each place that has it. offset: where it is.
@@ -132,13 +132,13 @@ class TextParser:
         return token.kind == "symbol" and token.text in symbols
 
     def _skip(self, symbols: str) -> bool:
-        """Takes the next word where it is one of these symbols; whether it was."""
+        """Takes the next word if it is one of these symbols, and says whether it was."""
         found = self._at(symbols)
         self._next += found
         return found
 
     def _error(self, token: Token, what: str) -> PrototxtError:
-        """An error at a word; where no text may hold the word, that is what is said."""
+        """The error for a word; if no text may hold the word at all, it says so."""
         if token.kind == "unclosed":
             what = "this string is not closed on its line"
         elif self.source.text.startswith("//", token.start):
@@ -173,7 +173,7 @@ class TextParser:
             raise self.source.error(block.opened, f"{message.DESCRIPTOR.name} needs {names}")
 
     def _closed(self, block: _Block) -> bool:
-        """Takes the brace that ends the block, or the end of the text; whether it is there."""
+        """Takes the brace that ends the block, or the end of the text, and says whether it was there."""
         token = self._token
         if token.kind == "end":
             if block.closer:
@@ -251,7 +251,7 @@ class TextParser:
     # Values ---------------------------------------------------------------------------------
 
     def _scalar(self, message: Message, field: Field) -> int | float | bool | str | bytes | None:
-        """Reads a value; None where it is one that is logged and left out."""
+        """Reads a value; None if it is one that is logged and left out."""
         if field.kind == "int":
             return self._int(field)
         if field.kind == "float":
@@ -263,12 +263,12 @@ class TextParser:
         return self._string(field)
 
     def _number(self) -> str:
-        """Takes a number that may have a sign; its words."""
+        """Takes a number that may have a sign, and returns its words."""
         sign = "-" if self._skip("-") else ""
         token = self._take()
         following = self._token
         if following.kind == "name" and following.start == token.stop:
-            # Caffe lets `pad: 1stride: 2` pass, so only what is no such thing is an error.
+            # Caffe accepts `pad: 1stride: 2`, so only what no field can begin with is an error.
             after = self._tokens[self._next + 1]
             if not (after.kind == "symbol" and after.text in ":{<"):
                 raise self._error(token, f"malformed number '{token.text}{printable(following.text)}'")
@@ -338,7 +338,7 @@ class TextParser:
         else:
             raise self._error(token, f"expected one of {', '.join(field.values)} for '{field.name}'")
         if field.name == "engine" and not self._strict:
-            # An engine is a way of computing, not of what: a fork's own may be left out.
+            # An engine decides how something is computed, not what: a fork's own may be left out.
             what = f"unknown engine {word} in {message.DESCRIPTOR.name} is left out"
             self.remarks.append(Remark(what, start.start))
             return None
@@ -372,7 +372,7 @@ class TextParser:
     # Fields that the schema does not know ------------------------------------------------------
 
     def _unknown_field(self, message: Message, path: FieldPath, block: _Block, name: Token) -> None:
-        """Reads past a field that the schema does not know and keeps it; an error where it is a slip."""
+        """Reads past a field that the schema does not know and keeps it; a slip is an error."""
         kind = message.DESCRIPTOR.name
         if path and name.text.startswith("layer") and self._at(":{<") and self._opens_block():
             root = fields_of(self.message.DESCRIPTOR).by_name.get(name.text)
@@ -412,7 +412,7 @@ class TextParser:
             why = known.why if known.result is Result.HARMLESS else f"{known.as_caffe} is what Caffe does"
             what = f"field '{name}' in {kind} ({known.shown_forks}) changes no result: {why}"
             self.remarks.append(Remark(what, start.start, logging.INFO))
-        # Of one that changes a result, whoever builds the net or solver decides.
+        # Whoever builds the net or solver decides about a field that changes a result.
 
     def _extension_name(self) -> None:
         """Reads the rest of a name in brackets, as in [some.package.field]."""

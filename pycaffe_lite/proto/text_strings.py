@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# What to say where a backslash seems not to be meant as an escape, as in a path of Windows.
+# What to say of a backslash that seems not to be meant as an escape, as in a path of Windows.
 BACKSLASH = r"a backslash begins an escape in a prototxt: write / or \\ in a path"
 
 # A pair of \u for one character outside the basic plane comes first, so that it is taken together.
@@ -31,10 +31,10 @@ def unquote(word: str) -> bytes:
     r"""The bytes that a quoted string stands for.
 
     Args:
-        word: the string with its quotes; bytes that are no UTF-8 as lone surrogates (`surrogateescape`).
+        word: the string with its quotes; bytes that are not UTF-8 as lone surrogates (`surrogateescape`).
 
     Raises:
-        ValueError: an escape such as `\q` has no meaning, or a character no bytes.
+        ValueError: an escape such as `\q` has no meaning, or a character has no bytes.
     """
     body = word[1:-1].encode("utf-8", "surrogateescape")
     return _ESCAPE.sub(_replacement, body) if b"\\" in body else body

@@ -60,7 +60,7 @@ class Source:
         behind = 0
         for match in _TOKEN.finditer(self.text):
             kind = match.lastgroup or "bad"
-            # The end is said to be right behind the last word, where what is missing should be.
+            # The end counts as right behind the last word: that is where something is missing.
             start = behind if kind == "end" else match.start(kind)
             token = Token(kind, match[kind], start)
             found.append(token)

@@ -24,7 +24,7 @@ class TextWriter:
             that its path names, as it was read.
 
     Attributes:
-        unplaced: those of them whose message there is not.
+        unplaced: those of them whose message is not there.
     """
 
     def __init__(self, message: Message, unknown: Iterable[UnknownField] = ()) -> None:
@@ -38,7 +38,7 @@ class TextWriter:
     def write(self) -> str:
         """The text, which ends with a line break, empty for an empty message.
 
-        What a terminal would not show stands in strings as escapes, which readers read as the same string.
+        In strings, what a terminal would not show becomes escapes, which readers turn back.
         """
         self._write(self._message, (), 0)
         self.unplaced = [field for fields in self._unknown.values() for field in fields]

@@ -166,7 +166,7 @@ def upgrade_solver(solver: caffe_pb2.SolverParameter, name: str = "solver") -> N
 
 
 def complete_snapshot_prefix(solver: caffe_pb2.SolverParameter, path: str | os.PathLike[str]) -> None:
-    """Gives a solver that was read from a file its snapshot_prefix, where that is not a file's.
+    """Completes the snapshot_prefix of a solver that was read from a file, unless it names a file.
 
     Without one it is the solver's file without extension; a folder is completed by that file's name.
 
@@ -291,7 +291,7 @@ def _put(layer: caffe_pb2.V1LayerParameter, target: str, value: Any) -> None:
 
 
 def _copy(old: Any, new: Any, field: str) -> None:
-    """Copies a field of the same type from one message to another, where it is set."""
+    """Copies a field of the same type from one message to another, if it is set."""
     value = getattr(old, field)
     if hasattr(value, "append") or hasattr(value, "add"):
         getattr(new, field).MergeFrom(value)
@@ -319,14 +319,14 @@ def _upgrade_transforms(net: caffe_pb2.NetParameter) -> bool:
 
 
 def type_of_v1(number: int) -> str:
-    """The type string of today for a V1 layer's type; empty for a number that is none."""
+    """The type string of today for a V1 layer's type; empty if the number is none of theirs."""
     value = _V1.LayerType.DESCRIPTOR.values_by_number.get(number)
     words = value.name if value else "NONE"
     return _V2_TYPES.get(words, "".join(word.capitalize() for word in words.split("_")))
 
 
 def type_of_v0(name: str) -> str:
-    """The type string of today for a V0 layer's type; the name itself where there is none."""
+    """The type string of today for a V0 layer's type; the name itself if there is none."""
     return type_of_v1(getattr(_V1, V0_TYPES[name])) if name in V0_TYPES else name
 
 
@@ -358,9 +358,9 @@ def _copy_specs(layer: caffe_pb2.LayerParameter, field: str, values: Sequence[An
 
 
 def _inputs_to_layer(net: caffe_pb2.NetParameter, name: str) -> bool:
-    """Puts an Input layer first; whether there is anything to put there.
+    """Puts an Input layer first, and says whether there was anything to put there.
 
-    Old weight files have `input` without any shape: there is nothing to make of it.
+    Old weight files have `input` without any shape: nothing can be made of it.
     """
     if not net.input_shape and not net.input_dim:
         return False

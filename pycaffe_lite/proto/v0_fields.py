@@ -1,4 +1,4 @@
-"""Where the types and fields of V0 layers, the format of 2013, stand in V1 layers."""
+"""What the types and fields of V0 layers, the format of 2013, become in V1 layers."""
 
 from __future__ import annotations
 

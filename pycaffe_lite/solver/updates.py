@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.kernels import Steps, get_num_threads, note
+from pycaffe_lite.kernels import Recording, get_num_threads, record
 from pycaffe_lite.kernels.update import Rule
 
 Conditions = tuple[list[tuple[int, int]], int, int]  # the memory; threads; whose working memory kernels use
@@ -18,9 +18,9 @@ Conditions = tuple[list[tuple[int, int]], int, int]  # the memory; threads; whos
 class Updates:
     """Runs a rule for all parameters of a net.
 
-    The kernels' calls are noted, and from then on run together, as those of a net's passes are
-    (`net.passes`): to start one for each small parameter would take longer than all that they do. Their
-    numbers stand in an array, and may be others each time.
+    The kernels' calls are recorded and from then on replayed together, as those of a net's passes are
+    (`net.passes`): starting a kernel for each small parameter would take longer than the arithmetic. The
+    rule's numbers stand in an array, so they may be different each time.
 
     Args:
         rule: the kernel.
@@ -31,7 +31,7 @@ class Updates:
         self._given: Sequence[Sequence[float]] = ()
         self._numbers = np.empty((0, 0))
         self._finite = np.ones(1, np.int64)
-        self._steps = Steps()
+        self._recording = Recording()
         self._conditions: Conditions | None = None
         self._history: list[Array] = []
 
@@ -59,9 +59,9 @@ class Updates:
         same = len(history) == len(self._history) and all(map(operator.is_, history, self._history))
         conditions = [blob.memory for blob in blobs], get_num_threads(), threading.get_ident()
         if same and self._conditions == conditions:
-            self._steps.run()
+            self._recording.run()
         else:
-            with note() as self._steps:
+            with record() as self._recording:
                 self._start_each(blobs, history)
             self._conditions, self._history = conditions, list(history)
         return bool(self._finite[0])

@@ -150,7 +150,7 @@ def test_two_layers_that_make_one_blob(folder, edit, fails):
     edit("net.prototxt", 'top: "ip"', 'top: "label"')
     assert fails("time", "net.prototxt") == (
         "Error: net.prototxt:7: layer 'ip' (InnerProduct): makes blob 'label', which layer 'data' already "
-        "makes; a layer works in place only where bottom and top have one name at one index, and no other "
+        "makes; a layer works in place only if bottom and top have one name at one index, and no other "
         "layer reads the blob before it"
     )
 
@@ -180,7 +180,7 @@ def test_unknown_layer_type(folder, edit, fails):
     edit("net.prototxt", "InnerProduct", "InnerProd")
     assert fails("time", "net.prototxt") == (
         "Error: net.prototxt:7: layer 'ip': unknown layer type 'InnerProd', did you mean 'InnerProduct'? "
-        "('pycaffe-lite layers' lists those that there are)"
+        "('pycaffe-lite layers' lists all known types)"
     )
 
 

@@ -14,7 +14,9 @@ Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
 
 From NeuronLayer, on which it is built:
 
-y[i] = f(x[i]): one bottom, one top of its shape; in most types it may be the same blob.
+A layer that maps each value by itself, y[i] = f(x[i]), from one bottom to one top of its shape.
+
+In most types, the two may be the same blob.
 
 Number of bottoms: 1. Number of tops: 1.
 
@@ -56,7 +58,7 @@ def test_every_type_says_what_it_takes(run, name):
         ),
         (
             "Convolution",
-            "  pad: unsigned int, ...                Zeros added on both sides; none where absent.",
+            "  pad: unsigned int, ...                Zeros added on both sides; none if absent.",
         ),
         ("Convolution", "Number of bottoms: 1 or more. Number of tops: the same."),
         ("Convolution", "FillerParameter:"),
@@ -80,8 +82,8 @@ def test_lines(run, name, line):
     [
         (
             "relu",
-            "Error: unknown layer type 'relu', did you mean 'ReLU'? ('pycaffe-lite layers' lists those that "
-            "there are)",
+            "Error: unknown layer type 'relu', did you mean 'ReLU'? ('pycaffe-lite layers' lists all known "
+            "types)",
         ),
         ("Permute", "Error: layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
     ],

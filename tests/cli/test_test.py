@@ -38,6 +38,21 @@ def test_means_of_the_batches(weights, run):
     assert result.out[1].endswith(" loss)")
 
 
+def test_a_net_without_data_is_refused(weights, run):
+    """A deploy net's outputs would be those of zeros."""
+    head, _, tail = Path("net.prototxt").read_text().partition("layer {")
+    shape = "input_param { shape { dim: 1 dim: 1 dim: 6 dim: 6 } }"
+    deploy = f'{head}layer {{ name: "data" type: "Input" top: "data" {shape} }}\n'
+    Path("deploy.prototxt").write_text(deploy + "layer {" + tail.split("layer {")[1])
+    result = run("test", "deploy.prototxt", "-weights", weights, level=2)
+    assert result.code == 1
+    assert result.out == []
+    assert result.err[-1].endswith(
+        "deploy.prototxt: there is nothing to test the net on: no layer reads data, and 'data' is for a "
+        "program to fill; name a net with a data layer, such as the one that was trained"
+    )
+
+
 def test_fifty_batches_by_default(weights, run):
     result = run("test", "net.prototxt", "-weights", weights)
     assert sum("loss" in message for message in result.messages if message.startswith("Batch")) == 50

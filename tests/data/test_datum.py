@@ -76,7 +76,9 @@ def test_other_fields_behind_the_pixels_are_read():
 def test_encoded_images_are_decoded(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        image, "decode", lambda data, color, packed: seen.append((data, color)) or image.Picture(PIXELS, True)
+        image,
+        "decode",
+        lambda data, color, packed, from_memory: seen.append((data, color)) or image.Picture(PIXELS, True),
     )
     encoded = Datum(data=b"file", label=4, encoded=True).SerializeToString()
     datum = DatumReader(color=True).read(encoded)

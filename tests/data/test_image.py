@@ -198,9 +198,9 @@ def test_jpegs_that_are_cut_off(photo, color):
         assert (missing.max(axis=1) == missing.min(axis=1)).all()
     assert is_there == sorted(is_there)
     assert is_there[0] > 8
-    without_epilogue = image.decode(file[:-2], color)
-    assert without_epilogue.is_cut
-    np.testing.assert_array_equal(without_epilogue.pixels, whole.pixels)
+    without_end = image.decode(file[:-2], color)
+    assert without_end.is_cut
+    np.testing.assert_array_equal(without_end.pixels, whole.pixels)
 
 
 def test_progressive_jpegs_that_are_cut_off(photo):

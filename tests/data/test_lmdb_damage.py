@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 
+import lmdb
 import lmdb_damage
 import numpy as np
 import pytest
@@ -97,6 +98,22 @@ def test_missing_records_are_noticed(caffe_lmdb):
     message = "data.mdb is damaged, 199 of 200 records were found; copy or make it again"
     with pytest.raises(DataError, match=f"^cannot read LMDB '{caffe_lmdb}': {message}$"):
         LmdbReader(caffe_lmdb).read(199)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_an_earlier_transaction_is_not_taken_for_the_last(database, page):
+    """Its tree is whole, but lacks what came later; LMDB's own library reads it."""
+    path, whole = database
+    data = bytearray(whole)
+    place = 4096 * page + 16 + 128  # of the number of the transaction that wrote this page
+    assert data[place] == (2, 3)[page]
+    data[place] = (4, 1)[page]  # of transactions 2 and 3, the second is the last
+    (path / "data.mdb").write_bytes(data)
+    with lmdb.open(str(path), readonly=True, lock=False) as environment:
+        assert environment.stat()["entries"] == 100
+    message = "pages 0 and 1 of data.mdb contradict each other; copy or make it again"
+    with pytest.raises(DataError, match=f"^cannot read LMDB '{path}': {message}$"):
+        LmdbReader(path)
 
 
 CUT = "data.mdb is cut off in page 10; copy or make it again"

@@ -163,7 +163,7 @@ def test_keys_in_other_orders(tmp_path, flag, keys):
 
 def test_several_values_for_a_key(tmp_path):
     one_page_of_32_bits(tmp_path, 4, [b"a"])
-    fails(tmp_path, "it has several values for a key (MDB_DUPSORT), which Caffe's databases have not")
+    fails(tmp_path, "it has several values for a key (MDB_DUPSORT), which Caffe's databases never have")
 
 
 # -------------------------------------------------------------------------------- writers at the same time

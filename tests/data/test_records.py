@@ -186,11 +186,13 @@ def test_a_picture_that_is_cut_off_is_told_of_once(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         batches = [filled(source) for _ in range(6)]
     assert caplog.messages == [
-        f"record '0001' of '{path}' is a JPEG that is cut off: what is missing is grey, as in Caffe; others "
+        f"record '0001' of '{path}' is a JPEG that is cut off: the part that is there is used; others "
         "like it are not mentioned"
     ]
     assert batches[0].data.shape == (2, 3, 32, 32)
     np.testing.assert_array_equal(batches[0].data[1, :, :8], batches[0].data[0, :, :8])
+    last_rows = batches[0].data[1, :, -8:]  # the missing ones repeat the last that is there
+    np.testing.assert_array_equal(last_rows, np.repeat(last_rows[:, :1], 8, axis=1))
 
 
 def test_pictures_too_large_name_their_record(tmp_path, monkeypatch):

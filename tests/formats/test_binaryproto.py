@@ -82,6 +82,16 @@ def test_means_of_clips(tmp_path, form):
     np.testing.assert_array_equal(binaryproto.read(tmp_path / "x"), values, strict=True)
 
 
+def test_an_hdf5_file(tmp_path):
+    file = FIXTURES / "lenet/lenet_iter_50.caffemodel.h5"
+    with pytest.raises(DataError) as caught:
+        binaryproto.read(file)
+    assert str(caught.value) == (
+        f"'{file}' is an HDF5 file, Caffe's means are .binaryproto: convert it by "
+        "pycaffe_lite.formats.binaryproto.write"
+    )
+
+
 def test_a_file_of_numpys(tmp_path):
     np.save(tmp_path / "mean.npy", np.zeros((1, 6, 6)))
     for what, arguments in (("means", []), ("matrices", ["matrices"])):

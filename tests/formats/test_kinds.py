@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
-from pycaffe_lite.errors import SnapshotError, WeightsError
-from pycaffe_lite.formats import caffemodel, hdf5, solverstate
-from pycaffe_lite.formats.kinds import kind_of
+from pycaffe_lite.errors import DataError, SnapshotError, WeightsError
+from pycaffe_lite.formats import binaryproto, caffemodel, hdf5, solverstate
+from pycaffe_lite.formats.kinds import BLOB, kind_of
 from pycaffe_lite.formats.state import SolverState
 from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
@@ -127,7 +127,11 @@ STATES = {
     "solverstate": LENET.with_suffix(".solverstate").read_bytes(),
     "solverstate.h5": (LENET.parent / "lenet_iter_50.solverstate.h5").read_bytes(),
 }
-READERS = {"weights": (weights.read, WeightsError), "state": (read_state, SnapshotError)}
+READERS = {
+    "weights": (weights.read, WeightsError),
+    "state": (read_state, SnapshotError),
+    "mean": (binaryproto.read, DataError),
+}
 
 
 def error_of(path, data, wanted):
@@ -168,6 +172,38 @@ def test_a_state_whose_bytes_could_be_old_weights(tmp_path, name):
     solverstate.write(tmp_path / "s", SolverState(3, name, 0, (np.ones(2, np.float32),), b"resume"))
     text = error_of(tmp_path / "x", (tmp_path / "s").read_bytes(), "weights")
     assert text.startswith(f"'{tmp_path}/x' is a solver state, not a file of weights; ")
+
+
+OTHERS = KINDS | {
+    "caffemodel": (MODELS["caffemodel"], "a file of weights"),
+    "old caffemodel": (OLD_MODEL, "a file of weights"),
+    "solverstate": (STATES["solverstate"], "a solver state"),
+}
+
+
+# For arrays of NumPy's and in HDF5 see test_binaryproto.py.
+@pytest.mark.parametrize(
+    "kind", [k for k in OTHERS if k not in ("mean", "npy", "HDF5 data") and "Keras" not in k] + ["Keras 3"]
+)
+def test_not_a_mean(tmp_path, kind):
+    data, says = OTHERS[kind]
+    text = error_of(tmp_path / "x", data, "mean")
+    assert text.startswith(f"'{tmp_path}/x' is {says}, not a mean image or another single blob; ")
+
+
+@pytest.mark.parametrize("kind", ["caffemodel", "solverstate", "net", "solver"])
+def test_another_of_caffes_files_given_for_a_mean(tmp_path, kind):
+    data, says = OTHERS[kind]
+    assert error_of(tmp_path / "x", data, "mean") == (
+        f"'{tmp_path}/x' is {says}, not a mean image or another single blob; name a .binaryproto file"
+    )
+
+
+def test_a_blob_with_every_form_of_its_shape():
+    """Its field of number 7 is also one of ONNX."""
+    blob = caffe_pb2.BlobProto(num=1, channels=2, height=1, width=1, data=[1, 2])
+    blob.shape.dim.extend([1, 2, 1, 1])
+    assert kind_of(np.frombuffer(blob.SerializeToString(), np.uint8)) is BLOB
 
 
 def test_hdf5_and_binary_files_are_told_by_their_bytes_not_by_their_names(tmp_path):

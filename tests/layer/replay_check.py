@@ -8,8 +8,10 @@ from functools import partial
 
 import numpy as np
 
+from pycaffe_lite.kernels import record
 from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue
-from pycaffe_lite.kernels.runtime.steps import note
+from pycaffe_lite.layer.fusing import IsEpilogue, TakesEpilogue, TakesSlopeBack
+from pycaffe_lite.layer.replay import is_by_kernels, prepare_diffs
 
 SLOPE = 0.5
 
@@ -27,9 +29,9 @@ def check_replay(build, bottoms, blobs, gradients):
     others = [np.flip(values) for values in bottoms], [np.flip(values) for values in blobs]
     for verb, forward in _forward_verbs(build(bottoms, blobs).layer).items():
         replayed, plain = build(bottoms, blobs), build(*others)
-        steps = _record(verb, lambda rig=replayed, forward=forward: forward(rig))
+        recording = _record(verb, lambda rig=replayed, forward=forward: forward(rig))
         _put(replayed, *others)
-        steps.run()
+        recording.run()
         forward(plain)
         for i, (got, right) in enumerate(zip(replayed.top, plain.top, strict=True)):
             _assert_same(got.data, right.data, f"{verb}: top {i}")
@@ -41,10 +43,12 @@ def check_replay(build, bottoms, blobs, gradients):
 
 def _forward_verbs(layer):
     verbs = {"forward": lambda rig: rig.layer.forward(rig.bottom, rig.top)}
-    if layer.takes_epilogue or layer.takes_slope:
-        end = Epilogue(slope=SLOPE)
-        verbs["forward_with_epilogue"] = lambda rig: rig.layer.forward_with_epilogue(rig.bottom, rig.top, end)
-    return {verb: call for verb, call in verbs.items() if layer.is_by_kernels(verb)}
+    if isinstance(layer, TakesEpilogue) and layer.takes_epilogue():
+        slope = Epilogue(slope=SLOPE)
+        verbs["forward_with_epilogue"] = lambda rig: rig.layer.forward_with_epilogue(
+            rig.bottom, rig.top, slope
+        )
+    return {verb: call for verb, call in verbs.items() if is_by_kernels(layer, verb)}
 
 
 def _backward_verbs(layer, gradients, blobs):
@@ -54,28 +58,31 @@ def _backward_verbs(layer, gradients, blobs):
         return wanted + [False] * (len(rig.bottom) - len(wanted))
 
     verbs = {"backward": lambda rig: rig.layer.backward(rig.top, padded(rig), rig.bottom)}
-    if layer.takes_slope_behind:
+    if isinstance(layer, TakesSlopeBack) and layer.takes_slope_back():
         verbs["backward_with_slope"] = lambda rig: rig.layer.backward_with_slope(
             rig.top, padded(rig), rig.bottom, SLOPE
         )
     has_gradient = any(wanted) or (blobs and any(layer.param_propagate_down))
-    return {verb: call for verb, call in verbs.items() if has_gradient and layer.is_by_kernels(verb)}
+    return {verb: call for verb, call in verbs.items() if has_gradient and is_by_kernels(layer, verb)}
 
 
 def _check_epilogues(build, bottoms, blobs, others):
     """What `epilogue_before` makes of learnable blobs, in front of none and of one that has all parts."""
     replayed, plain = build(bottoms, blobs), build(*others)
-    if not (replayed.layer.can_be_epilogue(replayed.top) and replayed.layer.is_by_kernels("epilogue_before")):
+    layer = replayed.layer
+    if not isinstance(layer, IsEpilogue) or not layer.can_be_epilogue(replayed.top):
+        return
+    if not is_by_kernels(layer, "epilogue_before"):
         return
     channels = replayed.top[0].shape[1]
-    some = np.linspace(1, 2, channels, dtype=replayed.layer.dtype)
+    some = np.linspace(1, 2, channels, dtype=layer.dtype)
     for epilogue in (NO_EPILOGUE, Epilogue(some, -some, SLOPE)):
         replayed, plain = build(bottoms, blobs), build(*others)
         made = []
         call = partial(replayed.layer.epilogue_before, epilogue)
-        steps = _record("epilogue_before", lambda call=call, made=made: made.append(call()))
+        recording = _record("epilogue_before", lambda call=call, made=made: made.append(call()))
         _put(replayed, *others)
-        steps.run()
+        recording.run()
         right = plain.layer.epilogue_before(epilogue)
         for part, got, expected in zip(Epilogue._fields, made[0], right, strict=True):
             if got is not None or expected is not None:
@@ -84,12 +91,12 @@ def _check_epilogues(build, bottoms, blobs, others):
 
 def _check_backward(verb, backward, clear, replayed, plain, others):
     _prepare(replayed, seed=3, clear=clear)
-    steps = _record(verb, lambda: backward(replayed))
+    recording = _record(verb, lambda: backward(replayed))
     _put(replayed, *others)
     for rig in (replayed, plain):
         _prepare(rig, seed=4, clear=clear)
-    replayed.layer.ready_diffs()
-    steps.run()
+    prepare_diffs(replayed.layer)
+    recording.run()
     backward(plain)
     for kind, got, right in (
         ("bottom", replayed.bottom, plain.bottom),
@@ -119,10 +126,10 @@ def _put(rig, bottoms, blobs):
 
 
 def _record(verb, call):
-    with note() as steps:
+    with record() as recording:
         call()
-    assert steps.whole, f"{verb} says that it only starts kernels, but starts some that cannot be recorded"
-    return steps
+    assert recording.whole, f"{verb} says that it only starts kernels, but does what cannot be recorded"
+    return recording
 
 
 def _assert_same(got, right, what):

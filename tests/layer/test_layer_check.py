@@ -6,8 +6,8 @@ from layer_check import build_layer, check_layer
 
 from pycaffe_lite.layer.activation.bias import BiasLayer
 from pycaffe_lite.layer.activation.relu import ReLULayer
-from pycaffe_lite.layer.base import by_kernels
 from pycaffe_lite.layer.common.inner_product import InnerProductLayer
+from pycaffe_lite.layer.replay import by_kernels
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 RELU = 'type: "ReLU"'

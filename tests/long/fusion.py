@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.net_files import build
 from benchmarks.works import WORKS
-from pycaffe_lite.net.fusion import runs
+from pycaffe_lite.net.fusion import forward_parts
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -46,16 +46,16 @@ def main(images: int) -> None:
         end = max(difference(together[name], alone[name]) for name in net.outputs)
         # Each run of layers by itself, from the same input.
         most = 0.0
-        nodes = net._graph.nodes
-        for run in runs(nodes):
-            if len(run.nodes) == 1:
+        nodes = net.graph.nodes
+        for part in forward_parts(nodes):
+            if len(part.nodes) == 1:
                 continue
-            run.forward(settled=False)
-            results = [blob.data.copy() for blob in run.nodes[0].top]
-            for node in run.nodes:
+            part.run()
+            results = [blob.data.copy() for blob in part.nodes[0].top]
+            for node in part.nodes:
                 node.reshape()
                 node.layer.forward(node.bottom, node.top)
-            again = (blob.data for blob in run.nodes[0].top)
+            again = (blob.data for blob in part.nodes[0].top)
             most = max(most, *(difference(a, b) for a, b in zip(results, again, strict=True)))
         name = work.title.removesuffix(", forward")
         click.echo(f"| {name} | {differ} of {len(together)} | {most:.1e} | {end:.1e} |")

@@ -39,6 +39,8 @@ def files(tmp_path):
         lambda f, w: Net(network_file=f, phase=TEST, level=0, stages=None, weights=None),
         lambda f, w: Net(f, weights=w, phase=TEST),
         lambda f, w: Net(f, w, TEST),
+        lambda f, w: Net(f, w, phase=TEST),
+        lambda f, w: Net(network_file=f, weights=w, phase=TEST),
         lambda f, w: Net(Path(f), Path(w), np.int64(TEST)),
         lambda f, w: Net(f.encode(), w.encode(), 1),
     ],
@@ -78,6 +80,16 @@ def test_level_and_stages(files):
         (("f", 1.0), {}, "phase must be caffe.TRAIN or caffe.TEST, got 1.0"),
         (("f", "w", TEST, 1), {}, "Net(file, weights_file, phase) takes no further values, got 1"),
         (("f", "w", TEST), {"weights": "v"}, "weights are given twice: 'w' and 'v'"),
+        (("f", "w"), {"weights": "v", "phase": TEST}, "weights are given twice: 'w' and 'v'"),
+        (("f", TEST), {"phase": TRAIN}, "phase is given twice: 1 and 0"),
+        (("f", "w", TRAIN), {"phase": TEST}, "phase is given twice: 0 and 1"),
+        (("f", TEST, 0), {"phase": TEST}, "phase is given twice: 1 and 1"),
+        (
+            ("f", "", TEST),
+            {},
+            "weights, one file or several separated by commas, must be a path, got an empty",
+        ),
+        (("f", TEST), {"weights": "a,"}, "weights must be files separated by commas, got 'a,'"),
         (("f", TEST, "w"), {}, "level must be a whole number, got 'w'; for a file write weights='w'"),
         (("f", TEST, 0.5), {}, "level must be a whole number, got 0.5"),
         (("f", TEST, 2**31), {}, "level must be within -2147483648 and 2147483647, got 2147483648"),
@@ -87,14 +99,15 @@ def test_level_and_stages(files):
         (("f", TEST, 0, 3), {}, "stages must be a list of names, got 3"),
         (("f", TEST, 0, None, ["w"]), {}, "weights, one file or several separated by commas, must be a path"),
         (("f", TEST, 0, None, "w", 1), {}, "Net takes 5 values at most, got 6: call Net("),
-        ((TEST, "f"), {}, "the first argument of Net, a prototxt must be a path, got 1"),
+        ((TEST, "f"), {}, "the first argument of Net, a prototxt, must be a path, got 1"),
+        (("", TEST), {}, "the first argument of Net, a prototxt, must be a path, got an empty text"),
     ],
 )
 def test_wrong_calls(arguments, keywords, says):
-    file, phase, *rest = (*arguments, None)[: max(2, len(arguments))]
-    given = {"level": None, "stages": None, "weights": None, **keywords}
+    file, *rest = arguments
+    given = {"phase": None, "level": None, "stages": None, "weights": None, **keywords}
     with pytest.raises(ArgumentError) as raised:
-        net_arguments(file, phase, rest, **given)
+        net_arguments(file, rest=rest, **given)
     assert str(raised.value).startswith(says)
 
 

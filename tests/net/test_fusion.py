@@ -8,14 +8,17 @@ import pytest
 from pycaffe_lite import random
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer import registry
+from pycaffe_lite.layer.activation.bias import BiasLayer
 from pycaffe_lite.layer.activation.relu import ReLULayer
-from pycaffe_lite.layer.base import by_kernels
-from pycaffe_lite.net.fusion import runs
+from pycaffe_lite.layer.common.inner_product import InnerProductLayer
+from pycaffe_lite.layer.fusing import HoldsBottoms, IsEpilogue, IsLeakyReLU, TakesEpilogue, TakesSlopeBack
+from pycaffe_lite.layer.replay import by_kernels
+from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.net import Net
-from pycaffe_lite.net.passes import backward_parts
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
+OFFERS = HoldsBottoms, IsEpilogue, IsLeakyReLU, TakesEpilogue, TakesSlopeBack
 HEAD = """
     layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 dim: 7 dim: 9 } } }
     layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'y' convolution_param {
@@ -30,6 +33,7 @@ SCALE = """layer { name: 'scale' type: 'Scale' bottom: 'y' top: 'y'
                   bias_filler { type: 'uniform' } } }"""
 PLUS = "layer { name: 'plus' type: 'Bias' bottom: 'y' top: 'y' bias_param { filler { type: 'uniform' } } }"
 DROP = "layer { name: 'drop' type: 'Dropout' bottom: 'y' top: 'y' }"
+ZPLUS = "layer { name: 'plus' type: 'Bias' bottom: 'z' top: 'z' bias_param { filler { value: 3 } } }"
 INNER = """layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param {
     num_output: 5 weight_filler { type: 'xavier' } bias_filler { type: 'uniform' } } }"""
 
@@ -48,7 +52,7 @@ def build(text: str, phase: str = "TEST") -> Net:
 
 
 def is_fused(net: Net) -> bool:
-    return len(runs(net._graph.nodes)) < len(net.layers)
+    return len(forward_parts(net.graph.nodes)) < len(net.layers)
 
 
 def run_watched(net: Net) -> None:
@@ -183,7 +187,7 @@ def pooled(param: str, bottom: str = "y") -> str:
 
 def backward_layers(net: Net) -> int:
     """How many parts a backward pass has."""
-    return len(backward_parts(net._graph.nodes))
+    return len(backward_parts(net.graph.nodes))
 
 
 @pytest.mark.parametrize("name", POOLINGS)
@@ -234,4 +238,53 @@ def test_what_pooling_cannot_take_along(monkeypatch, text):
         relu = registry._types["ReLU"]
         monkeypatch.setitem(registry._types, kind.__name__, relu._replace(layer_class=kind))
     net = build(LONG + text + LOSS, "TRAIN")
-    assert backward_layers(net) == sum(node.need_backward for node in net._graph.nodes)
+    assert backward_layers(net) == sum(node.need_backward for node in net.graph.nodes)
+
+
+class Doubled(InnerProductLayer):
+    """Overrides forward, and has nothing to say of epilogues."""
+
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        top[0].data[...] *= 2
+
+
+class Shifted(BiasLayer):
+    """Adds 1 more than a Bias."""
+
+    def forward(self, bottom, top):
+        super().forward(bottom, top)
+        top[0].data[...] += 1
+
+
+@pytest.mark.parametrize("kind", [Doubled, Shifted])
+def test_a_type_that_overrides_forward_alone_is_not_fused(monkeypatch, kind):
+    base = kind.__bases__[0]
+    name, known = next((n, t) for n, t in registry.layer_types().items() if t.layer_class is base)
+    monkeypatch.setitem(registry._types, name, known._replace(layer_class=kind))
+    net, watched = (build(HEAD % BIAS + INNER.replace("'y'", "'z'") + ZPLUS) for _ in range(2))
+    assert len(forward_parts(net.graph.nodes)) == len(net.layers)
+    net.forward()
+    run_watched(watched)
+    for blob in net.blobs:
+        assert np.array_equal(net.blobs[blob].data, watched.blobs[blob].data)
+
+
+def test_what_a_type_may_offer_is_offered_by_those_that_say_so():
+    """No type is fused that has not inherited one of these."""
+    offers = {
+        name: {offer.__name__ for offer in OFFERS if issubclass(entry.layer_class, offer)}
+        for name, entry in registry.layer_types().items()
+    }
+    assert {name: found for name, found in offers.items() if found} == {
+        "BatchNorm": {"IsEpilogue"},
+        "Bias": {"IsEpilogue"},
+        "Concat": {"HoldsBottoms"},
+        "Convolution": {"TakesEpilogue"},
+        "Dropout": {"IsEpilogue"},
+        "Eltwise": {"TakesEpilogue"},
+        "InnerProduct": {"TakesEpilogue"},
+        "Pooling": {"TakesSlopeBack"},
+        "ReLU": {"IsEpilogue", "IsLeakyReLU"},
+        "Scale": {"IsEpilogue"},
+    }

@@ -30,11 +30,11 @@ def build(*layers: str, net: str = "") -> Net:
 
 
 def needs(net: Net) -> dict[str, bool]:
-    return {node.layer.name: node.need_backward for node in net._graph.nodes}
+    return {node.layer.name: node.need_backward for node in net.graph.nodes}
 
 
 def bottoms_wanted(net: Net) -> dict[str, list[bool]]:
-    return {node.layer.name: node.bottom_need_backward for node in net._graph.nodes}
+    return {node.layer.name: node.bottom_need_backward for node in net.graph.nodes}
 
 
 def test_outputs_are_alphabetical_and_inputs_in_order():
@@ -136,7 +136,7 @@ def test_shared_params_are_one_memory_and_one_learnable():
         (
             [INPUT, ip("ip1", "x", "y"), ip("ip2", "x", "y")],
             "layer 'ip2' (InnerProduct): makes blob 'y', which layer 'ip1' already makes; "
-            "a layer works in place only where bottom and top have one name at one index, "
+            "a layer works in place only if bottom and top have one name at one index, "
             "and no other layer reads the blob before it",
         ),
         (

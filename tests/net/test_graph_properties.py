@@ -158,7 +158,7 @@ def backward_by_the_book(net, force):
 @given(nets())
 def test_backward(message):
     net = Net.from_document(Document(message))
-    nodes = net._graph.nodes
+    nodes = net.graph.nodes
     need, wanted = backward_by_the_book(net, message.force_backward)
     assert [node.need_backward for node in nodes] == need
     assert [node.bottom_need_backward for node in nodes] == wanted

@@ -1,4 +1,4 @@
-"""A Concat's top holds its bottoms' data where nobody can tell."""
+"""A Concat's top holds its bottoms' data only if no value of any blob changes by that."""
 
 import numpy as np
 import pytest

@@ -5,6 +5,7 @@ import pytest
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import ArgumentError, FileLookupError
+from pycaffe_lite.layer.replay import is_by_shapes
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
@@ -217,6 +218,7 @@ def test_inputs_without_shape_wait_for_the_caller():
 
 def test_layers_follow_shapes_that_change_and_rest_while_none_does(net, monkeypatch):
     net.forward_loss()
+    follow = [layer for layer in net.layers if is_by_shapes(layer)]
     shaped = []
     for layer in net.layers:
         reshape = layer.reshape
@@ -225,7 +227,6 @@ def test_layers_follow_shapes_that_change_and_rest_while_none_does(net, monkeypa
             "reshape",
             lambda bottom, top, layer=layer, reshape=reshape: (shaped.append(layer), reshape(bottom, top)),
         )
-    follow = [layer for layer in net.layers if layer.reshape_follows_shapes]
     assert follow
     net.forward_loss()
     assert not set(shaped) & set(follow)

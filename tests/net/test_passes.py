@@ -1,4 +1,4 @@
-"""Passes that run what earlier ones noted give what a net gives that has noted nothing."""
+"""Passes that replay what earlier ones recorded give what a net gives that has recorded nothing."""
 
 import gc
 import threading
@@ -10,13 +10,14 @@ import pytest
 from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import LayerError
+from pycaffe_lite.kernels import Recording
 from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
-from pycaffe_lite.kernels.runtime.steps import Steps
 from pycaffe_lite.layer import registry
 from pycaffe_lite.layer.activation.bias import BiasLayer
 from pycaffe_lite.layer.activation.relu import ReLULayer
+from pycaffe_lite.layer.replay import prepare_diffs
 from pycaffe_lite.net.net import Net
-from pycaffe_lite.net.passes import Notebook
+from pycaffe_lite.net.recordings import Recordings
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
@@ -88,10 +89,10 @@ def first_pass(text: str, dims: tuple[int, ...], seed: int) -> dict[str, bytes]:
 
 
 def steps_run(monkeypatch) -> list[int]:
-    """Filled with the number of steps whenever noted ones are run."""
+    """Filled with the number of steps whenever a recording is replayed."""
     seen: list[int] = []
-    run = Steps.run
-    monkeypatch.setattr(Steps, "run", lambda steps: (seen.append(len(steps)), run(steps)))
+    run = Recording.run
+    monkeypatch.setattr(Recording, "run", lambda recording: (seen.append(len(recording)), run(recording)))
     return seen
 
 
@@ -117,7 +118,7 @@ def test_convolutions_with_epilogues(monkeypatch, name, bias, end):
     )
     seen = steps_run(monkeypatch)
     check_passes(text, 2, channels, size, size)
-    assert len(seen) == 3  # the first pass notes nothing, the second does
+    assert len(seen) == 3  # the first pass records nothing, the second does
 
 
 @pytest.mark.parametrize("images", [1, 3])
@@ -183,7 +184,7 @@ def test_gradients(monkeypatch, clears, together):
     seen = steps_run(monkeypatch)
     net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
     found = gradients_of_passes(net, clears, together)
-    assert len(seen) > 4, "some passes were noted"
+    assert len(seen) > 4, "some passes were recorded"
     watched = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
     watched.before_backward(lambda i: None)  # one layer after another
     assert found == gradients_of_passes(watched, clears)
@@ -197,7 +198,7 @@ layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: '
 """
 
 
-def test_a_loss_is_noted_with_the_rest_and_still_checks_its_labels(monkeypatch):
+def test_a_loss_is_recorded_with_the_rest_and_still_checks_its_labels(monkeypatch):
     def step(net: Net, seed: int, *labels: float) -> tuple[float, list[bytes]]:
         set_values(net, seed)
         net.blobs["label"].data[...] = labels
@@ -346,16 +347,17 @@ def test_old_memory_is_not_kept():
     assert held() is None
 
 
-def books_of(net: Net) -> list[dict]:
-    """What was noted, by segment of a pass and by shapes."""
-    return [book for books in net._notebook._books.values() for book in books.values()]
+def variants_of(net: Net) -> list[dict]:
+    """What was recorded, for each segment of a pass and each set of shapes."""
+    held = net._recordings._by_shapes.values()
+    return [variants for by_shapes in held for variants in by_shapes.values()]
 
 
 def reshape(net: Net, images: int) -> None:
     net.blobs["x"].reshape(images, 4, 14, 14)
 
 
-def test_what_was_noted_of_other_shapes_is_kept(monkeypatch):
+def test_what_was_recorded_of_other_shapes_is_kept(monkeypatch):
     sizes = [3, 1, 2] * 5
     right = [first_pass(OTHERS, (images, 4, 14, 14), seed) for seed, images in enumerate(sizes)]
     seen = steps_run(monkeypatch)
@@ -373,7 +375,7 @@ def test_few_shapes_are_kept():
     for images in range(100, 0, -1):
         reshape(net, images)
         net.forward()
-    assert len(books_of(net)) == Notebook.MOST_SHAPES
+    assert len(variants_of(net)) == Recordings.MOST_SHAPES
 
 
 def test_another_net_may_take_other_shapes(monkeypatch):
@@ -411,7 +413,7 @@ def test_a_gradient_with_a_known_shape_but_without_a_forward_pass():
     assert found[0] == found[1]
 
 
-def test_few_pages_are_kept():
+def test_few_variants_are_kept():
     net = net_of(TRAINED, 2, 4, 14, 14, phase=caffe_pb2.TRAIN)
     net.forward()
     numbers = np.random.default_rng(0)
@@ -420,7 +422,7 @@ def test_few_pages_are_kept():
             if numbers.integers(2):
                 blob.clear_diff()
         net.backward()
-    assert max(len(book) for book in books_of(net)) == Notebook.MOST_PAGES
+    assert max(len(variants) for variants in variants_of(net)) == Recordings.MOST_VARIANTS
 
 
 def test_a_gradient_that_will_be_overwritten_is_not_cleared():
@@ -440,7 +442,7 @@ def test_a_gradient_that_will_be_overwritten_is_not_cleared():
         for blob in layer.blobs:
             blob.diff.fill(3)
             blob.clear_diff()
-        layer.ready_diffs()
+        prepare_diffs(layer)
         assert all((blob.diff == expected).all() for blob in layer.blobs)
 
 
@@ -453,7 +455,10 @@ class Louder(ReLULayer):
 
 
 class Doubled(BiasLayer):
-    """Adds twice as much; in another layer's end, too."""
+    """Adds twice as much; in another layer's epilogue, too."""
+
+    def forward(self, bottom, top):
+        np.add(bottom[0].data, 2 * self.blobs[0].data, out=top[0].data)
 
     def epilogue_before(self, epilogue):
         return epilogue.behind(None, self.blobs[0].data * 2)

@@ -72,7 +72,7 @@ def test_built_in_one_thread_and_run_in_others(alone):
 
 
 def test_several_threads_go_on_with_one_net():
-    """One after another; each begins with what the last one has noted."""
+    """One after another; each begins with what the last one has recorded."""
     net = net_of("sum", caffe.TEST)
     right = net.forward()["o"].copy()
     for _ in range(3):

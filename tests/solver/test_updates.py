@@ -1,4 +1,4 @@
-"""The updates of all parameters in one go: noted calls follow what changes between two of them."""
+"""The updates of all parameters in one go: recorded calls follow what changes between two of them."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ from pycaffe_lite.kernels.products.long import add_pieces, columns_of, is_long
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, worker_kernel
 from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import no_memory
-from pycaffe_lite.kernels.runtime.steps import note_other_work
+from pycaffe_lite.kernels.runtime.steps import break_recording
 
 __all__ = [
     "NO_EPILOGUE",
@@ -129,7 +129,7 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
     """
     g = _geometry(dx.shape, w.shape, dy.shape, window)
     if dx.size == 0 or dy.size == 0:
-        note_other_work()
+        break_recording()
         dx.fill(0)
         return
     lanes = target().lanes(dx.itemsize)
@@ -156,7 +156,7 @@ def backward_weights(x: Array, dy: Array, dw: Array, window: Window, accumulate:
     if dw.size > 0 and dy.size > 0:
         weight_gradient.accumulate(x, dy, dw, g, accumulate)
     elif not accumulate:
-        note_other_work()
+        break_recording()
         dw.fill(0)
 
 
@@ -168,7 +168,7 @@ def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
     if dy.size > 0:
         add_channel_sums(dy.reshape(*dy.shape[:2], -1), db, accumulate)
     elif not accumulate:
-        note_other_work()
+        break_recording()
         db.fill(0)
 
 

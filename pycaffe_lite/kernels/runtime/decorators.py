@@ -7,10 +7,9 @@ memory of its own: for large kernels, which Numba would take several times as lo
 parallel loop, and for those that may be started together (`runtime.steps`).
 
 Several of Python's threads may call kernels at once, also for the first time. Code is made under Numba's
-compiler lock (`runtime.locks`), and never goes. Working memory, and what is being noted, belongs to the
-calling thread (`runtime.scratch`, `runtime.steps`). `lru_cache`, which keeps plans and tables, lets two
-threads make the same one
-at once: so only that may be kept there which follows from the arguments alone, and nobody writes to.
+compiler lock (`runtime.locks`), and never goes. Working memory and a recording belong to the calling thread
+(`runtime.scratch`, `runtime.steps`). `lru_cache`, which keeps plans and tables, lets two threads make the
+same one at once: so only that may be kept there which follows from the arguments alone, and nobody writes to.
 
 A parallel kernel must give the same bits for every number of threads: each output is written by one
 iteration, sums over iterations are kept per part in a fixed number of parts and added in order.
@@ -27,7 +26,7 @@ import numpy as np
 from pycaffe_lite.kernels.runtime.calls import Array, Form, Tasks
 from pycaffe_lite.kernels.runtime.compile import compiled, kernel, serial_kernel
 from pycaffe_lite.kernels.runtime.locks import compiler_lock, single_entry
-from pycaffe_lite.kernels.runtime.steps import note_other_work, start, take_piece, take_task
+from pycaffe_lite.kernels.runtime.steps import break_recording, start, take_piece, take_task
 from pycaffe_lite.kernels.runtime.team import team_of
 from pycaffe_lite.kernels.runtime.threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
@@ -64,7 +63,7 @@ class ParallelKernel:
         )
 
     def __call__(self, *args: Any) -> Any:
-        note_other_work()
+        break_recording()
         team = team_of(get_num_threads())
         alone = team.members == 1 or team.is_resting()
         layer = enter_parallel(1 if alone else team.members)

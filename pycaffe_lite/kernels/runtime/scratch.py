@@ -1,8 +1,8 @@
 """Working memory of the kernels: kept between calls, one set per calling thread.
 
-So kernels of several of Python's threads do not meet there, and what a net has noted holds in the thread
-that noted it (net/passes.py). When that has ended, a new thread may get its number, and runs what is noted
-with the old one's memory: nobody else does.
+So kernels of several of Python's threads do not meet there, and a net's recordings hold in the thread that
+made them (net/recordings.py). After that thread has ended, a new one may get its number and replay them with
+the old one's memory: nobody else uses it.
 
 Memory that is asked for anew would come as pages of zeros, which take longer to make than to fill.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from pycaffe_lite.kernels.runtime.decorators import Array, get_num_threads
 from pycaffe_lite.kernels.runtime.memory import ALIGNMENT, aligned_empty
-from pycaffe_lite.kernels.runtime.steps import note_other_work
+from pycaffe_lite.kernels.runtime.steps import break_recording
 
 MOST_KEPT = 1 << 24  # numbers: 64 MB
 _kept = threading.local()
@@ -26,7 +26,7 @@ def scratch(purpose: str, dtype: np.dtype[Any], count: int) -> Array:
     It is the caller's until the next call for the same purpose and type in the same thread.
     """
     if count > MOST_KEPT:
-        note_other_work()  # a note would keep so much memory
+        break_recording()  # a recording would keep so much memory
         return aligned_empty(count, dtype)
     held: dict[str, Array] = _kept.__dict__
     key = purpose + dtype.char

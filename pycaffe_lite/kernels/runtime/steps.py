@@ -1,12 +1,12 @@
-"""Steps: calls of worker kernels, written down so that they can be run again without Python.
+"""Running worker kernels, and recording their calls so that they can be replayed without Python.
 
-The team (`runtime.team`) goes through all steps that were written down (`runtime.calls`), one after another;
-between two its members wait for each other, which takes a fraction of a microsecond where each has a core. A
-call by itself is one step. What Python does between two calls takes as long as the arithmetic of a small
-layer: so whoever repeats the same calls lets them be noted (`note`), and runs them together next time.
+One call is one step. The team (`runtime.team`) runs the steps of a recording one after another
+(`runtime.calls`); its members wait for each other between two steps, which takes a fraction of a microsecond
+if each has a core of its own. The Python code between two calls takes as long as the arithmetic of a small
+layer, so code that repeats the same calls records them once (`record`) and replays them from then on.
 
-The tasks of a step are shared out among those who are there, and a step is over when none is left and nobody
-is at work on one.
+The members of the team share out the tasks of a step. A step is over when no task is left and no member is
+still at work on one.
 """
 
 import threading
@@ -69,11 +69,11 @@ def _run(arguments: Arguments) -> None:
     lead(team_of(get_num_threads()).state, *arguments)
 
 
-class Steps:
-    """Steps in the order of their running.
+class Recording:
+    """Recorded steps, in the order in which they ran.
 
     Attributes:
-        whole: whether they are all that was done while they were noted.
+        whole: whether the steps are all that was done while they were recorded.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Steps:
         return len(self._used)
 
     def write(self, form: Form, memory: Array, args: tuple[Any, ...]) -> None:
-        """Write down the call of a kernel, with working memory (workers, count)."""
+        """Add the call of a kernel. memory: its working memory, (workers, count)."""
         number = len(self._used)
         if number == len(self._rows):
             self._room = np.resize(self._room, (2 * number, CALL_BYTES))
@@ -98,31 +98,31 @@ class Steps:
         self._arguments = None
 
     def forget(self, start: int) -> None:
-        """Forget the steps from `start` on."""
+        """Remove the steps from number `start` on."""
         del self._used[start:]
         self._arguments = None
 
     def run(self) -> None:
-        """Run the steps, on as many threads as there may be."""
+        """Replay the steps, on as many threads as there may be."""
         if self._arguments is None:
             self._arguments = _arguments(self._room, self._rows[: len(self._used)])
         _run(self._arguments)
 
 
 class _Here(threading.local):
-    """Of the calling thread: room for one step, for each number of workers; and what is being noted."""
+    """What belongs to the calling thread: room for one step, its arguments by workers, and its recording."""
 
     def __init__(self) -> None:
         self.room = np.empty((1, CALL_BYTES), np.uint8)
         self.arguments: dict[int, Arguments] = {}
-        self.noted: Steps | None = None
+        self.recording: Recording | None = None
 
 
 _here = _Here()
 
 
 def start(form: Form, memory: Array, args: tuple[Any, ...]) -> None:
-    """Run a worker kernel, and note that."""
+    """Run a worker kernel, and record the call if a recording is going on."""
     here, workers = _here, len(memory)
     arguments = here.arguments.get(workers)
     if arguments is None:
@@ -130,21 +130,21 @@ def start(form: Form, memory: Array, args: tuple[Any, ...]) -> None:
     room = here.room  # held by this frame: at the interpreter's end, what belongs to a thread goes before it
     form.write(room, 0, memory, args)
     _run(arguments)
-    if here.noted is not None:
-        here.noted.write(form, memory, args)
+    if here.recording is not None:
+        here.recording.write(form, memory, args)
 
 
-def note_other_work() -> None:
-    """Say that something is done which is no step, and cannot be noted."""
-    if _here.noted is not None:
-        _here.noted.whole = False
+def break_recording() -> None:
+    """Say that something is being done that is no step: a recording that is going on is not whole then."""
+    if _here.recording is not None:
+        _here.recording.whole = False
 
 
 @contextmanager
-def note() -> Iterator[Steps]:
-    """Notes the steps that the calling thread runs in the block."""
-    before, _here.noted = _here.noted, Steps()
+def record() -> Iterator[Recording]:
+    """Records the steps that the calling thread runs in the block."""
+    before, _here.recording = _here.recording, Recording()
     try:
-        yield _here.noted
+        yield _here.recording
     finally:
-        _here.noted = before
+        _here.recording = before

@@ -16,7 +16,7 @@ class AbsValLayer(NeuronLayer[None]):
     """Absolute value: y = |x|; dx = dy sign(x), with sign(0) = 0.
 
     Bottom: x, any shape. Top: y, the shape of x; not the same blob.
-    Raises LayerError where asked to work in place.
+    Raises LayerError in place.
     Source: BVLC/caffe src/caffe/layers/absval_layer.cpp
     """
 

@@ -14,7 +14,7 @@ from pycaffe_lite.layer.registry import register_layer
 class BNLLLayer(NeuronLayer[None]):
     """Binomial normal log likelihood (softplus): y = log(1 + e^x); dx = dy e^x / (e^x + 1).
 
-    Bottom: x, any shape. Top: y, the shape of x; may be the same blob, then x is kept aside for the gradient.
+    Bottom: x, any shape. Top: y, the shape of x; may be the same blob; a copy of x is kept then.
     Source: BVLC/caffe src/caffe/layers/bnll_layer.cpp
     """
 

@@ -1,4 +1,4 @@
-"""Where a small blob lies over a large one: what Scale and Bias have in common."""
+"""Broadcasting of a small blob over a large one: shared by Scale and Bias."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pycaffe_lite.layer.base import Layer
 
 
 def covered_shape(layer: Layer[Any], x: Blob, axis: int, num_axes: int) -> tuple[int, ...]:
-    """The shape of the `num_axes` axes of x from `axis` on; -1: all that follow.
+    """The shape of the `num_axes` axes of x from `axis` on, or of all that follow if num_axes is -1.
 
     Raises:
         LayerError: x has fewer axes.
@@ -30,7 +30,8 @@ class Fold(NamedTuple):
     """A large blob read as (outer, size, inner), over which a part of (size,) is repeated.
 
     Attributes:
-        outer: values along the axes before the part's. size: of the part. inner: along those after.
+        outer: the number of values along the axes before the part's. size: the part's number of values.
+        inner: the number of values along the axes after the part's.
     """
 
     outer: int
@@ -43,7 +44,7 @@ class Fold(NamedTuple):
         return self.outer == self.inner == 1
 
     def affine(self, x: Array, scale: Array | None, shift: Array | None, y: Array) -> None:
-        """Compute y = x scale + shift, where None is 1 and 0. y may be x; shapes as the blobs have them."""
+        """Computes y = x scale + shift; None stands for a scale of 1 or a shift of 0. y may be x."""
         if self.is_elementwise:
             self._elementwise(x.ravel(), scale, shift, y.ravel())
             return
@@ -61,7 +62,7 @@ class Fold(NamedTuple):
             split.add(x, shift.ravel(), y)
 
     def sums(self, a: Array, b: Array | None = None) -> tuple[Array, Array | None]:
-        """Sums of a, and of a b, over all but the part's axes: flat, (size,) each."""
+        """The sums of a, and of a b, over all but the part's axes; flat, (size,) each."""
         if self.is_elementwise:
             product = None
             if b is not None:
@@ -75,7 +76,7 @@ class Fold(NamedTuple):
 
 
 def fold(layer: Layer[Any], x: Blob, part: Blob, axis: int) -> Fold:
-    """How `part` lies over x from `axis` on (a part without axes lies over all of x).
+    """Says how `part` lies over x from `axis` on; a part without axes lies over all of x.
 
     Raises:
         LayerError: the part's axes are not x's.

@@ -1,4 +1,4 @@
-"""Clip: values held within an interval."""
+"""Clip: keeps values within an interval."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("Clip", param="clip_param")
 class ClipLayer(NeuronLayer[caffe_pb2.ClipParameter]):
-    """Values held within [min, max]: y = max(min, min(x, max)); dx = dy where min <= x <= max, else 0.
+    """Keeps values within [min, max]: y = max(min, min(x, max)); dx = dy where min <= x <= max, else 0.
 
-    Bottom: x, any shape. Top: y, the shape of x; may be the same blob: then, as in Caffe, the gradient looks
-    at the clipped values and passes everywhere.
-    Raises LayerError where min or max is not given.
+    Bottom: x, any shape. Top: y, the shape of x; may be the same blob. In place, as in Caffe, the gradient
+    reads the clipped values and so passes everywhere.
+    Raises LayerError if min or max is not given.
     Source: BVLC/caffe src/caffe/layers/clip_layer.cpp
     """
 

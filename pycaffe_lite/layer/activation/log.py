@@ -16,9 +16,9 @@ from pycaffe_lite.proto import caffe_pb2
 class LogLayer(NeuronLayer[caffe_pb2.LogParameter]):
     """Logarithm: y = ln(scale x + shift) / ln(base); dx = dy scale / (ln(base) (scale x + shift)).
 
-    Base -1 stands for e. Where scale x + shift is negative, y is NaN.
+    Base -1 stands for e. y is NaN where scale x + shift is negative.
 
-    Bottom: x, any shape. Top: y, the shape of x; may be the same blob, then x is kept aside for the gradient.
+    Bottom: x, any shape. Top: y, the shape of x; may be the same blob; a copy of x is kept then.
     Raises LayerError for a base that is not -1 and not a positive finite number other than 1.
     Source: BVLC/caffe src/caffe/layers/log_layer.cpp
     """

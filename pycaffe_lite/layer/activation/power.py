@@ -17,11 +17,11 @@ from pycaffe_lite.proto import caffe_pb2
 class PowerLayer(NeuronLayer[caffe_pb2.PowerParameter]):
     """Power: y = (shift + scale x)^power; dx = dy power scale (shift + scale x)^(power - 1).
 
-    Where power or scale is 0, y is the constant 1 or shift^power, and dx is 0. For powers other than 1 and 2
-    the gradient is computed from y, as dy power scale y / (shift + scale x): where shift + scale x is 0, it
-    is NaN, as in Caffe.
+    If power or scale is 0, y is the constant 1 or shift^power, and dx is 0. For powers other than 1 and 2 the
+    gradient is computed from y, as dy power scale y / (shift + scale x); it is NaN where shift + scale x is
+    0, as in Caffe.
 
-    Bottom: x, any shape. Top: y, the shape of x; may be the same blob, then x is kept aside for the gradient.
+    Bottom: x, any shape. Top: y, the shape of x; may be the same blob; a copy of x is kept then.
     Source: BVLC/caffe src/caffe/layers/power_layer.cpp
     """
 

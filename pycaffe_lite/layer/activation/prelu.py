@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import prelu
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 DEFAULT_FILLER = caffe_pb2.FillerParameter(type="constant", value=0.25)
@@ -21,8 +22,8 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
 
     dx = dy for x > 0, else a dy; da = sum of dy x over the values x <= 0 of the channel.
 
-    Bottom: x, (N, C, ...), of 2 to 4 axes. Top: y, the shape of x; may be the same blob, then x is kept aside
-    for the gradient.
+    Bottom: x, (N, C, ...), of 2 to 4 axes. Top: y, the shape of x; may be the same blob, in which case a copy
+    of x is kept for the gradient.
     Blobs: a, (C,), or with channel_shared a single value, (); filled with 0.25 unless `filler` is given.
     Raises LayerError for a bottom of fewer than 2 or more than 4 axes, or of another C than at setup.
     Paper: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", 2015 (arXiv 1502.01852).
@@ -39,6 +40,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
         if len(bottom[0].shape) < 2:
             raise self.error(f"needs a bottom of at least 2 axes, got shape {bottom[0].shape}")
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self._check_axes(bottom)
         if not self.param.channel_shared and bottom[0].channels != self.slope.count:
@@ -46,7 +48,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
         super().reshape(bottom, top)
 
     def _rows(self, array: Array) -> Array:
-        """As (N, C, values of a channel); one slope for all needs no channels."""
+        """Views an array as (N, C, values of a channel); with one slope for all, C is 1."""
         N, C, *rest = array.shape
         inner = math.prod(rest)
         return array.reshape((N, 1, C * inner) if self.param.channel_shared else (N, C, inner))
@@ -59,7 +61,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         x, dy = self._rows(self.seen_input(bottom, top)), self._rows(top[0].diff)
-        if self.param_propagate_down[0]:  # first: in place, dx takes the place of dy
+        if self.param_propagate_down[0]:  # this comes first because in place dx overwrites dy
             prelu.backward_slope(x, dy, self.slope.diff.ravel())
         if propagate_down[0]:
             prelu.backward_data(x, dy, self.slope.data.ravel(), self._rows(bottom[0].diff))

@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.broadcast import covered_shape, fold, lies_over_channels
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.fusing import IsEpilogue
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 ONE = caffe_pb2.FillerParameter(type="constant", value=1)
 
 
 @register_layer("Scale", param="scale_param")
-class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
+class ScaleLayer(Layer[caffe_pb2.ScaleParameter], IsEpilogue):
     """Product y = x s (+ b with `bias_term`), with s and b repeated over the axes that they lack.
 
-    dx = dy s; ds = Σ dy x and db = Σ dy over those axes. db is added to the blob's diff, and ds as well, with
-    Caffe's two exceptions, where it is written: s covers all of x; or the axes of x before `axis` hold one
-    position in all and s has more than one number. Into a second bottom ds is always written.
+    dx = dy s; ds = Σ dy x and db = Σ dy over those axes. Both are added to the blobs' diffs, except that, as
+    in Caffe, ds overwrites its diff if s covers all of x, or if the axes of x before `axis` hold one position
+    in all and s has more than one number. The gradient of a second bottom is always overwritten.
 
-    Bottom: x, any shape; optionally s, of the shape of x's axes from `axis` on, as many as it has itself.
+    Bottom: x, any shape; optionally s, whose axes have the lengths of x's axes from `axis` on.
     Top: y, the shape of x; may be the same blob. Blobs: with one bottom, s, of the shape of the `num_axes`
-    axes of x from `axis` on (-1: all that follow; 0: a single number), filled with 1 where no filler is
+    axes of x from `axis` on (-1: all that follow; 0: a single number), filled with 1 unless a filler is
     given; with `bias_term`, b, the shape of s.
     Raises LayerError for an axis or axes that x lacks, and for an s that does not fit.
     Source: BVLC/caffe src/caffe/layers/scale_layer.cpp
@@ -33,7 +35,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
     min_bottoms = 1
     max_bottoms = 2
     exact_tops = 1
-    reshape_follows_shapes = True
+    completes_batch_norm = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -46,6 +48,7 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
             self.bias = self.add_blob(covered_shape(self, bottom[0], p.axis, axes), p.bias_filler)
         self.kept = self.add_buffer()
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.fold = fold(self, bottom[0], self._scale(bottom), self.param.axis)
         top[0].reshape_like(bottom[0])
@@ -53,13 +56,6 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
 
     def _scale(self, bottom: Blobs) -> Blob:
         return bottom[1] if len(bottom) > 1 else self.blobs[0]
-
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        return lies_over_channels(self, top[0], self.param.axis)
-
-    @by_kernels
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        return epilogue.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data
@@ -87,3 +83,12 @@ class ScaleLayer(Layer[caffe_pb2.ScaleParameter]):
 
     def _overwrites(self) -> bool:
         return self.fold.is_elementwise or (self.fold.outer == 1 and self.fold.size > 1)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def can_be_epilogue(self, top: Blobs) -> bool:
+        return lies_over_channels(self, top[0], self.param.axis)
+
+    @by_kernels
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return epilogue.behind(self.blobs[0].data, None if self.bias is None else self.bias.data)

@@ -1,4 +1,4 @@
-"""Swish: a unit that gates itself."""
+"""Swish: self-gated linear unit."""
 
 from __future__ import annotations
 

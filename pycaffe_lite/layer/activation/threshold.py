@@ -16,12 +16,12 @@ class ThresholdLayer(NeuronLayer[caffe_pb2.ThresholdParameter]):
     """Comparison: y = 1 where x > threshold, else 0. There is no gradient.
 
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
-    Raises LayerError where a gradient is asked of it.
+    Raises LayerError if a gradient is asked for.
     Source: BVLC/caffe src/caffe/layers/threshold_layer.cpp
     """
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Never: there is no gradient."""
+        """Always false: there is no gradient."""
         return False
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -1,4 +1,4 @@
-"""Common layers: inner products, dropout, embeddings."""
+"""Common layers: inner product, dropout and embedding."""
 
 from pycaffe_lite.layer.common import dropout as dropout
 from pycaffe_lite.layer.common import embed as embed

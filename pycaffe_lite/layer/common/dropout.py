@@ -1,4 +1,4 @@
-"""Dropout: random zeros while training."""
+"""Dropout: random values are set to zero while training."""
 
 from __future__ import annotations
 
@@ -10,33 +10,28 @@ from pycaffe_lite import random
 from pycaffe_lite.kernels import dropout
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import IsEpilogue
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Dropout", param="dropout_param")
-class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
+class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter], IsEpilogue):
     """Sets values to 0 with probability r = dropout_ratio and scales the others: y = x m s, dx = dy m s.
 
-    In training m is drawn anew in every forward, 1 with probability 1 - r, from the main random stream,
-    and s = 1 / (1 - r); in TEST y = x.
+    In TRAIN every forward draws a new m from the main random stream, 1 with probability 1 - r, else 0; and
+    s = 1 / (1 - r). In TEST y = x.
 
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
-    Raises LayerError in training for a ratio below 0, or of 1 and more.
+    Raises LayerError in TRAIN for a ratio that is below 0, or 1 and more.
     Paper: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 15,
     2014.
     Source: BVLC/caffe src/caffe/layers/dropout_layer.cpp
     """
 
-    epilogue_serves_backward = True
-
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        return not self.training and len(top[0].shape) > 1
-
-    @by_kernels
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        return epilogue
+    serves_backward = True  # it is an epilogue in TEST only, when forward keeps nothing
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         ratio = self.param.dropout_ratio
@@ -44,20 +39,16 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         if self.training and not 0 <= ratio < 1:
             raise self.error(f"needs a dropout_ratio from 0 to below 1, got {ratio:g}")
         self.does_nothing = not self.training and top[0] is bottom[0]
-        self.keep = 1.0 - ratio  # in double precision, of the float32 ratio
+        self.keep = 1.0 - ratio  # the ratio is float32, the difference float64
         self.mask = self.add_buffer(np.uint8)
 
-    def is_by_kernels(self, verb: str) -> bool:
-        copies_or_draws = verb == "forward" and not self.does_nothing
-        copies_back = verb == "backward" and not self.training and not self.does_nothing
-        return not copies_or_draws and not copies_back and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         if self.training:
             self.mask.reshape((bottom[0].count,))
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.does_nothing)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data, top[0].data
         if self.training:
@@ -66,7 +57,7 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
         elif top[0] is not bottom[0]:
             np.copyto(y, x)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.training or layer.does_nothing)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
@@ -75,3 +66,12 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter]):
             dropout.apply(dy.ravel(), self.mask.data, 1 / self.keep, dx.ravel())
         elif top[0] is not bottom[0]:
             np.copyto(dx, dy)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def can_be_epilogue(self, top: Blobs) -> bool:
+        return not self.training and len(top[0].shape) > 1
+
+    @by_kernels
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        return epilogue

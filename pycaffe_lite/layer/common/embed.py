@@ -17,13 +17,13 @@ from pycaffe_lite.proto import caffe_pb2
 class EmbedLayer(Layer[caffe_pb2.EmbedParameter]):
     """A learnt vector for each index: y[m] = w[x[m]] + b.
 
-    The same as an inner product with x[m] as a vector of zeros with a one at that place.
-    dw[j] += sum of dy[m] where x[m] = j; db += sum of dy[m].
+    This is the inner product of w with a vector that is 1 at place x[m] and 0 elsewhere.
+    dw[j] += the sum of dy[m] over all m with x[m] = j; db += the sum of dy[m] over all m.
 
-    Bottom: x, any shape, numbers from 0 up to input_dim, fractions cut off. Top: y, the shape of x followed
-    by num_output. Blobs: w, (input_dim, num_output); b, (num_output,), unless bias_term is false.
-    Raises LayerError where num_output or input_dim is 0, for an index out of range, in place, and where a
-    gradient of x is asked for.
+    Bottom: x, any shape, numbers from 0 up to input_dim, their fractions cut off. Top: y, the shape of x
+    followed by num_output. Blobs: w, (input_dim, num_output); b, (num_output,), unless bias_term is false.
+    Raises LayerError if num_output or input_dim is 0, for an index out of range, in place, and if a gradient
+    of x is asked for.
     Source: BVLC/caffe src/caffe/layers/embed_layer.cpp
     """
 

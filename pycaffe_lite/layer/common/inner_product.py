@@ -6,29 +6,28 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import inner_product
-from pycaffe_lite.kernels.inner_product import NO_EPILOGUE, Epilogue
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.kernels.convolution import Epilogue
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.fusing import TakesEpilogue, fills_tops
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("InnerProduct", param="inner_product_param")
-class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
+class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter], TakesEpilogue):
     """Affine map of everything from `axis` on: y = x wᵀ + b; with `transpose`, y = x w + b.
 
     dx = dy w, dw = dyᵀ x, db = Σ_m dy_m over the rows m (dx = dy wᵀ and dw = xᵀ dy with `transpose`).
 
-    Bottom: x, (N, C, H, W) read as (M, K); for axis 1, M = N and K = C H W, which stays as at setup.
-    Top: y, the axes of x before `axis`, and num_output. Blobs: w, (num_output, K), or (K, num_output) with
+    Bottom: x, (N, C, H, W) read as (M, K); for axis 1, M = N and K = C H W. K stays as it was at setup.
+    Top: y, of the axes of x before `axis` and num_output. Blobs: w, (num_output, K), or (K, num_output) with
     `transpose`; b, (num_output,), unless bias_term is false.
     Raises LayerError for num_output 0, for another K, and in place.
     Source: BVLC/caffe src/caffe/layers/inner_product_layer.cpp
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = True
-    fills_tops = True
-    overwrites_clear_diffs = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -36,16 +35,13 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
             raise self.error(f"needs num_output of at least 1, got {p.num_output}")
         if top[0] is bottom[0]:
             raise self.error("cannot work in place")
-        axis = bottom[0].canonical_axis(p.axis)
-        self.takes_epilogue = axis == 1
-        self.K = bottom[0].count_axes(axis)
+        self.axis = bottom[0].canonical_axis(p.axis)
+        self.K = bottom[0].count_axes(self.axis)
         shape = (self.K, p.num_output) if p.transpose else (p.num_output, self.K)
         self.weight = self.add_blob(shape, p.weight_filler)
         self.bias = self.add_blob((p.num_output,), p.bias_filler) if p.bias_term else None
 
-    def is_by_kernels(self, verb: str) -> bool:
-        return not self.param.transpose and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0]
         axis = x.canonical_axis(self.param.axis)
@@ -57,17 +53,14 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
     def _rows(self, array: Array, columns: int) -> Array:
         return array.reshape(self.M, columns)
 
-    @by_kernels
+    @fills_tops
+    @by_kernels(when=lambda layer: not layer.param.transpose)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.forward_with_epilogue(bottom, top, NO_EPILOGUE)
-
-    @by_kernels
-    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
         x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
         bias = None if self.bias is None else self.bias.data
-        inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, epilogue)
+        inner_product.forward(x, self.weight.data, bias, y, self.param.transpose)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: not layer.param.transpose, fills_clear_diffs=True)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         transpose = self.param.transpose
         dy = self._rows(top[0].diff, self.param.num_output)
@@ -81,3 +74,14 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter]):
         if propagate_down[0]:
             dx = self._rows(bottom[0].diff, self.K)
             inner_product.backward_data(dy, self.weight.data, dx, transpose)
+
+    # -------------------------------- in one kernel with the layers behind it, see layer/fusing.py
+
+    def takes_epilogue(self) -> bool:
+        return self.axis == 1
+
+    @by_kernels(when=lambda layer: not layer.param.transpose)
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
+        x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
+        bias = None if self.bias is None else self.bias.data
+        inner_product.forward(x, self.weight.data, bias, y, self.param.transpose, epilogue)

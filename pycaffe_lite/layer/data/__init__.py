@@ -1,4 +1,4 @@
-"""Data layers: where a net's values come from."""
+"""Data layers, which give a net its values."""
 
 from pycaffe_lite.layer.data import data as data
 from pycaffe_lite.layer.data import dummy_data as dummy_data

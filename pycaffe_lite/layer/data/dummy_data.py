@@ -14,12 +14,13 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("DummyData", param="dummy_data_param")
 class DummyDataLayer(Layer[caffe_pb2.DummyDataParameter]):
-    """Tops filled by fillers: constant ones once, at setup; all others anew in every forward.
+    """Fills its tops by fillers: with constants once, at setup, and with others anew in every forward.
 
-    Before the first forward these are zeros.
+    Tops of the latter kind hold zeros before the first forward.
 
-    Top: one or more. Their shapes: `shape`, or else `num`, `channels`, `height` and `width`; each given once
-    for all tops or once for each. `data_filler` likewise; without one, zeros.
+    Top: one or more. Their shapes come from `shape`, or else from `num`, `channels`, `height` and `width`;
+    each of these is given once for all tops or once for each, and so is `data_filler`. Without a filler, tops
+    hold zeros.
     Raises LayerError for any other number of shapes or fillers, and for both kinds of shape.
     Source: BVLC/caffe src/caffe/layers/dummy_data_layer.cpp
     """

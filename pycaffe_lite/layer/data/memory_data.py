@@ -27,7 +27,7 @@ _POSITION = struct.Struct("<q")
 
 @register_layer("MemoryData", param="memory_data_param")
 class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
-    """Batches of what the caller hands over, again from the first item after the last.
+    """Reads batches from what the caller hands over, and begins again after the last item.
 
     Arrays, given to `reset`, are taken as they are: transform_param has no effect on them, as in Caffe. It is
     applied to Datum messages and pictures (`add_datum_vector`, `add_mat_vector`), once, when they are added.
@@ -38,7 +38,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
 
     exact_bottoms = 0
     exact_tops = 2
-    also_reads = ("transform_param",)
+    also_reads = reads_without_effect = ("transform_param",)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -68,8 +68,8 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         """Takes the arrays to read from now on, beginning with their first items.
 
         Args:
-            items: (M, C, H, W), M a multiple of batch_size. Float32 and contiguous, it is used as it is,
-                without a copy.
+            items: (M, C, H, W), M a multiple of batch_size. A contiguous float32 array is used without a
+                copy.
             labels: (M,) or (M, 1, 1, 1).
 
         Raises:
@@ -184,7 +184,7 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         """Computes nothing: there is no bottom."""
 
     def state(self) -> bytes:
-        """The item that the next forward pass starts with."""
+        """The index of the item that the next forward pass starts with."""
         return _POSITION.pack(self._position)
 
     def set_state(self, state: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Accuracy: the part of the labels that are among the best scores."""
+"""Accuracy: the share of predictions whose label is among the best scores."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pycaffe_lite.kernels import accuracy
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.loss.labels import LabelReader
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Accuracy", param="accuracy_param")
 class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
-    """Share of the predictions whose label has one of the `top_k` best scores.
+    """The share of predictions whose label has one of the `top_k` best scores.
 
-    Those labelled `ignore_label` are left out.
-    A prediction is correct if fewer than top_k other classes have a score of at least the label's: ties count
-    against it.
+    Predictions labelled `ignore_label` are left out. One is correct if fewer than top_k other classes have a
+    score of at least the label's, so ties count against it.
 
     Bottom: scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to C - 1 as
-    there are scores per class, their fractions cut off. Top: the accuracy, (), 0 where nothing counts;
+    there are scores per class, their fractions cut off. Top: the accuracy, (), 0 if nothing counts;
     optionally the accuracy of each class, (C,), 0 for a class without labels. There is no backward.
     Raises LayerError for a wrong number of labels, for a label out of range, and for a top_k beyond C.
     Source: BVLC/caffe src/caffe/layers/accuracy_layer.cpp
@@ -31,16 +31,16 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
     exact_bottoms = 2
     min_tops = 1
     max_tops = 2
-    reshape_follows_shapes = True
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Never: what it computes has no gradient."""
+        """Always false: an accuracy has no gradient."""
         return False
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         self.labels = LabelReader(self, p.ignore_label if p.HasField("ignore_label") else None)
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         x, label = bottom
         axis = x.canonical_axis(self.param.axis)

@@ -1,4 +1,4 @@
-"""The base of the losses that are means over the batch, whatever `loss_param` says."""
+"""The base of losses that are means over the batch, whatever `loss_param` says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pycaffe_lite.layer.loss.loss import LossLayer
 class BatchLossLayer(LossLayer[P]):
     """A loss that is a sum over the records of the batch, divided by their number N.
 
-    `loss_param` has no effect on these types, in Caffe either.
+    `loss_param` has no effect on these types; it has none in Caffe, either.
     Raises LayerError for a batch without records, and for bottoms of more than 4 axes.
     """
 

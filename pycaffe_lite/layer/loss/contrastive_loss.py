@@ -1,4 +1,4 @@
-"""ContrastiveLoss: near for similar pairs, apart for the others."""
+"""ContrastiveLoss: brings similar pairs together and keeps others apart."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pycaffe_lite.layer.loss.batch_loss import BatchLossLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
-NEAR = float(np.float32(1e-4))  # keeps the gradient's quotient finite where a pair coincides
+NEAR = float(np.float32(1e-4))  # keeps the gradient's quotient finite if a pair coincides
 
 
 @register_layer("ContrastiveLoss", param="contrastive_loss_param")
 class ContrastiveLossLayer(BatchLossLayer[caffe_pb2.ContrastiveLossParameter]):
-    """Distance d = |a - b| of pairs: loss = 1/2N Σ (d² if similar, else max(0, margin - d)²).
+    """Contrastive loss of pairs at a distance d = |a - b|: 1/2N Σ (d² if similar, else max(0, margin - d)²).
 
-    Similar: da = w/N (a - b). Else, where d < margin: da = -w/N (margin - d) / (d + 1e-4) (a - b), and 0
-    beyond. db = -da; w is the loss weight.
-    With `legacy_version` the pairs that are not similar count max(0, margin - d²), and da = -w/N (a - b)
-    where d² < margin.
+    For similar pairs da = w/N (a - b). For others da = -w/N (margin - d) / (d + 1e-4) (a - b) if d < margin,
+    else 0. db = -da; w is the loss weight.
+    With `legacy_version`, a pair that is not similar counts max(0, margin - d²), and da = -w/N (a - b) if
+    d² < margin.
 
-    Bottom: a and b, (N, C, 1, 1) or (N, C); s, N numbers: a pair is similar where s, cut to a whole number,
+    Bottom: a and b, (N, C, 1, 1) or (N, C); s, N numbers: a pair is similar if its s, cut to a whole number,
     is not 0. Top: the loss, ().
     Raises LayerError for bottoms of other shapes.
     Paper: Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", 2006.
@@ -33,7 +33,7 @@ class ContrastiveLossLayer(BatchLossLayer[caffe_pb2.ContrastiveLossParameter]):
     exact_bottoms = 3
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Not of the similarities."""
+        """True for all but the similarities."""
         return bottom_index != 2
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

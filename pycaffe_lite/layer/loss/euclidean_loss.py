@@ -23,7 +23,7 @@ class EuclideanLossLayer(BatchLossLayer[Any]):
     """
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Both bottoms have a gradient."""
+        """Always true: both bottoms have a gradient."""
         return True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

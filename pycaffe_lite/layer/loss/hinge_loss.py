@@ -1,4 +1,4 @@
-"""HingeLoss: margins of one class against the rest."""
+"""HingeLoss: margin loss of one class against the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""InfogainLoss: cross entropy that weighs each pair of label and prediction."""
+"""InfogainLoss: cross entropy with a weight for each pair of label and prediction."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ from pycaffe_lite.proto.paths import resolve
 class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
     """Weighted cross entropy: loss = -1/Z Σ_n,i Σ_c H[label, c] ln max(p[n, c, i], 1e-20), p = softmax(x).
 
-    The sum runs over all positions (n, i) but those labelled `ignore_label`; Z is as `normalization` says,
-    the number of these positions by default. With the identity as H this is SoftmaxWithLoss.
-    dx[n, c, i] = w/Z (p[n, c, i] Σ_d H[label, d] - H[label, c]), 0 where ignored; w is the loss weight.
+    The sum runs over all positions (n, i) except those labelled `ignore_label`. `normalization` decides Z, by
+    default the number of these positions. With the identity as H this is SoftmaxWithLoss.
+    dx[n, c, i] = w/Z (p[n, c, i] Σ_d H[label, d] - H[label, c]), 0 if ignored; w is the loss weight.
 
     Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to
-    C - 1 as x has values per class, their fractions cut off; optionally H, C² numbers. Without it
-    the file `source` holds H. Top: the loss, (); optionally p, of the shape of x. With two tops and no
-    loss_weight the first counts with weight 1.
-    Raises LayerError for a wrong number of labels, a label out of range, an H of another size,
-    without any H, and where loss_param sets the old `normalize`; FileLookupError or DataError for a source
-    that cannot be read.
+    C - 1 as x has values per class, their fractions cut off; optionally H, C² numbers. If there is no such
+    bottom, the file `source` holds H. Top: the loss, (); optionally p, of the shape of x. With two tops and
+    no loss_weight, the first top counts with weight 1.
+    Raises LayerError for a wrong number of labels, a label out of range, an H of another size, without any H,
+    and if loss_param sets the old `normalize`; FileLookupError or DataError for a source that cannot be read.
     Source: BVLC/caffe src/caffe/layers/infogain_loss_layer.cpp
     """
 
@@ -44,7 +43,7 @@ class InfogainLossLayer(LossLayer[caffe_pb2.InfogainLossParameter]):
     max_tops = 2
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Of the scores only."""
+        """True for the scores only."""
         return bottom_index == 0
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

@@ -19,19 +19,20 @@ Labels = npt.NDArray[np.int32]
 
 
 class LabelReader:
-    """Turns the floats of a label blob into class numbers for one layer.
+    """Turns the floats of a label blob into class numbers, for one layer.
 
     Args:
-        layer: whom errors name.
-        ignore_label: the label of what does not count; None: everything counts.
+        layer: the layer that errors name.
+        ignore_label: the label of predictions that do not count; None if all count.
         can_ignore: whether the layer's type heeds an ignore_label; errors then mention it.
 
     Attributes:
-        found: (3,), int64, of the labels last read: how many are not ignored, and see `kernels.labels`.
+        found: (3,), int64, what the last reading found: how many labels are not ignored, and then what
+            `kernels.labels` says.
     """
 
     def __init__(self, layer: Layer[Any], ignore_label: int | None, *, can_ignore: bool = True) -> None:
-        # Weakly: in a cycle, the memory of a net that is dropped would stay until the next collection.
+        # The reference is weak: in a cycle, a dropped net's memory would stay until the next collection.
         self._layer = weakref.proxy(layer)
         self._ignored = ignore_label
         self._hint = ""
@@ -47,9 +48,10 @@ class LabelReader:
         self._labels.reshape((blob.count,))
 
     def start(self, blob: Blob, classes: int) -> Labels:
-        """Starts the kernel that reads the labels of a blob, flat; -1 is to be ignored, or is not a class.
+        """Starts the kernel that reads the labels of a blob, and returns them flat.
 
-        The array is used again by the next call. Whether all labels are classes is for `check` to say.
+        -1 stands for a label that is to be ignored or is not a class; `check` tells of the latter. The next
+        call uses the same array again.
         """
         self.reshape(blob)
         values = self._labels.data.view(np.int32)
@@ -57,10 +59,10 @@ class LabelReader:
         return values
 
     def check(self, blob: Blob, classes: int) -> None:
-        """Checks the labels that were read last, and says once where one was cut to a whole number.
+        """Checks the labels that were read last, and logs the first one that was cut to a whole number.
 
         Raises:
-            LayerError: a label that is not to be ignored is not from 0 to classes - 1.
+            LayerError: a label that is not to be ignored is none of 0 to classes - 1.
         """
         _, bad, fraction = self.found.tolist()
         if bad >= 0:
@@ -77,7 +79,7 @@ class LabelReader:
             )
 
     def read(self, blob: Blob, classes: int) -> Labels:
-        """The labels of a blob, as `start` reads and `check` checks them."""
+        """Reads the labels of a blob, flat, and checks them; see `start` and `check`."""
         values = self.start(blob, classes)
         self.check(blob, classes)
         return values

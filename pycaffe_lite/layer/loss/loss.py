@@ -1,4 +1,4 @@
-"""The base of the losses, and what several of them have in common."""
+"""The base of the losses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NONE = caffe_pb2.LossParameter.NONE
 
 
 class LossLayer(Layer[P]):
-    """A scalar from predictions and targets, of default weight 1 in the net's loss.
+    """A layer that computes one number from predictions and targets, with the default weight 1 in the loss.
 
-    Bottom: predictions, (N, ...); targets, (N, ...). Top: the loss, (); made where the prototxt names none.
-    The weight stands in the top's diff: `backward` multiplies by it.
+    Bottom: predictions, (N, ...); targets, (N, ...). Top: the loss, (); the net adds it if the prototxt names
+    none. The loss weight stands in the top's diff, and `backward` multiplies by it.
     Raises LayerError for bottoms of different N.
 
     Attributes:
-        ignore_label: the label that does not count, None without one.
-        normalization: by what the sum over predictions is divided; see `normalizer`.
+        ignore_label: the label of predictions that do not count; None if all count.
+        normalization: what the sum over predictions is divided by; see `normalizer`.
 
     Source: BVLC/caffe src/caffe/layers/loss_layer.cpp
     """
@@ -32,7 +32,7 @@ class LossLayer(Layer[P]):
     also_reads: ClassVar[tuple[str, ...]] = ("loss_param",)
     auto_tops = True
     is_loss = True
-    # Where loss_param does not say it.
+    # Holds if loss_param does not say it.
     default_normalization: ClassVar[int] = VALID
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -51,7 +51,7 @@ class LossLayer(Layer[P]):
         top[0].reshape(())
 
     def normalizer(self, outer: int, inner: int, valid: int) -> float:
-        """By what the sum is divided, at least 1.
+        """The number that the sum is divided by, at least 1.
 
         Args:
             outer: predictions along the axes before the classes: the batch size.
@@ -59,12 +59,12 @@ class LossLayer(Layer[P]):
             valid: how many of the outer * inner predictions are not ignored.
 
         Returns:
-            With FULL their number, outer * inner; with VALID the number of those not ignored; with
-            BATCH_SIZE outer; with NONE 1.
+            With FULL, the number of predictions, outer * inner; with VALID, the number of those that are
+            not ignored; with BATCH_SIZE, outer; with NONE, 1.
         """
         return self.fixed_normalizer(outer, inner) or float(max(valid, 1))
 
     def fixed_normalizer(self, outer: int, inner: int) -> float:
-        """As `normalizer`, where that does not depend on how many are valid; 0 where it does."""
+        """As `normalizer`, if that does not depend on how many predictions are valid; 0 if it does."""
         counts: dict[int, int] = {FULL: outer * inner, BATCH_SIZE: outer, NONE: 1}
         return 0.0 if self.normalization == VALID else float(max(counts[self.normalization], 1))

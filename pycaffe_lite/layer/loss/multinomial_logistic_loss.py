@@ -13,15 +13,15 @@ from pycaffe_lite.layer.loss.batch_loss import BatchLossLayer
 from pycaffe_lite.layer.loss.labels import LabelReader, Labels
 from pycaffe_lite.layer.registry import register_layer
 
-LEAST = float(np.float32(1e-20))  # smaller probabilities count as this, in both types
+LEAST = float(np.float32(1e-20))  # smaller probabilities count as this one, in float64 as well
 
 
 @register_layer("MultinomialLogisticLoss")
 class MultinomialLogisticLossLayer(BatchLossLayer[Any]):
     """Cross entropy of labels and probabilities: loss = -1/N Σ_n ln q, q = max(p[n, label], 1e-20).
 
-    dp = -w / (N q) at the label, 0 elsewhere; w is the loss weight. SoftmaxWithLoss takes scores instead and
-    is the better behaved.
+    dp = -w / (N q) at the label, 0 elsewhere; w is the loss weight. SoftmaxWithLoss takes scores instead, and
+    behaves better numerically.
 
     Bottom: p, (N, C, ...) read as (N, K), at most 4 axes; labels, (N, 1, 1, 1) or (N,), numbers from 0 to
     K - 1, their fractions cut off. Top: the loss, ().
@@ -40,7 +40,7 @@ class MultinomialLogisticLossLayer(BatchLossLayer[Any]):
             raise self.error(f"needs {self.N} labels, got label shape {label.shape}")
 
     def _read(self, bottom: Blobs) -> tuple[tuple[Any, Labels], npt.NDArray[np.float64]]:
-        """Where the labels' probabilities are in p as (N, K), and q."""
+        """The indices of the labels' probabilities in p, read as (N, K); and q."""
         p = bottom[0].data.reshape(self.N, -1)
         picked = np.arange(self.N), self.labels.read(bottom[1], p.shape[1])
         return picked, np.maximum(p[picked].astype(np.float64), LEAST)

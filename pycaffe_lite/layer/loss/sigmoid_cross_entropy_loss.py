@@ -15,9 +15,9 @@ from pycaffe_lite.layer.registry import register_layer
 class SigmoidCrossEntropyLossLayer(LossLayer[Any]):
     """Cross entropy of targets and sigmoids: loss = -1/Z Σ (t ln σ(x) + (1 - t) ln(1 - σ(x))).
 
-    σ(x) = 1 / (1 + e^-x). The sum leaves out targets that, cut to whole numbers, are `ignore_label`; Z is as
-    `normalization` says, by default BATCH_SIZE: N.
-    dx = w/Z (σ(x) - t), 0 where left out; w is the loss weight.
+    σ(x) = 1 / (1 + e^-x). The sum leaves out targets that, cut to whole numbers, are `ignore_label`.
+    `normalization` decides Z, by default BATCH_SIZE: N.
+    dx = w/Z (σ(x) - t), 0 if left out; w is the loss weight.
 
     Bottom: x, the scores, (N, ...); t, the targets, (N, ...), as many numbers, usually from 0 to 1.
     Top: the loss, ().

@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss: multinomial logistic loss of the softmax of scores."""
+"""SoftmaxWithLoss: the multinomial logistic loss of the softmax of scores."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from collections.abc import Sequence
 
 from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import softmax, softmax_loss
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.loss.labels import LabelReader, Labels
 from pycaffe_lite.layer.loss.loss import LossLayer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import ChecksBottoms, by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("SoftmaxWithLoss", param="softmax_param")
-class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
+class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter], ChecksBottoms):
     """Cross entropy of labels and softmax: loss = -1/Z Σ ln max(p[n, label, i], 1.2e-38), p = softmax(x).
 
-    The sum runs over all positions (n, i) but those labelled `ignore_label`; Z is as `normalization` says.
-    dx[n, c, i] = w/Z (p[n, c, i] - [c = label]), 0 where ignored; w is the loss weight.
+    The sum runs over all positions (n, i) except those labelled `ignore_label`; `normalization` decides Z.
+    dx[n, c, i] = w/Z (p[n, c, i] - [c = label]), 0 if ignored; w is the loss weight.
 
     Bottom: x, the scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to
     C - 1 as x has values per class, their fractions cut off. Top: the loss, (); optionally p, of
-    the shape of x. With two tops and no loss_weight the first counts with weight 1.
+    the shape of x. With two tops and no loss_weight, the first top counts with weight 1.
     Raises LayerError for a wrong number of labels, and for a label out of range.
     Source: BVLC/caffe src/caffe/layers/softmax_loss_layer.cpp
     """
@@ -31,7 +32,6 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
     exact_tops = None
     min_tops = 1
     max_tops = 2
-    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
@@ -39,6 +39,7 @@ class SoftmaxWithLossLayer(LossLayer[caffe_pb2.SoftmaxParameter]):
         self.labels = LabelReader(self, self.ignore_label)
         self.prob = self.add_buffer()
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         x, label = bottom

@@ -1,4 +1,4 @@
-"""BatchNorm: values standardised by the mean and variance of their channel."""
+"""BatchNorm: values are standardised by the mean and the variance of their channel."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import channels
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import IsEpilogue
 from pycaffe_lite.layer.normalization.standardize import Moments, Standardizer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("BatchNorm", param="batch_norm_param")
-class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
+class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter], IsEpilogue):
     """Batch normalisation: y = (x - μ) / sqrt(v + eps), with μ and v per channel; Scale does the affine part.
 
-    With `use_global_stats` (default in TEST) μ = mean / factor and v = variance / factor are the stored ones
-    (0 where factor is), and dx = dy / sqrt(v + eps).
-    Without, they are the mean and the biased variance of the batch, over all axes but 1, and
-    dx = (dy - mean(dy) - mean(dy y) y) / sqrt(v + eps). Each such forward then adds to the stored sums, with
+    With `use_global_stats` (the default in TEST) the layer uses stored statistics, μ = mean / factor and
+    v = variance / factor, or 0 if factor is 0; and dx = dy / sqrt(v + eps).
+    Without it, μ and v are the mean and the biased variance of the batch, over all axes but 1, and
+    dx = (dy - mean(dy) - mean(dy y) y) / sqrt(v + eps). Each such forward also updates the stored sums, with
     λ = moving_average_fraction and m values per channel:
     mean ← λ mean + μ, variance ← λ variance + v m / (m - 1), factor ← λ factor + 1.
 
     Bottom: x, (N, C, ...). Top: y, the shape of x; may be the same blob.
-    Blobs: mean, (C,); variance, (C,); factor, (1,): sums, no averages. No solver updates them: lr_mult is 0.
+    Blobs: mean, (C,); variance, (C,); factor, (1,): sums, not averages. No solver updates them: lr_mult is 0.
     Raises LayerError for fewer than 2 axes, for another C than at setup, for an lr_mult other than 0, and for
     batch statistics of no values.
     Paper: Ioffe, Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
     Source: BVLC/caffe src/caffe/layers/batch_norm_layer.cpp
     """
+
+    divisor_blobs = (1, 2)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -55,6 +59,7 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         self.use_global_stats = p.use_global_stats if given else self.phase == caffe_pb2.TEST
         self.standardizer = Standardizer(self.add_buffer())
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         shape = bottom[0].shape
@@ -72,12 +77,12 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
         return scale * self.mean.data.astype(np.float64), scale * self.variance.data.astype(np.float64)
 
     def _averaging(self) -> float:
-        """What turns the stored sums into averages; 0 as long as there are none."""
+        """The factor that turns the stored sums into averages; 0 as long as there are none."""
         factor = float(self.factor.data[0])
         return 1 / factor if factor else 0.0
 
     def _batch_statistics(self, x: Array) -> tuple[Moments, Moments]:
-        """Mean and variance of x, which enter the stored sums."""
+        """Returns the mean and the variance of x, and adds them to the stored sums."""
         mean, variance = self.standardizer.moments(x)
         count = x.shape[0] * x.shape[2]
         unbiased = variance * count / (count - 1) if count > 1 else variance
@@ -86,23 +91,8 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
             blob.data[...] = fraction * blob.data + value
         return mean, variance
 
-    def can_be_epilogue(self, top: Blobs) -> bool:
-        return self.use_global_stats
-
-    @by_kernels
-    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
-        scale, shift = channels.standardizing_affine(
-            self.mean.data,
-            self.variance.data,
-            self.factor.data,
-            self.param.eps,
-            epilogue.scale,
-            epilogue.shift,
-        )
-        return Epilogue(scale, shift, epilogue.slope)
-
     def _inverse_root(self, variance: Moments) -> Moments:
-        with np.errstate(divide="ignore", invalid="ignore"):  # of stored variances below -eps: NaN
+        with np.errstate(divide="ignore", invalid="ignore"):  # stored variances below -eps give NaN
             root: Moments = 1 / np.sqrt(variance + self.param.eps)
         return root
 
@@ -121,3 +111,20 @@ class BatchNormLayer(NeuronLayer[caffe_pb2.BatchNormParameter]):
             self.standardizer.backward_fixed(dy, dx)
         else:
             self.standardizer.backward(dy, dx)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def can_be_epilogue(self, top: Blobs) -> bool:
+        return self.use_global_stats
+
+    @by_kernels
+    def epilogue_before(self, epilogue: Epilogue) -> Epilogue:
+        scale, shift = channels.standardizing_affine(
+            self.mean.data,
+            self.variance.data,
+            self.factor.data,
+            self.param.eps,
+            epilogue.scale,
+            epilogue.shift,
+        )
+        return Epilogue(scale, shift, epilogue.slope)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from pycaffe_lite.kernels import lrn
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
@@ -16,10 +17,10 @@ WITHIN_CHANNEL = caffe_pb2.LRNParameter.WITHIN_CHANNEL
 
 @register_layer("LRN", param="lrn_param")
 class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
-    """Values divided by the size of their neighbours: y = x S^-beta; S over n = local_size neighbours.
+    """Local response normalisation, y = x S^-beta: values are divided by the size of their neighbours.
 
-    ACROSS_CHANNELS: S = k + alpha/n Σ x², over the n channels about x's own.
-    WITHIN_CHANNEL: S = 1 + alpha/n² Σ x², over the n × n square about x in its plane; `k` has no part in it.
+    With n = local_size, ACROSS_CHANNELS takes S = k + alpha/n Σ x² over the n channels about x's own, and
+    WITHIN_CHANNEL takes S = 1 + alpha/n² Σ x² over the n × n square about x in its plane, without `k`.
     Neighbours beyond the edge count as 0. With a = alpha/n or alpha/n² and the same neighbours,
     dx = dy S^-beta - 2 a beta x Σ dy y / S.
 
@@ -36,12 +37,10 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         if p.local_size % 2 == 0:
             raise self.error(f"needs an odd local_size, got {p.local_size}")
         self.within = p.norm_region == WITHIN_CHANNEL
-        self.copies = top[0] is bottom[0]
+        self.is_one_kernel = not self.within and top[0] is not bottom[0]
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
 
-    def is_by_kernels(self, verb: str) -> bool:
-        return not self.within and not self.copies and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if len(shape) != 4:
@@ -49,11 +48,11 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         super().reshape(bottom, top)
         N, C, H, W = shape
         self.W = W
-        # Neighbours beyond the edge count as 0, however many these are.
+        # Neighbours beyond the edge count as 0, so it does not matter how many of them there are.
         self.half = min(self.param.local_size // 2, max(H, W) if self.within else C)
         self.shape = (N * C, H * W) if self.within else (N, C, H * W)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.is_one_kernel)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         x = self.keep_input(bottom, top).reshape(self.shape)
@@ -63,7 +62,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         else:
             lrn.forward_across(x, self.half, self.scale, p.beta, p.k, y)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.is_one_kernel)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return

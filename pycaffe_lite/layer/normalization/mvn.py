@@ -19,9 +19,9 @@ class MVNLayer(Layer[caffe_pb2.MVNParameter]):
 
     μ and v are the mean and the biased variance of each plane (n, c), or with `across_channels` of each image
     n. dx = (dy - mean(dy) - mean(dy y) y) / (sqrt(v) + eps).
-    With `normalize_variance: false` y = x - μ and dx = dy - mean(dy).
+    With `normalize_variance: false`, y = x - μ and dx = dy - mean(dy).
 
-    Bottom: x, (N, C, H, W), at most 4 axes. Top: y, always (N, C, H, W), axes that x lacks being 1; may be
+    Bottom: x, (N, C, H, W), at most 4 axes. Top: y, always (N, C, H, W), with 1 for axes that x lacks; may be
     the same blob.
     Raises LayerError for more than 4 axes, and for statistics of no values.
     Source: BVLC/caffe src/caffe/layers/mvn_layer.cpp
@@ -48,7 +48,7 @@ class MVNLayer(Layer[caffe_pb2.MVNParameter]):
         mean, variance = self.standardizer.moments(x)
         scale = np.ones_like(mean)
         if self.param.normalize_variance:
-            with np.errstate(divide="ignore"):  # of a constant plane with eps 0: 0 / 0, NaN
+            with np.errstate(divide="ignore"):  # a constant plane with eps 0 gives 0 / 0, NaN
                 scale = 1 / (np.sqrt(variance) + self.param.eps)
         keep = top[0] is bottom[0] and self.need_backward and self.param.normalize_variance
         self.standardizer.forward(x, mean, scale, y, keep=keep)

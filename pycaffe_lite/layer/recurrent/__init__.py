@@ -1,4 +1,4 @@
-"""Recurrent layers: they run over time steps and carry a state along."""
+"""Recurrent layers, which run over time steps and carry a state along."""
 
 from pycaffe_lite.layer.recurrent import lstm as lstm
 from pycaffe_lite.layer.recurrent import lstm_unit as lstm_unit

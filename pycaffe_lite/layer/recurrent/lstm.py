@@ -8,7 +8,7 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import lstm
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.recurrent.recurrent import RecurrentLayer, Weights
+from pycaffe_lite.layer.recurrent.recurrent import BlobSpec, RecurrentLayer
 from pycaffe_lite.layer.registry import register_layer
 
 
@@ -16,8 +16,8 @@ from pycaffe_lite.layer.registry import register_layer
 class LSTMLayer(RecurrentLayer):
     """Long short-term memory: h_t, c_t = LSTMUnit(c_t-1, z_t, cont_t) for t = 1 to T.
 
-    z_t = W_xc x_t + b_c + W_hc (cont_t h_t-1), + W_xc_static x_static where there is one; LSTMUnit says what
-    becomes of its blocks i, f, o and g, and of their gradients. With dz_t for what z_t gets back,
+    z_t = W_xc x_t + b_c + W_hc (cont_t h_t-1), and + W_xc_static x_static if there is one. LSTMUnit says what
+    becomes of its blocks i, f, o and g, and of their gradients. With dz_t for the gradient of z_t,
     dW_xc = Σ_t dz_t x_tᵀ, db_c = Σ_t dz_t, dW_hc = Σ_t dz_t (cont_t h_t-1)ᵀ, dx_t = W_xcᵀ dz_t, and
     cont_t W_hcᵀ dz_t goes on to h_t-1.
 
@@ -34,8 +34,8 @@ class LSTMLayer(RecurrentLayer):
     states = ("h", "c")
     gates = 4
 
-    def step_weights(self) -> list[Weights]:
-        return [Weights((4 * self.D, self.D), self.param.weight_filler)]
+    def step_weights(self) -> list[BlobSpec]:
+        return [BlobSpec((4 * self.D, self.D), self.param.weight_filler)]
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)

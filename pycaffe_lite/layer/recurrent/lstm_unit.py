@@ -18,12 +18,12 @@ class LSTMUnitLayer(Layer[Any]):
 
     i = σ(x_i), f = cont σ(x_f), o = σ(x_o), g = tanh(x_g), where x holds the blocks x_i, x_f, x_o, x_g.
     With t = dc + dh o (1 - tanh² c): dc_prev = t f, dx_i = t g i (1 - i), dx_f = t c_prev f (1 - f),
-    dx_o = dh tanh(c) o (1 - o), dx_g = t i (1 - g²); dx_f is exact where cont is 0 or 1. Both gradients are
-    written wherever one is wanted.
+    dx_o = dh tanh(c) o (1 - o), dx_g = t i (1 - g²); dx_f is exact for a cont of 0 or 1. Both gradients are
+    written as soon as one is wanted.
 
     Bottom: c_prev, (1, N, D); x, (1, N, 4 D); cont, (1, N), 0 where a sequence begins, else 1.
     Top: c and h, (1, N, D).
-    Raises LayerError for bottoms of other shapes, in place, and where cont is to have a gradient.
+    Raises LayerError for bottoms of other shapes, in place, and if a gradient of cont is asked for.
     Paper: Hochreiter, Schmidhuber, "Long Short-Term Memory", 1997.
     Source: BVLC/caffe src/caffe/layers/lstm_unit_layer.cpp
     """
@@ -32,7 +32,7 @@ class LSTMUnitLayer(Layer[Any]):
     exact_tops = 2
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Not of cont."""
+        """True for all but cont."""
         return bottom_index != 2
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -52,7 +52,7 @@ class LSTMUnitLayer(Layer[Any]):
 
     @staticmethod
     def _step(*arrays: Array) -> tuple[Array, ...]:
-        """The arrays of the one time step."""
+        """The arrays without their axis 0, the one time step."""
         return tuple(array[0] for array in arrays)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

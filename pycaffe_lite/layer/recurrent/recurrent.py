@@ -1,4 +1,4 @@
-"""The base of LSTM and RNN: layers that run over time steps and carry a state along."""
+"""The base of LSTM and RNN, layers that run over time steps and carry a state along."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from pycaffe_lite.proto import caffe_pb2
 log = logging.getLogger(__name__)
 
 
-class Weights(NamedTuple):
-    """A learnable blob that a layer is going to have: its shape and its filler."""
+class BlobSpec(NamedTuple):
+    """The shape and the filler of a learnable blob that is still to be made."""
 
     shape: tuple[int, ...]
     filler: caffe_pb2.FillerParameter
 
 
 class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
-    """Time steps t = 1 to T of N independent sequences, each step reading the state that the last one left.
+    """A layer that runs over the time steps 1 to T of N sequences and hands a state from each to the next.
 
     Caffe unrolls such a layer into a net with a layer for each operation of each step. Here one product
-    transforms the inputs of all steps, and each step runs on its own kernels. The learnable blobs, their
+    transforms the inputs of all steps, and kernels of their own run each step. The learnable blobs, their
     order and what the fillers draw are those of the unrolled net: every step's copy of the shared weights
-    draws values, and the first one's are kept. Blobs in the prototxt are not used; the log says so.
+    draws values, and those of the first copy are kept. Blobs in the prototxt are not used; the log says so.
 
-    The state goes on from one forward pass to the next, in TEST as well; cont 0 begins a new sequence. No
-    gradient goes from one pass to the one before. With `expose_hidden` the first state comes from bottoms
-    and the last one goes to tops instead, without a gradient either.
+    The state is carried from one forward pass to the next, in TEST as well; cont 0 begins a new sequence. No
+    gradient goes from one pass back to the one before. With `expose_hidden`, bottoms give the first state and
+    tops get the last one instead; neither has a gradient.
 
     A backward pass writes the gradients of all its inputs and adds to those of all blobs, wanted or not.
 
-    With `debug_info` the log tells mean magnitudes step by step, under the names of the unrolled net.
+    With `debug_info`, the log has mean magnitudes step by step, under the names of the unrolled net.
 
     Bottom: x, (T, N, ...); cont, (T, N), 0 where a sequence begins, else 1; optionally x_static, (N, ...),
     which every step gets; with `expose_hidden` the first state, (1, N, D) for each of `states`.
     Top: the outputs, (T, N, D), D = num_output; with `expose_hidden` the last state, likewise.
-    Raises LayerError for bottoms of other shapes, for another T than at setup, in place, and where cont is to
-    have a gradient.
+    Raises LayerError for bottoms of other shapes, for another T than at setup, in place, and if a gradient of
+    cont is asked for.
     Source: BVLC/caffe src/caffe/layers/recurrent_layer.cpp
     """
 
-    # Names of the blobs that make up the state, and of the gates in an input transform.
+    # The names of the blobs that make up the state, and the number of gates in an input transform.
     states: ClassVar[tuple[str, ...]]
     gates: ClassVar[int]
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Of x and x_static."""
+        """True for x and x_static."""
         return bottom_index == 0 or (bottom_index == 2 and self.static)
 
     def allow_top_gradient(self, top_index: int) -> bool:
-        """Of the outputs, not of the last state."""
+        """True for the outputs, but not for the last state."""
         return top_index == 0
 
     # ------------------------------------------------------------- setting up
@@ -97,9 +97,9 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
         if self.layer_param.blobs:
             log.warning("layer '%s' (%s): its blobs in the prototxt are not used", self.name, self.type)
         p, outputs = self.param, self.gates * self.D
-        weights = [Weights((outputs, self.I), p.weight_filler), Weights((outputs,), p.bias_filler)]
+        weights = [BlobSpec((outputs, self.I), p.weight_filler), BlobSpec((outputs,), p.bias_filler)]
         if self.static:
-            weights.append(Weights((outputs, self.S), p.weight_filler))
+            weights.append(BlobSpec((outputs, self.S), p.weight_filler))
         for t in range(self.T + 1):
             for shape, filler in weights:
                 blob = Blob(shape, self.dtype)
@@ -108,8 +108,8 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
                     self.blobs.append(blob)
             weights = self.step_weights()
 
-    def step_weights(self) -> list[Weights]:
-        """The learnable blobs of which each step has a copy."""
+    def step_weights(self) -> list[BlobSpec]:
+        """The learnable blobs of which each step has a copy, in order."""
         raise NotImplementedError
 
     # ----------------------------------------------------------------- shaping
@@ -145,7 +145,7 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
     # ----------------------------------------------------------------- running
 
     def _rows(self, array: Array) -> Array:
-        """All steps of (T, N, ...) as the rows of a matrix."""
+        """Views (T, N, ...), all steps, as the rows of a matrix."""
         return array.reshape(self.T * self.N, array.shape[2])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -166,7 +166,7 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
 
         Args:
             first: the state before them, (N, D) each.
-            gates: what the inputs give to each step, (T, N, gates D); working memory.
+            gates: what the inputs give to each step, (T, N, gates D); may be overwritten.
             cont: (T, N). y: (T, N, D), overwritten by the outputs.
 
         Returns:
@@ -200,7 +200,7 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
         raise NotImplementedError
 
     def log_mean(self, where: str, values: Array) -> None:
-        """Says the mean magnitude of a step's values, where `debug_info` asks for it.
+        """Logs the mean magnitude of a step's values if `debug_info` asks for it.
 
         Args:
             where: `[Forward] Layer {}_unit_1, top blob c_1 data`; {} becomes the layer's name.
@@ -218,7 +218,7 @@ class RecurrentLayer(Layer[caffe_pb2.RecurrentParameter]):
         return b"".join(blob.data.tobytes() for blob in self.carried)
 
     def set_state(self, state: bytes) -> str:
-        """Takes the carried state of a layer of the same sizes and dtype; another starts at zero."""
+        """Takes over the carried state of a layer of the same sizes and dtype; any other starts at zero."""
         if self.param.expose_hidden:
             return "its hidden state comes from its bottoms"
         sequence = len(self.carried) * self.D * self.dtype.itemsize

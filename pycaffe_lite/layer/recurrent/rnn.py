@@ -8,7 +8,7 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import inner_product, tanh
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.recurrent.recurrent import RecurrentLayer, Weights
+from pycaffe_lite.layer.recurrent.recurrent import BlobSpec, RecurrentLayer
 from pycaffe_lite.layer.registry import register_layer
 
 
@@ -16,7 +16,7 @@ from pycaffe_lite.layer.registry import register_layer
 class RNNLayer(RecurrentLayer):
     """Simple recurrent net: h_t = tanh(z_t), o_t = tanh(W_ho h_t + b_o) for t = 1 to T.
 
-    z_t = W_xh x_t + b_h + W_hh (cont_t h_t-1), + W_xh_static x_static where there is one.
+    z_t = W_xh x_t + b_h + W_hh (cont_t h_t-1), and + W_xh_static x_static if there is one.
     With da_t = do_t (1 - o_t²) and dz_t = (W_hoᵀ da_t + cont_t+1 W_hhᵀ dz_t+1) (1 - h_t²):
     dW_ho = Σ_t da_t h_tᵀ, db_o = Σ_t da_t, dW_hh = Σ_t dz_t (cont_t h_t-1)ᵀ, dW_xh = Σ_t dz_t x_tᵀ,
     db_h = Σ_t dz_t and dx_t = W_xhᵀ dz_t.
@@ -33,12 +33,12 @@ class RNNLayer(RecurrentLayer):
     states = ("h",)
     gates = 1
 
-    def step_weights(self) -> list[Weights]:
+    def step_weights(self) -> list[BlobSpec]:
         square, p = (self.D, self.D), self.param
         return [
-            Weights(square, p.weight_filler),
-            Weights(square, p.weight_filler),
-            Weights((self.D,), p.bias_filler),
+            BlobSpec(square, p.weight_filler),
+            BlobSpec(square, p.weight_filler),
+            BlobSpec((self.D,), p.bias_filler),
         ]
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

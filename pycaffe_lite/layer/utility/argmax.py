@@ -1,4 +1,4 @@
-"""ArgMax: the places of the largest values."""
+"""ArgMax: finds the indices of the largest values."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("ArgMax", param="argmax_param")
 class ArgMaxLayer(Layer[caffe_pb2.ArgMaxParameter]):
-    """The indices of the top_k largest values, the largest first; of equal values, the larger index first.
+    """Finds the indices of the top_k largest values, largest first; of equal values, the larger index first.
 
-    Without `axis`, of each item as a whole; with out_max_val, the values too. With `axis`, along that axis;
-    with out_max_val, the values instead. There is no gradient.
+    Without `axis` it looks through each item as a whole, and with out_max_val it gives the values as well.
+    With `axis` it looks along that axis, and with out_max_val it gives the values instead. There is no
+    gradient.
 
     Bottom: x, (N, ...). Top: without axis (N, 1, top_k), or with out_max_val (N, 2, top_k), indices then
     values, followed by axes of length 1 up to the bottom's number of axes; with axis, the shape of x with
     top_k along that axis.
-    Raises LayerError for an axis that there is not, for top_k below 1 or above the number of values, in
-    place, and where a gradient is asked of it.
+    Raises LayerError for an axis that does not exist, for top_k below 1 or above the number of values, in
+    place, and if a gradient is asked for.
     Source: BVLC/caffe src/caffe/layers/argmax_layer.cpp
     """
 
     exact_bottoms = exact_tops = 1
 
     def allow_force_backward(self, bottom_index: int) -> bool:
-        """Never: there is no gradient."""
+        """Always false: there is no gradient."""
         return False
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -72,7 +73,7 @@ class ArgMaxLayer(Layer[caffe_pb2.ArgMaxParameter]):
                 y[:, 1] = np.take_along_axis(x, indices, 1)
 
     def _largest(self, x: Array, axis: int) -> np.typing.NDArray[np.intp]:
-        """Indices of the top_k largest along the axis; looked through from the back: later ones win."""
+        """The indices of the top_k largest along the axis; of equal values, the later ones win."""
         if self.param.top_k == 1:
             return np.asarray(x.shape[axis] - 1 - np.argmax(np.flip(x, axis), axis, keepdims=True))
         order = np.flip(np.argsort(x, axis, kind="stable"), axis)

@@ -1,4 +1,4 @@
-"""BatchReindex: items picked from a batch by their index."""
+"""BatchReindex: picks items from a batch by their index."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pycaffe_lite.layer.registry import register_layer
 
 @register_layer("BatchReindex")
 class BatchReindexLayer(Layer[None]):
-    """Items of a batch in the order of an index: y[i] = x[index[i]]; dx[j] = sum of dy[i] where index[i] = j.
+    """Picks items of a batch by an index: y[i] = x[index[i]]; dx[j] = Σ dy[i] over all i with index[i] = j.
 
     Bottom: x, (N, ...); index, (M,), numbers from 0 up to N, fractions cut off; M may be 0. Top: y, (M, ...).
-    Raises LayerError for an index of other than 1 axis, a number out of range, in place, and where a
-    gradient of the index is asked for.
+    Raises LayerError for an index of other than 1 axis, a number out of range, in place, and if a gradient of
+    the index is asked for.
     Source: BVLC/caffe src/caffe/layers/batch_reindex_layer.cpp
     """
 

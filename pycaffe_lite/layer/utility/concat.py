@@ -1,39 +1,39 @@
-"""Concat: blobs joined along one axis."""
+"""Concat: joins blobs along one axis."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.fusing import HoldsBottoms
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.layer.utility.parts import Parts
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Concat", param="concat_param")
-class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
-    """The bottoms, one after another along `axis`; dx of each is its part of dy.
+class ConcatLayer(Layer[caffe_pb2.ConcatParameter], HoldsBottoms):
+    """Puts the bottoms one after another along `axis`; the dx of each is its part of dy.
 
-    Where the bottoms' values lie side by side in the top (say, of one image), the net may let the top hold
-    them, see `net.joining`: then there is nothing to do, and whoever overwrites values of the top by hand
-    overwrites them in the bottoms, too. If they then take a smaller shape, they stay where they are and the
-    top moves.
+    If each bottom's values lie together in the top, as for a batch of one image, the net may let the top hold
+    them (`net.joining`). Nothing is left to do then, and changing values of the top by hand changes them in
+    the bottoms, too. If the bottoms take a smaller shape later, they stay where they are and the top moves.
 
-    `concat_dim` is the old name of the axis, which it does not count from the end.
+    `concat_dim` is an old name of the axis; unlike `axis`, it cannot count from the end.
 
     Bottom: one or more, equal in all axes but `axis`: (n, c_1, h, w), ..., (n, c_K, h, w) for axis 1.
     Top: y, (n, c_1 + ... + c_K, h, w). A single bottom shares its data and diff with the top.
-    Raises LayerError for both axis and concat_dim, an axis that there is not, bottoms that do not fit,
-    and, for several bottoms, in place.
+    Raises LayerError for both axis and concat_dim, an axis that does not exist, bottoms that do not fit, and,
+    if there are several bottoms, in place.
     Source: BVLC/caffe src/caffe/layers/concat_layer.cpp
     """
 
     min_bottoms = 1
     exact_tops = 1
-    reshape_follows_shapes = True
-    holds_bottoms = False  # wherever it can; the net says so
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if self.param.HasField("axis") and self.param.HasField("concat_dim"):
@@ -41,6 +41,7 @@ class ConcatLayer(Layer[caffe_pb2.ConcatParameter]):
         if len(bottom) > 1:
             refuse_in_place(self, bottom, top)
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         first = bottom[0].shape
         if self.param.HasField("concat_dim"):

@@ -9,8 +9,10 @@ import numpy as np
 
 from pycaffe_lite.kernels import eltwise
 from pycaffe_lite.kernels.convolution import Epilogue
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.fusing import TakesEpilogue
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ PROD, SUM, MAX = (
 
 
 @register_layer("Eltwise", param="eltwise_param")
-class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
+class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter], TakesEpilogue):
     """Sum, product or maximum of the bottoms x_k, value by value.
 
     | operation | y            | dx_k                                                          |
@@ -32,18 +34,17 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
     | PROD      | Π x_k        | dy times the other factors; y / x_k dy without stable_prod_grad |
     | MAX       | max x_k      | dy for the largest, 0 for the others                          |
 
-    Of equal maxima, the second bottom wins over the first, and these over later ones.
+    Of equal maxima, that of the second bottom wins over that of the first, and both win over later ones.
 
     Bottom: two or more of one shape. Top: y, of that shape; may be the first bottom, but PROD then has no
     gradient.
     Raises LayerError for bottoms of different shapes, for coeffs with PROD, for fewer or more coeffs than
-    bottoms, and where the gradient of PROD in place is asked for.
+    bottoms, and if the gradient of PROD in place is asked for.
     Source: BVLC/caffe src/caffe/layers/eltwise_layer.cpp
     """
 
     min_bottoms = 2
     exact_tops = 1
-    reshape_follows_shapes = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         coeffs = list(self.param.coeff)
@@ -56,12 +57,9 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if coeffs and self.param.operation == MAX:
             log.warning("layer '%s' (%s): coeff has no effect on MAX", self.name, self.type)
         self.coeffs = coeffs or [1.0] * len(bottom)
-        self.winner = self.add_buffer(np.int32)  # which bottom has the maximum
-        self.takes_slope = self.param.operation == SUM
+        self.winner = self.add_buffer(np.int32)  # the index of the bottom that has the maximum
 
-    def is_by_kernels(self, verb: str) -> bool:
-        return self.param.operation == SUM and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for i, blob in enumerate(bottom):
             if blob.shape != bottom[0].shape:
@@ -73,10 +71,10 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
         if self.param.operation == MAX:
             self.winner.reshape((bottom[0].count,))
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.param.operation == SUM)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         if self.param.operation == SUM:
-            self._sum(bottom, top, slope=1.0)
+            self._sum(bottom, top)
             return
         y = top[0].data.ravel()
         first, second, *others = (blob.data.ravel() for blob in bottom)
@@ -89,12 +87,8 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             for k, x in enumerate(others, start=2):
                 eltwise.maximum_with(x, k, y, self.winner.data)
 
-    @by_kernels
-    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
-        self._sum(bottom, top, epilogue.slope)
-
-    def _sum(self, bottom: Blobs, top: Blobs, slope: float) -> None:
-        """The sum, its values below 0 times `slope`."""
+    def _sum(self, bottom: Blobs, top: Blobs, slope: float = 1.0) -> None:
+        """Computes the sum, its values below 0 times `slope`."""
         y = top[0].data.ravel()
         first, *others, last = (blob.data.ravel() for blob in bottom)
         total, coeff = first, self.coeffs[0]
@@ -103,12 +97,12 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
             total, coeff = y, 1.0
         eltwise.scaled_sum(total, coeff, last, self.coeffs[-1], y, slope)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.param.operation == SUM)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         y, dy = top[0].data.ravel(), top[0].diff.ravel()
         if self.param.operation == PROD and top[0] is bottom[0]:
             raise self.error("has no gradient for PROD in place: give its top a name of its own")
-        for k in reversed(range(len(bottom))):  # in place, dx of bottom 0 takes the place of dy: last
+        for k in reversed(range(len(bottom))):  # bottom 0 comes last: in place, its dx overwrites dy
             if not propagate_down[k]:
                 continue
             dx = bottom[k].diff.ravel()
@@ -123,3 +117,14 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter]):
                     factors = dx
             else:
                 eltwise.quotient_product(y, bottom[k].data.ravel(), dy, dx)
+
+    # --------------------------------- in one kernel with the layer behind it, see layer/fusing.py
+
+    takes_slopes_only = True
+
+    def takes_epilogue(self) -> bool:
+        return self.param.operation == SUM
+
+    @by_kernels(when=takes_epilogue)
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
+        self._sum(bottom, top, epilogue.slope)

@@ -1,4 +1,4 @@
-"""Filter: the items of a batch that a selector picks."""
+"""Filter: keeps the items of a batch that a selector picks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pycaffe_lite.layer.registry import register_layer
 
 @register_layer("Filter")
 class FilterLayer(Layer[None]):
-    """The items whose selector is not 0, of each bottom; dx is dy for these and 0 for the others.
+    """Keeps, of each bottom, the items whose selector is not 0; dx is dy for these and 0 for the others.
 
     Bottom: one or more x, (N, ...); last, the selector, (N,) or (N, 1, ...). Top: one y for each x,
-    (N', ...), N' the number of items picked, which may be 0. At setup, when the selector holds nothing yet,
-    N' = N.
-    Raises LayerError for other numbers of tops, another N, a selector of more than N values, in place, and
-    where a gradient of the selector is asked for.
+    (N', ...), where N' is the number of items picked, which may be 0. At setup the selector holds nothing
+    yet, and N' = N.
+    Raises LayerError for other numbers of tops, another N, a selector of more than N values, in place, and if
+    a gradient of the selector is asked for.
     Source: BVLC/caffe src/caffe/layers/filter_layer.cpp
     """
 

@@ -13,10 +13,10 @@ from pycaffe_lite.proto import caffe_pb2
 class ParameterLayer(Layer[caffe_pb2.ParameterParameter]):
     """A learnable blob that other layers read as their bottom.
 
-    The top is the blob itself, data and diff: what the reader writes as its bottom's gradient *replaces* the
-    blob's diff, where other layers' learnable blobs add theirs, as in Caffe.
+    The top is the blob itself, data and diff. As in Caffe, the gradient that the reader writes for its bottom
+    therefore *replaces* the blob's diff, whereas other layers add to the diffs of their blobs.
 
-    Bottom: none. Top: y, of the given `shape`. Blobs: the same; zeros until weights are loaded or set.
+    Bottom: none. Top: y, of the given `shape`. Blobs: y, zeros until weights are loaded or set.
     Source: BVLC/caffe src/caffe/layers/parameter_layer.cpp
     """
 
@@ -28,7 +28,7 @@ class ParameterLayer(Layer[caffe_pb2.ParameterParameter]):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape_like(self.blobs[0])
-        # Again each time: blobs that share weights are bound to their owner's memory after setup.
+        # This is repeated because blobs that share weights are bound to their owner's memory after setup.
         top[0].share_data(self.blobs[0])
         top[0].share_diff(self.blobs[0])
 

@@ -1,4 +1,4 @@
-"""Blobs that are pieces of a larger one along one axis: what Concat and Slice have in common."""
+"""Parts of a blob along one axis, joined and split: shared by Concat and Slice."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pycaffe_lite.kernels import concat
 
 
 class Parts:
-    """Where each part lies in the whole.
+    """The places of the parts in the whole, and copying to and from them.
 
     Args:
-        shape: of the whole. axis: along which it is cut.
-        edges: where the parts begin along it, and where the last one ends.
+        shape: the shape of the whole. axis: the axis along which it is cut.
+        edges: the index at which each part begins, and the one at which the last part ends.
     """
 
     def __init__(self, shape: Sequence[int], axis: int, edges: Sequence[int]) -> None:
@@ -33,7 +33,7 @@ class Parts:
         concat.join(rows, self._starts, whole.reshape(self._whole))
 
     def split(self, whole: Array, parts: Iterable[Array | None]) -> None:
-        """Copies the whole into its parts, None for those that are not wanted."""
+        """Copies the whole into its parts; a part that is not wanted is None."""
         wanted = [(i, part) for i, part in enumerate(parts) if part is not None]
         if wanted:
             rows = [part.reshape(self._rows[i]) for i, part in wanted]

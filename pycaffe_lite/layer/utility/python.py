@@ -1,4 +1,4 @@
-"""Python: a layer that the user writes."""
+"""Python: runs a layer that the user writes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class BlobVec(list[Blob]):
         self._layer = layer
 
     def add_blob(self, *dims: int) -> None:
-        """Makes the next learnable blob, of zeros; in `setup`."""
+        """Makes the next learnable blob, filled with zeros; for use in `setup`."""
         self._layer.add_blob(dims)
 
 
 class PythonLayerBase:
-    """The base of layers that users write; `pycaffe_lite.Layer`.
+    """The base class of layers that users write, known to them as `pycaffe_lite.Layer`.
 
     A subclass overrides the four verbs. It reads `bottom[i].data` and `top[i].diff`, writes
     `top[i].data[...]` and `bottom[i].diff[...]`, and shapes its tops with `top[i].reshape(*dims)`; gradients
@@ -56,8 +56,8 @@ class PythonLayerBase:
     Attributes:
         param_str: the layer's `python_param { param_str: ... }`.
         phase: `pycaffe_lite.TRAIN` or `pycaffe_lite.TEST`.
-        blobs: the learnable blobs; `self.blobs.add_blob(*dims)` in `setup` makes one. All three are there
-            from `setup` on, not yet in `__init__`.
+        blobs: the learnable blobs; `self.blobs.add_blob(*dims)` in `setup` makes one. All three attributes
+            exist from `setup` on, but not yet in `__init__`.
     """
 
     param_str: str
@@ -68,10 +68,10 @@ class PythonLayerBase:
         self.layer_param = layer_param
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Checks the parameters and makes the learnable blobs; once, before the first reshape."""
+        """Checks the parameters and makes the learnable blobs; runs once, before the first reshape."""
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """Shapes the tops; before every forward."""
+        """Shapes the tops; runs before every forward."""
         raise NotImplementedError(f"{type(self).__name__} has no reshape(bottom, top)")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -79,21 +79,21 @@ class PythonLayerBase:
         raise NotImplementedError(f"{type(self).__name__} has no forward(bottom, top)")
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Overwrites the wanted bottoms' diff, adds to the learnable blobs' diff, from the tops' diff."""
+        """Computes gradients from the tops' diff: overwrites the wanted bottoms' diff, adds to the blobs'."""
         raise NotImplementedError(f"{type(self).__name__} has no backward(top, propagate_down, bottom)")
 
 
 @register_layer("Python", param="python_param")
 class PythonLayer(Layer[caffe_pb2.PythonParameter]):
-    """Runs an object of the user's class `layer` of the Python module `module`; see `pycaffe_lite.Layer`.
+    """Runs an object of the user's class `layer` from the Python module `module`; see `pycaffe_lite.Layer`.
 
     The module is imported by name, from sys.path or else from the folder of the prototxt. Attributes of the
     object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
 
-    Bottom, top, blobs: as many and of such shapes as the class wants.
-    Raises LayerImportError for a module or class that there is not. An exception of the user's code comes out
-    as itself, with the layer's name in its text, or where it makes its text itself, in a note (PEP 678).
-    LayerError for sys.exit() in it, which must not end a program that only runs a net.
+    Bottom, top, blobs: as many as the class wants, and of the shapes that it wants.
+    Raises LayerImportError for a module or class that does not exist. An exception of the user's code keeps
+    its type and gets the layer's name, in its text or, if the exception makes its text itself, in a note (PEP
+    678). Raises LayerError for sys.exit() in that code, since a layer must not end the program.
     Source: BVLC/caffe include/caffe/layers/python_layer.hpp
     """
 
@@ -126,7 +126,7 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         self._run("backward", self.user.backward, top, propagate_down, bottom)
 
     def _run(self, verb: str, function: Callable[..., Any], *args: Any) -> Any:
-        """Calls the user's code; what it raises gets the layer's name."""
+        """Calls the user's code, and adds the layer's name to what it raises."""
         with self._named(f"{self.param.layer}.{verb}"):
             return function(*args)
 
@@ -185,10 +185,10 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            # Not found is the module itself, or something that it imports?
+            # What was not found may be the module itself, or something that it imports.
             if folder is None or error.name not in (name, name.partition(".")[0]):
                 raise
-        # Absolute: Python remembers what is in a folder by its name, and "." may be another one by now.
+        # The path is absolute because Python remembers a folder's files by its name, and "." may change.
         place = str(folder.absolute())
         sys.path.append(place)
         importlib.invalidate_caches()
@@ -202,7 +202,7 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
 
 
 def _name_of_file(name: str) -> str | None:
-    """The module's name where that of its file is given, `sub.lay` for './sub/lay.py'; None for a name."""
+    """The module's name if a file is given, `sub.lay` for './sub/lay.py'; None if a name is given."""
     if not (set("/\\") & set(name) or name.startswith(".") or name.endswith(".py")):
         return None
     steps = [part for part in re.split(r"[/\\]", name.removesuffix(".py")) if part not in ("", ".")]

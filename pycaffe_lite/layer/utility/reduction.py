@@ -21,7 +21,7 @@ KINDS = {
 
 @register_layer("Reduction", param="reduction_param")
 class ReductionLayer(Layer[caffe_pb2.ReductionParameter]):
-    """A number for all values from `axis` on: coeff times their sum, absolute sum, sum of squares or mean.
+    """Reduces all values from `axis` on to one: coeff times their sum, absolute sum, sum of squares or mean.
 
     | operation | y                  | dx                   |
     | --------- | ------------------ | -------------------- |
@@ -30,9 +30,9 @@ class ReductionLayer(Layer[caffe_pb2.ReductionParameter]):
     | SUMSQ     | coeff Σ x²         | 2 coeff dy x         |
     | MEAN      | coeff Σ x / K      | coeff dy / K         |
 
-    Bottom: x, (n, c, h, w) read as (N, K), N the values before `axis`. Top: y, the axes before `axis`; (), a
-    single number, for axis 0.
-    Raises LayerError for an axis that there is not, for a MEAN of no values, and in place.
+    Bottom: x, (n, c, h, w) read as (N, K), where N runs over the axes before `axis`. Top: y, of the axes
+    before `axis`; for axis 0 a single number, ().
+    Raises LayerError for an axis that does not exist, for a MEAN of no values, and in place.
     Source: BVLC/caffe src/caffe/layers/reduction_layer.cpp
     """
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -15,17 +16,17 @@ from pycaffe_lite.proto import caffe_pb2
 class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
     """The same values with other axes: `shape` in place of `num_axes` axes of the bottom from `axis` on.
 
-    A dim of 0 copies the bottom's axis at the same place; one dim may be -1: the length that keeps the count.
-    num_axes -1 is all axes from `axis` on, 0 inserts the new ones. A negative axis counts the places between
-    axes from the end: -1 is after the last one.
+    A dim of 0 copies the bottom's axis at the same place. One dim may be -1: it takes the length that keeps
+    the count. num_axes -1 means all axes from `axis` on, and 0 inserts the new axes without taking any away.
+    A negative axis counts the places between axes from the end: -1 is the place after the last axis.
 
     Bottom: x, any shape. Top: y, of the same count; shares data and diff with x, but is not the same blob.
-    Raises LayerError for axes that there are not, several dims of -1, counts that do not fit, and in place.
+    Raises LayerError for axes that do not exist, several dims of -1, counts that do not fit, and in place.
     Source: BVLC/caffe src/caffe/layers/reshape_layer.cpp
     """
 
     exact_bottoms = exact_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
@@ -35,6 +36,7 @@ class ReshapeLayer(Layer[caffe_pb2.ReshapeParameter]):
         if num_axes < -1:
             raise self.error(f"needs num_axes of 0 or more, or -1 for all, got {num_axes}")
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(self._top_shape(bottom[0].shape))
         top[0].share_data(bottom[0])

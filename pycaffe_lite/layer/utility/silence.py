@@ -1,4 +1,4 @@
-"""Silence: an end for blobs that nobody reads."""
+"""Silence: reads blobs so that they are no outputs of the net."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class SilenceLayer(Layer[None]):
 
     min_bottoms = 1
     exact_tops = 0
+    passes_values_on = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """There is no top to shape."""

@@ -1,4 +1,4 @@
-"""Slice: a blob cut into pieces along one axis."""
+"""Slice: cuts a blob into pieces along one axis."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from collections.abc import Sequence
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.in_place import refuse_in_place
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.layer.utility.parts import Parts
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Slice", param="slice_param")
 class SliceLayer(Layer[caffe_pb2.SliceParameter]):
-    """The tops are the pieces of the bottom along `axis`; dx is the tops' dy, one after another.
+    """Cuts the bottom into pieces along `axis`, one for each top; dx is the tops' dy, one after another.
 
-    Cut at the `slice_point`s, or into equal pieces. `slice_dim` is the old name of the axis, which it does
-    not count from the end.
+    It cuts at the `slice_point`s, or into equal pieces if there are none. `slice_dim` is an old name of the
+    axis; unlike `axis`, it cannot count from the end.
 
     Bottom: x, (n, c, h, w). Top: one or more, (n, c_1, h, w), ..., (n, c_K, h, w) with c_1 + ... + c_K = c,
     for axis 1. A single top shares data and diff with the bottom.
-    Raises LayerError for both axis and slice_dim, an axis that there is not, slice points that are not
-    increasing, within the axis and one fewer than the tops, an axis that does not divide into equal pieces,
-    and, for several tops, in place.
+    Raises LayerError for both axis and slice_dim, an axis that does not exist, slice points that do not
+    increase, lie outside of the axis or are not one fewer than the tops, an axis that does not divide into
+    equal pieces, and, if there are several tops, in place.
     Source: BVLC/caffe src/caffe/layers/slice_layer.cpp
     """
 
     exact_bottoms = 1
     min_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -41,6 +42,7 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
                 f"needs {len(top) - 1} slice points for its {len(top)} tops, got {len(p.slice_point)}"
             )
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if self.param.HasField("slice_dim"):
@@ -58,7 +60,7 @@ class SliceLayer(Layer[caffe_pb2.SliceParameter]):
             top[0].share_diff(bottom[0])
 
     def _edges(self, shape: tuple[int, ...], pieces: int) -> list[int]:
-        """Where the pieces begin, and where the last one ends."""
+        """The index at which each piece begins, and the one at which the last piece ends."""
         length, points = shape[self.axis], list(self.param.slice_point)
         if not points:
             if length % pieces:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import softmax
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -24,6 +25,7 @@ class SoftmaxLayer(NeuronLayer[caffe_pb2.SoftmaxParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         x = bottom[0]

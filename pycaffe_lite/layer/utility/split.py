@@ -8,33 +8,32 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.kernels import split
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 
-MOST_ADDED = 16  # gradients that are added up in the blobs' type
+MOST_ADDED = 16  # more gradients than these are added up in float64
 
 
 @register_layer("Split")
 class SplitLayer(Layer[Any]):
     """Copies of one blob: y_k = x for every top k; dx = Σ_k dy_k.
 
-    The net puts one in wherever a blob has several readers.
+    The net inserts one wherever a blob has several readers.
 
-    Bottom: x, any shape. Top: one or more, the shape of x; they share its data, and have gradients of their
+    Bottom: x, any shape. Top: one or more, the shape of x. They share its data; each has a gradient of its
     own.
     Source: BVLC/caffe src/caffe/layers/split_layer.cpp
     """
 
     exact_bottoms = 1
     min_tops = 1
-    reshape_follows_shapes = True
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self.adds = 1 < len(top) <= MOST_ADDED
 
-    def is_by_kernels(self, verb: str) -> bool:
-        return (self.adds or verb != "backward") and super().is_by_kernels(verb)
-
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob in top:
             if blob is bottom[0]:
@@ -46,12 +45,12 @@ class SplitLayer(Layer[Any]):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Computes nothing: the data is shared."""
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.adds)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
         dx = bottom[0].diff
-        if not self.adds:  # one copy, or so many that roundings would add up
+        if not self.adds:  # there is one copy, or there are so many that roundings would add up
             total = np.zeros(dx.shape)
             for blob in top:
                 total += blob.diff

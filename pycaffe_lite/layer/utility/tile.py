@@ -1,4 +1,4 @@
-"""Tile: a blob repeated along one axis."""
+"""Tile: repeats a blob along one axis."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("Tile", param="tile_param")
 class TileLayer(Layer[caffe_pb2.TileParameter]):
-    """The bottom, `tiles` times one after another along `axis`; dx is the sum of dy over the tiles.
+    """Repeats the bottom `tiles` times along `axis`; dx is the sum of dy over the tiles.
 
     Bottom: x, (n, c, h, w). Top: y, (n, tiles c, h, w) for axis 1.
-    Raises LayerError for an axis that there is not, and where tiles is not given or below 1, and in place.
+    Raises LayerError for an axis that does not exist, for tiles that are not given or below 1, and in place.
     Source: BVLC/caffe src/caffe/layers/tile_layer.cpp
     """
 
     exact_bottoms = exact_tops = 1
+    passes_values_on = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)

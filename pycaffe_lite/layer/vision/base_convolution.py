@@ -1,4 +1,4 @@
-"""What Convolution and Deconvolution have in common."""
+"""The base of Convolution and Deconvolution."""
 
 from __future__ import annotations
 
@@ -10,41 +10,40 @@ from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.layer.vision.spatial import Sizes, check_padding, spatial_window
 from pycaffe_lite.proto import caffe_pb2
 
-WIDE = 2**24  # values of a padded image that are no cause for thought
+WIDE = 2**24  # padded images of up to so many values are never too wide for the 2-D kernels
 
 
 class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
-    """A kernel that moves over the axes after `axis`; those before it count as a batch.
+    """A layer whose kernel moves over the axes after `axis`; the axes before it count as a batch.
 
     Each bottom has a top of its own; all bottoms have one shape and share the weights.
 
     Attributes:
-        axis: of the channels. spatial: how many axes follow it. channels: of the bottoms.
-        window: the kernel along the spatial axes. group: number of groups of channels.
-        N: images of each bottom.
+        axis: the axis of the channels. spatial: how many axes follow it. channels: the bottoms' number of
+            channels.
+        window: the kernel along the spatial axes. group: the number of groups of channels.
+        N: the number of images in each bottom.
 
     Source: BVLC/caffe src/caffe/layers/base_conv_layer.cpp
     """
 
     min_bottoms = min_tops = 1
-    reshape_follows_shapes = True
-    fills_tops = True
-    overwrites_clear_diffs = True
     equal_bottoms_tops = True
 
     def weight_shape(self) -> Sizes:
-        """Of the weights, the axes of the kernel left out: (rows, columns of one group)."""
+        """The shape of the weights without the axes of the kernel: (rows, columns of one group)."""
         raise NotImplementedError
 
     def output_sizes(self, sizes: Sizes) -> Sizes:
-        """Spatial sizes of the tops for bottoms of the given ones."""
+        """The spatial sizes of the tops, for bottoms of the given sizes."""
         raise NotImplementedError
 
     def image(self, sizes: Sizes) -> tuple[int, Sizes]:
-        """What the kernel moves over, for bottoms of the given spatial sizes: its channels and sizes."""
+        """The channels and the sizes of what the kernel moves over, for bottoms of the given sizes."""
         raise NotImplementedError
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -66,9 +65,10 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
         self._choose_kernels(shape[self.axis + 1 :])
 
     def _choose_kernels(self, sizes: Sizes) -> None:
-        """2-D kernels serve up to two spatial axes, with axes of length 1 put in front where they lack.
+        """Chooses the 2-D kernels for up to two spatial axes, with axes of length 1 for those that lack.
 
-        They put the padding into memory; where that is many times the image, the others serve.
+        These kernels put the padding into memory. If it takes many times the memory of the image, or there
+        are more spatial axes, the kernels for any number of axes serve.
         """
         w = self.window
         channels, image = self.image(sizes)
@@ -84,6 +84,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
             kernel, stride, dilation = (self._filling + s for s in (w.kernel, w.stride, w.dilation))
             self.plane = Window._make([*kernel, *none, *w.pad, *stride, *dilation, self.group])
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if len(shape) != self.axis + 1 + self.spatial or shape[self.axis] != self.channels:
@@ -105,12 +106,12 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
         for blob in top:
             blob.reshape((*shape[: self.axis], self.param.num_output, *sizes))
 
-    # ------------------------------- the three operations, from the convolution's image to its result
+    # ------------------------ the operations: a convolution leads from an image to a result, and back
 
     def convolve(
         self, image: Array, weight: Array, bias: Array | None, result: Array, epilogue: Epilogue = NO_EPILOGUE
     ) -> None:
-        """Computes result = weight * image + bias, and what `epilogue` says (2-D kernels only)."""
+        """Computes result = weight * image + bias, and then `epilogue` (of the 2-D kernels only)."""
         image, result = self._stack(image), self._stack(result)
         if self.plane is None:
             convolution_nd.forward(image, weight, bias, result, self.axes, self.group)
@@ -118,7 +119,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
             convolution.forward(image, self._kernels(weight), bias, result, self.plane, epilogue)
 
     def convolve_back(self, result: Array, weight: Array, image: Array) -> None:
-        """Overwrites `image` with its gradient, given that of the result."""
+        """Overwrites `image` with its gradient; `result` holds the gradient of the result."""
         image, result = self._stack(image), self._stack(result)
         if self.plane is None:
             convolution_nd.backward_data(result, weight, image, self.axes, self.group)
@@ -126,7 +127,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
             convolution.backward_data(result, self._kernels(weight), image, self.plane)
 
     def add_weight_gradient(self, image: Array, result: Array) -> None:
-        """Adds the gradient of the weights, given the image and the result's gradient."""
+        """Adds the gradient of the weights; `result` holds the gradient of the result."""
         image, result = self._stack(image), self._stack(result)
         if self.plane is None:
             convolution_nd.backward_weights(image, result, self.weight.diff, self.axes, self.group)
@@ -135,24 +136,24 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
             convolution.backward_weights(image, result, self._kernels(dw), self.plane, holds_some)
 
     def add_bias(self, y: Array, bias: Array) -> None:
-        """Adds bias[m] to all values of channel m of a top."""
+        """Adds bias[m] to all values of a top's channel m."""
         y = self._stack(y)
         y += bias.reshape(-1, *(1,) * (y.ndim - 2))
 
     def add_bias_gradient(self, bias: Blob, dy: Array) -> None:
-        """Adds to the gradient of the bias the sums of a top's over everything but the channels."""
+        """Adds to the gradient of the bias: db[m] += the sum of dy over channel m of all images."""
         db, holds_some = bias.diff_to_add()
         convolution.backward_bias(self._stack(dy), db, holds_some)
 
     def _stack(self, array: Array) -> Array:
-        """A bottom's or top's values as (N, channels, *spatial), for the 2-D kernels (N, C, H, W)."""
+        """Views a bottom's or top's values as (N, channels, *spatial): (N, C, H, W) for the 2-D kernels."""
         if self.axis == 1 and not self._filling:
             return array
         shape = array.shape
         return array.reshape(self.N, shape[self.axis], *self._filling, *shape[self.axis + 1 :])
 
     def _kernels(self, weight: Array) -> Array:
-        """The weights with two spatial axes."""
+        """Views the weights with two spatial axes."""
         if not self._filling:
             return weight
         return weight.reshape(*weight.shape[:2], *self._filling, *weight.shape[2:])

@@ -1,39 +1,42 @@
-"""Convolution."""
+"""Convolution: cross-correlation with learnt kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue
-from pycaffe_lite.layer.base import Blobs, by_kernels
+from pycaffe_lite.kernels.convolution import Epilogue
+from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import TakesEpilogue, fills_tops
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels
 from pycaffe_lite.layer.vision.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layer.vision.spatial import Sizes
 
 
 @register_layer("Convolution", param="convolution_param")
-class ConvolutionLayer(BaseConvolutionLayer):
+class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
     """Cross-correlation with learnt kernels.
 
     With two spatial axes, stride s and dilation d:
 
         y[n, m, p, q] = b[m] + Σ_{c, i, j} w[m, c, i, j] x[n, c, p s - pad + i d, q s - pad + j d]
 
-    x is 0 outside; c runs over the channels of m's group. The chain rule gives each factor of these products
-    the gradient of the result times the other factor. With h = p s - pad + i d and v = q s - pad + j d,
+    Outside of the image x counts as 0; c runs over the channels of m's group. By the chain rule, each factor
+    of a product gets the gradient of the result times the other factor. With h = p s - pad + i d and
+    v = q s - pad + j d,
 
-        dx[n, c, h, v]   = Σ w[m, c, i, j] dy[n, m, p, q]   over the m, i, j, p, q that lead to h and v
+        dx[n, c, h, v]   = Σ w[m, c, i, j] dy[n, m, p, q]   over all m, i, j, p, q that lead to h and v
         dw[m, c, i, j]  += Σ x[n, c, h, v] dy[n, m, p, q]   over n, p, q
         db[m]           += Σ dy[n, m, p, q]                 over n, p, q
 
-    kernels/convolution/definition.py has these sums as plain loops.
+    kernels/convolution/definition.py writes these sums as plain loops.
 
     Bottom: one or more of one shape; x, (N, C, H, W): channels on `axis`, any number of axes before it (all
     count as N) and after it (spatial: none, one, two, three, ...). Top: one for each bottom, (N, num_output,
-    P, Q), with P = (H + 2 pad - (d (k - 1) + 1)) / s + 1, the quotient cut off towards 0. Blobs, which all
+    P, Q), with P = (H + 2 pad - (d (k - 1) + 1)) / s + 1, the quotient rounded towards 0. Blobs, which all
     bottoms share: w, (num_output, C / group, *kernel); b, (num_output,), unless bias_term is false.
-    Raises LayerError for channels or num_output not divisible by group, sizes given in a wrong number or way,
-    a window that yields no output, bottoms of several shapes, another C than at setup, and in place.
+    Raises LayerError if group does not divide channels and num_output, for sizes given in a wrong number or
+    way, a window that yields no output, bottoms of several shapes, another C than at setup, and in place.
     Source: BVLC/caffe src/caffe/layers/conv_layer.cpp
     """
 
@@ -46,24 +49,14 @@ class ConvolutionLayer(BaseConvolutionLayer):
     def image(self, sizes: Sizes) -> tuple[int, Sizes]:
         return self.channels, sizes
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        super().setup(bottom, top)
-        self.takes_epilogue = self.axis == 1 and self.plane is not None
-
-    def is_by_kernels(self, verb: str) -> bool:
-        return self.plane is not None and super().is_by_kernels(verb)
-
-    @by_kernels
+    @fills_tops
+    @by_kernels(when=lambda layer: layer.plane is not None)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.forward_with_epilogue(bottom, top, NO_EPILOGUE)
-
-    @by_kernels
-    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
-            self.convolve(x.data, self.weight.data, bias, y.data, epilogue)
+            self.convolve(x.data, self.weight.data, bias, y.data)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.plane is not None, fills_clear_diffs=True)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
             if self.bias is not None and self.param_propagate_down[1]:
@@ -72,3 +65,14 @@ class ConvolutionLayer(BaseConvolutionLayer):
                 self.add_weight_gradient(x.data, y.diff)
             if wanted:
                 self.convolve_back(y.diff, self.weight.data, x.diff)
+
+    # -------------------------------- in one kernel with the layers behind it, see layer/fusing.py
+
+    def takes_epilogue(self) -> bool:
+        return self.axis == 1 and self.plane is not None
+
+    @by_kernels(when=takes_epilogue)
+    def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:
+        bias = None if self.bias is None else self.bias.data
+        for x, y in zip(bottom, top, strict=True):
+            self.convolve(x.data, self.weight.data, bias, y.data, epilogue)

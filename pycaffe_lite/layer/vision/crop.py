@@ -1,4 +1,4 @@
-"""Crop: a blob cut to the size of another."""
+"""Crop: cuts a blob to the size of another."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("Crop", param="crop_param")
 class CropLayer(Layer[caffe_pb2.CropParameter]):
-    """The part of the first bottom from `offset` on with the size of the second, in the axes from `axis` on.
+    """Cuts the first bottom to the size of the second from `offset` on, along the axes from `axis` on.
 
-    One offset counts for all cropped axes, none is 0. dx is dy in that part and 0 outside.
+    A single offset counts for all cropped axes; without any, it is 0. dx is dy in the part and 0 outside.
 
     Bottom: x, (n, c, h, w); the reference, (., ., h', w'), of which only the shape counts and which gets no
     gradient. Top: y, (n, c, h', w') for axis 2.
-    Raises LayerError for an axis that there is not, another number of offsets, a reference of fewer axes, a
+    Raises LayerError for an axis that does not exist, another number of offsets, a reference of fewer axes, a
     part that reaches beyond x, and in place.
     Source: BVLC/caffe src/caffe/layers/crop_layer.cpp
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.fusing import fills_tops
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.vision.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layer.vision.spatial import Sizes
@@ -18,9 +19,13 @@ class DeconvolutionLayer(BaseConvolutionLayer):
 
         y[n, m, h, w] = b[m] + Σ w[c, m, i, j] x[n, c, p, q]
 
-    over all c of m's group and all p, q, i, j with h = p s - pad + i d and w = q s - pad + j d. Its dx is the
-    forward pass of the convolution, its forward pass the convolution's dx; dw and db are the sums of dy times
-    what stands beside w and b.
+    over all c of m's group and all p, q, i, j with h = p s - pad + i d and w = q s - pad + j d. This is the
+    data gradient of a convolution, and its own data gradient is that convolution's forward pass. Below,
+    h, w, p and q belong together in the same way:
+
+        dx[n, c, p, q]   = Σ w[c, m, i, j] dy[n, m, h, w]   over m, i, j
+        dw[c, m, i, j]  += Σ x[n, c, p, q] dy[n, m, h, w]   over n, p, q
+        db[m]           += Σ dy[n, m, h, w]                 over n, h, w
 
     Bottom: one or more of one shape; x, (N, C, P, Q): channels on `axis`, any number of axes before it (all
     count as N) and after it (spatial). Top: one for each bottom, (N, num_output, H, W), with H = s (P - 1) +
@@ -40,6 +45,7 @@ class DeconvolutionLayer(BaseConvolutionLayer):
     def image(self, sizes: Sizes) -> tuple[int, Sizes]:
         return self.param.num_output, self.output_sizes(sizes)
 
+    @fills_tops
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         for x, y in zip(bottom, top, strict=True):
             self.convolve_back(x.data, self.weight.data, y.data)

@@ -1,4 +1,4 @@
-"""Im2col: the patches under a convolution's kernel, as channels."""
+"""Im2col: lays out the patches under a convolution's kernel as channels."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pycaffe_lite.proto import caffe_pb2
 
 log = logging.getLogger(__name__)
 
-# Fields of convolution_param that are about a convolution's values, not its window.
+# Fields of convolution_param that concern a convolution's values, not its window.
 _UNREAD = ("num_output", "bias_term", "group", "weight_filler", "bias_filler", "engine", "force_nd_im2col")
 
 
 @register_layer("Im2col", param="convolution_param")
 class Im2colLayer(Layer[caffe_pb2.ConvolutionParameter]):
-    """The patch of x under the kernel at each output position, laid out along the channels.
+    """Lays out the patch of x under the kernel at each output position along the channels.
 
     With two spatial axes, stride s and dilation d, and 0 outside:
 
@@ -33,7 +33,7 @@ class Im2colLayer(Layer[caffe_pb2.ConvolutionParameter]):
     Bottom: x, (N, C, H, W): channels on `axis`, any number of axes before it and one or more spatial ones
     after it.
     Top: y, (N, C kernel_h kernel_w, P, Q), P and Q as for Convolution. Of convolution_param only the window
-    and `axis` count; the log names what else is given.
+    and `axis` count; the log names other fields that are given.
     Raises LayerError for a bottom without spatial axes, sizes given in a wrong number or way, a window that
     yields no output, and in place.
     Source: BVLC/caffe src/caffe/layers/im2col_layer.cpp

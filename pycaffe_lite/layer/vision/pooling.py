@@ -10,9 +10,11 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import pooling
 from pycaffe_lite.kernels.pooling import Window
-from pycaffe_lite.layer.base import Blobs, Layer, by_kernels
+from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.fusing import TakesSlopeBack, fills_tops
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.layer.vision.spatial import check_padding
 from pycaffe_lite.proto import caffe_pb2
 
@@ -20,24 +22,24 @@ PoolingParameter = caffe_pb2.PoolingParameter
 
 
 @register_layer("Pooling", param="pooling_param")
-class PoolingLayer(Layer[PoolingParameter]):
-    """Down-samples each plane by windows, of which those of output row p begin at row p stride - pad.
+class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
+    """Down-samples each plane by windows; those of output row p begin at input row p stride - pad.
 
     MAX         y = max x; dx = dy at the first of the largest values, in row order
     AVE         y = Σ x / area; dx = dy / area. The area counts padding, on either side at most `pad`
     STOCHASTIC  in training y is one of the x, drawn with probability x / Σ x (for x >= 0), dx = dy there;
                 in TEST y = Σ x² / Σ x, dx = dy (2 x - y) / Σ x. One draw of the random stream for each output
 
-    A window is cut off at the image's edges. It may lie outside wholly, at the right and the bottom, where
-    stride is larger than kernel: then y is 0, for MAX the lowest float32, and no x gets a gradient from it.
+    A window is cut off at the image's edges. If stride is larger than kernel, a window at the right or the
+    bottom may lie wholly outside: then y is 0, for MAX the lowest float32, and no x gets a gradient from it.
 
     Bottom: x, (N, C, H, W). Top: y, (N, C, P, Q), P = (H + 2 pad - kernel) / stride + 1, the quotient rounded
-    up, or down with round_mode FLOOR; with padding, a last window that would begin behind H + pad is left
-    out. For MAX, optionally: h W + w of each maximum, as a float, -1 where there is none (all NaN), of y's
-    shape. With global_pooling one window covers the plane.
-    Raises LayerError for a bottom of other than 4 axes; sizes missing, given twice, or of 0; padding not
-    below the kernel's size, or with STOCHASTIC; a window that yields no output; a second top without MAX; and
-    in place.
+    up, or down with round_mode FLOOR; with padding, a last window that would begin beyond H + pad is left
+    out. For MAX, optionally a second top of y's shape: h W + w of each maximum, as a float, or -1 if there is
+    none (all NaN). With global_pooling, one window covers the plane.
+    Raises LayerError for a bottom of other than 4 axes; for sizes that are missing, given twice, or 0; for
+    padding that is not below the kernel's size, or with STOCHASTIC; for a window that yields no output; for a
+    second top without MAX; and in place.
     Paper (STOCHASTIC): Zeiler, Fergus, "Stochastic Pooling for Regularization of Deep CNNs", 2013 (arXiv
     1301.3557).
     Source: BVLC/caffe src/caffe/layers/pooling_layer.cpp
@@ -46,11 +48,9 @@ class PoolingLayer(Layer[PoolingParameter]):
     exact_bottoms = 1
     min_tops = 1
     max_tops = 2
-    reshape_follows_shapes = True
-    fills_tops = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
-        """Of y only, not of the indices."""
+        """True for y, but not for the indices."""
         return top_index == 0
 
     # ------------------------------------------------------------- setting up
@@ -63,14 +63,13 @@ class PoolingLayer(Layer[PoolingParameter]):
         if bottom[0] in top:
             raise self.error("cannot work in place")
         self.gives_indices = len(top) > 1
-        self.takes_slope_behind = self.pool != PoolingParameter.STOCHASTIC
         self._read_sizes()
-        self.index = self.add_buffer(np.int32)  # of the values taken, where a forward pass has kept them
-        self.indexed = False
-        self.plane = (0, 0)  # height and width of what the indices are of
+        self.index = self.add_buffer(np.int32)  # which value of its plane each output took
+        self.indexed = False  # whether the last forward pass has written these indices
+        self.plane = (0, 0)  # the height and width of the planes that they refer to
 
     def _read_sizes(self) -> None:
-        """Reads kernel, stride and pad; with global_pooling the kernel's size is left to the bottom."""
+        """Reads kernel, stride and pad; with global_pooling, the bottom decides the kernel's size."""
         p = self.param
         self.stride = self._pair("stride", p.stride, (p.stride_h, p.stride_w))
         self.pad = self._pair("pad", p.pad, (p.pad_h, p.pad_w))
@@ -91,7 +90,12 @@ class PoolingLayer(Layer[PoolingParameter]):
     def _pair(
         self, name: str, square: int, pair: tuple[int, int], field: str | None = None
     ) -> tuple[int, int]:
-        """A size along height and width, given as one or as two; `field`: that of the one, if required."""
+        """Reads a size along height and width, given by one field or by two.
+
+        Args:
+            name: the size, `stride`. square: the value of its one field. pair: the values of its two.
+            field: the name of the one field if it is not `name`; a size that has such a field is required.
+        """
         once = self.param.HasField(field or name)
         twice = [self.param.HasField(f"{name}_{axis}") for axis in "hw"]
         if (any(twice) and (once or not all(twice))) or (field and not (once or any(twice))):
@@ -104,6 +108,7 @@ class PoolingLayer(Layer[PoolingParameter]):
 
     # ----------------------------------------------------------------- shaping
 
+    @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
         if len(shape) != 4:
@@ -115,7 +120,7 @@ class PoolingLayer(Layer[PoolingParameter]):
         if P < 1 or Q < 1:
             raise self.error(f"output would be empty: bottom shape {shape} with {self._sizes()}")
         check_padding(self, C, (H, W), self.pad)
-        # Beyond the padding, windows of any size see the same, and lie outside however far they go.
+        # Sizes beyond the padded plane change nothing: the window sees no more, and steps outside anyway.
         padded = max(H + 2 * self.pad[0], 1), max(W + 2 * self.pad[1], 1)
         kernel = [min(k, n) for k, n in zip(self.kernel, padded, strict=True)]
         stride = [min(s, n) for s, n in zip(self.stride, padded, strict=True)]
@@ -141,18 +146,15 @@ class PoolingLayer(Layer[PoolingParameter]):
 
     # ----------------------------------------------------------------- running
 
-    def is_by_kernels(self, verb: str) -> bool:
-        copies = verb == "forward" and self.gives_indices
-        return self.pool != PoolingParameter.STOCHASTIC and not copies and super().is_by_kernels(verb)
-
     def _planes(self, array: Array) -> Array:
         N, C, H, W = array.shape
         return array.reshape(N * C, H, W)
 
-    @by_kernels
+    @fills_tops
+    @by_kernels(when=lambda layer: layer.pool != PoolingParameter.STOCHASTIC and not layer.gives_indices)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = self._planes(bottom[0].data), self._planes(top[0].data)
-        # A gradient needs the indices; in TEST it is rarely asked for, and can find them then.
+        # A gradient needs the indices. In TEST it is rarely asked for, and finds them by itself.
         self.indexed = self.phase == caffe_pb2.TRAIN or self.gives_indices
         if self.pool == PoolingParameter.MAX:
             pooling.max_forward(x, self.window, y, self.index.data if self.indexed else None)
@@ -166,18 +168,12 @@ class PoolingLayer(Layer[PoolingParameter]):
         else:
             pooling.weighted_forward(x, self.window, y)
 
-    @by_kernels
+    @by_kernels(when=lambda layer: layer.pool != PoolingParameter.STOCHASTIC)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        self._backward(top, propagate_down, bottom, None)
-
-    @by_kernels
-    def backward_with_slope(
-        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
-    ) -> None:
-        self._backward(top, propagate_down, bottom, slope)
+        self._backward(top, propagate_down, bottom)
 
     def _backward(
-        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None = None
     ) -> None:
         if not propagate_down[0]:
             return
@@ -191,3 +187,14 @@ class PoolingLayer(Layer[PoolingParameter]):
             if self.pool == PoolingParameter.MAX and not self.indexed:
                 pooling.max_forward(x, self.window, np.empty_like(dy), self.index.data)
             pooling.index_backward(dy, self.index.data, self.window, dx, *end)
+
+    # --------------------------------- in one kernel with the layer before it, see layer/fusing.py
+
+    def takes_slope_back(self) -> bool:
+        return self.pool != PoolingParameter.STOCHASTIC
+
+    @by_kernels(when=takes_slope_back)
+    def backward_with_slope(
+        self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float
+    ) -> None:
+        self._backward(top, propagate_down, bottom, slope)

@@ -11,11 +11,11 @@ from pycaffe_lite.proto import caffe_pb2
 
 Sizes = tuple[int, ...]
 
-LITTLE = 1024  # padding that is no cause for thought
+LITTLE = 1024  # padding below this is never refused
 
 
 class SpatialWindow(NamedTuple):
-    """Sizes along the spatial axes, one number for each."""
+    """A convolution's window: its sizes along the spatial axes, one number for each axis."""
 
     kernel: Sizes
     stride: Sizes
@@ -27,18 +27,18 @@ class SpatialWindow(NamedTuple):
         return ", ".join(f"{name} {'x'.join(map(str, sizes))}" for name, sizes in self._asdict().items())
 
     def reach(self) -> Sizes:
-        """From the first to the last value under the kernel: dilation (kernel - 1) + 1."""
+        """The length from the first to the last value under the kernel: dilation (kernel - 1) + 1."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     def output(self, image: Sizes) -> Sizes:
-        """What a convolution makes of an image: (size + 2 pad - reach) / stride + 1, cut off towards 0."""
+        """The sizes of a convolution's result: (size + 2 pad - reach) / stride + 1, rounded towards 0."""
         return tuple(
             int((size + 2 * p - r) / s) + 1
             for size, p, r, s in zip(image, self.pad, self.reach(), self.stride, strict=True)
         )
 
     def transposed_output(self, image: Sizes) -> Sizes:
-        """What a deconvolution makes of an image: stride (size - 1) + reach - 2 pad."""
+        """The sizes of a deconvolution's result: stride (size - 1) + reach - 2 pad."""
         return tuple(
             s * (size - 1) + r - 2 * p
             for size, p, r, s in zip(image, self.pad, self.reach(), self.stride, strict=True)
@@ -46,19 +46,19 @@ class SpatialWindow(NamedTuple):
 
 
 def check_padding(layer: Layer[Any], channels: int, image: Sizes, pad: Sizes) -> None:
-    """Refuses padding that would make of an image more values than a blob may have, as no net needs.
+    """Refuses padding that would give an image more values than a blob may have, which no net needs.
 
     Args:
-        layer: of whom to speak.
-        channels: of the image. image: its spatial sizes. pad: on either side of each.
+        layer: the layer that an error names.
+        channels: the image's channels. image: its spatial sizes. pad: the padding on either side of each.
 
     Raises:
-        LayerError: there are too many.
+        LayerError: the padded image would have too many values.
     """
     if max(pad, default=0) < LITTLE:
         return
     own, padded = math.prod(image), math.prod(n + 2 * p for n, p in zip(image, pad, strict=True))
-    if channels * padded > max(MAX_COUNT, 4 * channels * own):  # the second where there is little padding
+    if channels * padded > max(MAX_COUNT, 4 * channels * own):  # an image may be as large by itself
         raise layer.error(
             f"pad {'x'.join(map(str, pad))} is too large for planes of {'x'.join(map(str, image))}: "
             f"padded, they would hold {channels * padded} values, more than {MAX_COUNT}"
@@ -68,7 +68,7 @@ def check_padding(layer: Layer[Any], channels: int, image: Sizes, pad: Sizes) ->
 def spatial_window(layer: Layer[Any], param: caffe_pb2.ConvolutionParameter, axes: int) -> SpatialWindow:
     """Reads the window for a number of spatial axes.
 
-    A size is given once for all axes or once for each, or as `_h` and `_w` where there are two.
+    A size is given once for all axes or once for each of them; if there are two, also as `_h` and `_w`.
 
     Raises:
         LayerError: a size given in any other way, or a kernel, stride or dilation of 0.

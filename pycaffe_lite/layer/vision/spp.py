@@ -23,15 +23,15 @@ POOL = {
 
 @register_layer("SPP", param="spp_param")
 class SPPLayer(Layer[SPPParameter]):
-    """Spatial pyramid pooling: planes of any size to a fixed number of values.
+    """Spatial pyramid pooling: turns planes of any size into a fixed number of values.
 
-    Level l = 0, 1, ... pyramid_height - 1 pools with 2^l × 2^l windows of height k = ⌈H / 2^l⌉, next to each
-    other, the plane being padded by ⌊(k 2^l - H + 1) / 2⌋ on either side (the same for the width). The
-    outputs of all levels stand one after another. dx is the sum of what Pooling gives for each level.
+    Level l = 0, 1, ... pyramid_height - 1 pools with 2^l × 2^l windows next to each other. Their height is
+    k = ⌈H / 2^l⌉, and the plane is padded by ⌊(k 2^l - H + 1) / 2⌋ above and below; the same holds for the
+    width. The outputs of all levels stand one after another. dx is the sum of what Pooling gives for each.
 
-    Bottom: x, (N, C, H, W). Top: y, (N, C Σ_l 4^l); (N, C, 1, 1) where pyramid_height is 1.
-    Raises LayerError for a pyramid_height of 0, a bottom of other than 4 axes or of empty planes; where a
-    plane needs a padding as large as the window (height 5 at level 2); and in place.
+    Bottom: x, (N, C, H, W). Top: y, (N, C Σ_l 4^l), or (N, C, 1, 1) if pyramid_height is 1.
+    Raises LayerError for a pyramid_height of 0, for a bottom of other than 4 axes or of empty planes, for a
+    plane that needs padding as large as the window (a height of 5 at level 2), and in place.
     Paper: He, Zhang, Ren, Sun, "Spatial Pyramid Pooling in Deep Convolutional Networks for Visual
     Recognition", 2014 (arXiv 1406.4729).
     Source: BVLC/caffe src/caffe/layers/spp_layer.cpp
@@ -46,7 +46,7 @@ class SPPLayer(Layer[SPPParameter]):
         if top[0] is bottom[0]:
             raise self.error("cannot work in place")
         self.shape: tuple[int, ...] | None = None
-        self.x = self.add_buffer()  # the bottom's data, with a gradient of its own
+        self.x = self.add_buffer()  # shares the bottom's data, and has a gradient of its own
         self.levels: list[PoolingLayer] = []
         self.pooled: list[Blob] = []
 
@@ -82,7 +82,7 @@ class SPPLayer(Layer[SPPParameter]):
         return layer
 
     def _parts(self, whole: Array) -> Iterator[Array]:
-        """The levels' parts of the top's data or diff."""
+        """Views the levels' parts of the top's data or diff."""
         rows = whole.reshape(whole.shape[0], self.edges[-1])
         for start, stop in zip(self.edges, self.edges[1:], strict=False):
             yield rows[:, start:stop]

@@ -7,7 +7,7 @@ import pytest
 
 from pycaffe_lite.kernels.runtime.calls import data_address
 from pycaffe_lite.kernels.runtime.decorators import take_task, worker_kernel
-from pycaffe_lite.kernels.runtime.steps import note
+from pycaffe_lite.kernels.runtime.steps import record
 
 
 class Sizes(NamedTuple):
@@ -42,7 +42,7 @@ def test_arguments_of_every_kind(dtype, up):
     numbers, bytes_ = np.array([5, -6], np.int32), np.array([[1], [200]], np.uint8)
     out = np.zeros(12, dtype)
     args = cube, numbers, Sizes(up, -3, 0.5), None, np.bool_(not up), -(1 << 40), dtype(0.1), bytes_, out
-    with note() as steps:
+    with record() as steps:
         told(np.empty((2, 16), dtype), *args)
     of_numbers = [dtype(-(1 << 40)), dtype(0.1), 202, 16]
     wanted = [cube[1, 2, 3], *cube.shape, -6, -1.5 * (1 + up), 1 - up, *of_numbers, 435]

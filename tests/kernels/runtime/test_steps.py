@@ -1,4 +1,4 @@
-"""Steps: what was noted runs again, in order, whoever comes."""
+"""What was recorded runs again, in order, whoever comes."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
     take_task,
     worker_kernel,
 )
-from pycaffe_lite.kernels.runtime.steps import PIECE, note, note_other_work
+from pycaffe_lite.kernels.runtime.steps import PIECE, break_recording, record
 
 WORKERS = [1, 2, 5]
 
@@ -89,7 +89,7 @@ def memory_of(workers, dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_steps_run_again_in_order(workers, dtype):
     x, sums, total = np.ones(100, dtype), np.empty(7, dtype), np.zeros(1, dtype)
-    with note() as steps:
+    with record() as steps:
         for _ in range(3):
             doubled(memory_of(workers, dtype), x)
             summed(memory_of(1, dtype), x, sums, total)
@@ -118,7 +118,7 @@ def test_who_comes_late_touches_nothing():
     room = np.zeros(4000, np.float32)
     small, large = room[:1000].reshape(2, 500), room.reshape(2, 2000)
     counts, totals = np.zeros(1, np.float32), np.zeros(1, np.float32)
-    with note() as steps:
+    with record() as steps:
         spoils(small, counts)
         relies(large, totals)
     try:
@@ -130,14 +130,14 @@ def test_who_comes_late_touches_nothing():
     assert (room[:2000] == 1).all()
 
 
-def test_arrays_stay_alive_while_they_are_noted():
-    def noted():
+def test_arrays_stay_alive_while_they_are_recorded():
+    def recorded():
         x, y = np.full(1 << 16, -2, np.float32), np.empty(1 << 16, np.float32)
-        with note() as steps:
+        with record() as steps:
             relu.forward(x, 0.5, y)
         return steps, y
 
-    steps, y = noted()
+    steps, y = recorded()
     fillers = [np.full(1 << 16, 3, np.float32) for _ in range(50)]
     y[:] = 0
     steps.run()
@@ -147,27 +147,27 @@ def test_arrays_stay_alive_while_they_are_noted():
 
 def test_other_work_is_no_step():
     x = np.zeros(3, np.float32)
-    with note() as steps:
+    with record() as steps:
         doubled(memory_of(2), x)
         assert steps.whole
         other(x)
     assert len(steps) == 1
     assert not steps.whole
-    note_other_work()  # nobody notes: nothing to say
+    break_recording()  # nobody records: nothing to say
 
 
 def test_notes_within_notes():
     x = np.ones(3, np.float32)
-    with note() as outer:
-        with note() as inner:
+    with record() as outer:
+        with record() as inner:
             doubled(memory_of(2), x)
         doubled(memory_of(2), x)
     assert (len(inner), len(outer)) == (1, 1)
 
 
-def test_nothing_is_noted_after_an_error():
+def test_nothing_is_recorded_after_an_error():
     x = np.ones(3, np.float32)
-    with pytest.raises(ZeroDivisionError), note() as steps:
+    with pytest.raises(ZeroDivisionError), record() as steps:
         raise ZeroDivisionError
     doubled(memory_of(2), x)
     assert len(steps) == 0
@@ -180,10 +180,10 @@ def test_threading_layers(layer):
         "import numpy as np\n"
         "from pycaffe_lite.kernels import relu\n"
         "from pycaffe_lite.kernels.runtime.decorators import set_num_threads\n"
-        "from pycaffe_lite.kernels.runtime.steps import note\n"
+        "from pycaffe_lite.kernels.runtime.steps import record\n"
         "set_num_threads(6)\n"
         "x = np.full(1_000_000, -1, np.float32)\n"
-        "with note() as steps:\n"
+        "with record() as steps:\n"
         "    for _ in range(20):\n"
         "        relu.forward(x, 0.5, x)\n"
         "for _ in range(5):\n"

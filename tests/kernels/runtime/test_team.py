@@ -19,7 +19,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
     take_task,
     worker_kernel,
 )
-from pycaffe_lite.kernels.runtime.steps import _arguments, note
+from pycaffe_lite.kernels.runtime.steps import _arguments, record
 from pycaffe_lite.kernels.runtime.team import (
     ACCOUNT,
     FIRST_CREDIT,
@@ -113,7 +113,7 @@ def memory(workers=2):
 
 
 def job(steps):
-    """What `lead` gets besides the team, for the steps of a note."""
+    """What `lead` gets besides the team, for the steps of a recording."""
     return _arguments(steps._room, steps._rows[: len(steps)])
 
 
@@ -127,7 +127,7 @@ def wait_until(true):
 @pytest.mark.parametrize("members", [1, 2, 5])
 def test_members_who_never_come(members):
     x = np.ones(10, np.float32)
-    with note() as steps:
+    with record() as steps:
         for _ in range(4):
             doubled(memory(members), x)
     x[:] = 1
@@ -138,12 +138,12 @@ def test_members_who_never_come(members):
 def test_a_member_comes_between_two_jobs():
     late = Team(2)
     x = np.ones(10, np.float32)
-    with note() as steps:
+    with record() as steps:
         doubled(memory(), x)
     lead(late.state, *job(steps))
     late.start()
     done, came = np.full(50, -1), np.zeros(2, np.int64)
-    with note() as steps:
+    with record() as steps:
         who(memory(), done, came, False)
     while came[1] == 0:
         lead(late.state, *job(steps))
@@ -222,7 +222,7 @@ def test_one_thread_gets_the_team_and_the_others_work_alone(team):
 
     def run(seed):
         x = np.full(5000, seed, np.float32)
-        with note() as steps:
+        with record() as steps:
             for _ in range(20):
                 doubled(memory(), x)
         for _ in range(20):
@@ -272,7 +272,7 @@ def test_a_team_with_fewer_threads_than_were_asked_for(monkeypatch):
     small = Team(3)
     small.start()
     x = np.ones(10, np.float32)
-    with note() as steps:
+    with record() as steps:
         doubled(memory(3), x)
     lead(small.state, *job(steps))
     assert (x == 4).all()

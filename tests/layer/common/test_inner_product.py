@@ -69,7 +69,7 @@ def test_no_gradient_is_computed_where_none_is_wanted(lr_mult, changed):
     assert tuple(bool(diff.any()) for diff in diffs) == changed
 
 
-def test_end():
+def test_epilogue():
     rig = build_layer('type: "InnerProduct" inner_product_param { num_output: 4 }', [values(3, 5)], blobs=[
         values(4, 5), values(4)])  # fmt: skip
     plain = rig.forward()[0]
@@ -77,11 +77,11 @@ def test_end():
     rig.layer.forward_with_epilogue(rig.bottom, rig.top, Epilogue(scale, shift, 0.25))
     right = plain * scale + shift
     assert np.allclose(rig.top[0].data, np.where(right > 0, right, 0.25 * right), atol=1e-6)
-    assert rig.layer.takes_epilogue
+    assert rig.layer.takes_epilogue()
     other = build_layer(
         'type: "InnerProduct" inner_product_param { num_output: 4 axis: 2 }', [values(3, 5, 2)]
     )
-    assert not other.layer.takes_epilogue
+    assert not other.layer.takes_epilogue()
 
 
 def error_of(fields, shape, **options):

@@ -145,7 +145,7 @@ def test_no_gradient_is_computed_where_none_is_wanted(lr_mult, changed):
     assert tuple(bool(diff.any()) for diff in diffs) == changed
 
 
-def test_end():
+def test_epilogue():
     rig = build_layer(
         prototxt("num_output: 4 kernel_size: 3"), [values(2, 3, 6, 7)], blobs=[values(4, 3, 3, 3), values(4)]
     )
@@ -167,7 +167,7 @@ def test_end():
     ],
 )
 def test_which_take_an_epilogue(fields, shape, takes):
-    assert build_layer(prototxt(f"num_output: 2 {fields}"), [values(*shape)]).layer.takes_epilogue == takes
+    assert build_layer(prototxt(f"num_output: 2 {fields}"), [values(*shape)]).layer.takes_epilogue() == takes
 
 
 def error_of(fields, *shapes, **options):
