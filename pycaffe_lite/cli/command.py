@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 # gflags takes one dash or two; there are no one-letter options but -h: `-s` would swallow `-solver`.
 _OPTION = re.compile(r"--?([A-Za-z][\w-]+)(=.*)?", re.DOTALL)
 _HELP = ["--help", "-h"]
-_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+# As gflags reads them.
+_TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 
 
 class CaffeCommand(click.Command):
@@ -33,7 +35,7 @@ class CaffeCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Brings the options into the spelling that click knows."""
-        args = _spelled_out(args)
+        args = [self._plain_flag(ctx, arg) for arg in _spelled_out(args)]
         options = {
             name: option.is_flag
             for option in self.get_params(ctx)
@@ -46,6 +48,17 @@ class CaffeCommand(click.Command):
                 raise click.BadOptionUsage(name, f"Option '{name}' requires an argument.", ctx)
         return super().parse_args(ctx, args)
 
+    def _plain_flag(self, ctx: click.Context, arg: str) -> str:
+        """`--gray` for gflags' `--gray=true`, `--nogray` for `--gray=false`."""
+        name, _, value = arg.partition("=")
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and option.secondary_opts and _dashed(name) in option.opts:
+                if value.lower() in _TRUE:
+                    return option.opts[0]
+                if value.lower() in _FALSE:
+                    return option.secondary_opts[0]
+        return arg
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; what goes wrong becomes one line, Ctrl-C the exit status that shells expect."""
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -55,7 +68,7 @@ class CaffeCommand(click.Command):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             echo("Interrupted.", err=True)
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             message = _line_of(error)
             if message is None:

@@ -9,10 +9,10 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.data.database import Reader, Record
 from pycaffe_lite.data.datum import Datum, DatumReader, Values
 from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.lmdb_pages import key_text
-from pycaffe_lite.data.lmdb_reader import LmdbReader, Record
 from pycaffe_lite.data.prefetch import Batch, Work
 from pycaffe_lite.data.transformer import Draws, Fit, Shape, Transformer
 from pycaffe_lite.errors import DataError
@@ -20,7 +20,7 @@ from pycaffe_lite.errors import DataError
 log = logging.getLogger(__name__)
 
 _KEY_LENGTH = struct.Struct("<I")
-_LONGEST_KEY = 511  # of an LMDB
+_LONGEST_KEY = 1 << 15  # LMDB's have 511 bytes at most, LevelDB knows no bound
 
 
 class RecordSource:
@@ -35,7 +35,7 @@ class RecordSource:
         labels: whether the batches have labels.
     """
 
-    def __init__(self, reader: LmdbReader, transformer: Transformer, batch_size: int, labels: bool) -> None:
+    def __init__(self, reader: Reader, transformer: Transformer, batch_size: int, labels: bool) -> None:
         self._reader = reader
         self._first_key = reader.key
         self._transformer = transformer

@@ -22,6 +22,7 @@ from PIL import Image
 from pycaffe_lite.errors import PycaffeError
 from pycaffe_lite.fillers import filler_types
 from pycaffe_lite.formats import binaryproto
+from pycaffe_lite.formats.hdf5_format import file_parts
 from pycaffe_lite.layer import engine
 from pycaffe_lite.layer.registry import layer_types
 from pycaffe_lite.proto import caffe_pb2
@@ -63,6 +64,8 @@ ROWS = {
         ([ROW, ROW * [0, 1, 1, 1]], text, None) for text in ("", "operation: PROD stable_prod_grad: true")
     ],
     "Embed": [([LABELS], f"num_output: 2 input_dim: 3 weight_filler {FILL}", None)],
+    "HDF5Data": [([], 'source: "rows.txt" batch_size: 2', 1)],
+    "HDF5Output": [([ROW, LABELS[:2]], 'file_name: "a.h5"', 0)],
     "HingeLoss": [([SCORES, LABELS], "", None)],
     "Im2col": [([IMAGE], "kernel_size: 2", None), ([IMAGE], "kernel_h: 2 kernel_w: 2", None)],
     "ImageData": [([], PICTURES, 2)],
@@ -179,6 +182,8 @@ def folder(tmp_path, monkeypatch):
     )
     for name, matrix in {"H": np.eye(3), "other": np.ones((3, 3))}.items():
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
+    (tmp_path / "rows.h5").write_bytes(b"".join(map(bytes, file_parts({"top_0": np.arange(9.0)}))))
+    (tmp_path / "rows.txt").write_text("rows.h5")
     (tmp_path / "every_field_module.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

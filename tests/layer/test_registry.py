@@ -16,8 +16,6 @@ from pycaffe_lite.layer.registry import layer_type_list, register_layer
         ("convolution", "unknown layer type 'convolution', did you mean 'Convolution'?"),
         ("InnerProdukt", "unknown layer type 'InnerProdukt', did you mean 'InnerProduct'?"),
         ("Imagedata", "unknown layer type 'Imagedata', did you mean 'ImageData'?"),
-        ("HDF5Data", "Caffe's layer type 'HDF5Data' is not supported yet: read the file with h5py"),
-        ("HDF5Output", "Caffe's layer type 'HDF5Output' is not supported yet: read the blobs"),
         ("ReLU6", "layer type 'ReLU6' is not Caffe's own and not supported; it comes from MobileNet"),
         ("Permute", "layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
         ("Qwxz", "unknown layer type 'Qwxz' ('pycaffe-lite layers' lists"),

@@ -26,7 +26,8 @@ _IGNORED = {
 class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
     """Batches of a database's records in the order of their keys, again from the first after the last.
 
-    The database is one of Datum messages; `transform_param` says what is done to each.
+    The database is an LMDB or, as long as `backend` is not set, a LevelDB of Datum messages;
+    `transform_param` says what is done to each.
 
     Top: the items, (N, C, H, W), of the size that the first record of the batch has, or cropped; the
     labels, (N,), where there is a second top.
