@@ -57,7 +57,7 @@ wheel: $(VENV)/installed-dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: pyproject.toml setup.py proto/caffe.proto | $(VENV)/bin/python
+$(VENV)/installed: pyproject.toml setup.py $(wildcard proto/*) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 

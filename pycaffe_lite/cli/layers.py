@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.output import echo
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.missing_types import why_missing
-from pycaffe_lite.layer.registry import LayerType, layer_types
+from pycaffe_lite.layer.registry import LayerType, forms_of, layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.comments import comment_on
 from pycaffe_lite.proto.text_fields import fields_of
@@ -28,25 +28,40 @@ NAME_COLUMNS = 36
 def command(layer_type: str | None) -> None:
     """Lists the layer types, or describes one of them.
 
-    Without TYPE, prints a line for each type that prototxts can name. With it, prints what the type computes,
-    the shapes of its bottoms, tops and learnable blobs, and its parameters with their defaults.
+    Without TYPE, prints a line for each type that prototxts can name: Caffe's own types first, then those of
+    each fork. With it, prints what the type computes, the shapes of its bottoms, tops and learnable blobs,
+    and its parameters with their defaults. Where forks gave one name to several layers, it describes each.
     """
     types = layer_types()
     if layer_type is None:
-        width = max(map(len, types))
-        for name, entry in types.items():
-            echo(f"{name:<{width}}  {_documentation(entry.layer_class).partition(chr(10))[0]}")
+        for line in _list(types):
+            echo(line)
     elif layer_type in types:
-        for paragraph in _description(layer_type, types[layer_type]):
-            for line in paragraph.split("\n"):
-                echo(line)
+        for i, form in enumerate(forms_of(layer_type)):
+            for paragraph in ([""] if i else []) + list(_description(layer_type, form)):
+                for line in paragraph.split("\n"):
+                    echo(line)
     else:
         raise click.UsageError(why_missing(layer_type, types))
 
 
+def _list(types: Iterable[str]) -> Iterator[str]:
+    """A line for each type, by origin: Caffe's first, the forks' in alphabetical order."""
+    by_origin: dict[str, list[tuple[str, LayerType]]] = {}
+    for name in types:
+        for form in forms_of(name):
+            by_origin.setdefault(form.origin, []).append((name, form))
+    width = max(map(len, types))
+    for origin in sorted(by_origin, key=lambda origin: (origin != "Caffe", origin.lower())):
+        if len(by_origin) > 1:
+            yield from ([] if origin == "Caffe" else [""]) + [f"{origin}:"]
+        for name, form in by_origin[origin]:
+            yield f"{name:<{width}}  {_documentation(form.layer_class).partition(chr(10))[0]}"
+
+
 def _description(name: str, entry: LayerType) -> Iterator[str]:
     layer_class = entry.layer_class
-    yield name
+    yield name if entry.origin == "Caffe" else f"{name} (from {entry.origin})"
     yield ""
     yield _documentation(layer_class)
     for base in layer_class.__mro__[1:]:

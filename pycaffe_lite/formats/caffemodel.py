@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import PycaffeError, WeightsError
-from pycaffe_lite.formats import kinds, wire
+from pycaffe_lite.formats import forks, kinds, wire
 from pycaffe_lite.formats.atomic import StrPath, atomic_write, fingerprint, read_bytes
 from pycaffe_lite.formats.model import Array, Model, StoredBlob, StoredLayer
 from pycaffe_lite.formats.wire import LENGTH, VARINT, Bytes, WireError
@@ -144,26 +144,35 @@ def _whole(buffer: Bytes, field: wire.Field) -> bytes:
     return wire.tag(field.number, field.wire_type) + size + payload
 
 
-def layer_message(layer: StoredLayer) -> caffe_pb2.LayerParameter | caffe_pb2.V1LayerParameter:
-    """The layer's message without its blobs, with every field that our schema can make sense of."""
+def fork_of(model: Model) -> str | None:
+    """The fork of Caffe with whose numbers a file was written; None where it has no fork's parameters."""
+    return forks.fork_of((layer.type, layer.rest) for layer in model.layers if layer.version == 2)
+
+
+def layer_message(
+    layer: StoredLayer, fork: str | None = None
+) -> caffe_pb2.LayerParameter | caffe_pb2.V1LayerParameter:
+    """The layer's message without its blobs, with every field that our schema can make sense of.
+
+    Args:
+        layer: of a file. fork: whose file it is, see `fork_of`; without one, fields of forks are left out.
+    """
     if layer.version == 2:
-        return _parse_what_parses(caffe_pb2.LayerParameter, layer.rest)
-    return _parse_what_parses(caffe_pb2.V1LayerParameter, layer.rest)
+        return _parse_what_parses(caffe_pb2.LayerParameter, layer.rest, fork)
+    return _parse_what_parses(caffe_pb2.V1LayerParameter, layer.rest, fork)
 
 
-def _parse_what_parses(message_class: type[M], data: bytes) -> M:
+def _parse_what_parses(message_class: type[M], data: bytes, fork: str | None) -> M:
     """The message in `data`, without the fields that do not parse.
 
     A fork's field may share its number with one of Caffe's and hold something else.
     """
-    try:
-        return message_class.FromString(data)
-    except DecodeError:
-        message = message_class()
+    message = message_class()
     buffer = wire.view_of(data)
     for field in wire.fields(buffer, 0, len(buffer)):
-        with contextlib.suppress(DecodeError):
-            message.MergeFrom(message_class.FromString(_whole(buffer, field)))
+        with contextlib.suppress(DecodeError, WireError):
+            part = forks.to_ours(_whole(buffer, field), message_class, fork)
+            message.MergeFrom(message_class.FromString(part))
     return message
 
 
@@ -176,6 +185,7 @@ def write(
     blobs: Sequence[Sequence[Blob]],
     *,
     diff: bool = False,
+    fork: str | None = None,
     error: type[PycaffeError] = WeightsError,
 ) -> bytes:
     """Writes weights as Caffe does, byte for byte; the file is whole or not there.
@@ -187,14 +197,20 @@ def write(
         net: name and layers, each without blobs.
         blobs: for each layer of `net`, its learnable blobs.
         diff: whether to write the gradients too.
+        fork: the fork of Caffe that shall read the file, for a net with fields that only forks have; None:
+            the first that has all of them.
         error: class of the error raised if the file cannot be written.
 
     Returns:
         The file's fingerprint.
+
+    Raises:
+        WeightsError: no fork has all fields of the net, or the one that was asked for lacks one.
     """
     _check_blobs(net, blobs)
+    fork = forks.fork_for(net, fork)
     with atomic_write(path, error=error) as file:
-        for part in _net_parts(net, blobs, diff):
+        for part in _net_parts(net, blobs, diff, fork):
             write_part(file, part)
         if file.tell() > PROTOBUF_LIMIT:
             log.warning("'%s' is larger than 2 GiB: pycaffe-lite reads it, Caffe does not", path)
@@ -210,7 +226,7 @@ def _check_blobs(net: caffe_pb2.NetParameter, blobs: Sequence[Sequence[Blob]]) -
 
 
 def _net_parts(
-    net: caffe_pb2.NetParameter, blobs: Sequence[Sequence[Blob]], diff: bool
+    net: caffe_pb2.NetParameter, blobs: Sequence[Sequence[Blob]], diff: bool, fork: str | None
 ) -> Iterator[bytes | Array]:
     """The file's parts in order; fields stand in the order of their numbers, as protocol buffers has it."""
     header = caffe_pb2.NetParameter()
@@ -219,14 +235,15 @@ def _net_parts(
     before, after = _split_at(header.SerializeToString(), _NET_LAYER)
     yield before
     for layer, its_blobs in zip(net.layer, blobs, strict=True):
-        yield from _layer_parts(layer, its_blobs, diff)
+        yield from _layer_parts(layer, its_blobs, diff, fork)
     yield after
 
 
 def _layer_parts(
-    layer: caffe_pb2.LayerParameter, blobs: Sequence[Blob], diff: bool
+    layer: caffe_pb2.LayerParameter, blobs: Sequence[Blob], diff: bool, fork: str | None
 ) -> Iterator[bytes | Array]:
-    before, after = _split_at(layer.SerializeToString(), _V2.blobs)
+    message = layer.SerializeToString()
+    before, after = _split_at(forks.to_fork(message, type(layer), fork) if fork else message, _V2.blobs)
     parts: list[bytes | Array] = [before]
     for blob in blobs:
         parts += blob_parts(_V2.blobs, blob.data, blob.diff if diff else None)

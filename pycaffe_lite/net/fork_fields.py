@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_lite.errors import LayerError, NetError
-from pycaffe_lite.layer.registry import layer_types
+from pycaffe_lite.layer.registry import LayerType, type_of
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.fork_fields import Result, fork_field, value_in
 from pycaffe_lite.proto.prototxt import Document, UnknownField
@@ -26,34 +26,34 @@ def check_fields(document: Document[caffe_pb2.NetParameter], kept: Sequence[int]
     Raises:
         NetError: the net has a field that changes a result. LayerError: a layer has one.
     """
-    net, types = document.message, layer_types()
-    if not document.unknown or any(net.layer[i].type not in types for i in kept):
+    net = document.message
+    known = {i: type_of(net.layer[i]) for i in kept} if document.unknown else {}
+    types = {i: kind for i, kind in known.items() if kind is not None}
+    if not types or len(types) < len(known):
         return
-    layers = set(kept)
     scaled = {
         net.layer[i].bottom[0]
-        for i in kept
-        if net.layer[i].bottom and types[net.layer[i].type].layer_class.completes_batch_norm
+        for i, kind in types.items()
+        if net.layer[i].bottom and kind.layer_class.completes_batch_norm
     }
     for field in document.unknown:
         where = f"{document.path}:{field.line}: " if document.path else ""
         if not field.path and (refusal := _refusal(field, net.state.phase, is_scaled=False)):
             raise NetError(f"{where}{refusal}")
-        if field.path[:1] != ("layer",) or field.path[1] not in layers:
+        if field.path[:1] != ("layer",) or field.path[1] not in types:
             continue
         layer = net.layer[int(field.path[1])]
         phase = layer.phase if layer.HasField("phase") else net.state.phase
         refusal = _refusal(field, phase, is_scaled=any(top in scaled for top in layer.top))
-        if refusal and _is_read(layer.type, field):
+        if refusal and _is_read(types[int(field.path[1])], field):
             raise LayerError(f"{where}layer '{layer.name}' ({layer.type}): {refusal}")
 
 
-def _is_read(layer_type: str, field: UnknownField) -> bool:
+def _is_read(kind: LayerType, field: UnknownField) -> bool:
     """Whether a layer type reads the message in which a field stands; every type reads the layer itself."""
     part = str(field.path[2]) if len(field.path) > 2 else None
-    entry = layer_types()[layer_type]
-    kind = entry.layer_class
-    return part in (None, entry.param, *kind.also_reads, *_COMMON) and part not in kind.reads_without_effect
+    read = (None, kind.param, *kind.layer_class.also_reads, *_COMMON)
+    return part in read and part not in kind.layer_class.reads_without_effect
 
 
 def _refusal(field: UnknownField, phase: int, *, is_scaled: bool) -> str | None:

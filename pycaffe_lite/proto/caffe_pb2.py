@@ -2,7 +2,8 @@
 
 The real Caffe, and converters that bring its schema along, register `caffe.NetParameter` and the other
 names in protobuf's default pool, where a second registration is an error. Here the schema, compiled from
-proto/caffe.proto when the package is built, lives in a private pool, so both can be used in one process.
+proto/caffe.proto and proto/forks.proto when the package is built, lives in a private pool, so both can be
+used in one process.
 Classes are made from descriptors at run time, which every protobuf runtime since 4.25 can do.
 
 All messages (`NetParameter`, `SolverParameter`, ...) and top-level enums (`Phase`, with `TRAIN`, `TEST`)
@@ -26,7 +27,7 @@ def _load(schema: Path) -> Any:
         files = descriptor_pb2.FileDescriptorSet.FromString(schema.read_bytes())
     except FileNotFoundError:
         raise ImportError(
-            f"{schema} is missing: it is made from proto/caffe.proto when the package is installed; "
+            f"{schema} is missing: it is made from proto/*.proto when the package is installed; "
             "in a checkout run `pip install -e .` first"
         ) from None
     pool = descriptor_pool.DescriptorPool()

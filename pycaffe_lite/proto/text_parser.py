@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.printable import printable
 from pycaffe_lite.proto.fork_fields import FORK_VALUES, Result, fork_field, value_in
+from pycaffe_lite.proto.forks import is_fork_field
 from pycaffe_lite.proto.text_fields import Field, fields_of
 from pycaffe_lite.proto.text_slips import nearest, one_edit_apart, slip_of
 from pycaffe_lite.proto.text_strings import BACKSLASH, unquote
@@ -89,7 +90,7 @@ class TextParser:
         self.remarks: list[Remark] = []
         self.offsets: dict[FieldPath, int] = {}
         self._strict = strict
-        self._tokens = source.tokens()
+        self._tokens = source.tokens(strict=strict)
         self._next = 0
 
     def parse(self) -> None:
@@ -141,8 +142,10 @@ class TextParser:
         """The error for a word; if no text may hold the word at all, it says so."""
         if token.kind == "unclosed":
             what = "this string is not closed on its line"
-        elif self.source.text.startswith("//", token.start):
-            what = "unexpected '//': comments start with '#'"
+        elif self.source.text.startswith("/*", token.start) and not self._strict:
+            what = "this comment is not closed: '*/' is missing"
+        elif self.source.text.startswith(("//", "/*"), token.start):
+            what = f"unexpected '{self.source.text[token.start : token.start + 2]}': comments start with '#'"
         elif token.kind == "bad" and not 32 < ord(token.text) < 127:
             what = f"unexpected character '{printable(token.text)}'"
             if token.text.isprintable():  # it may look like one that belongs there
@@ -157,7 +160,7 @@ class TextParser:
             token = self._take()
             if token.kind == "name":
                 field = fields_of(message.DESCRIPTOR).by_name.get(token.text)
-                if field is None:
+                if field is None or (self._strict and is_fork_field(message.DESCRIPTOR.name, field.name)):
                     self._unknown_field(message, path, block, token)
                 else:
                     self._known_field(message, path, block, field, token)
@@ -328,7 +331,8 @@ class TextParser:
                 return number
         elif token.kind == "name" and token is start:
             word = self._take().text
-            if word in field.values:
+            forks = FORK_VALUES.get((message.DESCRIPTOR.name, field.name, word))
+            if word in field.values and not (self._strict and forks):
                 return field.values[word]
         elif token.kind == "string" and token is start and field.name == "engine":
             word = printable(self._take().text)

@@ -12,7 +12,9 @@ from pycaffe_lite.printable import printable
 # How much of a line an error quotes.
 _QUOTED = 100
 
-_SKIPPED = r"(?:[ \t\n\r\v\f]+|\#[^\n]*)*"
+_SPACE = r"[ \t\n\r\v\f]+"
+_COMMENT = r"\#[^\n]*"
+_COMMENT_OF_C = r"//[^\n]*|/\*[\s\S]*?\*/"  # some forks' readers take these, Caffe's does not
 _KINDS = {
     "name": r"[A-Za-z_][A-Za-z0-9_]*",
     "float": r"(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?|[0-9]+(?:[eE][+-]?[0-9]+[fF]?|[fF])",
@@ -23,9 +25,9 @@ _KINDS = {
     "unclosed": r"[\"']",
     "bad": r"[\s\S]",
 }
-_TOKEN = re.compile(
-    _SKIPPED + "(?:" + "|".join(f"(?P<{kind}>{words})" for kind, words in _KINDS.items()) + ")"
-)
+_WORD = "|".join(f"(?P<{kind}>{words})" for kind, words in _KINDS.items())
+_TOKEN = re.compile(f"(?:{_SPACE}|{_COMMENT}|{_COMMENT_OF_C})*(?:{_WORD})")
+_TOKEN_OF_CAFFE = re.compile(f"(?:{_SPACE}|{_COMMENT})*(?:{_WORD})")
 
 
 class Token(NamedTuple):
@@ -54,11 +56,16 @@ class Source:
         self.name = name
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
-    def tokens(self) -> list[Token]:
-        """All words of the text, up to the end or to the first one that no text may hold."""
+    def tokens(self, *, strict: bool = False) -> list[Token]:
+        """All words of the text, up to the end or to the first one that no text may hold.
+
+        Args:
+            strict: whether comments are Caffe's alone, which begin with `#`; `// ...` and `/* ... */` are
+                left out otherwise.
+        """
         found = []
         behind = 0
-        for match in _TOKEN.finditer(self.text):
+        for match in (_TOKEN_OF_CAFFE if strict else _TOKEN).finditer(self.text):
             kind = match.lastgroup or "bad"
             # The end counts as right behind the last word: that is where something is missing.
             start = behind if kind == "end" else match.start(kind)

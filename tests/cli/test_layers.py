@@ -28,11 +28,17 @@ relu_param:
 def test_list(run):
     result = run("layers")
     assert result.code == 0
-    assert [line.split()[0] for line in result.out] == layer_type_list()
+    headings = [line for line in result.out if line.endswith(":")]
+    assert headings[0] == "Caffe:"
+    assert headings[1:] == sorted(headings[1:], key=str.lower)
+    types = [line for line in result.out if line and not line.endswith(":")]
+    assert sorted({line.split()[0] for line in types}) == layer_type_list()
+    permute = next(i for i, line in enumerate(result.out) if line.startswith("Permute "))
+    assert "SSD:" in result.out[:permute]
     assert (
         "AbsVal                   Absolute value: y = |x|; dx = dy sign(x), with sign(0) = 0." in result.out
     )
-    assert all(len(line.split()) > 3 for line in result.out)
+    assert all(len(line.split()) > 3 for line in types)
 
 
 def test_one_type(run):
@@ -83,7 +89,7 @@ def test_lines(run, name, line):
             "Error: unknown layer type 'relu', did you mean 'ReLU'? ('pycaffe-lite layers' lists all known "
             "types)",
         ),
-        ("Permute", "Error: layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
+        ("TRT", "Error: layer type 'TRT' is not Caffe's own and not supported; it comes from NVIDIA's Caffe"),
     ],
 )
 def test_an_unknown_type(misused, name, message):

@@ -17,7 +17,7 @@ from pycaffe_lite.layer.registry import layer_type_list, register_layer
         ("InnerProdukt", "unknown layer type 'InnerProdukt', did you mean 'InnerProduct'?"),
         ("Imagedata", "unknown layer type 'Imagedata', did you mean 'ImageData'?"),
         ("ReLU6", "layer type 'ReLU6' is not Caffe's own and not supported; it comes from MobileNet"),
-        ("Permute", "layer type 'Permute' is not Caffe's own and not supported; it comes from SSD"),
+        ("TRT", "layer type 'TRT' is not Caffe's own and not supported; it comes from NVIDIA's Caffe"),
         ("Qwxz", "unknown layer type 'Qwxz' ('pycaffe-lite layers' lists"),
         ("", "has no type"),
     ],

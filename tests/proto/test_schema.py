@@ -1,4 +1,4 @@
-"""The schema is Caffe's to the last field, and lives beside other copies of it."""
+"""The schema is Caffe's to the last field, with what forks added, and lives beside other copies of it."""
 
 import csv
 import pickle
@@ -12,6 +12,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from paths import FIXTURES
 
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.comments import comment_on
+from pycaffe_lite.proto.forks import fork_fields_of_schema, is_fork_field, numbers_of
 
 TABLES = FIXTURES / "schema"
 
@@ -61,21 +63,54 @@ def with_float_default(row: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def test_every_field_both_ways():
-    built = {field_row(m.name, field) for m in schema().message_type for field in m.field}
+    built = {
+        field_row(m.name, field)
+        for m in schema().message_type
+        for field in m.field
+        if not is_fork_field(m.name, field.name)
+    }
     expected = {with_float_default(row) for row in table("caffe_proto_fields.tsv")}
     assert {with_float_default(row) for row in built} == expected
 
 
 def test_every_enum_value_both_ways():
     file = schema()
-    scopes = [("(file)", file.enum_type)] + [(m.name, m.enum_type) for m in file.message_type]
+    messages = {row[0] for row in table("caffe_proto_fields.tsv")}
+    own = [(m.name, m.enum_type) for m in file.message_type if m.name in messages]
+    scopes = [("(file)", file.enum_type), *own]
     built = {
         (scope, enum.name, value.name, str(value.number), "true" if value.options.deprecated else "false")
         for scope, enums in scopes
         for enum in enums
         for value in enum.value
     }
-    assert built == table("caffe_proto_enums.tsv")
+    expected = table("caffe_proto_enums.tsv")
+    assert expected <= built
+    assert {row[1:3] for row in built - expected} == {("Phase", "RUN"), ("DB", "IMAGEDB")}
+
+
+def test_every_field_of_forks_has_its_numbers():
+    expected = {row[:2] for row in table("caffe_proto_fields.tsv")}
+    built = {(m.name, field.name) for m in schema().message_type for field in m.field}
+    assert built - expected == set(fork_fields_of_schema())
+
+
+def test_fields_of_forks_have_numbers_of_their_own():
+    for message in schema().message_type:
+        numbers = [field.number for field in message.field]
+        assert len(set(numbers)) == len(numbers), message.name
+
+
+def test_numbers_by_fork():
+    assert numbers_of("LayerParameter", "psroi_pooling_param")["R-FCN"] == 10001
+    assert numbers_of("LayerParameter", "bn_param")["SegNet"] == 45
+    assert numbers_of("LayerParameter", "bn_param")["PSPNet"] == 152
+    assert numbers_of("LayerParameter", "convolution_param") == {}
+
+
+def test_comments_of_both_files():
+    assert comment_on("LayerParameter").startswith("A layer of a net.")
+    assert comment_on("UpsampleParameter", "scale") == "No default: 2 in SegNet, 1 in YOLO."
 
 
 def test_enums_are_reached_as_in_generated_code():
@@ -111,6 +146,6 @@ def test_a_bare_checkout_is_told_what_to_do(tmp_path):
     with pytest.raises(ImportError) as raised:
         caffe_pb2._load(tmp_path / "caffe.desc")
     assert str(raised.value) == (
-        f"{tmp_path / 'caffe.desc'} is missing: it is made from proto/caffe.proto when the package is "
+        f"{tmp_path / 'caffe.desc'} is missing: it is made from proto/*.proto when the package is "
         "installed; in a checkout run `pip install -e .` first"
     )

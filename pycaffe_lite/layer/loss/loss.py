@@ -11,6 +11,7 @@ FULL = caffe_pb2.LossParameter.FULL
 VALID = caffe_pb2.LossParameter.VALID
 BATCH_SIZE = caffe_pb2.LossParameter.BATCH_SIZE
 NONE = caffe_pb2.LossParameter.NONE
+PRE_FIXED = caffe_pb2.LossParameter.PRE_FIXED
 
 
 class LossLayer(Layer[P]):
@@ -60,11 +61,13 @@ class LossLayer(Layer[P]):
 
         Returns:
             With FULL, the number of predictions, outer * inner; with VALID, the number of those that are
-            not ignored; with BATCH_SIZE, outer; with NONE, 1.
+            not ignored; with BATCH_SIZE, outer; with NONE, 1; with R-FCN's PRE_FIXED, the number that
+            `pre_fixed_normalizer` gives.
         """
         return self.fixed_normalizer(outer, inner) or float(max(valid, 1))
 
     def fixed_normalizer(self, outer: int, inner: int) -> float:
         """As `normalizer`, if that does not depend on how many predictions are valid; 0 if it does."""
-        counts: dict[int, int] = {FULL: outer * inner, BATCH_SIZE: outer, NONE: 1}
+        fixed = self.layer_param.loss_param.pre_fixed_normalizer
+        counts: dict[int, float] = {FULL: outer * inner, BATCH_SIZE: outer, NONE: 1, PRE_FIXED: fixed}
         return 0.0 if self.normalization == VALID else float(max(counts[self.normalization], 1))

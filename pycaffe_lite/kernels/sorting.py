@@ -1,0 +1,70 @@
+"""Sorting by descending score as C++ programs do it, with the order in which they leave equal scores.
+
+std::sort keeps no order among equal keys, and detectors cut its result off: which of many boxes with a score
+of 1 remain is then the work of the algorithm, GCC's introsort, which is done over again here.
+"""
+
+import numpy as np
+
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
+
+SHORT = 16  # runs that are left to the insertion sort at the end
+
+
+@serial_kernel
+def descending(scores: Array) -> Array:
+    """The indices of scores, the highest first, in the order of GCC's std::sort.  scores: (count,)."""
+    order = np.arange(len(scores))
+    depth = 0
+    while len(scores) >> (depth + 1):
+        depth += 1
+    # Pieces to be partitioned, as a stack: first, last and how often each may be.
+    stack = [(0, len(scores), 2 * depth)]
+    while stack:
+        first, last, left = stack.pop()
+        while last - first > SHORT and left > 0:
+            left -= 1
+            cut = _partition(order, scores, first, last)
+            stack.append((cut, last, left))
+            last = cut
+        if last - first > SHORT:  # too many bad partitions: a heap sort in std::sort
+            piece = order[first:last].copy()
+            order[first:last] = piece[np.argsort(-scores[piece], kind="mergesort")]
+    _insertion_sort(order, scores)
+    return order
+
+
+@kernel
+def _partition(order: Array, scores: Array, first: int, last: int) -> int:
+    """Move higher scores than that of a pivot before the others; where these begin."""
+    _median_to_front(order, scores, first, first + 1, first + (last - first) // 2, last - 1)
+    pivot, low, high = scores[order[first]], first + 1, last
+    while True:
+        while scores[order[low]] > pivot:
+            low += 1
+        high -= 1
+        while pivot > scores[order[high]]:
+            high -= 1
+        if low >= high:
+            return low
+        order[low], order[high] = order[high], order[low]
+        low += 1
+
+
+@kernel
+def _median_to_front(order: Array, scores: Array, front: int, i: int, j: int, k: int) -> None:
+    """Exchange the middle one of three with the first of a piece."""
+    a, b, c = scores[order[i]], scores[order[j]], scores[order[k]]
+    middle = (j if b > c else k if a > c else i) if a > b else i if a > c else k if b > c else j
+    order[front], order[middle] = order[middle], order[front]
+
+
+@kernel
+def _insertion_sort(order: Array, scores: Array) -> None:
+    """Sort what is nearly sorted; equal scores stay as they are."""
+    for i in range(1, len(order)):
+        index, j = order[i], i
+        while j > 0 and scores[index] > scores[order[j - 1]]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = index

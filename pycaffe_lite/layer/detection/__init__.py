@@ -1,0 +1,8 @@
+"""Layers of detectors: boxes, their matching, their losses and their output."""
+
+from pycaffe_lite.layer.detection import box_annotator_ohem as box_annotator_ohem
+from pycaffe_lite.layer.detection import detection_evaluate as detection_evaluate
+from pycaffe_lite.layer.detection import detection_output as detection_output
+from pycaffe_lite.layer.detection import multibox_loss as multibox_loss
+from pycaffe_lite.layer.detection import prior_box as prior_box
+from pycaffe_lite.layer.detection import roi_pooling as roi_pooling
