@@ -117,8 +117,8 @@ class SegNetBNLayer(BNLayer):
     With `bn_mode: INFERENCE` there are none, y = a x + b: a script has worked them into a and b.
 
     Top: beside y, μ and v, (1, C, 1, 1) each, if the net asks for them; they have no gradient.
-    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as in
-    the fork: with an `iter_size` above 1 only the last pass counts.
+    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as
+    in the fork: with an `iter_size` above 1 only the last pass counts.
     Source: alexgkendall/caffe-segnet src/caffe/layers/bn_layer.cpp
     """
 
