@@ -16,8 +16,8 @@ from pycaffe_lite.kernels.runtime.scratch import scratch
 from pycaffe_lite.kernels.simd.vectors import keep_small
 
 FOLDED = 64  # how many pieces of a product are added up in the arrays' type
-# How many values are added up in the arrays' type, shared out among the lanes of vectors: 64 of float32 for each
-# lane.
+# How many values are added up in the arrays' type, shared out among the lanes of vectors: 64 of float32 for
+# each lane.
 LANES_FILLED = 16 * target().vector_bytes
 
 # The type of an index that cannot be negative. One that may count from the end keeps LLVM from using vectors.
