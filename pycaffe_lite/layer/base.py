@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite import fillers
-from pycaffe_lite.blob import Blob
+from pycaffe_lite.blob import Blob, BlobVec
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.formats.blobproto import array_of
 from pycaffe_lite.printable import printable
@@ -91,7 +91,7 @@ class Layer(Generic[P]):
         self.type: str = layer_param.type
         self.phase: int = layer_param.phase
         self.dtype = context.dtype
-        self.blobs: list[Blob] = []
+        self.blobs = BlobVec()
         self.buffers: list[Blob] = []
         self.param_propagate_down: list[bool] = []
         self.loss_weights: list[float] = []

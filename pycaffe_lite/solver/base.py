@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pycaffe_lite import glog, random
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import ArgumentError, SolverError
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, SolverError
 from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.arguments import path_of
@@ -190,8 +190,22 @@ class Solver:
             loaded.append(copy_from(net, file))
         return loaded
 
-    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
-        """Has functions called in each iteration: before the forward pass, and before the update."""
+    def add_callback(
+        self, on_start: Callable[[], object] | Any, on_gradients_ready: Callable[[], object] | None = None
+    ) -> None:
+        """Has functions called in each iteration: before the forward pass, and before the update.
+
+        Args:
+            on_start, on_gradients_ready: the two functions; or a single object with methods of these names.
+
+        Raises:
+            ArgumentTypeError: one of the two is missing, or cannot be called.
+        """
+        if on_gradients_ready is None:
+            on_gradients_ready = getattr(on_start, "on_gradients_ready", None)
+            on_start = getattr(on_start, "on_start", None)
+        if not (callable(on_start) and callable(on_gradients_ready)):
+            raise ArgumentTypeError("add_callback takes two functions: on_start and on_gradients_ready")
         self._on_start.append(on_start)
         self._on_gradients_ready.append(on_gradients_ready)
 

@@ -49,7 +49,7 @@ def test_one_type(run):
 def test_every_type_says_what_it_takes(run, name):
     result = run("layers", name)
     assert result.code == 0
-    assert any("Top:" in line or name in ("Silence", "Python") for line in result.out)
+    assert any("Top:" in line or name in ("HDF5Output", "Silence", "Python") for line in result.out)
     assert any(line.startswith("Number of bottoms: ") for line in result.out)
 
 

@@ -14,7 +14,7 @@ from numba.core.registry import CPUDispatcher
 
 from pycaffe_lite.kernels.runtime.cache import KernelCache
 from pycaffe_lite.kernels.runtime.locks import compiler_lock
-from pycaffe_lite.kernels.runtime.sources import file_of
+from pycaffe_lite.kernels.runtime.sources import file_of, name_apart
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +64,7 @@ def compiled(
     """
     flags = {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": None, **options}
     flags |= {"parallel": parallel, "no_cpython_wrapper": not from_python, "no_cfunc_wrapper": True}
+    name_apart(function)
     dispatcher = (_Dispatcher if from_python else _InnerDispatcher)(function, targetoptions=flags)
     # Only for the package's own functions is it known what they are made of.
     if file_of(function.__module__) is not None:

@@ -86,6 +86,18 @@ def function_hash(function: Callable[..., Any]) -> str | None:
     return hashlib.sha256(repr((sources, captured)).encode()).hexdigest()
 
 
+def name_apart(function: Callable[..., Any]) -> None:
+    """Give a closure a qualified name that no other closure of the same lines has.
+
+    Numba tells these apart by a number that starts anew in each process. Two closures that different
+    processes compiled may then share a symbol, and the linker keeps either one.
+    """
+    captured = _captured(function)
+    if captured:
+        name = function.__qualname__.partition("#")[0]
+        function.__qualname__ = f"{name}#{hashlib.sha256(repr(captured).encode()).hexdigest()[:8]}"
+
+
 def _captured(function: Callable[..., Any]) -> tuple[str, ...] | None:
     texts = [_text_of(cell.cell_contents) for cell in function.__closure__ or ()]
     texts += [_text_of(value) for value in function.__defaults__ or ()]
@@ -101,8 +113,10 @@ def _text_of(value: Any) -> str | None:
     if isinstance(value, (tuple, list)):
         parts = [_text_of(part) for part in value]
         return None if None in parts else f"{type(value).__name__} {parts}"
+    if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
+        return f"{value.__module__}.{value.__qualname__} {value._fields}"
     function = getattr(value, "py_func", value)
     if callable(function) and hasattr(function, "__code__"):
-        content = function_hash(function)
-        return None if content is None else f"{function.__module__}.{function.__qualname__} {content}"
+        content, name = function_hash(function), function.__qualname__.partition("#")[0]
+        return None if content is None else f"{function.__module__}.{name} {content}"
     return None

@@ -11,11 +11,14 @@ depends on its length alone, never on the number of threads.
 import numpy as np
 
 from pycaffe_lite.kernels.runtime.decorators import Array, kernel
+from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import scratch
 from pycaffe_lite.kernels.simd.vectors import keep_small
 
 FOLDED = 64  # how many pieces of a product are added up in the arrays' type
-LANES_FILLED = 1024  # how many values are added up in the arrays' type, shared out among the lanes of vectors
+# How many values are added up in the arrays' type, shared out among the lanes of vectors: 64 of float32 for
+# each lane.
+LANES_FILLED = 16 * target().vector_bytes
 
 # The type of an index that cannot be negative. One that may count from the end keeps LLVM from using vectors.
 unsigned = np.uintp

@@ -52,6 +52,7 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
     """
 
     exact_bottoms: ClassVar[int | None] = None
+    ignores_labels = False
     min_bottoms, max_bottoms = 4, 6
 
     def allow_force_backward(self, bottom_index: int) -> bool:

@@ -166,6 +166,7 @@ class PlaceSmoothL1LossLayer(DistanceLossLayer[Any]):
     exact_tops: ClassVar[int | None] = None
     min_tops, max_tops = 1, 2
     is_loss = False
+    ignores_labels = False
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0

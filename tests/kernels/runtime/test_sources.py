@@ -185,3 +185,48 @@ def test_a_source_that_cannot_be_read(modules):
     assert hash_after(modules) is not None  # no module of the package any more
     (modules / "top.py").unlink()
     assert hash_after(modules) is None
+
+
+INNER = """
+from pycaffe_lite.kernels.runtime.decorators import kernel, serial_kernel
+
+def scaled_by(factor):
+    @kernel
+    def scaled(x):
+        return x.sum() * factor
+    return scaled
+
+double, fivefold = scaled_by(2.0), scaled_by(5.0)
+
+@serial_kernel
+def two(x):
+    return double(x)
+
+@serial_kernel
+def five(x):
+    return fivefold(x)
+
+@serial_kernel
+def both(x):
+    return double(x) + 100 * fivefold(x)
+"""
+
+
+def test_closures_that_different_processes_compiled_are_kept_apart(tmp_path):
+    """Each process numbers what it compiles anew, so two closures could get one symbol."""
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "inner.py").write_text(INNER)
+    cache = {"PYCAFFE_LITE_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    results = []
+    for name in ("two", "five", "both"):
+        code = (
+            "import sys, numpy as np; from pycaffe_lite import kernels; "
+            f"kernels.__path__.append({str(tmp_path / 'room')!r}); from pycaffe_lite.kernels import inner; "
+            f"print(inner.{name}(np.ones(3)))"
+        )
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, env={**os.environ, **cache}, capture_output=True, text=True, check=True
+        )
+        results.append(float(done.stdout))
+    assert results == [6, 15, 1506]

@@ -243,7 +243,7 @@ def test_moments_and_sums_of_channels(fill, shape):
     ("kernel", "stride", "size"), [(700, 1, 700), (300, 1, 310), (300, 2, 320), (300, 7, 330)]
 )
 def test_means(fill, kernel, stride, size):
-    window = pooling.Window(kernel, kernel, 0, 0, stride, stride)
+    window = pooling.PoolingWindow(kernel, kernel, 0, 0, stride, stride)
     count = (size - kernel) // stride + 1
     x, y = fill(1, size, size), np.empty((1, count, count), F32)
     pooling.mean_forward(x, window, y)
@@ -255,7 +255,7 @@ def test_means(fill, kernel, stride, size):
 
 
 def test_gradient_of_overlapping_means(fill):
-    window = pooling.Window(100, 100, 50, 50, 1, 1)
+    window = pooling.PoolingWindow(100, 100, 50, 50, 1, 1)
     dy, dx = fill(1, 101, 101), np.empty((1, 100, 100), F32)
     pooling.mean_backward(dy, window, dx)
     # The windows of row p cover rows p - 50 up to p + 50 of 100, of which padding counts for the area.
@@ -266,7 +266,7 @@ def test_gradient_of_overlapping_means(fill):
 
 
 def test_gradient_of_one_maximum_in_all_windows(fill):
-    window = pooling.Window(300, 300, 0, 0, 1, 1)
+    window = pooling.PoolingWindow(300, 300, 0, 0, 1, 1)
     dy, index, dx = fill(1, 150, 150), np.full((1, 150, 150), 7, np.int32), np.empty((1, 449, 449), F32)
     pooling.index_backward(dy, index, window, dx)
     exact = np.zeros((449, 449))
