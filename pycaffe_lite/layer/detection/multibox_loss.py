@@ -67,9 +67,7 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
         self.background = p.background_label_id
         self.mining = p.mining_type
         if p.HasField("do_neg_mining") and p.do_neg_mining != (self.mining != NONE):
-            raise self.error(
-                "do_neg_mining says otherwise than mining_type: leave it out, it is the old name"
-            )
+            raise self.error("do_neg_mining contradicts mining_type: leave it out, it is the old name")
         if self.mining != NONE and not p.share_location:
             raise self.error("needs share_location for mining")
         if p.map_object_to_agnostic and (self.C, self.background) != (2, 0):

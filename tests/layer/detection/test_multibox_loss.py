@@ -92,7 +92,7 @@ def reference(
     loc, conf, prior, truth, arm_conf=None, arm_loc=None, *, code="CENTER_SIZE", in_target=False, l2=False,
     logistic=False, loc_weight=1.0, threshold=0.5, each=True, inside=False, difficult=True,
     mining="MAX_NEGATIVE", ratio=3.0, neg_overlap=0.5, sample=64, bp_inside=False, divisor=None, shared=True,
-    parts=(True, True),
+    parts=(True, True), by_prediction=False,
 ):  # fmt: skip
     """The loss, by the definition."""
     classes = 1 if shared else C
@@ -103,8 +103,9 @@ def reference(
             own = np.array([decode(own[p], VARIANCES[p], arm_loc[n, 4 * p : 4 * p + 4]) for p in range(P)])
         rows = [row for row in truth[0, 0] if row[0] == n and (difficult or not row[7])]
         boxes, labels = [row[3:7] for row in rows], [int(row[1]) for row in rows]
-        index, best = match(own, boxes, threshold, each, inside)
         t, x = loc[n].reshape(P, classes, 4), conf[n].reshape(P, C)
+        found = [decode(own[p], VARIANCES[p], t[p, 0]) for p in range(P)] if by_prediction else own
+        index, best = match(found, boxes, threshold, each, inside)
         errors = {}
         for p in range(P):
             if index[p] >= 0:
@@ -163,6 +164,11 @@ def text(options="", more="", code="CENTER_SIZE"):
         ("", "loss_param { normalization: NONE }", {"divisor": 1}),
         ("", "loss_param { normalize: false }", {"divisor": N}),
         ("share_location: false mining_type: NONE", "", {"shared": False, "mining": "NONE"}),
+        (
+            "use_prior_for_matching: false overlap_threshold: 0.25",
+            "",
+            {"by_prediction": True, "threshold": 0.25},
+        ),
     ],
 )
 def test_offsets_and_classes(options, more, numbers):
@@ -318,7 +324,7 @@ def test_one_image_after_two():
         ("num_classes: 0", "needs multibox_loss_param { num_classes: ... } of 1 or more"),
         (
             "num_classes: 4 do_neg_mining: false",
-            "do_neg_mining says otherwise than mining_type: leave it out, it is the old name",
+            "do_neg_mining contradicts mining_type: leave it out, it is the old name",
         ),
         ("num_classes: 4 share_location: false", "needs share_location for mining"),
         ("num_classes: 4 neg_pos_ratio: 0", "needs neg_pos_ratio above 0, got 0"),

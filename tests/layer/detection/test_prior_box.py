@@ -87,7 +87,7 @@ def test_clustered():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "needs a min_size at least"),
+        ("", "needs at least one min_size"),
         ("min_size: 0", "needs min_size above 0, got 0"),
         ("min_size: nan", "needs min_size above 0, got nan"),
         (
