@@ -1,8 +1,8 @@
 """Sorting as GCC's std::sort does it.
 
 The orders of equal keys below were recorded from a program of GCC 12, which sorts the indices 0 to n - 1 by
-std::sort with the comparison scores[i] > scores[j]. Of long ones there is the CRC-32 of the indices, as 64-bit
-integers.
+std::sort with the comparison scores[i] > scores[j]. Of long ones there is the CRC-32 of the indices, as
+64-bit integers.
 """
 
 import zlib
