@@ -27,7 +27,7 @@ _FORKS = {
     "several detectors": "Proposal ROIAlign",
     "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
-    "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
+    "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder",
     "SegNet": "DenseImageData",
