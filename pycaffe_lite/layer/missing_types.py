@@ -24,7 +24,7 @@ _FORKS = {
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
     "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
     "ScaleRoute",
-    "several detectors": "Proposal ROIAlign",
+    "several detectors": "Proposal",
     "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
     "MobileNet-YOLO": "YoloSeg",
@@ -37,7 +37,7 @@ _FORKS = {
     "video-caffe": "NdConvolution NdPooling",
     "C3D": "Convolution3D Pooling3D",
     "warp-ctc": "CTCLoss",
-    "SphereFace": "LargeMarginInnerProduct MarginInnerProduct",
+    "SphereFace": "LargeMarginInnerProduct",
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
