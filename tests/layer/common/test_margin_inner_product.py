@@ -14,8 +14,8 @@ FILL = 'weight_filler { type: "xavier" }'
 
 
 def layer(m, text="", **options):
-    options = f"num_output: 3 type: {TYPES[m - 1]} {text}"
-    prototxt = f'type: "MarginInnerProduct" margin_inner_product_param {{ {options} }}'
+    fields = f"num_output: 3 type: {TYPES[m - 1]} {text}"
+    prototxt = f'type: "MarginInnerProduct" margin_inner_product_param {{ {fields} }}'
     return build_layer(prototxt, [X, LABELS], dtype=F64, blobs=[W], tops=2, **options)
 
 
