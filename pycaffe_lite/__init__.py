@@ -19,6 +19,7 @@ from pycaffe_lite.errors import (
 )
 from pycaffe_lite.glog import init_log, log
 from pycaffe_lite.kernels import get_num_threads, set_num_threads
+from pycaffe_lite.layer.detection.rcnn_config import cfg as rcnn_cfg
 from pycaffe_lite.layer.registry import layer_type_list
 from pycaffe_lite.layer.utility.python import PythonLayerBase as Layer
 from pycaffe_lite.mode import set_device, set_mode_cpu, set_mode_gpu
@@ -67,6 +68,7 @@ __all__ = [
     "init_log",
     "layer_type_list",
     "log",
+    "rcnn_cfg",
     "set_device",
     "set_max_pixels",
     "set_mode_cpu",

@@ -24,7 +24,6 @@ _FORKS = {
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
     "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
     "ScaleRoute",
-    "several detectors": "Proposal",
     "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
     "MobileNet-YOLO": "YoloSeg",

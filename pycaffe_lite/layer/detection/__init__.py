@@ -5,8 +5,10 @@ from pycaffe_lite.layer.detection import detection_evaluate as detection_evaluat
 from pycaffe_lite.layer.detection import detection_output as detection_output
 from pycaffe_lite.layer.detection import multibox_loss as multibox_loss
 from pycaffe_lite.layer.detection import prior_box as prior_box
+from pycaffe_lite.layer.detection import proposal as proposal
 from pycaffe_lite.layer.detection import region_loss as region_loss
 from pycaffe_lite.layer.detection import roi_align as roi_align
 from pycaffe_lite.layer.detection import roi_pooling as roi_pooling
+from pycaffe_lite.layer.detection import rpn as rpn
 from pycaffe_lite.layer.detection import yolov3 as yolov3
 from pycaffe_lite.layer.detection import yolov3_detection_output as yolov3_detection_output
