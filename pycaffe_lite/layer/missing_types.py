@@ -21,9 +21,7 @@ _CAFFES = {
 
 _FORKS = {
     "SSD": "AnnotatedData VideoData",
-    "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
-    "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
-    "ScaleRoute",
+    "Cascade R-CNN": "DetectionData EvalData",
     "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
     "MobileNet-YOLO": "YoloSeg",
