@@ -31,8 +31,6 @@ _FORKS = {
     "DeepLab and PSPNet": "DenseCRF ImageSegData",
     "CRF-RNN": "MultiStageMeanfield",
     "TSN": "SegData",
-    "video-caffe": "NdConvolution NdPooling",
-    "C3D": "Convolution3D Pooling3D",
     "warp-ctc": "CTCLoss",
     "SphereFace": "LargeMarginInnerProduct",
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",

@@ -17,6 +17,7 @@ from pycaffe_lite.layer.detection.yolo import (
 )
 from pycaffe_lite.layer.loss.loss import LossLayer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.without_effect import note_without_effect
 from pycaffe_lite.proto import caffe_pb2
 
 FEWEST_BIASES = 10  # with fewer the fork takes all for 0
@@ -52,6 +53,9 @@ class RegionLossLayer(LossLayer[caffe_pb2.RegionLossParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         p = self.param
+        note_without_effect(
+            self, "side", "softmax", "jitter", "absolute", "random", "softmax_tree", "class_map"
+        )
         if p.coords != 4:
             raise self.error(f"needs coords: 4, got {p.coords}")
         biases = list(p.biases) if len(p.biases) >= FEWEST_BIASES else [0.0] * FEWEST_BIASES

@@ -18,6 +18,7 @@ from pycaffe_lite.layer.detection.yolo import (
 )
 from pycaffe_lite.layer.loss.loss import LossLayer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.without_effect import note_without_effect
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -59,6 +60,7 @@ class Yolov3Layer(LossLayer[caffe_pb2.Yolov3Parameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         p = self.param
+        note_without_effect(self, "side", "noobject_scale")
         self.anchors = anchors_of(self, p.biases, p.anchors_scale)
         self.mask = np.array(p.mask, np.int64)
         if not 1 <= p.num <= len(self.mask):
