@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pycaffe_lite import glog, random
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import ArgumentError, SolverError
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, SolverError
 from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.arguments import path_of
@@ -24,6 +24,7 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
 from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, settings, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
@@ -48,8 +49,8 @@ class Solver:
         compute_update_value  the solver type's own rule
         update                w ← w − update value
 
-    The methods of these names say with which numbers; the kernel `rule` takes the steps, in one pass over
-    the memory. A solver type is a class with a rule and its numbers, see `sgd.py`.
+    The methods of these names give the numbers of each step; the kernel `rule` takes the steps, in one pass
+    over the memory. A solver type is a class with a rule and its numbers, see `sgd.py`.
 
     Args:
         source: a solver prototxt, or its message or document.
@@ -57,6 +58,8 @@ class Solver:
         strict: a field that the schema does not know is an error.
         action_request: asked after each update, and before each test batch, what to do.
         on_nan: what to do when the loss or a weight becomes infinite or NaN.
+        fork: the fork of Caffe for which snapshots are written, if the net has fields that only forks have;
+            None: the first that has all of them.
         keep: how many snapshots of the run to keep: once so many newer ones are complete, an older one is
             removed, both its files. None: all.
 
@@ -79,13 +82,14 @@ class Solver:
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
         SolverError: the settings contradict each other. NetError: a net cannot be built.
-        ArgumentError: keep is below 1.
+        SnapshotError: snapshots are asked for and cannot be written.
+        ArgumentError: keep is below 1, or there is no such fork.
 
     Source: BVLC/caffe src/caffe/solver.cpp, src/caffe/solvers/sgd_solver.cpp
     """
 
     type: ClassVar[str] = ""
-    # The kernel, whose own numbers are what compute_update_value gives.
+    # The kernel; its own numbers are those that compute_update_value gives.
     rule: ClassVar[Rule]
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
@@ -98,13 +102,17 @@ class Solver:
         strict: bool = False,
         action_request: ActionRequest = no_request,
         on_nan: OnNan = "stop",
+        fork: str | None = None,
         keep: int | None = None,
     ) -> None:
+        if fork is not None and fork not in FORKS:
+            raise ArgumentError(f"unknown fork '{fork}' (known: {', '.join(FORKS)})")
         if keep is not None and keep < 1:
             raise ArgumentError(f"a solver keeps at least 1 snapshot, not {keep}")
         document = solver_document(source, strict=strict)
         self.document = document
         self.param = document.message
+        self.fork = fork
         self.keep = keep
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
@@ -128,8 +136,10 @@ class Solver:
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
         self._build_nets(dtype, strict)
+        if self.param.snapshot > 0 or fork is not None:
+            snapshot.check_net(self)
         self.window = LossWindow(self.param.average_loss)
-        self.continue_window = False  # after a restore, the next step goes on with the window
+        self.continue_window = False  # after a restore, the next step keeps the window
         self.history: list[Array] = [
             np.zeros(blob.shape, blob.dtype)
             for _ in range(self.histories)
@@ -139,7 +149,7 @@ class Solver:
         log.info("Solver scaffolding done.")
 
     def check_settings(self) -> None:
-        """Checks what can be told before a net is built.
+        """Checks the settings that can be checked before a net is built.
 
         Raises:
             SolverError: a setting is out of range. SnapshotError: snapshots cannot be written.
@@ -180,8 +190,22 @@ class Solver:
             loaded.append(copy_from(net, file))
         return loaded
 
-    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
-        """Has functions called in each iteration: before the forward pass, and before the update."""
+    def add_callback(
+        self, on_start: Callable[[], object] | Any, on_gradients_ready: Callable[[], object] | None = None
+    ) -> None:
+        """Has functions called in each iteration: before the forward pass, and before the update.
+
+        Args:
+            on_start, on_gradients_ready: the two functions; or a single object with methods of these names.
+
+        Raises:
+            ArgumentTypeError: one of the two is missing, or cannot be called.
+        """
+        if on_gradients_ready is None:
+            on_gradients_ready = getattr(on_start, "on_gradients_ready", None)
+            on_start = getattr(on_start, "on_start", None)
+        if not (callable(on_start) and callable(on_gradients_ready)):
+            raise ArgumentTypeError("add_callback takes two functions: on_start and on_gradients_ready")
         self._on_start.append(on_start)
         self._on_gradients_ready.append(on_gradients_ready)
 
@@ -212,6 +236,7 @@ class Solver:
         p = self.param
         if p.snapshot_after_train:
             snapshot.check_folder(p.snapshot_prefix, self.iter)
+            snapshot.check_net(self)
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", p.lr_policy)
         if resume is not None:
@@ -266,7 +291,7 @@ class Solver:
                 break
 
     def _clear_gradients(self) -> None:
-        """Sets the gradients to zero: at once where anybody may look, else where they are added to."""
+        """Clears the gradients: at once if anybody may look at them, else when they are next added to."""
         if self._on_start or self.net.is_watched:
             self.net.clear_param_diffs()
             return
@@ -326,7 +351,7 @@ class Solver:
         self.iter += 1
 
     def clip_gradients(self) -> float:
-        """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 where it is lower.
+        """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 if it is lower.
 
         The gradients are those of all iter_size batches together, before weight decay.
         """
@@ -384,12 +409,12 @@ class Solver:
             if not self._stop_requested:
                 self._test(index)
         if self._stop_requested:
-            # An abandoned test has not taken place: the one after resuming sees the same data.
+            # An abandoned test does not count as a test: the one after resuming sees the same data.
             continuation.restore(self._before_tests, self._nets)
         self._before_tests = None
 
     def surroundings(self) -> continuation.Continuation:
-        """All that going on exactly takes, apart from parameters and history; while testing, from before."""
+        """What a run needs to go on exactly, besides parameters and history; during a test, as before it."""
         return self._before_tests or continuation.capture(self._nets, self.window)
 
     @property
@@ -449,7 +474,7 @@ class Solver:
         return path
 
     def restore(self, state_file: StrPath, *, exact: bool = False) -> None:
-        """Goes back to where a snapshot was taken; the test nets come along, sharing the weights.
+        """Goes back to where a snapshot was taken, also with the test nets, which share the weights.
 
         An unchanged run goes on exactly. Where the net, the data or the settings have changed since, what
         still fits is restored, and the log says what starts afresh; see `snapshot.restore`.
@@ -460,7 +485,7 @@ class Solver:
 
         Raises:
             FileLookupError: the state or its weights are missing.
-            SnapshotError: the state is damaged, or of another solver type or net; or `exact` cannot be had.
+            SnapshotError: the state is damaged, or its history is of another size; or `exact` cannot be had.
             WeightsError: the weights do not fit the net.
             In each case nothing has changed.
         """

@@ -1,4 +1,4 @@
-"""The updates of all parameters, in one go."""
+"""The updates of all parameters of a net, run together."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Conditions = tuple[list[tuple[int, int]], int, int]  # the memory; threads; whos
 class Updates:
     """Runs a rule for all parameters of a net.
 
-    The kernels' calls are recorded and from then on replayed together, as those of a net's passes are
-    (`net.passes`): starting a kernel for each small parameter would take longer than the arithmetic. The
-    rule's numbers stand in an array, so they may be different each time.
+    The kernels' calls are recorded, and from then on run together, as those of a net's passes are
+    (`net.passes`): starting one for each small parameter would take longer than the updates themselves. The
+    kernels read their numbers from an array, so these can change from one update to the next.
 
     Args:
         rule: the kernel.
@@ -41,9 +41,9 @@ class Updates:
         """Updates parameters, their gradients and their history in place.
 
         Args:
-            numbers: of each parameter, what the rule takes, see `kernels.update`.
+            numbers: for each parameter, the numbers that the rule takes, see `kernels.update`.
             blobs: the parameters.
-            history: one array per parameter, or several: all first ones first.
+            history: one array for each parameter; if there are several, first the first one of each.
 
         Returns:
             Whether all parameters are finite afterwards.

@@ -502,14 +502,37 @@ def test_logs_that_cannot_be_drawn(folder, fails):
         ),
     ],
 )
-def test_a_python_layer_that_fails(folder, fails, monkeypatch, module, says):
+def test_a_python_layer_that_fails(folder, run, monkeypatch, module, says):
     monkeypatch.delitem(sys.modules, "user_module_of_cli_test", raising=False)
     Path("user_module_of_cli_test.py").write_text(module)
     Path("python.prototxt").write_text(
         'layer { name: "p" type: "Python" top: "x"\n'
         'python_param { module: "user_module_of_cli_test" layer: "L" } }'
     )
-    assert fails("time", "python.prototxt") == f"Error: python.prototxt:1: layer 'p' (Python): {says}"
+    result = run("time", "python.prototxt", level=2)
+    assert result.code == 1
+    assert result.err[-1] == f"Error: python.prototxt:1: layer 'p' (Python): {says}"
+
+
+def test_the_traceback_of_a_user_s_layer_is_shown(folder, run, monkeypatch):
+    """From the user's own code on, and no more."""
+    Path("layer_that_fails.py").write_text(
+        "import pycaffe_lite as caffe\nclass Mine(caffe.Layer):\n    def reshape(self, bottom, top):\n"
+        "        self.more()\n    def more(self):\n        raise KeyError('size')\n"
+    )
+    Path("python.prototxt").write_text(
+        'layer { name: "p" type: "Python" top: "x"\n'
+        'python_param { module: "layer_that_fails" layer: "Mine" } }'
+    )
+    result = run("time", "python.prototxt", level=2)
+    assert result.code == 1
+    assert result.err[0] == "Traceback (most recent call last):"
+    places = [line.strip() for line in result.err if line.startswith("  File")]
+    assert [place.rpartition(", in ")[2] for place in places] == ["reshape", "more"]
+    assert "line 6, in more" in places[1]
+    assert result.err[-1] == (
+        "Error: python.prototxt:1: layer 'p' (Python): Mine.reshape raised KeyError: 'size'"
+    )
 
 
 def test_a_forks_field_that_changes_the_result(folder, edit, fails):

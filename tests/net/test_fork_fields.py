@@ -153,9 +153,9 @@ def test_old_layers(build, tmp_path):
 
 
 def test_a_loss(build):
-    weights = "loss_param { weight_by_label_freqs: %s class_weighting: 1 class_weighting: 2 }"
+    weights = "loss_param { adaptive_weighting: %s }"
     loss = layer("SoftmaxWithLoss", weights % "true", bottom='bottom: "x" bottom: "t"')
-    with pytest.raises(LayerError, match="weight_by_label_freqs: true is not supported"):
+    with pytest.raises(LayerError, match="adaptive_weighting: true is not supported"):
         build(LABELS, loss)
     assert build(LABELS, loss.replace("true", "false")).outputs == ["l"]
 

@@ -38,7 +38,7 @@ class FrcnnOutputLayer(WithoutGradient[caffe_pb2.FrcnnOutputParameter]):
         p = self.param
         self.code, self.kind = box_code(self), kind_of(self, p.nms_type)
         self.writer = (
-            DetectionWriter.of(self, p.save_output_param) if p.HasField("save_output_param") else None
+            DetectionWriter.of(self, p.save_output_param, 0) if p.HasField("save_output_param") else None
         )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -33,6 +33,8 @@ class BNLayer(NeuronLayer[BNParameter]):
     """
 
     exact_tops: ClassVar[int | None] = 1  # type: ignore[assignment]
+    adds_to_diffs: ClassVar[bool] = True
+    takes_blobs_of_any_shape = True  # (C,), (1, C) and (1, C, 1, 1) are all found in files
     eps: float
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -65,11 +67,11 @@ class BNLayer(NeuronLayer[BNParameter]):
         channels.moments(x, mean, variance)
         return mean, variance
 
+    @np.errstate(divide="ignore", invalid="ignore")  # of variances of -eps, and below: infinite, and NaN
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data.reshape(self.shape), top[0].data.reshape(self.shape)
         self.mean, variance = self.statistics(x)
-        with np.errstate(divide="ignore", invalid="ignore"):  # of variances below -eps: NaN
-            self.inverse = 1 / np.sqrt(variance + self.eps)
+        self.inverse = 1 / np.sqrt(variance + self.eps)
         if top[0] is bottom[0] and self.need_backward:
             self.copy.reshape(self.shape)
             np.copyto(self.copy.data, x)
@@ -81,6 +83,7 @@ class BNLayer(NeuronLayer[BNParameter]):
     def _vector(self, index: int) -> Moments:
         return self.blobs[index].data.ravel().astype(np.float64)
 
+    @np.errstate(invalid="ignore")
     def backward_through(
         self, top: Blobs, wanted: bool, bottom: Blobs, *, fixed: bool, learns: bool = True
     ) -> None:
@@ -92,7 +95,8 @@ class BNLayer(NeuronLayer[BNParameter]):
         da = (sum_dy_x - self.mean * sum_dy) * self.inverse
         for i, gradient in enumerate((da, sum_dy)):
             if learns and self.param_propagate_down[i]:
-                self.blobs[i].diff.ravel()[...] += gradient
+                diff = self.blobs[i].diff.ravel()
+                diff[...] = gradient + diff * self.adds_to_diffs
         if not wanted:
             return
         scale, near = self.inverse * self._vector(0), self.mean.astype(x.dtype)
@@ -115,13 +119,14 @@ class SegNetBNLayer(BNLayer):
     With `bn_mode: INFERENCE` there are none, y = a x + b: a script has worked them into a and b.
 
     Top: beside y, μ and v, (1, C, 1, 1) each, if the net asks for them; they have no gradient.
-    Blobs: a and b, by `scale_filler` and `shift_filler`. In the fork their gradients overwrite those that are
-    there, so that `iter_size` counts the last pass alone; here they are added, as everywhere.
+    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as
+    in the fork: with an `iter_size` above 1 only the last pass counts.
     Source: alexgkendall/caffe-segnet src/caffe/layers/bn_layer.cpp
     """
 
     exact_tops = None
     min_tops, max_tops = 1, 3
+    adds_to_diffs = False
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from pycaffe_lite.blob import Blob
+from pycaffe_lite.alias import find_real_caffe, install_as_caffe
+from pycaffe_lite.blob import BlobVec
 from pycaffe_lite.errors import LayerError, LayerImportError, NetError, blame
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 MODULE_FOLDERS = ("", "lib", "python", "tools")
 
 
-class BlobVec(list[Blob]):
+class UserBlobs(BlobVec):
     """The learnable blobs of a layer that the user writes."""
 
     def __init__(self, layer: Layer[Any]) -> None:
@@ -68,7 +70,7 @@ class PythonLayerBase:
 
     param_str: str
     phase: int
-    blobs: BlobVec
+    blobs: UserBlobs
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter) -> None:
         self.layer_param = layer_param
@@ -94,7 +96,8 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
     """Runs an object of the user's class `layer` from the Python module `module`; see `pycaffe_lite.Layer`.
 
     The module is imported by name, from sys.path, or else from the folder of the prototxt, one above it, or
-    the folder lib, python or tools of one of these. If it is not there or cannot be imported, and is one that
+    the folder lib, python or tools of one of these. Where it says `import caffe` and the real one is not
+    installed, that gives this package from then on. If it is not there or cannot be imported, and is one that
     nets name without bringing it along (Faster R-CNN's `rpn`), the package's own takes its place. Attributes
     of the object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
 
@@ -121,7 +124,7 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         self.user: PythonLayerBase = self._run("__init__", user_class, self.layer_param)
         self.user.param_str = self.param.param_str
         self.user.phase = self.phase
-        self.blobs = self.user.blobs = BlobVec(self)
+        self.blobs = self.user.blobs = UserBlobs(self)
         self._run("setup", self.user.setup, bottom, top)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -166,9 +169,14 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
             place = getattr(module, "__file__", None) or "no file"
             raise self._import_error(f"module '{module_name}' ({place}) has no class '{class_name}'")
         if not (isinstance(user_class, type) and issubclass(user_class, PythonLayerBase)):
-            raise self.error(
-                f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
-            )
+            message = f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
+            if (real := find_real_caffe()) is not None:
+                message += (
+                    f"; import caffe gives the one at {real}: write import pycaffe_lite as caffe, call "
+                    "pycaffe_lite.install_as_caffe(shadow=True) first, or start with "
+                    "python -m pycaffe_lite --shadow-caffe"
+                )
+            raise self.error(message)
         return user_class
 
     def _import(self, name: str) -> Any:
@@ -189,15 +197,13 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
                 message = f"cannot import module '{name}' from {self._places()}: {_one_line(error)}"
                 if _is_missing(error, name):
                     message += f"; {why_needed(name)}"
-                if (error.name or "").partition(".")[0] == "caffe":
-                    message += "; write 'import pycaffe_lite as caffe' in its place"
                 raise self._import_error(message) from error
 
     def _import_from_folders(self, name: str) -> Any:
         """Imports a module from sys.path or else from a folder of the net's repository."""
         folder = self.context.folder
         try:
-            return importlib.import_module(name)
+            return _import_module(name)
         except ModuleNotFoundError as error:
             if folder is None or not _is_missing(error, name):
                 raise
@@ -206,7 +212,7 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         sys.path.append(place)
         importlib.invalidate_caches()
         try:
-            return importlib.import_module(name)
+            return _import_module(name)
         finally:
             sys.path.remove(place)
 
@@ -254,6 +260,30 @@ def _folder_of_module(name: str, folder: Path) -> Path:
             if found.with_name(f"{found.name}.py").is_file() or (found / "__init__.py").is_file():
                 return above / place
     return folder
+
+
+def users_frames(error: BaseException) -> TracebackType | None:
+    """The part of a traceback that lies in a user's module, from where it is entered; None: there is none."""
+    frames, is_inside = error.__traceback__, False
+    while frames is not None:
+        code = frames.tb_frame.f_code
+        is_ours = code in (PythonLayer._run.__code__, _import_module.__code__)
+        if is_inside and not is_ours and "importlib" not in code.co_filename:
+            break
+        is_inside |= is_ours
+        frames = frames.tb_next
+    return frames
+
+
+def _import_module(name: str) -> Any:
+    """Imports a module; if what it lacks is Caffe, once more with this package under that name."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        is_of_caffe = (error.name or "").partition(".")[0] == "caffe" != name
+        if not (is_of_caffe and find_real_caffe() is None and install_as_caffe()):
+            raise
+    return importlib.import_module(name)
 
 
 def _name_of_file(name: str) -> str | None:
