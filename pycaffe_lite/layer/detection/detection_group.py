@@ -18,9 +18,11 @@ from pycaffe_lite.layer.detection.ground_truth import Indices
 from pycaffe_lite.layer.loss.loss import LossLayer
 from pycaffe_lite.layer.loss.smooth_l1_loss import smooth_l1
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.without_effect import note_without_effect
 from pycaffe_lite.proto import caffe_pb2
 
 LABEL, BOX, OVERLAP = 0, slice(1, 5), 5  # planes of the labels
+DIVISORS = ("normalization", "normalize", "pre_fixed_normalizer")  # fields of loss_param
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 Flags = npt.NDArray[np.bool_]
 
@@ -76,6 +78,7 @@ class DetectionGroupLossLayer(LossLayer[caffe_pb2.DetectionGroupLossParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         p = self.param
+        note_without_effect(self, *DIVISORS, param=self.layer_param.loss_param)
         self.code = box_code(self)
         self.fields = fields_of(self, p.field_w, p.field_h, p.stride)
         self.factor = float(getattr(p, "lambda"))  # a word of Python's own
@@ -221,6 +224,7 @@ class DetectionGroupAccuracyLayer(WithoutGradient[caffe_pb2.DetectionGroupAccura
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p, loss = self.param, self.layer_param.loss_param
+        note_without_effect(self, *DIVISORS, "weight_by_label_freqs", "class_weighting", param=loss)
         self.code = box_code(self)
         self.fields = fields_of(self, p.field_w, p.field_h, p.stride)
         self.ignore_label = loss.ignore_label if loss.HasField("ignore_label") else None
