@@ -113,14 +113,14 @@ YOLO_OUTPUT = (
 )
 # Cascade R-CNN's.
 PIXEL_REGIONS = np.array([[0, 2, 3, 40, 50], [0, 5, 5, 40, 48], [0, 50, 50, 90, 95], [0, 30, 0, 70, 40.0]])
-PIXEL_TRUTH = np.array([[0, 0, 0, 42, 52, 1, 0, 0], [0, 45, 52, 88, 95, 2, 0, 0.0]])
+PIXEL_TRUTH = np.array([[0, 0, 0, 42, 52, 1, 0, 0], [0, 45, 52, 88, 95, 2, 0, 1.0]])
 MATCHED = np.array([[1, 0, 0, 42, 52, 0.8], [1, 0, 0, 42, 52, 0.7], [2, 45, 52, 88, 95, 0.6], [0] * 6])
 DELTAS_3, DELTAS_2 = NUMBERS.standard_normal((4, 12)) / 9, NUMBERS.standard_normal((4, 8)) / 9
 CLASS_SCORES = NUMBERS.dirichlet(np.ones(3), 4)
 GROUP = "cls_num: 3 field_w: 20 field_h: 16 stride: 8"
 GROUP_SCORES, GROUP_DELTAS = NUMBERS.standard_normal((2, 3, 4, 5)), NUMBERS.standard_normal((2, 4, 4, 5))
 GROUP_LABELS = NUMBERS.uniform(5, 30, (2, 6, 4, 5))
-GROUP_LABELS[:, 0] = NUMBERS.integers(0, 3, (2, 4, 5))
+GROUP_LABELS[:, 0] = NUMBERS.choice([0, 0, 0, 1, 2], (2, 4, 5))
 GROUP_LABELS[:, 5] = NUMBERS.uniform(0, 0.7, (2, 4, 5))
 BOX_GROUP = "box_group_param { field_w: 20 field_h: 16 stride: 8 }"
 FILM = NUMBERS.standard_normal((2, 2, 4, 5, 5))
@@ -201,7 +201,7 @@ ROWS |= {
     "ProposalTarget": [
         (
             [PIXEL_REGIONS, PIXEL_TRUTH],
-            "cls_num: 3 batch_size: 4 img_width: 99 img_height: 99 fg_thr: 0.6",
+            "cls_num: 3 batch_size: 4 fg_thr: 0.6",
             7,
         ),
         ([np.zeros((0, 5)), np.full((1, 8), -1.0)], "cls_num: 3 img_width: 99 img_height: 99", 6),
@@ -307,6 +307,12 @@ BESIDE = {
     ("BBoxRegParameter", "bbox_std"): "bbox_mean: [0, 0, 0, 0]",
     ("DetectionGroupLossParameter", "neg_ranking_type"): 'neg_mining_type: "bootstrap" bg_multiple: 1',
     ("DetectionGroupLossParameter", "field_xyr"): "field_whr: 2",
+    ("DetectionGroupLossParameter", "min_num_neg"): "bg_multiple: 0",
+    ("ProposalTargetParameter", "bg_thr_hg"): "pickup_discard: false",
+    ("ProposalTargetParameter", "bg_thr_lw"): "pickup_discard: false",
+    ("ProposalTargetParameter", "pickup_discard"): "bg_thr_lw: 0.2",
+    ("ProposalTargetParameter", "iou_weighted"): "fg_fraction: 0.5 append_gtbox: false",
+    ("ProposalTargetParameter", "bbox_thr_lw"): "append_gtbox: false",
     ("DetectionGroupLossParameter", "field_whr"): "field_xyr: 2",
 }
 # Values that show, where those that `other_values` finds do not.
@@ -341,6 +347,9 @@ VALUES = {
     ("ProposalTargetParameter", "num_img_per_batch"): ["0"],
     ("ProposalTargetParameter", "bbox_thr_hg"): ["0.1"],
     ("ProposalTargetParameter", "bg_thr_hg"): ["0.05"],
+    ("ProposalTargetParameter", "bbox_thr_lw"): ["0.99"],
+    ("DetectionGroupLossParameter", "bg_multiple"): ["0"],
+    ("Convolution3DParameter", "filter_group"): ["3"],
     ("ProposalTargetParameter", "img_width"): ["9"],
     ("ProposalTargetParameter", "img_height"): ["9"],
     **{
