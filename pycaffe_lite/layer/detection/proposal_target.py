@@ -49,7 +49,7 @@ class ProposalTargetLayer(WithoutGradient[caffe_pb2.ProposalTargetParameter]):
     all.
 
     Bottom: regions, (R, 5): image, x1, y1, x2, y2; ground truth, (G, 8): image or -1, x1, y1, x2, y2, label,
-    ignored, difficult. Top, n rows each of 4 axes: regions, 5; labels, 1; offsets, inside and outside
+    ignored, difficult. Top: n rows each, of 4 axes: regions, 5; labels, 1; offsets, inside and outside
     weights, 4 cls_num, or 8 without cls_aware in `bbox_reg_param`, which normalises the offsets; ground
     truth, 6: label, x1, y1, x2, y2, overlap, zeros for background; optionally the regions' weights, 1: those
     with an object, which weigh 1 or with `iou_weighted` their overlap, make up fg_fraction of the sum. There

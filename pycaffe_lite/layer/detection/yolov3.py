@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.kernels import yolo
+from pycaffe_lite.kernels.agreement import MSE
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.detection.yolo import (
     BOX_AND_OBJECT,
@@ -88,9 +89,9 @@ class Yolov3Layer(LossLayer[caffe_pb2.Yolov3Parameter]):
             float(p.label_smooth_eps), bool(p.use_focal_loss), float(p.max_delta), bool(p.accumulate), diff,
             self.found,
         )  # fmt: skip
-        loss = yolo.sum_of_squares(diff, p.num, 0 if self.measure == yolo.MSE else yolo.OBJECT)
+        loss = yolo.sum_of_squares(diff, p.num, 0 if self.measure == MSE else yolo.OBJECT)
         count, disagreement = self.found
-        if self.measure != yolo.MSE and count:
+        if self.measure != MSE and count:
             loss += p.iou_normalizer * disagreement / count
         top[0].data[...] = loss / bottom[0].num
 
@@ -98,5 +99,5 @@ class Yolov3Layer(LossLayer[caffe_pb2.Yolov3Parameter]):
         if propagate_down[0]:
             yolo.yolov3_backward(
                 bottom[0].data, self.diff.data, self.param.num, float(top[0].diff[()]) / bottom[0].num,
-                bool(self.param.use_logic_gradient), self.measure != yolo.MSE, bottom[0].diff,
+                bool(self.param.use_logic_gradient), self.measure != MSE, bottom[0].diff,
             )  # fmt: skip

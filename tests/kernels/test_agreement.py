@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from pycaffe_lite.kernels import yolo
-from pycaffe_lite.kernels.yolo import CIOU, DIOU, GIOU, IOU
+from pycaffe_lite.kernels import agreement
+from pycaffe_lite.kernels.agreement import CIOU, DIOU, GIOU, IOU
 
 A, B = (
     (0.5, 0.45, 0.3, 0.4),
@@ -45,7 +45,7 @@ def test_agreement(pair):
         CIOU: iou - apart - alpha * v,
     }
     for measure, value in right.items():
-        assert yolo.agreement(*pair, measure) == pytest.approx(value)
+        assert agreement.agreement(*pair, measure) == pytest.approx(value)
 
 
 def slopes(function, a):
@@ -62,9 +62,9 @@ def slopes(function, a):
 def test_gradient_is_twice_the_true_one_by_sizes(pair):
     a, b = pair
     iou = slopes(lambda box: measured(box, b)[0], a)
-    np.testing.assert_allclose(yolo.agreement_gradient(a, b, IOU), iou * [1, 1, 2, 2], rtol=1e-5)
-    giou = slopes(lambda box: yolo.agreement(box, b, GIOU), a)
-    np.testing.assert_allclose(yolo.agreement_gradient(a, b, GIOU), giou * [1, 1, 2, 2], rtol=1e-5)
+    np.testing.assert_allclose(agreement.agreement_gradient(a, b, IOU), iou * [1, 1, 2, 2], rtol=1e-5)
+    giou = slopes(lambda box: agreement.agreement(box, b, GIOU), a)
+    np.testing.assert_allclose(agreement.agreement_gradient(a, b, GIOU), giou * [1, 1, 2, 2], rtol=1e-5)
 
 
 def diagonal(a, b):
@@ -81,11 +81,11 @@ def test_gradient_of_the_diagonal_has_the_other_sign_by_centres(pair):
     by_distance = slopes(lambda box: measured(box, b)[3] * diagonal(box, b), a) / diagonal(a, b)
     by_diagonal = slopes(lambda box: distance / diagonal(box, b), a)
     right = iou - by_distance + by_diagonal * [1, 1, -1, -1]
-    np.testing.assert_allclose(yolo.agreement_gradient(a, b, DIOU), right, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(agreement.agreement_gradient(a, b, DIOU), right, rtol=1e-4, atol=1e-7)
     if pair[1] is not FAR:  # there the intersection that counts is one of lengths below 0
         alpha, _ = turned(a, b)
         turn = (
             8 / math.pi**2 * (math.atan(b[2] / b[3]) - math.atan(a[2] / a[3])) * np.array([0, 0, a[3], -a[2]])
         )
-        ciou = yolo.agreement_gradient(a, b, CIOU)
+        ciou = agreement.agreement_gradient(a, b, CIOU)
         np.testing.assert_allclose(ciou, right + alpha * turn, rtol=1e-4, atol=1e-7)
