@@ -27,6 +27,7 @@ from pycaffe_lite.errors import (
 )
 from pycaffe_lite.glog import init_log, log
 from pycaffe_lite.kernels import get_num_threads, set_num_threads
+from pycaffe_lite.layer.detection.rcnn_config import cfg as rcnn_cfg
 from pycaffe_lite.layer.registry import layer_type_list
 from pycaffe_lite.layer.utility.python import PythonLayerBase as Layer
 from pycaffe_lite.mode import set_device, set_mode_cpu, set_mode_gpu
@@ -98,6 +99,7 @@ __all__ = [
     "layers",
     "log",
     "params",
+    "rcnn_cfg",
     "set_device",
     "set_max_pixels",
     "set_mode_cpu",

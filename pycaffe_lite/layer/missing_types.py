@@ -12,23 +12,18 @@ from pycaffe_lite.proto.text_slips import nearest
 
 _FORKS = {
     "SSD": "AnnotatedData VideoData",
-    "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
-    "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
-    "ScaleRoute",
-    "several detectors": "Proposal ROIAlign",
+    "Cascade R-CNN": "DetectionData EvalData",
     "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet": "ReLU6",
-    "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
+    "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder",
     "SegNet": "DenseImageData",
     "DeepLab and PSPNet": "DenseCRF ImageSegData",
     "CRF-RNN": "MultiStageMeanfield",
     "TSN": "SegData",
-    "video-caffe": "NdConvolution NdPooling",
-    "C3D": "Convolution3D Pooling3D",
     "warp-ctc": "CTCLoss",
-    "SphereFace": "LargeMarginInnerProduct MarginInnerProduct",
+    "SphereFace": "LargeMarginInnerProduct",
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",

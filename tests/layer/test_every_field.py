@@ -102,6 +102,34 @@ PRIORS = np.stack([PRIORS, np.full((6, 4), 0.2)]).reshape(1, 2, 24)
 OFFSETS, CLASSES = NUMBERS.standard_normal((2, 24)), NUMBERS.standard_normal((2, 18))
 TRUTH = np.array([[0, 1, 0, 0.1, 0.1, 0.45, 0.4, 0], [1, 2, 0, 0.3, 0.3, 0.8, 0.8, 1]])
 DETECTIONS = np.array([[0, 1, 0.9, 0.1, 0.1, 0.4, 0.4], [1, 2, 0.8, 0.3, 0.3, 0.9, 0.8]])
+# YOLO's heads of two and three anchors, and their objects: two in one cell of the first image.
+HEAD = NUMBERS.standard_normal((2, 21, 3, 3)) / 2
+OBJECTS = np.array([[[1, 0.5, 0.5, 0.3, 0.3], [0, 0.52, 0.5, 0.31, 0.3]], [[0, 0.1, 0.9, 0.1, 0.2], [0] * 5]])
+ANCHORS = " ".join(f"biases: {n}" for n in (1.1, 1, 0.9, 1.2, 3, 3, 1, 1, 2, 2))
+YOLO_ANCHORS = " ".join(f"biases: {n}" for n in (28, 29, 31, 30, 40, 36))
+YOLO = f"num_class: 2 num: 3 mask: 0 mask: 1 mask: 2 {YOLO_ANCHORS}"
+YOLO_OUTPUT = (
+    f"num_classes: 2 num_box: 3 mask: 0 mask: 1 mask: 2 {YOLO_ANCHORS} anchors_scale: 32 mask_group_num: 1"
+)
+# Cascade R-CNN's.
+PIXEL_REGIONS = np.array([[0, 2, 3, 40, 50], [0, 5, 5, 40, 48], [0, 50, 50, 90, 95], [0, 30, 0, 70, 40.0]])
+PIXEL_TRUTH = np.array([[0, 0, 0, 42, 52, 1, 0, 0], [0, 45, 52, 88, 95, 2, 0, 1.0]])
+MATCHED = np.array([[1, 0, 0, 42, 52, 0.8], [1, 0, 0, 42, 52, 0.7], [2, 45, 52, 88, 95, 0.6], [0] * 6])
+DELTAS_3, DELTAS_2 = NUMBERS.standard_normal((4, 12)) / 9, NUMBERS.standard_normal((4, 8)) / 9
+CLASS_SCORES = NUMBERS.dirichlet(np.ones(3), 4)
+GROUP = "cls_num: 3 field_w: 20 field_h: 16 stride: 8"
+GROUP_SCORES, GROUP_DELTAS = NUMBERS.standard_normal((2, 3, 4, 5)), NUMBERS.standard_normal((2, 4, 4, 5))
+GROUP_LABELS = NUMBERS.uniform(5, 30, (2, 6, 4, 5))
+GROUP_LABELS[:, 0] = NUMBERS.choice([0, 0, 0, 1, 2], (2, 4, 5))
+GROUP_LABELS[:, 5] = NUMBERS.uniform(0, 0.7, (2, 4, 5))
+BOX_GROUP = "box_group_param { field_w: 20 field_h: 16 stride: 8 }"
+FILM = NUMBERS.standard_normal((2, 2, 4, 5, 5))
+KERNEL_SHAPE = "kernel_shape { dim: 2 dim: 2 dim: 2 }"
+PROPOSAL = [
+    NUMBERS.random((1, 18, 3, 4)),
+    NUMBERS.standard_normal((1, 36, 3, 4)) / 4,
+    np.array([[48, 64, 1.0]]),
+]
 REGIONS = np.array([[0, 0, 0, 3, 3], [1, 1, 1, 4, 4.0]])
 MULTIBOX = "num_classes: 3 code_type: CENTER_SIZE"
 DETECTOR = "num_classes: 3 code_type: CENTER_SIZE nms_param { nms_threshold: 0.45 }"
@@ -157,6 +185,45 @@ ROWS |= {
         for text in ("", "scale_h: 2 scale_w: 2", "upsample_h: 5 upsample_w: 5")
     ],
     ("Normalize", "happynear's Caffe"): [([IMAGE], "", 2)],
+    "RegionLoss": [([HEAD[:, :14], OBJECTS], f"num_class: 2 num: 2 {ANCHORS}", None)],
+    "Yolov3": [([HEAD, OBJECTS], YOLO, None)],
+    "Yolov3DetectionOutput": [([HEAD], YOLO_OUTPUT, None)],
+    "MarginInnerProduct": [([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL} type: DOUBLE", 2)],
+    ("ROIAlign", "synopsys"): [([IMAGE, REGIONS], "pooled_h: 2 pooled_w: 2", None)],
+    ("ROIAlign", "Cascade R-CNN"): [([IMAGE, REGIONS], "pooled_h: 2 pooled_w: 2", None)],
+    ("Proposal", "several detectors"): [(PROPOSAL, "min_size: 8", 2)],
+    ("Proposal", "synopsys"): [(PROPOSAL, "anchor_ratio: 3 rpn_min_size: 8", 2)],
+    "DecodeBBox": [([DELTAS_2, PIXEL_REGIONS, MATCHED], "", None)],
+    "BboxAccuracy": [([DELTAS_3, PIXEL_REGIONS, MATCHED], "", 2)],
+    "BoxGroupOutput": [([GROUP_SCORES.clip(0, 1), GROUP_DELTAS], f"{BOX_GROUP} min_size: 4", 2)],
+    "HardMining": [([LABELS[:4], PIXEL_REGIONS], "num_image: 1 num_roi_per_image: 2", 1)],
+    "ScaleRoute": [([PIXEL_REGIONS], "low_scale: 40 high_scale: 44", None)],
+    "ProposalTarget": [
+        (
+            [PIXEL_REGIONS, PIXEL_TRUTH],
+            "cls_num: 3 batch_size: 4 fg_thr: 0.6",
+            7,
+        ),
+        ([np.zeros((0, 5)), np.full((1, 8), -1.0)], "cls_num: 3 img_width: 99 img_height: 99", 6),
+    ],
+    "DetectionGroupLoss": [([GROUP_SCORES, GROUP_DELTAS, GROUP_LABELS], GROUP, None)],
+    "DetectionGroupAccuracy": [([GROUP_SCORES, GROUP_DELTAS, GROUP_LABELS], GROUP, 2)],
+    "FrcnnOutput": [([CLASS_SCORES, DELTAS_3, PIXEL_REGIONS, np.array([[60, 70]])], "conf_thr: 0.1", None)],
+    ("DetectionEvaluate", "Cascade R-CNN"): [
+        (
+            [
+                np.array([[0, 0, 0, 40, 50, 1, 0.9], [0, 45, 52, 88, 95, 2, 0.4]]),
+                PIXEL_TRUTH,
+                np.array([[99, 99]]),
+            ],
+            'num_classes: 3 name_size_file: "names.txt"',
+            None,
+        )
+    ],
+    "Convolution3D": [([FILM], f"num_output: 4 kernel_size: 2 kernel_depth: 2 weight_filler {FILL}", None)],
+    "NdConvolution": [([FILM], f"num_output: 4 {KERNEL_SHAPE} weight_filler {FILL}", None)],
+    "Pooling3D": [([FILM], "kernel_size: 2 kernel_depth: 2 pool: AVE", None)],
+    "NdPooling": [([FILM], KERNEL_SHAPE, None)],
     ("BN", "SegNet"): [([IMAGE], f"scale_filler {FILL}", None)],
     ("Normalize", "SSD"): [([IMAGE], "across_spatial: true", None)],
     ("SmoothL1Loss", "Fast R-CNN and Faster R-CNN"): [([ROW, ROW * 3], "sigma: 1", None)],
@@ -192,6 +259,28 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
         ("ConvolutionParameter", name) for name in ("num_output", "group")
     },
     ("FocalLoss", "happynear's Caffe"): {("SoftmaxParameter", "engine")},
+    ("Proposal", "several detectors"): {
+        ("ProposalParameter", name)
+        for name in (
+            "anchor_base_size",
+            "anchor_scale",
+            "anchor_ratio",
+            "max_rois",
+            "rpn_min_size",
+            "rpn_nms_thresh",
+        )
+    },
+    ("Proposal", "synopsys"): {
+        ("ProposalParameter", name)
+        for name in ("base_size", "min_size", "ratio", "scale", "post_nms_topn", "nms_thresh")
+    },
+    ("DetectionEvaluate", "Cascade R-CNN"): {
+        ("DetectionEvaluateParameter", name) for name in ("background_label_id", "resize_param")
+    },
+    **{
+        (name, "Cascade R-CNN"): {("BBoxRegParameter", "cls_aware")}
+        for name in ("DecodeBBox", "BoxGroupOutput", "DetectionGroupLoss", "DetectionGroupAccuracy")
+    },
     # The same batch again does not change the shares.
     ("SegAccuracy", "DeepLab and PSPNet"): {("SegAccuracyParameter", "reset")},
     # Without it the layer is Caffe's.
@@ -208,10 +297,66 @@ BESIDE = {
         "use_prior_for_nms",
     ): "mining_type: HARD_EXAMPLE nms_param { nms_threshold: 0.01 }",
     ("NormalizeParameter", "bp_norm"): "bp_norm: false",
+    ("Yolov3Parameter", "object_scale"): "use_logic_gradient: true",
+    ("Yolov3Parameter", "iou_normalizer"): "iou_loss: GIOU",
+    ("Yolov3Parameter", "max_delta"): "iou_loss: GIOU",
+    ("Yolov3Parameter", "accumulate"): "iou_loss: GIOU",
+    ("MarginInnerProductParameter", "power"): "gamma: 1",
+    ("MarginInnerProductParameter", "iteration"): "gamma: 1",
+    ("BBoxRegParameter", "bbox_mean"): "bbox_std: [1, 1, 1, 1]",
+    ("BBoxRegParameter", "bbox_std"): "bbox_mean: [0, 0, 0, 0]",
+    ("DetectionGroupLossParameter", "neg_ranking_type"): 'neg_mining_type: "bootstrap" bg_multiple: 1',
+    ("DetectionGroupLossParameter", "field_xyr"): "field_whr: 2",
+    ("DetectionGroupLossParameter", "min_num_neg"): "bg_multiple: 0",
+    ("ProposalTargetParameter", "bg_thr_hg"): "pickup_discard: false",
+    ("ProposalTargetParameter", "bg_thr_lw"): "pickup_discard: false",
+    ("ProposalTargetParameter", "pickup_discard"): "bg_thr_lw: 0.2",
+    ("ProposalTargetParameter", "iou_weighted"): "fg_fraction: 0.5 append_gtbox: false",
+    ("ProposalTargetParameter", "bbox_thr_lw"): "append_gtbox: false",
+    ("DetectionGroupLossParameter", "field_whr"): "field_xyr: 2",
 }
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
     ("BoxAnnotatorOHEMParameter", "roi_per_img"): ["2"],
+    ("RegionLossParameter", "bias_match"): ["0"],
+    ("RegionLossParameter", "rescore"): ["0"],
+    ("RegionLossParameter", "thresh"): ["0.99"],
+    ("Yolov3Parameter", "thresh"): ["0.99"],
+    ("Yolov3Parameter", "iou_thresh"): ["0.99"],
+    ("Yolov3Parameter", "max_delta"): ["0.001"],
+    ("Yolov3DetectionOutputParameter", "nms_threshold"): ["0.05"],
+    ("MarginInnerProductParameter", "lambda_min"): ["5"],
+    ("DecodeBBoxParameter", "gt_iou_thr"): ["0.75"],
+    ("BBoxRegParameter", "bbox_mean"): ["[1, 1, 1, 1]"],
+    ("BBoxRegParameter", "bbox_std"): ["[2, 2, 2, 2]"],
+    ("BoxGroupOutputParameter", "box_group_param"): ["{ field_w: 30 field_h: 16 stride: 8 }"],
+    ("BoxGroupOutputParameter", "fg_thr"): ["0.9"],
+    ("BoxGroupOutputParameter", "nms_type"): ['"IOFU"'],
+    ("BoxGroupOutputParameter", "min_size"): ["19"],
+    ("FrcnnOutputParameter", "conf_thr"): ["0.4"],
+    ("FrcnnOutputParameter", "iou_thr"): ["0.01"],
+    ("FrcnnOutputParameter", "nms_type"): ['"IOMU"', '"other"'],
+    ("FrcnnOutputParameter", "save_output_param"): [
+        '{ output_directory: "a" label_map_file: "b" name_size_file: "c" }'
+    ],
+    ("ProposalParameter", "nms_thresh"): ["0.1"],
+    ("ProposalParameter", "rpn_nms_thresh"): ["0.1"],
+    ("ProposalParameter", "pre_nms_topn"): ["9"],
+    ("ProposalParameter", "post_nms_topn"): ["2"],
+    ("ProposalParameter", "max_rois"): ["2"],
+    ("ProposalTargetParameter", "num_img_per_batch"): ["0"],
+    ("ProposalTargetParameter", "bbox_thr_hg"): ["0.1"],
+    ("ProposalTargetParameter", "bg_thr_hg"): ["0.05"],
+    ("ProposalTargetParameter", "bbox_thr_lw"): ["0.99"],
+    ("DetectionGroupLossParameter", "bg_multiple"): ["0"],
+    ("Convolution3DParameter", "filter_group"): ["3"],
+    ("ProposalTargetParameter", "img_width"): ["9"],
+    ("ProposalTargetParameter", "img_height"): ["9"],
+    **{
+        (f"{kind}Parameter", f"{name}_shape"): [f"{{ dim: {n} dim: {n} dim: {n} }}" for n in (1, 3)]
+        for kind in ("Convolution", "Pooling")
+        for name in ("kernel", "pad", "stride")
+    },
     ("GatherParameter", "shape"): ["[2, 1]"],
     ("PriorBoxParameter", "aspect_ratio"): ["3"],
     ("UpsampleParameter", "scale"): ["3"],
@@ -277,7 +422,9 @@ def fields():
             for field in message.fields:
                 shared = NOT_FOR.get((layer_type, form.origin), ())
                 # Where weights of classes are refused, the numbers beside that count no more than in Caffe.
-                is_refused = field.name == "class_weighting" and not form.layer_class.weighs_classes
+                is_refused = field.name == "class_weighting" and not getattr(
+                    form.layer_class, "weighs_classes", True
+                )
                 if (message.name, field.name) not in shared and not is_refused:
                     yield layer_type, form.origin, param, field.name
 
@@ -328,6 +475,7 @@ def folder(tmp_path, monkeypatch):
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
     (tmp_path / "rows.h5").write_bytes(b"".join(map(bytes, file_parts({"top_0": np.arange(9.0)}))))
     (tmp_path / "rows.txt").write_text("rows.h5")
+    (tmp_path / "names.txt").write_text("a 99 99")
     (tmp_path / "every_field_module.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from pycaffe_lite.blob import MAX_COUNT
 from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.without_effect import note_without_effect
 from pycaffe_lite.proto import caffe_pb2
 
 Sizes = tuple[int, ...]
 
+# Fields of convolutions over any axes, video-caffe's NdConvolution.
+OF_ND = ("kernel_shape", "pad_shape", "stride_shape")
 LITTLE = 1024  # padding below this is never refused
 
 
@@ -73,6 +76,7 @@ def spatial_window(layer: Layer[Any], param: caffe_pb2.ConvolutionParameter, axe
     Raises:
         LayerError: a size given in any other way, or a kernel, stride or dilation of 0.
     """
+    note_without_effect(layer, *OF_ND, because="only layers of type NdConvolution read them")
     window = SpatialWindow(
         kernel=_sizes(layer, param, "kernel_size", "kernel", axes, None),
         stride=_sizes(layer, param, "stride", "stride", axes, 1),
