@@ -120,6 +120,18 @@ def test_what_cannot_be_taken_up_again(folder, run, fails):
     )
 
 
+def test_another_root_is_another_conversion(folder, run, fails, stopped, monkeypatch):
+    """ROOT is put before each name as it is: without its slash the rest would be skipped."""
+    stopped(8)
+    run("convert-imageset", f"{folder}/", "list.txt", "db")
+    assert fails("convert-imageset", "--resume", f"{folder}", "list.txt", "db") == (
+        "Error: cannot go on with 'db': it was begun with another root; give the same, or delete it"
+    )
+    monkeypatch.undo()
+    os.chdir(folder)
+    assert convert(run, "--resume").code == 0
+
+
 def test_resuming_what_is_not_there_begins_it(folder, run):
     assert convert(run, "--resume").out == ["db: 10 records"]
 
