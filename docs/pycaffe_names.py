@@ -31,6 +31,7 @@ NAMES = {
         reshape() clear_param_diffs() copy_from save save_hdf5 load_hdf5 share_with
         before_forward after_forward before_backward after_backward _forward _backward _batch _blobs
         _blob_names _layer_names _inputs _outputs _blob_loss_weights _top_ids _bottom_ids _set_input_arrays
+        _blobs_dict _input_list _output_list
     """,
     "caffe._caffe.Blob": "data diff shape num channels height width count reshape",
     "caffe._caffe.BlobVec": "",

@@ -44,13 +44,15 @@ __all__ = [
 def param_name_dict() -> dict[str, str]:
     """The layer types whose parameters have a message of the type's name, and its field: ReLU → relu.
 
-    The field's full name is `relu_param`, the message's `ReLUParameter`.
+    The field's full name is `relu_param`, the message's `ReLUParameter`. Where a fork has a second field with
+    this message, as `relu6_param` is one, the first one is the type's own.
     """
-    return {
-        field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
-        for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields
-        if field.name.endswith("_param") and field.message_type is not None
-    }
+    names: dict[str, str] = {}
+    for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields:
+        if field.name.endswith("_param") and field.message_type is not None:
+            type_name = field.message_type.name.removesuffix("Parameter")
+            names.setdefault(type_name, field.name.removesuffix("_param"))
+    return names
 
 
 _param_names = param_name_dict()

@@ -128,3 +128,5 @@ def test_lists_of_the_net_are_copies():
     assert (net._layer_names[0], net._blob_names[net._inputs[0]]) == ("in", "x")
     assert [net._blob_names[i] for i in net._top_ids(1)] == ["y"]
     assert net._blobs[net._bottom_ids(1)[0]] is net.blobs["x"]
+    assert (net._input_list, net._output_list) == (net.inputs, net.outputs) == (["x"], ["loss"])
+    assert net._blobs_dict == net.blobs
