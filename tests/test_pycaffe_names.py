@@ -119,12 +119,3 @@ def test_a_layers_blobs_are_written_into_and_not_replaced():
     for blobs in (net.params["ip"], net.layers[1].blobs):
         with pytest.raises(TypeError, match=r"write into one by params\['name'\]\[0\]\.data"):
             blobs[0] = np.zeros((2, 3))
-
-
-def test_lists_of_the_net_are_copies():
-    net = caffe.Net.from_text(NET, caffe.TEST)
-    net._layer_names.clear()
-    net._inputs.clear()
-    assert (net._layer_names[0], net._blob_names[net._inputs[0]]) == ("in", "x")
-    assert [net._blob_names[i] for i in net._top_ids(1)] == ["y"]
-    assert net._blobs[net._bottom_ids(1)[0]] is net.blobs["x"]

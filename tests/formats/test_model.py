@@ -39,5 +39,9 @@ def test_layers_by_name():
 
 
 def test_the_number_of_values_leaves_out_what_another_layer_owns():
-    layers = StoredLayer("a", blobs=(blob(2, 3), None)), StoredLayer("b"), StoredLayer("c", blobs=(blob(),))
-    assert Model("net", layers).count == 7
+    layers = (
+        StoredLayer("a", blobs=(blob(2, 3), None, blob(4))),
+        StoredLayer("b"),
+        StoredLayer("c", blobs=(blob(),)),
+    )
+    assert Model("net", layers).count == 11

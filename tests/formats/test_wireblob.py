@@ -61,6 +61,11 @@ def test_scalars_and_empty_blobs():
         np.testing.assert_array_equal(read(blob.SerializeToString()).data, values, strict=True)
 
 
+def test_doubles_count_before_floats():
+    data = message_of(VALUES, data=[0] * 6, double_data=[0.1] * 6).SerializeToString()
+    np.testing.assert_array_equal(read(data).data, np.full((2, 3), 0.1), strict=True)
+
+
 def test_old_dimensions():
     blob = caffe_pb2.BlobProto.FromString(written(legacy_parts(VALUES)))
     assert (blob.num, blob.channels, blob.height, blob.width) == (1, 1, 2, 3)
