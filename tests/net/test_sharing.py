@@ -66,6 +66,12 @@ def test_params_of_one_name_are_one():
     assert not np.shares_memory(a.blobs[0].data, b.blobs[0].data)
 
 
+def test_owners_are_numbered_among_all_params():
+    names = ("v", "v", "w", "w")
+    table = table_of(*(layer(f"l{i}", f"param {{ name: '{name}' }}", (2,)) for i, name in enumerate(names)))
+    assert [(p.owner, p.learnable) for p in table.params] == [(None, 0), (0, 0), (None, 1), (2, 1)]
+
+
 def test_params_without_a_name_are_not_shared():
     table = table_of(layer("a", "param { name: '' }", (2,)), layer("b", "param { name: '' }", (2,)))
     assert len(table.learnable) == 2
