@@ -115,9 +115,6 @@ NOTES = {
 
 # What instances only have.
 ATTRIBUTES = {
-    "caffe._caffe.Solver.net": "The train net",
-    "caffe._caffe.Solver.test_nets": "The nets that are tested every test_interval iterations",
-    "caffe._caffe.Solver.iter": "The number of iterations done",
     "caffe._caffe.Solver.param": "The settings, a SolverParameter",
 }
 
