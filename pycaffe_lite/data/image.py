@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import resize as kernels
 from pycaffe_lite.kernels.colors import bgr_of_rgbx
-from pycaffe_lite.proto.paths import read_regular
+from pycaffe_lite.proto.paths import open_regular, read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,6 +51,7 @@ _OPENCV_GRAY = (1868, 9617, 4899, 14, 1 << 13)
 _JPEG_ENDS = b"\xff\xd9" * 40_000
 
 _LARGEST_FILE = 1 << 30  # bytes
+_BEGINNING_BYTES = 16  # what Pillow tells kinds of files by
 _MAX_PIXELS_VARIABLE = "PYCAFFE_LITE_MAX_PIXELS"
 _DEFAULT_MAX_PIXELS = 1 << 26
 _max_pixels: int | None = None
@@ -119,10 +121,7 @@ def decode(
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
             more than 8 bits a value (16, where `color` is given).
     """
-    try:
-        import PIL  # noqa: F401
-    except ImportError:
-        raise DataError(missing("reading encoded images", "Pillow", "image")) from None
+    check_pillow("reading encoded images")
     try:
         return _decode(encoded, color, packed, from_memory)
     except DataError:
@@ -130,6 +129,14 @@ def decode(
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
         problem = str(error) or type(error).__name__
         raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
+
+
+def check_pillow(purpose: str) -> None:
+    """Raises a DataError where Pillow is missing, which is needed for a purpose, "reading pictures"."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        raise DataError(missing(purpose, "Pillow", "image")) from None
 
 
 def read(path: Path, color: bool | None = None, *, packed: bool = True) -> Picture:
@@ -149,6 +156,16 @@ def read_bytes(path: Path) -> bytes:
         FileLookupError: it is not there. DataError: it cannot be read.
     """
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as a picture of a kind that can be read.
+
+    Raises:
+        FileLookupError: it is not there. DataError: it cannot be read.
+    """
+    with open_regular(path, _LARGEST_FILE, "a picture", error=DataError) as file:
+        return _factory_of(file.read(_BEGINNING_BYTES)) is not None
 
 
 def decode_file(
@@ -200,9 +217,10 @@ def _open(encoded: bytes, color: bool | None) -> ImageFile:
     Pillow's `Image.open` would also try formats that nobody expects here, some by other programs, and has a
     limit of its own.
     """
-    image = _identified(encoded)
-    if image is None:
+    factory = _factory_of(encoded[:_BEGINNING_BYTES])
+    if factory is None:
         raise DataError(f"its {len(encoded)} bytes are not those of an image")
+    image = factory(io.BytesIO(encoded), "")
     width, height = image.size
     if width * height > max_pixels():
         raise DataError(
@@ -214,16 +232,16 @@ def _open(encoded: bytes, color: bool | None) -> ImageFile:
     return image
 
 
-def _identified(encoded: bytes) -> ImageFile | None:
+def _factory_of(beginning: bytes) -> Callable[[io.BytesIO, str], ImageFile] | None:
+    """What Pillow reads a file with, by its first bytes."""
     from PIL import Image
 
     for load_formats in (Image.preinit, Image.init):  # the most used ones, all
         load_formats()
         for name in _FORMATS:
             factory, accepts = Image.OPEN.get(name, (None, None))
-            if factory is not None and accepts is not None and accepts(encoded[:16]) is True:
-                image: ImageFile = factory(io.BytesIO(encoded), "")
-                return image
+            if factory is not None and accepts is not None and accepts(beginning) is True:
+                return cast("Callable[[io.BytesIO, str], ImageFile]", factory)
     return None
 
 
@@ -236,6 +254,8 @@ def _pixels(image: ImageFile, color: bool | None, packed: bool) -> Pixels:
         channels = "RGBA"
     if color or (color is False and channels != "L"):
         channels = "RGB"  # without opacity
+    if channels == "RGB":
+        image.info.pop("transparency", None)  # Pillow warns that it is lost
     if image.mode == "CMYK" and image.format in _JPEGS:
         pixels = _bgr_of_cmyk(np.asarray(image))
     else:
@@ -308,10 +328,18 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
 
     Returns:
         (height, width, C); the same array where it has this size.
+
+    Raises:
+        DataError: the picture wanted has more than `max_pixels()`.
     """
     H, W, C = pixels.shape
     if pixels.shape == (height, width, C):
         return pixels
+    if height * width > max_pixels():
+        raise DataError(
+            f"cannot resize to {width} x {height} pixels, more than {max_pixels()}; to do it all the same, "
+            f"give --max_pixels or set {_MAX_PIXELS_VARIABLE}"
+        )
     out: Pixels = np.empty((height, width, C), np.uint8)
     if pixels.shape == (2 * height, 2 * width, C):
         kernels.half(pixels, out)

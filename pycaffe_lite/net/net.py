@@ -658,9 +658,19 @@ class Net(Copies, LowLevel):
         """
         weight_files.copy_from(self, Path(path_of(file, "a weights file")))
 
-    def save(self, file: StrPath, *, write_diff: bool = False) -> None:
-        """Writes the net with its weights as a .caffemodel, whole or not at all."""
-        weight_files.save(self, Path(path_of(file, "the file to save to")), write_diff=write_diff)
+    def save(self, file: StrPath, *, write_diff: bool = False, fork: str | None = None) -> None:
+        """Writes the net with its weights as a .caffemodel, whole or not at all.
+
+        Args:
+            file: its name. write_diff: whether to write the gradients too.
+            fork: the fork of Caffe that shall read it, `SSD` or `SegNet` say, if the net has fields that only
+                forks have; None: the first fork that has all of them.
+
+        Raises:
+            WeightsError: no fork has all fields of the net, or the one that was asked for lacks one.
+        """
+        path = Path(path_of(file, "the file to save to"))
+        weight_files.save(self, path, write_diff=write_diff, fork=fork)
 
     def save_hdf5(self, file: StrPath, *, write_diff: bool = False) -> None:
         """Writes the weights as Caffe's HDF5 file, whole or not at all; needs h5py."""

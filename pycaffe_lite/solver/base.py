@@ -24,6 +24,7 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
 from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, settings, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
@@ -58,6 +59,8 @@ class Solver(Members):
         strict: a field that the schema does not know is an error.
         action_request: asked after each update, and before each test batch, what to do.
         on_nan: what to do when the loss or a weight becomes infinite or NaN.
+        fork: the fork of Caffe for which snapshots are written, if the net has fields that only forks have;
+            None: the first that has all of them.
         keep: how many snapshots of the run to keep: once so many newer ones are complete, an older one is
             removed, both its files. None: all.
 
@@ -80,7 +83,8 @@ class Solver(Members):
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
         SolverError: the settings contradict each other. NetError: a net cannot be built.
-        ArgumentError: keep is below 1.
+        SnapshotError: snapshots are asked for and cannot be written.
+        ArgumentError: keep is below 1, or there is no such fork.
 
     Source: BVLC/caffe src/caffe/solver.cpp, src/caffe/solvers/sgd_solver.cpp
     """
@@ -99,13 +103,17 @@ class Solver(Members):
         strict: bool = False,
         action_request: ActionRequest = no_request,
         on_nan: OnNan = "stop",
+        fork: str | None = None,
         keep: int | None = None,
     ) -> None:
+        if fork is not None and fork not in FORKS:
+            raise ArgumentError(f"unknown fork '{fork}' (known: {', '.join(FORKS)})")
         if keep is not None and keep < 1:
             raise ArgumentError(f"a solver keeps at least 1 snapshot, not {keep}")
         document = solver_document(source, strict=strict)
         self.document = document
         self.param = document.message
+        self.fork = fork
         self.keep = keep
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
@@ -129,6 +137,8 @@ class Solver(Members):
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
         self._build_nets(dtype, strict)
+        if self.param.snapshot > 0 or fork is not None:
+            snapshot.check_net(self)
         self.window = LossWindow(self.param.average_loss)
         self.continue_window = False  # after a restore, the next step keeps the window
         self.history: list[Array] = [
@@ -227,6 +237,7 @@ class Solver(Members):
         p = self.param
         if p.snapshot_after_train:
             snapshot.check_folder(p.snapshot_prefix, self.iter)
+            snapshot.check_net(self)
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", p.lr_policy)
         if resume is not None:

@@ -1,7 +1,6 @@
 """convert-imageset beyond Caffe's own runs (test_golden_tools.py): stopped, taken up again, and bad input."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -72,7 +71,7 @@ def test_it_is_taken_up_again(folder, run, stopped, monkeypatch, backend, shuffl
     assert not result.out
     assert json.loads(Path("db/CONVERSION").read_text())["records"] is None
     monkeypatch.undo()
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     result = convert(run, *options, "--resume")
     assert result.code == 0
     assert result.out == ["db: 10 records"]
@@ -91,7 +90,7 @@ def test_an_unfinished_database_is_refused(folder, run, fails, stopped, monkeypa
         stopped(5)
         convert(run)
     monkeypatch.undo()
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     refusal = (
         "Error: 'db' is unfinished: convert-imageset, which writes it, is at work or was stopped; run it "
         "again "
@@ -119,6 +118,18 @@ def test_what_cannot_be_taken_up_again(folder, run, fails):
     assert fails("convert-imageset", "--resume", "./", "list.txt", "db") == (
         "Error: cannot go on with 'db': convert-imageset has not begun it; name another, or delete it"
     )
+
+
+def test_another_root_is_another_conversion(folder, run, fails, stopped, monkeypatch):
+    """ROOT is put before each name as it is: without its slash the rest would be skipped."""
+    stopped(8)
+    run("convert-imageset", f"{folder}/", "list.txt", "db")
+    assert fails("convert-imageset", "--resume", f"{folder}", "list.txt", "db") == (
+        "Error: cannot go on with 'db': it was begun with another root; give the same, or delete it"
+    )
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert convert(run, "--resume").code == 0
 
 
 def test_resuming_what_is_not_there_begins_it(folder, run):

@@ -426,10 +426,6 @@ if SHARED:
             "1:31: unknown value LOWRES for 'pool', which only forks have (happynear)",
         ),
         (
-            "layer { loss_param { normalization: PRE_FIXED } }",
-            "1:37: unknown value PRE_FIXED for 'normalization', which only forks have (Intel, R-FCN, ",
-        ),
-        (
             "layer { data_param { backend: LEVELDBB } }",
             "1:31: unknown value LEVELDBB for 'backend', did you mean LEVELDB?",
         ),

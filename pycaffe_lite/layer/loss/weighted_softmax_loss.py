@@ -36,6 +36,7 @@ class WeightedSoftmaxWithLossLayer(SoftmaxWithLossLayer):
     """
 
     max_tops = 3
+    weighs_classes = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0

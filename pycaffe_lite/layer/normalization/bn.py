@@ -34,6 +34,7 @@ class BNLayer(NeuronLayer[BNParameter]):
 
     exact_tops: ClassVar[int | None] = 1  # type: ignore[assignment]
     adds_to_diffs: ClassVar[bool] = True
+    takes_blobs_of_any_shape = True  # (C,), (1, C) and (1, C, 1, 1) are all found in files
     eps: float
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -66,11 +67,11 @@ class BNLayer(NeuronLayer[BNParameter]):
         channels.moments(x, mean, variance)
         return mean, variance
 
+    @np.errstate(divide="ignore", invalid="ignore")  # of variances of -eps, and below: infinite, and NaN
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data.reshape(self.shape), top[0].data.reshape(self.shape)
         self.mean, variance = self.statistics(x)
-        with np.errstate(divide="ignore", invalid="ignore"):  # of variances below -eps: NaN
-            self.inverse = 1 / np.sqrt(variance + self.eps)
+        self.inverse = 1 / np.sqrt(variance + self.eps)
         if top[0] is bottom[0] and self.need_backward:
             self.copy.reshape(self.shape)
             np.copyto(self.copy.data, x)
@@ -82,6 +83,7 @@ class BNLayer(NeuronLayer[BNParameter]):
     def _vector(self, index: int) -> Moments:
         return self.blobs[index].data.ravel().astype(np.float64)
 
+    @np.errstate(invalid="ignore")
     def backward_through(
         self, top: Blobs, wanted: bool, bottom: Blobs, *, fixed: bool, learns: bool = True
     ) -> None:

@@ -66,14 +66,17 @@ class NormalizeLayer(Layer[NormalizeParameter]):
 
     def _inverse(self, x: Array) -> Array:
         """1 / r."""
-        inverse: Array = 1 / np.sqrt(self.param.eps + self._sum(np.square(x, dtype=np.float64)))
+        with np.errstate(divide="ignore"):  # with an eps of 0, of nothing but zeros
+            inverse: Array = 1 / np.sqrt(self.param.eps + self._sum(np.square(x, dtype=np.float64)))
         return inverse
 
+    @np.errstate(invalid="ignore")
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data.reshape(self.shape)
         scale = self.scale.data.astype(np.float64).reshape(1, -1, 1)
         np.multiply(x, self._inverse(x) * scale, out=top[0].data.reshape(self.shape), casting="same_kind")
 
+    @np.errstate(invalid="ignore")
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         x, dy = bottom[0].data.reshape(self.shape), top[0].diff.reshape(self.shape)
         inverse = self._inverse(x)
