@@ -108,8 +108,8 @@ NOTES = {
     "caffe.Detector.detect_selective_search": "needs the package that pycaffe needs, and MATLAB",
     "caffe.draw.draw_net": "Graphviz where it is, else matplotlib; svg needs neither",
     "caffe.draw.get_pydot_graph": "without pydot a graph of our own, with `to_string()` and `create()`",
-    "caffe.net_spec.NetSpec": "a name that there is not is a KeyError and an AttributeError; also SSD's `keys`, "
-    "`vals` and `update`",
+    "caffe.net_spec.NetSpec": "a name that there is not is a KeyError and an AttributeError; also "
+    "SSD's `keys`, `vals` and `update`",
     "caffe._caffe.Solver.net": "the same object each time",
     "caffe._caffe.Solver.snapshot": "returns the state's path",
 }
