@@ -220,7 +220,7 @@ VALUES = {
     ("DetectionEvaluateParameter", "resize_param"): ["{ prob: 1 }"],
     ("DetectionOutputParameter", "nms_param"): ["{ nms_threshold: 0 }"],
     ("DetectionOutputParameter", "save_output_param"): [
-        '{ output_directory: "a" label_map_file: "b" name_size_file: "c" }'
+        '{ output_directory: "a" output_format: "VOC" label_map_file: "b" name_size_file: "c" }'
     ],
     ("InterpParameter", "shrink_factor"): ["2"],
     ("MultiBoxLossParameter", "neg_overlap"): ["0.01"],
