@@ -29,6 +29,7 @@ from pycaffe_lite.net.arguments import (
     path_of,
     state_arguments,
 )
+from pycaffe_lite.net.copying import Copies
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fork_fields import check_fields
 from pycaffe_lite.net.fusion import backward_parts, forward_parts
@@ -52,7 +53,7 @@ StrPath = str | os.PathLike[str]
 LayerCallback = Callable[[int], object]
 
 
-class Net(LowLevel):
+class Net(Copies, LowLevel):
     """A net in one phase, ready to run.
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says. `weights` names one or more weight

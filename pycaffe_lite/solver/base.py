@@ -29,6 +29,7 @@ from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
 from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, settings, snapshot
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
 from pycaffe_lite.solver.loss_window import LossWindow
+from pycaffe_lite.solver.members import Members
 from pycaffe_lite.solver.nets import SolverNets
 from pycaffe_lite.solver.updates import Updates
 
@@ -39,7 +40,7 @@ SolverSource = StrPath | caffe_pb2.SolverParameter | SolverDocument
 OnNan = Literal["stop", "warn", "ignore"]
 
 
-class Solver:
+class Solver(Members):
     """Trains a net: forward, backward, update, again and again; tests and snapshots in between.
 
     One update, as in Caffe, clips all gradients and then takes each parameter through four steps:
@@ -117,7 +118,7 @@ class Solver:
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
         self.on_nan: OnNan = on_nan
-        self.iter = 0
+        self._iter = 0
         self.current_step = 0
         self.rate = 0.0
         self.last_test_scores: dict[int, Scores] = {}
@@ -169,12 +170,12 @@ class Solver:
 
     def _build_nets(self, dtype: npt.DTypeLike, strict: bool) -> None:
         nets = SolverNets(self.document, strict=strict)
-        self.net = Net.from_document(nets.train_net(), dtype=dtype)
+        self._net = Net.from_document(nets.train_net(), dtype=dtype)
         weights = nets.weight_files()
         self.finetuned = self._finetune(self.net, weights)
         for name in fresh_in_all(self.finetuned):
             log.info("Layer %s is in none of these files and starts afresh", name)
-        self.test_nets: list[Net] = []
+        self._test_nets = []
         for document in nets.test_nets():
             net = Net.from_document(document, dtype=dtype)
             net.debug_info = self.param.debug_info
@@ -348,7 +349,7 @@ class Solver:
         ]
         if not self._updates.run(numbers, self.net.learnable_params, self.history):
             self._report_nan("a weight became infinite or NaN", divergence.origin_in_backward)
-        self.iter += 1
+        self._iter += 1
 
     def clip_gradients(self) -> float:
         """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 if it is lower.

@@ -209,7 +209,7 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         log.warning("%s", line)
     if loading is not None:
         loading.commit()
-    solver.iter, solver.current_step = state.iter, state.current_step
+    solver._iter, solver.current_step = state.iter, state.current_step
     log.info("SGDSolver: restoring history")
     with np.errstate(over="ignore"):  # of float64 values in a float32 net
         for mine, stored in zip(solver.history, history, strict=True):
