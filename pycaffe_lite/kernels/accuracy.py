@@ -1,4 +1,4 @@
-"""How many labels are among the k best scores."""
+"""Accuracy: how many labels are among the k best scores."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ PARTS = 16  # tasks at most: each counts by itself
 
 @kernel
 def _count_block(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -> None:
-    """Add to the counts what the positions of one block give. x: (C, width); labels: (width,)."""
+    """Adds the positions of one block to the counts. x: (C, width); labels: (width,)."""
     C, width = x.shape
     score = np.empty(width, x.dtype)
-    others = np.zeros(width, np.int32)  # with a score at least as good
+    others = np.zeros(width, np.int32)  # how many have a score at least as good
     for i in range(width):
         score[i] = x[max(labels[i], 0), i]
         others[i] -= score[i] == score[i]  # the label itself, found below
@@ -29,12 +29,12 @@ def _count_block(x: Array, labels: Array, top_k: int, correct: Array, counted: A
 
 
 def count(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -> None:
-    """Count, per class, the positions that have it as label, and those of them that are correct.
+    """Counts, for each class, the positions whose label it is, and how many of these are correct.
 
-    Correct: fewer than top_k other classes have a score of at least the label's, so ties count against it;
-    NaN as the label's score counts as correct.
+    A position is correct if fewer than top_k other classes have a score of at least the label's, so ties
+    count against the label. It is correct, too, if the label's score is NaN.
 
-    x: (N, C, inner). labels: (N, inner), int32, -1 where a position does not count.
+    x: (N, C, inner). labels: (N, inner), int32, -1 for a position that does not count.
     correct, counted: (C,), int64, overwritten.
     """
     N, C, inner = x.shape
@@ -49,7 +49,7 @@ def count(x: Array, labels: Array, top_k: int, correct: Array, counted: Array) -
 def _count_parts(
     x: Array, labels: Array, top_k: int, hits: Array, seen: Array, tasks: Tasks, _memory: Array
 ) -> None:
-    """As `count`, for each of some parts of the positions. hits, seen: (parts, C), int64, added to."""
+    """Counts as `count` does, in parts. hits, seen: (parts, C), int64; the counts are added to them."""
     N, _, inner = x.shape
     parts, blocks = hits.shape[0], (inner + COLUMNS - 1) // COLUMNS
     part = take_task(tasks, parts)

@@ -1,9 +1,9 @@
 """Affine maps, sums and moments of (N, C, inner) arrays, channel by channel.
 
 BatchNorm, MVN, Scale and Bias are made of these. Each pass reads its arrays once: they are bound by memory.
-Rows (one n and one c) are cut into blocks, so that a single long row is spread over threads too; where inner
-is 1, the channels are next to each other and loops run over them. Sums are kept in float64, one per block,
-and added in the order of the blocks.
+Rows (one n and one c) are cut into blocks, so that a single long row is spread over threads, too. If inner is
+1, the channels of an image lie next to each other and loops run over them. Sums are kept in float64, one for
+each block, and are added in the order of the blocks.
 """
 
 import math
@@ -20,14 +20,15 @@ from pycaffe_lite.kernels.runtime.decorators import (
     worker_kernel,
 )
 from pycaffe_lite.kernels.runtime.scratch import no_memory, workers_for
+from pycaffe_lite.kernels.simd.elements import same_place
 
 BLOCK = 16384  # numbers of a row in one task: 64 KB
-COLUMNS = 64  # channels in one task where inner is 1
+COLUMNS = 64  # channels in one task if inner is 1
 
 
 @kernel
 def _task_count(N: int, C: int, inner: int) -> int:
-    """Tasks that go over an array value by value: rows over the channels where inner is 1, else blocks."""
+    """How many tasks go over an array value by value: one for each image if inner is 1, or for each block."""
     return N if inner == 1 else N * C * ((inner + BLOCK - 1) // BLOCK)
 
 
@@ -42,11 +43,14 @@ def _block(task: int, C: int, inner: int) -> tuple[int, int, int, int]:
 def standardizing_affine(
     mean: Array, variance: Array, weight: Array, eps: float, gain: Array | None, offset: Array | None
 ) -> tuple[Array, Array]:
-    """Scale and shift that standardize, and then multiply by `gain` and add `offset`, if there are any.
+    """The scale and shift that standardize each channel, then multiply by `gain` and add `offset`.
 
-    From sums of means and variances, (C,), and their weight, (1,), by which they are divided (for a weight of
-    0 they count as 0): 1 / sqrt(variance + eps) and -mean scale, in double precision; the rest in the arrays'
-    type.
+    scale = gain / sqrt(variance / weight + eps), shift = offset - scale mean / weight. The first factor and
+    its product with the mean are computed in double precision, the rest in the arrays' type. A weight of 0
+    counts as mean and variance 0.
+
+    mean, variance: (C,), sums. weight: (1,), by which they are divided. gain, offset: (C,), or None.
+    Returns scale and shift, (C,).
     """
     scale, shift, none = np.empty_like(mean), np.empty_like(mean), mean[:0]
     gain, offset = (none if array is None else array for array in (gain, offset))
@@ -61,7 +65,7 @@ def _standardizing_affine(
     mean: Array, variance: Array, weight: Array, eps: float, gain: Array, offset: Array, scale: Array,
     shift: Array, tasks: Tasks, _memory: Array,
 ) -> None:  # fmt: skip
-    """As `standardizing_affine`; gain and offset may be empty."""
+    """Computes what `standardizing_affine` returns; gain and offset may be empty."""
     if take_task(tasks, 1) > 0:
         return
     factor = 1.0 / np.float64(weight[0]) if weight[0] != 0 else 0.0
@@ -78,8 +82,12 @@ def _standardizing_affine(
 
 @kernel
 def _affine(x: Array, centre: float, scale: float, shift: float, y: Array) -> None:
-    for i in range(x.size):
-        y[i] = (x[i] - centre) * scale + shift
+    if same_place(x, y):
+        for i in range(y.size):
+            y[i] = (y[i] - centre) * scale + shift
+    else:
+        for i in range(y.size):
+            y[i] = (x[i] - centre) * scale + shift
 
 
 def affine(x: Array, centre: Array, scale: Array, shift: Array, y: Array) -> None:
@@ -109,8 +117,15 @@ def _affine_tasks(
 
 @kernel
 def _blend(a: Array, p: float, b: Array, centre: float, q: float, r: float, y: Array) -> None:
-    for i in range(a.size):
-        y[i] = p * a[i] + q * (b[i] - centre) + r
+    if same_place(a, y):
+        for i in range(y.size):
+            y[i] = p * y[i] + q * (b[i] - centre) + r
+    elif same_place(b, y):
+        for i in range(y.size):
+            y[i] = p * a[i] + q * (y[i] - centre) + r
+    else:
+        for i in range(y.size):
+            y[i] = p * a[i] + q * (b[i] - centre) + r
 
 
 def blend(a: Array, p: Array, b: Array, centre: Array, q: Array, r: Array, y: Array) -> None:
@@ -139,7 +154,7 @@ def _blend_tasks(
         task = take_task(tasks, count)
 
 
-# reassoc: lets the sums run in vector lanes; the order that this leaves does not depend on threads.
+# reassoc lets the sums run in vector lanes. Their order does not depend on the number of threads.
 @kernel(fastmath={"reassoc", "nsz"})
 def _sum(a: Array) -> float:
     total = 0.0
@@ -166,13 +181,13 @@ def _squares(a: Array, centre: float) -> float:
 
 @kernel
 def _part_count(N: int, C: int, inner: int) -> int:
-    """Tasks that add up: groups of channels where inner is 1, else blocks."""
+    """How many tasks add up: one for each group of channels if inner is 1, or for each block."""
     return (C + COLUMNS - 1) // COLUMNS if inner == 1 else N * C * ((inner + BLOCK - 1) // BLOCK)
 
 
 @kernel
 def _column_sums(a: Array, b: Array, start: int, stop: int, sum_a: Array, sum_ab: Array) -> None:
-    """As `sums`, for the channels from start to stop of arrays (N, C, 1)."""
+    """Does what `sums` does for the channels from start to stop of arrays (N, C, 1)."""
     sum_a[start:stop] = 0
     sum_ab[start:stop] = 0
     for n in range(a.shape[0]):
@@ -185,7 +200,7 @@ def _column_sums(a: Array, b: Array, start: int, stop: int, sum_a: Array, sum_ab
 
 @kernel
 def _collect_sums(parts: Array, C: int, inner: int, sum_a: Array, sum_ab: Array) -> None:
-    """Add up what the blocks gave, in order."""
+    """Adds up the sums of the blocks, in order."""
     sum_a[:] = 0
     sum_ab[:] = 0
     for part in range(parts.shape[0]):
@@ -216,7 +231,7 @@ def sums(a: Array, b: Array, sum_a: Array, sum_ab: Array) -> None:
 
 @kernel
 def _column_moments(x: Array, start: int, stop: int, mean: Array, variance: Array) -> None:
-    """As `moments`, for the channels from start to stop of an array (N, C, 1)."""
+    """Does what `moments` does for the channels from start to stop of an array (N, C, 1)."""
     mean[start:stop] = 0
     variance[start:stop] = 0
     N = x.shape[0]
@@ -234,7 +249,7 @@ def _column_moments(x: Array, start: int, stop: int, mean: Array, variance: Arra
 
 @kernel
 def _collect_moments(parts: Array, x: Array, mean: Array, variance: Array) -> None:
-    """Bring means and sums of squares of the blocks together."""
+    """Combines the means and sums of squares of the blocks."""
     N, C, inner = x.shape
     mean[:] = 0
     variance[:] = 0
@@ -251,7 +266,7 @@ def _collect_moments(parts: Array, x: Array, mean: Array, variance: Array) -> No
 def moments(x: Array, mean: Array, variance: Array) -> None:
     """mean[c] = average over n, i of x[n, c, i]; variance[c] = average of (x[n, c, i] - mean[c])².
 
-    Each block has its own mean and sum of squares about it, which are then brought together, so that a mean
+    Each block has a mean of its own and a sum of squares about it, which are combined afterwards: so a mean
     far from 0 costs no precision.
 
     x: (N, C, inner), not empty. mean, variance: (C,), float64.

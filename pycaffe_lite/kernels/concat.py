@@ -34,7 +34,7 @@ def _split(whole: Array, start: int, part: Array, tasks: Tasks, _memory: Array) 
 
 @kernel
 def _copy(part: Array, start: int, whole: Array, joins: bool, tasks: Tasks) -> None:
-    """Copy a part to whole[:, start:], or else from there; pieces of as many numbers each."""
+    """Copies a part to whole[:, start:] if it joins, and else from there. A task is a piece of the part."""
     numbers, rows, width, W = part.reshape(-1), whole.reshape(-1), part.shape[1], whole.shape[1]
     at, stop = take_piece(tasks, numbers.size)
     while at < stop:

@@ -8,7 +8,7 @@ from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kern
 BLOCK = 16384  # numbers of one task: 64 KB of each array
 
 
-# reassoc: lets the sum run in vector lanes; the order that this leaves does not depend on threads.
+# reassoc lets the sum run in vector lanes. Its order does not depend on the number of threads.
 @kernel(fastmath={"reassoc", "nsz"})
 def _squared_distance(a: Array, b: Array) -> float:
     total = 0.0
@@ -19,7 +19,7 @@ def _squared_distance(a: Array, b: Array) -> float:
 
 @parallel_kernel
 def forward(a: Array, b: Array) -> float:
-    """Compute the sum over i of (a[i] - b[i])², in float64.  a, b: (count,)."""
+    """The sum over i of (a[i] - b[i])², in float64.  a, b: (count,)."""
     parts = np.empty((a.size + BLOCK - 1) // BLOCK)
     for part in prange(parts.size):
         start, stop = part * BLOCK, min(a.size, (part + 1) * BLOCK)

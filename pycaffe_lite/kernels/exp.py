@@ -1,23 +1,16 @@
-"""Exponential with any base over flat arrays."""
+"""Exponential to any base: y = outer e^(inner x)."""
 
-from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.elementwise import Number, elementwise
 from pycaffe_lite.kernels.simd import math
 
 
-@flat_kernel
-def forward(x: Array, inner: float, outer: float, y: Array) -> None:
-    """y[i] = outer e^(inner x[i]).  x, y: (count,); y may be x."""
-    T = x.dtype.type
-    a, b = T(inner), T(outer)
-    for i in range(x.size):
-        y[i] = b * math.exp(a * x[i])
+@elementwise
+def forward(x: Number, inner: Number, outer: Number) -> Number:
+    """Value: y = outer e^(inner x)."""
+    return outer * math.exp(inner * x)
 
 
-@flat_kernel
-def backward(y: Array, dy: Array, inner: float, dx: Array) -> None:
-    """dx[i] = dy[i] inner y[i].  All arrays: (count,); dx may be dy."""
-    T = y.dtype.type
-    a = T(inner)
-    for i in range(y.size):
-        dx[i] = dy[i] * y[i] * a
+@elementwise
+def backward(y: Number, dy: Number, inner: Number) -> Number:
+    """Gradient: dx = dy y inner."""
+    return dy * y * inner

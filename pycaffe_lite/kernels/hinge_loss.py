@@ -5,7 +5,7 @@ from pycaffe_lite.kernels.runtime.decorators import Array, serial_kernel
 
 @serial_kernel
 def forward(x: Array, labels: Array, squared: bool) -> float:
-    """Compute the sum over n, c of h or, if squared, of h², in float64.
+    """The sum over n, c of h or, if squared, of h², in float64.
 
     h = max(0, 1 + s x[n, c]), s = -1 at the label of n, else 1. x: (N, C). labels: (N,), whole numbers.
     """

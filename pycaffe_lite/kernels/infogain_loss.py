@@ -1,6 +1,6 @@
 """Infogain loss of probabilities, and its gradient through the softmax they come from.
 
-Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not count; H: (C, C).
+Arrays are (N, C, inner). labels: (N, inner), int32, -1 for a position that does not count. H: (C, C).
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def _part(p: Array, n: int, start: int, stop: int, labels: Array, H: Array) -> f
 
 @parallel_kernel
 def forward(p: Array, labels: Array, H: Array) -> float:
-    """Compute the sum over n, i, c of -H[label, c] ln max(p[n, c, i], LEAST), in float64."""
+    """The sum over n, i, c of -H[label, c] ln max(p[n, c, i], LEAST), in float64."""
     N, _, inner = p.shape
     blocks = (inner + COLUMNS - 1) // COLUMNS
     sums = np.empty(N * blocks)
@@ -42,7 +42,7 @@ def forward(p: Array, labels: Array, H: Array) -> float:
 
 @parallel_kernel
 def backward(p: Array, labels: Array, H: Array, totals: Array, scale: float, dx: Array) -> None:
-    """dx[n, c, i] = scale (p[n, c, i] totals[label] - H[label, c]), 0 where the position does not count.
+    """dx[n, c, i] = scale (p[n, c, i] totals[label] - H[label, c]), 0 at a position that does not count.
 
     totals: (C,), the sums of the rows of H.
     """

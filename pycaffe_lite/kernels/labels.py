@@ -1,4 +1,4 @@
-"""Labels: from the floats of a blob to class numbers."""
+"""Labels: class numbers from the floats of a blob."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from pycaffe_lite.kernels.runtime.scratch import no_memory
 
 
 def read(values: Array, classes: int, ignored: int | None, labels: Array, found: Array) -> None:
-    """labels[i] = values[i] without its fraction, as Caffe casts it; -1 where that is `ignored`.
+    """labels[i] = values[i] without its fraction, as Caffe casts it; -1 if that is `ignored`.
 
     Args:
         values: (count,).
         classes: how many there are.
-        ignored: the label that does not count, None if there is none.
-        labels: (count,), int32, overwritten; -1, too, where a value is not a class.
+        ignored: the label that does not count; None if all labels do.
+        labels: (count,), int32, overwritten. A value that is not a class gives -1, too.
         found: (3,), int64, overwritten: how many labels are not ignored; the first i whose value is not a
-            class (not from 0 to classes - 1 without its fraction); the first i whose value is a class or
-            ignored, and has a fraction. -1 for an i that there is not.
+            class (without its fraction, it is not from 0 to classes - 1); the first i whose value is a class
+            or ignored, and has a fraction. Where there is no such i, -1.
     """
     _read(no_memory(values.dtype, 1), values, classes, ignored is not None, ignored or 0, labels, found)
 

@@ -1,24 +1,17 @@
-"""Logarithm to any base over flat arrays."""
+"""Logarithm to any base: y = outer ln(scale x + shift)."""
 
 import numpy as np
 
-from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.elementwise import Number, elementwise
 
 
-@flat_kernel
-def forward(x: Array, scale: float, shift: float, outer: float, y: Array) -> None:
-    """y[i] = outer ln(scale x[i] + shift).  x, y: (count,); y may be x."""
-    T = x.dtype.type
-    a, b, c = T(scale), T(shift), T(outer)
-    for i in range(x.size):
-        y[i] = c * np.log(a * x[i] + b)
+@elementwise
+def forward(x: Number, scale: Number, shift: Number, outer: Number) -> Number:
+    """Value: y = outer ln(scale x + shift)."""
+    return outer * np.log(scale * x + shift)
 
 
-@flat_kernel
-def backward(x: Array, dy: Array, scale: float, shift: float, outer: float, dx: Array) -> None:
-    """dx[i] = dy[i] outer scale / (scale x[i] + shift).  All arrays: (count,); dx may be dy."""
-    T = x.dtype.type
-    a, b, c = T(scale), T(shift), T(outer * scale)
-    for i in range(x.size):
-        dx[i] = dy[i] * (c / (a * x[i] + b))
+@elementwise
+def backward(x: Number, dy: Number, scale: Number, shift: Number, outer_scale: Number) -> Number:
+    """Gradient: dx = dy outer_scale / (scale x + shift), with outer_scale = outer scale."""
+    return dy * (outer_scale / (scale * x + shift))

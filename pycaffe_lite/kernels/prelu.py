@@ -12,19 +12,22 @@ from pycaffe_lite.kernels.runtime.decorators import (
     worker_kernel,
 )
 from pycaffe_lite.kernels.runtime.scratch import no_memory
+from pycaffe_lite.kernels.simd.copies import copy_memory
+from pycaffe_lite.kernels.simd.elements import same_place
 
 
 def forward(x: Array, slope: Array, y: Array, kept: Array | None = None) -> None:
     """y[n, c, i] = max(x, 0) + slope[c] min(x, 0); kept = x.
 
-    x, y: (N, C, inner); y may be x. slope: (C,), or (1,) for all channels. kept: as x, if that is asked for.
+    x, y: (N, C, inner); y may be x. slope: (C,), or (1,) for all channels. kept: like x; None if no
+    copy is needed.
     """
     _forward(no_memory(x.dtype), x, slope, y, x[:0] if kept is None else kept)
 
 
 @worker_kernel
 def _forward(x: Array, slope: Array, y: Array, kept: Array, tasks: Tasks, _memory: Array) -> None:
-    """As `forward`; kept may be empty."""
+    """Does what `forward` does; kept may be empty."""
     T = x.dtype.type
     x_values, y_values, kept_values = x.reshape(-1), y.reshape(-1), kept.reshape(-1)
     start, stop = take_piece(tasks, x.size)
@@ -33,9 +36,13 @@ def _forward(x: Array, slope: Array, y: Array, kept: Array, tasks: Tasks, _memor
         a = _slope_at(x, start, slope)
         source, out = x_values[start:end], y_values[start:end]
         if kept.size > 0:
-            kept_values[start:end] = source
-        for i in range(out.size):
-            out[i] = max(source[i], T(0)) + a * min(source[i], T(0))
+            copy_memory(x_values, start, kept_values, start, end - start)
+        if same_place(source, out):
+            for i in range(out.size):
+                out[i] = max(out[i], T(0)) + a * min(out[i], T(0))
+        else:
+            for i in range(out.size):
+                out[i] = max(source[i], T(0)) + a * min(source[i], T(0))
         start = end
         if start == stop:
             start, stop = take_piece(tasks, x.size)
@@ -43,14 +50,14 @@ def _forward(x: Array, slope: Array, y: Array, kept: Array, tasks: Tasks, _memor
 
 @kernel
 def _row_end(x: Array, start: int, stop: int) -> int:
-    """Where the row ends that a value is in, or `stop` if that comes before."""
+    """The end of the row that the value at `start` is in, or `stop` if that comes first."""
     inner: int = x.shape[2]
     return min(stop, (start // inner + 1) * inner)
 
 
 @kernel
 def _slope_at(x: Array, start: int, slope: Array) -> float:
-    """The slope of a value's channel."""
+    """The slope of the channel that the value at `start` is in."""
     _, C, inner = x.shape
     return slope[start // inner % C % slope.size]  # type: ignore[no-any-return]
 
@@ -69,14 +76,18 @@ def _backward_data(x: Array, dy: Array, slope: Array, dx: Array, tasks: Tasks, _
         end = _row_end(x, start, stop)
         a = _slope_at(x, start, slope)
         value, source, out = x_values[start:end], dy_values[start:end], dx_values[start:end]
-        for i in range(out.size):
-            out[i] = source[i] * (T(1) if value[i] > 0 else a)
+        if same_place(source, out):
+            for i in range(out.size):
+                out[i] *= T(1) if value[i] > 0 else a
+        else:
+            for i in range(out.size):
+                out[i] = source[i] * (T(1) if value[i] > 0 else a)
         start = end
         if start == stop:
             start, stop = take_piece(tasks, x.size)
 
 
-# A sum is vectorised only where its terms may be added in another order.
+# A sum is vectorised only if its terms may be added in another order.
 @kernel(fastmath={"reassoc", "nsz"})
 def _negative_sum(x: Array, dy: Array) -> float:
     total = 0.0
@@ -87,7 +98,7 @@ def _negative_sum(x: Array, dy: Array) -> float:
 
 @parallel_kernel
 def backward_slope(x: Array, dy: Array, dslope: Array) -> None:
-    """dslope[c] += sum over n, i of dy x where x <= 0.
+    """dslope[c] += the sum of dy x over all n and i with x <= 0.
 
     x, dy: (N, C, inner). dslope: (C,), or (1,) for all channels. Sums are kept in float64.
     """

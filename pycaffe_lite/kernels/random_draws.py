@@ -1,7 +1,7 @@
 """Caffe's random numbers: the Mersenne Twister (MT19937) and Boost's distributions on top of it.
 
-The state of a stream is an array (625,) of uint32: the engine's 624 words and the number of those already
-used. Every kernel takes its draws from there and leaves the state where the next draw starts. All values are
+The state of a stream is an array (625,) of uint32: the engine's 624 words, and how many of them have been
+used. Every kernel takes its draws from the state and leaves it where the next draw starts. All values are
 float32, each operation rounded to float32; Numba fuses no multiplication with an addition, and must not:
 the fused result differs in the last bit. Nothing here may be marked fast-math for the same reason.
 
@@ -44,7 +44,7 @@ def _twist(state: Array) -> None:
 
 @kernel
 def _draw(state: Array) -> Any:
-    """One raw draw u, 0 ≤ u < 2³²."""
+    """Takes one raw draw u, 0 ≤ u < 2³²."""
     used = state[WORDS]
     if used >= WORDS:
         _twist(state)
@@ -55,7 +55,7 @@ def _draw(state: Array) -> Any:
 
 @kernel
 def _tempered(word: int) -> Any:
-    """The draw that a word of the engine stands for."""
+    """The raw draw that a word of the engine gives."""
     y = np.int64(word)
     y ^= y >> 11
     y ^= (y << 7) & 0x9D2C5680
@@ -65,7 +65,7 @@ def _tempered(word: int) -> Any:
 
 @kernel
 def _draw_unit(state: Array) -> Any:
-    """One value of [0, 1): u/2³², drawn again where rounding makes that 1."""
+    """Draws one value of [0, 1): u/2³², drawn again if rounding makes that 1."""
     while True:
         unit = np.float32(_draw(state)) * _TWO_MINUS_32
         if unit < _ONE:
@@ -81,7 +81,7 @@ def raw(state: Array, out: Array) -> None:
 
 @serial_kernel
 def uniform(state: Array, low: float, high: float, out: Array) -> None:
-    """out[i] = u/2³² · (high − low) + low, drawn again where that is not below high.  out: (count,)."""
+    """out[i] = u/2³² · (high − low) + low, drawn again if that is not below high.  out: (count,)."""
     span = high - low
     for i in range(out.size):
         value = high
@@ -94,7 +94,7 @@ def uniform(state: Array, low: float, high: float, out: Array) -> None:
 def bernoulli(state: Array, largest: int, out: Array) -> None:
     """out[i] = 1 if u ≤ largest else 0.  out: (count,) uint8."""
     done = 0
-    while done < out.size:  # all words that are left at a time: vectors, ten times as fast as draw by draw
+    while done < out.size:  # all words left at a time, in vectors: ten times as fast as one by one
         if state[WORDS] >= WORDS:
             _twist(state)
             state[WORDS] = 0
@@ -138,7 +138,7 @@ class Ziggurat(NamedTuple):
 
 @kernel
 def _draw_exponential(state: Array, layers: Ziggurat) -> Any:
-    """One value of the density exp(−x), by a ziggurat of 256 layers."""
+    """Draws one value of the density exp(−x), by a ziggurat of 256 layers."""
     shift = _ZERO
     while True:
         u = _draw(state)

@@ -6,11 +6,11 @@ from numba import prange
 from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kernel
 
 SUM, ABS_SUM, SQUARE_SUM = 0, 1, 2
-# Values per partial sum. A fixed length: the result must not depend on the number of threads.
+# Values per partial sum: a fixed number, because the result must not depend on the number of threads.
 PART = 8192
 
 
-# A sum is vectorised only where its terms may be added in another order.
+# A sum is vectorised only if its terms may be added in another order.
 @kernel(fastmath={"reassoc", "nsz"})
 def _sum(x: Array, kind: int) -> float:
     total = 0.0

@@ -1,39 +1,18 @@
-"""Rectified linear unit over flat arrays."""
+"""Rectified linear unit: y = x for x > 0, else slope x."""
 
-from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_piece, worker_kernel
-from pycaffe_lite.kernels.runtime.scratch import no_memory
-
-
-def forward(x: Array, slope: float, y: Array) -> None:
-    """y[i] = max(x[i], 0) + slope min(x[i], 0).  x, y: (count,); y may be x."""
-    _forward(no_memory(x.dtype), x, float(slope), y)
+from pycaffe_lite.kernels.elementwise import Number, elementwise
 
 
-@worker_kernel
-def _forward(x: Array, slope: float, y: Array, tasks: Tasks, _memory: Array) -> None:
-    T = x.dtype.type
-    s = T(slope)
-    start, stop = take_piece(tasks, x.size)
-    while start < stop:
-        source, out = x[start:stop], y[start:stop]
-        for i in range(out.size):
-            negative = source[i] < 0
-            out[i] = (T(0) if negative else source[i]) + s * (source[i] if negative else T(0))  # NaN stays
-        start, stop = take_piece(tasks, x.size)
+@elementwise
+def forward(x: Number, slope: Number) -> Number:
+    """Value: y = max(x, 0) + slope min(x, 0); NaN stays NaN."""
+    T = type(x)
+    negative = x < T(0)
+    return (T(0) if negative else x) + slope * (x if negative else T(0))
 
 
-def backward(x: Array, dy: Array, slope: float, dx: Array) -> None:
-    """dx[i] = dy[i] if x[i] > 0 else slope dy[i].  All arrays: (count,); dx may be dy."""
-    _backward(no_memory(x.dtype), x, dy, float(slope), dx)
-
-
-@worker_kernel
-def _backward(x: Array, dy: Array, slope: float, dx: Array, tasks: Tasks, _memory: Array) -> None:
-    T = x.dtype.type
-    s = T(slope)
-    start, stop = take_piece(tasks, x.size)
-    while start < stop:
-        value, source, out = x[start:stop], dy[start:stop], dx[start:stop]
-        for i in range(out.size):
-            out[i] = source[i] * (T(1) if value[i] > 0 else s)
-        start, stop = take_piece(tasks, x.size)
+@elementwise
+def backward(x: Number, dy: Number, slope: Number) -> Number:
+    """Gradient: dx = dy if x > 0, else slope dy; y may stand for x."""
+    T = type(x)
+    return dy * (T(1) if x > T(0) else slope)

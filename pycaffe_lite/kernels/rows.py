@@ -1,4 +1,4 @@
-"""Adding rows into the rows of a table, at given places."""
+"""Rows that are added to the rows of a table, as an embedding's gradient is."""
 
 import numpy as np
 from numba import prange
@@ -6,11 +6,11 @@ from numba import prange
 from pycaffe_lite.kernels.runtime.decorators import Array, parallel_kernel, serial_kernel
 
 COLUMNS = 64  # columns of one task
-PLACES = 16  # rows of the table in one task; tasks share no number of it, so that no two write to one
+PLACES = 16  # rows of the table in one task; no number of the table belongs to two tasks
 
 
 def add(rows: Array, index: Array, table: Array) -> None:
-    """table[index[m], k] += rows[m, k] for all m; what is added to one place is summed up in float64.
+    """table[index[m], k] += rows[m, k] for all m. What is added to one number is first summed in float64.
 
     rows: (M, K). index: (M,), whole numbers within the table. table: (R, K).
     """
@@ -21,10 +21,10 @@ def add(rows: Array, index: Array, table: Array) -> None:
 
 @serial_kernel
 def _chain(index: Array, size: int, heads: Array, following: Array) -> int:
-    """Chain the rows of one index: each to the next one, -1 for the last.
+    """Chains the rows of equal index, and returns how many chains there are.
 
-    index: (M,), numbers below size. heads: (M,), the first row of each chain; as many as are returned.
-    following: (M,).
+    index: (M,), numbers below size. heads: (M,), set to the first row of each chain. following: (M,), set to
+    the row that follows each row in its chain; -1 for the last.
     """
     first = np.full(size, -1)
     for m in range(index.size - 1, -1, -1):
@@ -40,7 +40,7 @@ def _chain(index: Array, size: int, heads: Array, following: Array) -> int:
 
 @parallel_kernel
 def _add_chains(rows: Array, index: Array, heads: Array, following: Array, table: Array) -> None:
-    """As `add`, from the chains of `_chain`; a task is some columns of some chains, in the order of m."""
+    """Adds the rows of the chains that `_chain` made. A task is some columns of some chains."""
     K = rows.shape[1]
     across = (K + COLUMNS - 1) // COLUMNS
     for task in prange((heads.size + PLACES - 1) // PLACES * across):

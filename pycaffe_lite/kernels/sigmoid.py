@@ -1,20 +1,17 @@
-"""Logistic sigmoid over flat arrays."""
+"""Logistic sigmoid: y = 1 / (1 + e^-x)."""
 
-from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.elementwise import Number, elementwise
 from pycaffe_lite.kernels.simd import math
 
 
-@flat_kernel
-def forward(x: Array, y: Array) -> None:
-    """y[i] = 1 / (1 + e^-x[i]).  x, y: (count,); y may be x."""
-    for i in range(x.size):
-        y[i] = math.sigmoid(x[i])
+@elementwise
+def forward(x: Number) -> Number:
+    """Value: y = 1 / (1 + e^-x)."""
+    return math.sigmoid(x)
 
 
-@flat_kernel
-def backward(y: Array, dy: Array, dx: Array) -> None:
-    """dx[i] = dy[i] y[i] (1 - y[i]).  All: (count,); dx may be dy."""
-    T = y.dtype.type
-    for i in range(y.size):
-        dx[i] = dy[i] * y[i] * (T(1) - y[i])
+@elementwise
+def backward(y: Number, dy: Number) -> Number:
+    """Gradient: dx = dy y (1 - y)."""
+    T = type(y)
+    return dy * y * (T(1) - y)

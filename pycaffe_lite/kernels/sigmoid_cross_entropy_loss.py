@@ -11,7 +11,7 @@ BLOCK = 4096  # numbers of one task
 
 @kernel
 def _counts(target: float, ignore: bool, ignored: int) -> bool:
-    """Whether a target counts: Caffe cuts it to a whole number for the comparison."""
+    """Whether a target counts: Caffe drops its fraction and compares it with `ignored`."""
     return not (ignore and np.trunc(target) == ignored)
 
 
@@ -28,13 +28,13 @@ def _part(x: Array, t: Array, ignore: bool, ignored: int) -> tuple[float, int]:
 
 @parallel_kernel
 def forward(x: Array, t: Array, ignore: bool, ignored: int) -> tuple[float, int]:
-    """Compute the sum over i of -(t[i] ln σ(x[i]) + (1 - t[i]) ln(1 - σ(x[i]))), in float64.
+    """The sum over i of -(t[i] ln σ(x[i]) + (1 - t[i]) ln(1 - σ(x[i]))), in float64.
 
-    It is taken as max(x, 0) - x t + ln(1 + e^-|x|), which never overflows. x, t: (count,). Where `ignore` is
-    set, targets that cut to `ignored` are left out.
+    It is computed as max(x, 0) - x t + ln(1 + e^-|x|), which never overflows. x, t: (count,). If `ignore` is
+    set, targets that are `ignored` without their fraction are left out.
 
     Returns:
-        The sum; how many targets counted.
+        The sum, and how many targets count.
     """
     blocks = (x.size + BLOCK - 1) // BLOCK
     sums, counts = np.empty(blocks), np.empty(blocks, np.int64)
@@ -50,7 +50,7 @@ def forward(x: Array, t: Array, ignore: bool, ignored: int) -> tuple[float, int]
 
 @parallel_kernel
 def backward(x: Array, t: Array, ignore: bool, ignored: int, scale: float, dx: Array) -> None:
-    """dx[i] = scale (σ(x[i]) - t[i]), 0 where the target is left out.  All arrays: (count,)."""
+    """dx[i] = scale (σ(x[i]) - t[i]), 0 if the target is left out.  All arrays: (count,)."""
     T = x.dtype.type
     factor = T(scale)
     for i in prange(x.size):

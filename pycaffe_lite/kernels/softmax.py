@@ -1,7 +1,7 @@
 """Softmax over the middle axis of (N, C, inner) arrays.
 
-Every position is a sum over C of its own, so rows (inner 1) and blocks of positions are spread over threads.
-Sums are kept in float64 but for those of few values (see `simd.sums`).
+Each position has a sum over C of its own, so rows (if inner is 1) or blocks of positions are spread over
+threads. Sums are kept in float64, except those of few values (see `simd.sums`).
 """
 
 import numpy as np
@@ -20,12 +20,12 @@ from pycaffe_lite.kernels.runtime.scratch import no_memory, worker_memory, worke
 from pycaffe_lite.kernels.simd.math import exp
 from pycaffe_lite.kernels.simd.sums import sum_of, worker_totals
 
-ADDED = 32  # channels whose sum for each position is kept in the arrays' type
+ADDED = 32  # channels that are summed in the arrays' type before the sum goes to float64
 COLUMNS = 256  # positions of one task: their maxima and sums stay in the L1 cache
 
 
 def forward(x: Array, y: Array) -> None:
-    """Compute y[n, c, i] = e^(x[n, c, i] - m) / sum over c of the same, m = max over c of x[n, c, i].
+    """y[n, c, i] = e^(x[n, c, i] - m) / sum over c of the same, m = max over c of x[n, c, i].
 
     x, y: (N, C, inner); y may be x.
     """
@@ -40,7 +40,7 @@ def forward(x: Array, y: Array) -> None:
 
 
 def backward(y: Array, dy: Array, dx: Array) -> None:
-    """Compute dx[n, c, i] = y[n, c, i] (dy[n, c, i] - sum over c of dy y).
+    """dx[n, c, i] = y[n, c, i] (dy[n, c, i] - sum over c of dy y).
 
     y, dy, dx: (N, C, inner); dx may be dy.
     """
@@ -51,7 +51,7 @@ def backward(y: Array, dy: Array, dx: Array) -> None:
         _backward_columns(y, dy, dx)
 
 
-# As `simd.sums.sum_of`, in float64 throughout: the terms may cancel each other.
+# Unlike `simd.sums.sum_of`, in float64 throughout: the terms may cancel each other.
 @kernel(fastmath={"reassoc", "nsz"})
 def _dot(a: Array, b: Array) -> float:
     total = 0.0
@@ -78,7 +78,7 @@ def _forward_rows(x: Array, y: Array, tasks: Tasks, _memory: Array) -> None:
 
 @worker_kernel
 def _forward_columns(x: Array, y: Array, totals: Array, tasks: Tasks, memory: Array) -> None:
-    """totals: (workers, COLUMNS), memory: (2 * COLUMNS,), for sums and for maxima and parts of the sums."""
+    """Each task is a block of positions. totals: (workers, COLUMNS), for sums. memory: (2 * COLUMNS,)."""
     N, C, inner = x.shape
     peaks, parts = memory[:COLUMNS], memory[COLUMNS : 2 * COLUMNS]
     blocks = (inner + COLUMNS - 1) // COLUMNS

@@ -1,7 +1,7 @@
 """Multinomial logistic loss of probabilities, and its gradient through the softmax they come from.
 
-Arrays are (N, C, inner); labels (N, inner), int32, -1 where a position does not count; found is what
-`kernels.labels` found out about them; loss and its weight are arrays of one number.
+Arrays are (N, C, inner). labels: (N, inner), int32, -1 for a position that does not count. found: what
+`kernels.labels` says of them. The loss and its weight are arrays of one number.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ COLUMNS = 4096  # positions of one task
 def forward(p: Array, labels: Array, found: Array, normalizer: float, loss: Array) -> None:
     """loss[0] = 1/Z times the sum over the counting positions (n, i) of -ln max(p[n, label, i], LEAST).
 
-    The sum is kept in float64. Z is `normalizer`, or found[0], but at least 1, where that is 0.
+    The sum is kept in float64. Z is `normalizer`; if that is 0, it is found[0], and at least 1.
     """
     sums = np.empty(-(-labels.size // COLUMNS))
     _add_logarithms(no_memory(p.dtype, workers_for(labels.size)), p, labels, sums)
@@ -25,7 +25,7 @@ def forward(p: Array, labels: Array, found: Array, normalizer: float, loss: Arra
 
 @worker_kernel
 def _add_logarithms(p: Array, labels: Array, sums: Array, tasks: Tasks, _memory: Array) -> None:
-    """Compute the part of `forward` of each COLUMNS positions, all images' counted through."""
+    """Sums up each COLUMNS positions, which are numbered through all images."""
     inner = p.shape[2]
     task = take_task(tasks, sums.size)
     while task < sums.size:
@@ -54,9 +54,9 @@ def _divide(sums: Array, found: Array, normalizer: float, loss: Array, tasks: Ta
 
 
 def backward(p: Array, labels: Array, found: Array, normalizer: float, weight: Array, dx: Array) -> None:
-    """dx[n, c, i] = weight[0]/Z (p[n, c, i] - [c = label]), 0 where the position does not count.
+    """dx[n, c, i] = weight[0]/Z (p[n, c, i] - [c = label]), 0 at a position that does not count.
 
-    Z: as for `forward`.
+    Z is that of `forward`.
     """
     _backward(no_memory(p.dtype, workers_for(p.size)), p, labels, found, float(normalizer), weight, dx)
 

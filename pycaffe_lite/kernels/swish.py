@@ -1,24 +1,18 @@
-"""Swish, the self-gated unit, over flat arrays."""
+"""Swish, a unit that gates itself: y = x / (1 + e^(-beta x))."""
 
-from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.elementwise import Number, elementwise
 from pycaffe_lite.kernels.simd.math import sigmoid
 
 
-@flat_kernel
-def forward(x: Array, beta: float, gate: Array, y: Array) -> None:
-    """gate[i] = 1 / (1 + e^(-beta x[i])); y[i] = x[i] gate[i].  All arrays: (count,); y may be x."""
-    T = x.dtype.type
-    b = T(beta)
-    for i in range(x.size):
-        gate[i] = sigmoid(b * x[i])
-        y[i] = x[i] * gate[i]
+@elementwise
+def forward(x: Number, beta: Number) -> tuple[Number, Number]:
+    """Gate and value: gate = 1 / (1 + e^(-beta x)) and y = x gate."""
+    gate = sigmoid(beta * x)
+    return gate, x * gate
 
 
-@flat_kernel
-def backward(y: Array, gate: Array, dy: Array, beta: float, dx: Array) -> None:
-    """dx[i] = dy[i] (beta y[i] + gate[i] (1 - beta y[i])).  All arrays: (count,); dx may be dy."""
-    T = y.dtype.type
-    b = T(beta)
-    for i in range(y.size):
-        dx[i] = dy[i] * (b * y[i] + gate[i] * (T(1) - b * y[i]))
+@elementwise
+def backward(y: Number, gate: Number, dy: Number, beta: Number) -> Number:
+    """Gradient: dx = dy (beta y + gate (1 - beta y))."""
+    T = type(y)
+    return dy * (beta * y + gate * (T(1) - beta * y))

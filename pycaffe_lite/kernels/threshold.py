@@ -1,13 +1,9 @@
-"""Comparison with a threshold over flat arrays."""
+"""Comparison with a threshold: y = 1 for x > threshold, else 0."""
 
-from pycaffe_lite.kernels.runtime.decorators import Array
-from pycaffe_lite.kernels.runtime.flat import flat_kernel
+from pycaffe_lite.kernels.elementwise import Number, elementwise
 
 
-@flat_kernel
-def forward(x: Array, threshold: float, y: Array) -> None:
-    """y[i] = 1 if x[i] > threshold else 0.  x, y: (count,); y may be x."""
-    T = x.dtype.type
-    t = T(threshold)
-    for i in range(x.size):
-        y[i] = T(x[i] > t)
+@elementwise
+def forward(x: Number, threshold: Number) -> Number:
+    """Value: y = 1 if x > threshold, else 0."""
+    return type(x)(x > threshold)

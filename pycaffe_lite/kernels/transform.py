@@ -1,4 +1,4 @@
-"""What a data transformer does to the pixels of a batch: crop, mirror, subtract a mean, scale."""
+"""The transformation of a batch of images: crop, mirror, subtract a mean, scale."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ def transform(
 ) -> None:
     """y[n, c, h, w'] = (x[n, c, h + rows[n], w + columns[n]] − mean[c, same place]) · scale.
 
-    w' is w, or counted from the right where mirrored[n]. Each operation rounds to float32.
+    w' is w, counted from the right if mirrored[n]. Each operation rounds to float32.
 
     Args:
         items: x, (N, C, H, W) uint8 or float32.
-        mean: (C, H, W), or (C, 1, 1) for one number a channel; float32.
+        mean: (C, H, W), or (C, 1, 1) for one number per channel; float32.
         scale: float32.
         rows, columns, mirrored: (N,).
         out: y, (N, C, h, w) float32.

@@ -1,25 +1,28 @@
-"""Solver updates: one pass over a parameter, its gradient and its history, in four steps.
+"""The solvers' update rules: one pass over a parameter, its gradient and its history, in four steps.
 
-Letters: w the parameter (data), h, m, v, u the history, g the gradient, η (eta) the learning rate. Each
-rule goes through the elements once and takes the four steps of Caffe's ApplyUpdate at each:
+Letters: w is a number of the parameter (its data), g its gradient, h, m and v are the history, and η (eta) is
+the learning rate. A rule takes the four steps of Caffe's ApplyUpdate for each number:
 
-    normalize             g = diff · clip · norm                  clipping's factor; one over iter_size
+    normalize             g = diff · clip · norm                  clip: clipping's factor; norm: 1 / iter_size
     regularize            g = g + l2 · w    or    g + l1 · sign(w)
-    compute_update_value  diff = the rule's own formula of g and the history
+    compute_update_value  diff, history = the rule's own formula of g and the history
     update                w = w − diff
 
-All arrays of a call are flat, of one size and one type, in which all is computed; tasks are pieces of them.
-The numbers of a rule stand in an array: the fields of `Gradient`, then the rule's own. So a call that was
-written down (`runtime.steps`) can be run again with other numbers.
+Only the third step differs between the rules, so a rule is written as its formula for one number (`rule`).
+
+All arrays of a call are flat, of one size and of one type, in which everything is computed; the tasks
+are pieces of them. A rule gets its numbers in an array, so that a recorded call (`runtime.steps`) can be run
+again with other numbers.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
 
+from pycaffe_lite.kernels.elementwise import Number, name_after
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -30,25 +33,29 @@ from pycaffe_lite.kernels.runtime.decorators import (
 )
 from pycaffe_lite.kernels.runtime.scratch import no_memory
 from pycaffe_lite.kernels.simd.copies import bring_near
+from pycaffe_lite.kernels.simd.elements import elements_at, rounded, set_elements
 
-PART = 32_768  # numbers whose squares are summed by themselves
-NEAR = 1 << 19  # numbers of a parameter: up to 2 MB of each array are likely to be in the caches
-RUN = 128  # numbers gone through at a time beyond that
-AHEAD = 1024  # numbers: so long before they are used, 4 KB of each array, they are asked for
+PART = 32_768  # numbers of which the squares are summed on their own
+NEAR = 1 << 19  # numbers: arrays of up to 2 MB are likely to be in the caches already
+RUN = 256  # numbers of larger arrays that are updated between two requests to memory
+AHEAD = 1024  # numbers: memory is asked for what comes so much later, 4 KB of each array
 
 
 class Gradient(NamedTuple):
-    """What becomes of a raw gradient before the rule sees it.
+    """The numbers of the steps before a rule's own.
 
     Attributes:
-        clip: factor that gradient clipping asks for. norm: one over iter_size.
-        l2, l1: λ of the regularization in use, 0 for the other.
+        clip: the factor of gradient clipping. norm: one over iter_size.
+        l2, l1: λ of L2 and of L1 regularization; 0 for the one that is not in use.
     """
 
     clip: float = 1.0
     norm: float = 1.0
     l2: float = 0.0
     l1: float = 0.0
+
+
+OWN = len(Gradient._fields)  # a rule's own numbers come behind these
 
 
 @kernel
@@ -78,10 +85,12 @@ def is_finite(w: float) -> bool:
 
 @kernel
 def take_run(tasks: Tasks, arrays: tuple[Array, ...], stop: int, end: int) -> tuple[int, int, int]:
-    """First and last + 1 of the next numbers, equal where none is left; and where their piece ends.
+    """The next run of numbers to update: its start, its end, and the end of the piece that it is part of.
 
-    stop, end: what came with the run before, 0 at the start. Of large arrays, which come from memory, RUN
-    numbers are taken, and the ones AHEAD are brought near.
+    Start and end are equal when nothing is left. A run is a whole piece of arrays that are likely to be in
+    the caches. Of larger ones it is RUN numbers, and those that lie AHEAD are fetched from memory meanwhile.
+
+    stop, end: the end of the run before and of its piece; 0 and 0 at first.
     """
     first, size = stop, arrays[0].size
     if first == end:
@@ -94,175 +103,134 @@ def take_run(tasks: Tasks, arrays: tuple[Array, ...], stop: int, end: int) -> tu
     return first, stop, end
 
 
-class Rule:
-    """A rule for arrays of any size, on several threads."""
+Formula = Callable[..., tuple[Any, ...]]
 
-    def __init__(self, function: Callable[..., None]) -> None:
-        self.__doc__ = function.__doc__
-        self._kernel = worker_kernel(function)
+
+class Rule:
+    """An update rule, compiled for arrays of any size.
+
+    Attributes:
+        py_func: the formula that it was made from, a plain function of numbers.
+    """
+
+    def __init__(self, formula: Formula, histories: int) -> None:
+        self.py_func = formula
+        self.__doc__, self.__name__, self.__module__ = formula.__doc__, formula.__name__, formula.__module__
+        self._kernel = worker_kernel(_for_arrays(formula, histories))
 
     def __call__(self, arrays: Sequence[Array], numbers: Array, finite: Array) -> None:
         """Updates a parameter, its diff and its history in place.
 
         Args:
-            arrays: w, diff and the history.
-            numbers: float64: the fields of `Gradient`, then the rule's own.
-            finite: (1,), int64; set to 0 if w is not finite everywhere afterwards.
+            arrays: the parameter, its diff and its history.
+            numbers: float64: the fields of `Gradient`, then the rule's own numbers.
+            finite: (1,), int64; set to 0 if any number of the parameter is not finite afterwards.
         """
-        self._kernel(no_memory(arrays[0].dtype), *arrays, numbers, finite)
+        self._kernel(no_memory(arrays[0].dtype), tuple(arrays), numbers, finite)
+
+
+def _for_arrays(formula: Formula, histories: int) -> Callable[..., None]:
+    """The worker kernel of a rule: all four steps at each place of the arrays."""
+    compiled_formula = kernel(formula)
+    count = formula.__code__.co_argcount - 1 - histories  # of the rule's own numbers
+
+    def runs(arrays: Any, numbers: Array, finite: Array, tasks: Tasks, _memory: Array) -> None:
+        T, fine = arrays[0].dtype.type, True
+        clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
+        own = rounded(numbers, OWN, count, arrays[0])
+        first, stop, end = take_run(tasks, arrays, 0, 0)
+        while first < stop:
+            for i in range(first, stop):
+                before = elements_at(arrays, arrays, i)
+                g = regularize(normalize(before[1], clip, norm), before[0], l2, l1)
+                after = compiled_formula(g, *(before[2:] + own))
+                w = before[0] - after[0]
+                set_elements(arrays, i, (w, *after))
+                fine &= is_finite(w)
+            first, stop, end = take_run(tasks, arrays, stop, end)
+        if not fine:
+            finite[0] = 0
+
+    name_after(formula, runs)
+    return runs
+
+
+def rule(histories: int = 1) -> Callable[[Formula], Rule]:
+    """Makes a rule from its formula for one number of a parameter.
+
+    The formula takes g, the numbers of the history, and the rule's own numbers, of which η is the first. It
+    returns diff and the new numbers of the history. All have one type; constants need it, as in `type(g)(1)`.
+
+    Args:
+        histories: the number of history arrays.
+    """
+    return lambda formula: Rule(formula, histories)
 
 
 # ------------------------------------------------------------------------------------------ the six rules
 
 
-@Rule
-def sgd(
-    all_w: Array, all_diff: Array, all_h: Array, numbers: Array, finite: Array, tasks: Tasks, _memory: Array
-) -> None:  # fmt: skip
+@rule()
+def sgd(g: Number, h: Number, eta: Number, mu: Number) -> tuple[Number, ...]:
     """Momentum: h ← μh + ηg;  diff = h."""
-    T, fine = all_w.dtype.type, True
-    clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
-    eta, mu = T(numbers[4]), T(numbers[5])
-    arrays = all_w, all_diff, all_h
-    first, stop, end = take_run(tasks, arrays, 0, 0)
-    while first < stop:
-        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
-        for i in range(w.size):
-            g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
-            h[i] = mu * h[i] + eta * g
-            diff[i] = h[i]
-            w[i] -= diff[i]
-            fine &= is_finite(w[i])
-        first, stop, end = take_run(tasks, arrays, stop, end)
-    if not fine:
-        finite[0] = 0
+    h = mu * h + eta * g
+    return h, h
 
 
-@Rule
-def nesterov(
-    all_w: Array, all_diff: Array, all_h: Array, numbers: Array, finite: Array, tasks: Tasks, _memory: Array
-) -> None:  # fmt: skip
+@rule()
+def nesterov(g: Number, h: Number, eta: Number, mu: Number) -> tuple[Number, ...]:
     """Nesterov's momentum: h' = h;  h ← μh + ηg;  diff = (1 + μ)h − μh'."""
-    T, fine = all_w.dtype.type, True
-    clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
-    eta, mu, one = T(numbers[4]), T(numbers[5]), T(1)
-    arrays = all_w, all_diff, all_h
-    first, stop, end = take_run(tasks, arrays, 0, 0)
-    while first < stop:
-        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
-        for i in range(w.size):
-            g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
-            before = h[i]
-            h[i] = mu * before + eta * g
-            diff[i] = (one + mu) * h[i] - mu * before
-            w[i] -= diff[i]
-            fine &= is_finite(w[i])
-        first, stop, end = take_run(tasks, arrays, stop, end)
-    if not fine:
-        finite[0] = 0
+    one, before = type(g)(1), h
+    h = mu * before + eta * g
+    return (one + mu) * h - mu * before, h
 
 
-@Rule
-def adagrad(
-    all_w: Array, all_diff: Array, all_h: Array, numbers: Array, finite: Array, tasks: Tasks, _memory: Array
-) -> None:  # fmt: skip
-    """Rates by the sum of squares: h ← h + g²;  diff = η · g / (√h + δ)."""
-    T, fine = all_w.dtype.type, True
-    clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
-    eta, delta = T(numbers[4]), T(numbers[5])
-    arrays = all_w, all_diff, all_h
-    first, stop, end = take_run(tasks, arrays, 0, 0)
-    while first < stop:
-        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
-        for i in range(w.size):
-            g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
-            h[i] += g * g
-            diff[i] = eta * (g / (math.sqrt(h[i]) + delta))
-            w[i] -= diff[i]
-            fine &= is_finite(w[i])
-        first, stop, end = take_run(tasks, arrays, stop, end)
-    if not fine:
-        finite[0] = 0
+@rule()
+def adagrad(g: Number, h: Number, eta: Number, delta: Number) -> tuple[Number, ...]:
+    """A rate for each number, by the sum of its squared gradients.
+
+    h ← h + g²;  diff = η · g / (√h + δ).
+    """
+    h = h + g * g
+    return eta * (g / (math.sqrt(h) + delta)), h
 
 
-@Rule
-def rmsprop(
-    all_w: Array, all_diff: Array, all_h: Array, numbers: Array, finite: Array, tasks: Tasks, _memory: Array
-) -> None:  # fmt: skip
-    """Rates by the mean of squares: h ← ρh + (1 − ρ)g²;  diff = η · g / (√h + δ)."""
-    T, fine = all_w.dtype.type, True
-    clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
-    eta, rho, delta, one = T(numbers[4]), T(numbers[5]), T(numbers[6]), T(1)
-    arrays = all_w, all_diff, all_h
-    first, stop, end = take_run(tasks, arrays, 0, 0)
-    while first < stop:
-        w, diff, h = all_w[first:stop], all_diff[first:stop], all_h[first:stop]
-        for i in range(w.size):
-            g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
-            h[i] = rho * h[i] + (one - rho) * (g * g)
-            diff[i] = eta * (g / (math.sqrt(h[i]) + delta))
-            w[i] -= diff[i]
-            fine &= is_finite(w[i])
-        first, stop, end = take_run(tasks, arrays, stop, end)
-    if not fine:
-        finite[0] = 0
+@rule()
+def rmsprop(g: Number, h: Number, eta: Number, rho: Number, delta: Number) -> tuple[Number, ...]:
+    """A rate for each number, by the mean of its squared gradients.
+
+    h ← ρh + (1 − ρ)g²;  diff = η · g / (√h + δ).
+    """
+    one = type(g)(1)
+    h = rho * h + (one - rho) * (g * g)
+    return eta * (g / (math.sqrt(h) + delta)), h
 
 
-@Rule
-def adadelta(
-    all_w: Array, all_diff: Array, all_h: Array, all_h2: Array, numbers: Array, finite: Array, tasks: Tasks,
-    _memory: Array,
-) -> None:  # fmt: skip
-    """Steps by their own mean square.
+@rule(histories=2)
+def adadelta(g: Number, h: Number, h2: Number, eta: Number, mu: Number, delta: Number) -> tuple[Number, ...]:
+    """Steps of a size that follows from the steps before.
 
     h ← μh + (1 − μ)g²;  u = g · √((h₂ + δ) / (h + δ));  h₂ ← μh₂ + (1 − μ)u²;  diff = ηu.
     """
-    T, fine = all_w.dtype.type, True
-    clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
-    eta, mu, delta, one = T(numbers[4]), T(numbers[5]), T(numbers[6]), T(1)
-    arrays = all_w, all_diff, all_h, all_h2
-    first, stop, end = take_run(tasks, arrays, 0, 0)
-    while first < stop:
-        w, diff, h, h2 = all_w[first:stop], all_diff[first:stop], all_h[first:stop], all_h2[first:stop]
-        for i in range(w.size):
-            g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
-            h[i] = mu * h[i] + (one - mu) * (g * g)
-            u = g * math.sqrt((h2[i] + delta) / (h[i] + delta))
-            h2[i] = mu * h2[i] + (one - mu) * (u * u)
-            diff[i] = eta * u
-            w[i] -= diff[i]
-            fine &= is_finite(w[i])
-        first, stop, end = take_run(tasks, arrays, stop, end)
-    if not fine:
-        finite[0] = 0
+    one = type(g)(1)
+    h = mu * h + (one - mu) * (g * g)
+    u = g * math.sqrt((h2 + delta) / (h + delta))
+    h2 = mu * h2 + (one - mu) * (u * u)
+    return eta * u, h, h2
 
 
-@Rule
+@rule(histories=2)
 def adam(
-    all_w: Array, all_diff: Array, all_m: Array, all_v: Array, numbers: Array, finite: Array, tasks: Tasks,
-    _memory: Array,
-) -> None:  # fmt: skip
+    g: Number, m: Number, v: Number, eta: Number, beta1: Number, beta2: Number, delta: Number
+) -> tuple[Number, ...]:
     """First and second moments; η comes with the correction √(1 − β₂ᵗ) / (1 − β₁ᵗ).
 
     m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  diff = η · m / (√v + δ).
     """
-    T, fine = all_w.dtype.type, True
-    clip, norm, l2, l1 = T(numbers[0]), T(numbers[1]), T(numbers[2]), T(numbers[3])
-    eta, beta1, beta2, delta, one = T(numbers[4]), T(numbers[5]), T(numbers[6]), T(numbers[7]), T(1)
-    arrays = all_w, all_diff, all_m, all_v
-    first, stop, end = take_run(tasks, arrays, 0, 0)
-    while first < stop:
-        w, diff, m, v = all_w[first:stop], all_diff[first:stop], all_m[first:stop], all_v[first:stop]
-        for i in range(w.size):
-            g = regularize(normalize(diff[i], clip, norm), w[i], l2, l1)
-            m[i] = beta1 * m[i] + (one - beta1) * g
-            v[i] = beta2 * v[i] + (one - beta2) * (g * g)
-            diff[i] = eta * (m[i] / (math.sqrt(v[i]) + delta))
-            w[i] -= diff[i]
-            fine &= is_finite(w[i])
-        first, stop, end = take_run(tasks, arrays, stop, end)
-    if not fine:
-        finite[0] = 0
+    one = type(g)(1)
+    m = beta1 * m + (one - beta1) * g
+    v = beta2 * v + (one - beta2) * (g * g)
+    return eta * (m / (math.sqrt(v) + delta)), m, v
 
 
 # ---------------------------------------------------------------------------------------- whole gradients

@@ -1,4 +1,4 @@
-"""What someone outside may ask of a running solver."""
+"""Requests to a running solver from outside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Action(enum.Enum):
-    """A request, polled after each update and before each test batch."""
+    """A request; the solver asks for one after each update and before each test batch."""
 
     NONE = "none"
     STOP = "stop"
@@ -18,5 +18,5 @@ ActionRequest = Callable[[], Action]
 
 
 def no_request() -> Action:
-    """The request function of a solver that nobody steers."""
+    """Requests nothing: for a solver that is not steered from outside."""
     return Action.NONE

@@ -1,4 +1,4 @@
-"""AdaDelta: steps as large as the steps before, whatever the scale of the gradient."""
+"""AdaDelta: steps whose size follows from the steps before, whatever the scale of the gradient."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class Solver:
         compute_update_value  the solver type's own rule
         update                w ← w − update value
 
-    The methods of these names say with which numbers; the kernel `rule` takes the steps, in one pass over
-    the memory. A solver type is a class with a rule and its numbers, see `sgd.py`.
+    The methods of these names give the numbers of each step; the kernel `rule` takes the steps, in one pass
+    over the memory. A solver type is a class with a rule and its numbers, see `sgd.py`.
 
     Args:
         source: a solver prototxt, or its message or document.
@@ -85,7 +85,7 @@ class Solver:
     """
 
     type: ClassVar[str] = ""
-    # The kernel, whose own numbers are what compute_update_value gives.
+    # The kernel; its own numbers are those that compute_update_value gives.
     rule: ClassVar[Rule]
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
@@ -129,7 +129,7 @@ class Solver:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
         self._build_nets(dtype, strict)
         self.window = LossWindow(self.param.average_loss)
-        self.continue_window = False  # after a restore, the next step goes on with the window
+        self.continue_window = False  # after a restore, the next step keeps the window
         self.history: list[Array] = [
             np.zeros(blob.shape, blob.dtype)
             for _ in range(self.histories)
@@ -139,7 +139,7 @@ class Solver:
         log.info("Solver scaffolding done.")
 
     def check_settings(self) -> None:
-        """Checks what can be told before a net is built.
+        """Checks the settings that can be checked before a net is built.
 
         Raises:
             SolverError: a setting is out of range. SnapshotError: snapshots cannot be written.
@@ -266,7 +266,7 @@ class Solver:
                 break
 
     def _clear_gradients(self) -> None:
-        """Sets the gradients to zero: at once where anybody may look, else where they are added to."""
+        """Clears the gradients: at once if anybody may look at them, else when they are next added to."""
         if self._on_start or self.net.is_watched:
             self.net.clear_param_diffs()
             return
@@ -326,7 +326,7 @@ class Solver:
         self.iter += 1
 
     def clip_gradients(self) -> float:
-        """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 where it is lower.
+        """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 if it is lower.
 
         The gradients are those of all iter_size batches together, before weight decay.
         """
@@ -384,12 +384,12 @@ class Solver:
             if not self._stop_requested:
                 self._test(index)
         if self._stop_requested:
-            # An abandoned test has not taken place: the one after resuming sees the same data.
+            # An abandoned test does not count as a test: the one after resuming sees the same data.
             continuation.restore(self._before_tests, self._nets)
         self._before_tests = None
 
     def surroundings(self) -> continuation.Continuation:
-        """All that going on exactly takes, apart from parameters and history; while testing, from before."""
+        """What a run needs to go on exactly, besides parameters and history; during a test, as before it."""
         return self._before_tests or continuation.capture(self._nets, self.window)
 
     @property
@@ -449,7 +449,7 @@ class Solver:
         return path
 
     def restore(self, state_file: StrPath, *, exact: bool = False) -> None:
-        """Goes back to where a snapshot was taken; the test nets come along, sharing the weights.
+        """Goes back to where a snapshot was taken, also with the test nets, which share the weights.
 
         An unchanged run goes on exactly. Where the net, the data or the settings have changed since, what
         still fits is restored, and the log says what starts afresh; see `snapshot.restore`.
@@ -460,7 +460,7 @@ class Solver:
 
         Raises:
             FileLookupError: the state or its weights are missing.
-            SnapshotError: the state is damaged, or of another solver type or net; or `exact` cannot be had.
+            SnapshotError: the state is damaged, or its history is of another size; or `exact` cannot be had.
             WeightsError: the weights do not fit the net.
             In each case nothing has changed.
         """

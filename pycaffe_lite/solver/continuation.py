@@ -1,4 +1,4 @@
-"""What continuing exactly takes beyond Caffe's solver state: one block of bytes inside a .solverstate.
+"""What a run needs, beyond Caffe's solver state, to go on exactly: a block of bytes in a .solverstate.
 
 A message in protocol buffers' wire format, so that later versions can add to it:
 
@@ -12,7 +12,7 @@ A message in protocol buffers' wire format, so that later versions can add to it
     8  the same of the run's snapshot before it
     9  solver type
 
-Fields 6 to 9 and a layer's type are not there in the oldest states.
+The oldest states have neither fields 6 to 9 nor the types of layers.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Lineage:
     """Where a snapshot stands among others.
 
     Attributes:
-        run: a random number, as bytes, that the snapshots of a run have in common. A run that resumes goes
-            on with the number of the one that it resumes.
-        time: when the snapshot was written, in nanoseconds since 1970; 0: not known, or not yet.
-        previous: when the run's snapshot before it was written; 0: there is none.
-        iter: the iteration of the snapshot; -1: there is none yet.
+        run: a random number, as bytes, that all snapshots of a run have. A resumed run keeps the number of
+            the run that it resumes.
+        time: when the snapshot was written, in nanoseconds since 1970; 0 if that is not known, or not yet.
+        previous: when the run's snapshot before it was written; 0 if there is none.
+        iter: the iteration of the snapshot; -1 if there is none yet.
     """
 
     run: bytes = b""
@@ -59,13 +59,13 @@ class Lineage:
 
     @classmethod
     def new(cls) -> Lineage:
-        """Of a run without a snapshot."""
+        """The lineage of a run that has no snapshot yet."""
         return cls(secrets.token_bytes(8))
 
     def next(self, iteration: int) -> Lineage:
-        """Of the run's next snapshot, written now; later than the last one also by a clock put back.
+        """The lineage of the run's next snapshot, written now; later than the last, even if the clock is not.
 
-        One of the same iteration takes the place of the last.
+        A snapshot of the same iteration replaces the last one.
         """
         previous = self.previous if iteration == self.iter else self.time
         return Lineage(self.run, max(time.time_ns(), self.time + 1), previous, iteration)
@@ -85,15 +85,15 @@ class LayerState(NamedTuple):
 
 @dataclass(frozen=True)
 class Continuation:
-    """The state of everything around the parameters.
+    """The state of everything that surrounds the parameters and their history.
 
     Attributes:
         random: of the main random stream.
         window: the loss window.
         layers: (net, layer name) → its state.
-        fingerprint: of the weights file; see `io.files.fingerprint`.
+        fingerprint: of the weights file; see `formats.atomic.fingerprint`.
         lineage: of the snapshot; its iteration stands elsewhere in the state.
-        solver_type: the type of solver whose history it goes with.
+        solver_type: the type of the solver that wrote the history; empty in the oldest states.
     """
 
     random: bytes
@@ -105,7 +105,7 @@ class Continuation:
 
 
 def capture(nets: Sequence[Net], window: LossWindow) -> Continuation:
-    """Takes the state of the random stream and of a solver's nets, train net first, as it is now."""
+    """The present state of the random stream and of a solver's nets, train net first."""
     layers = {
         (i, layer.name): LayerState(layer.type, state)
         for i, net in enumerate(nets)
@@ -122,7 +122,7 @@ def restore(saved: Continuation, nets: Sequence[Net]) -> list[str]:
     the state does not know stay as they are.
 
     Returns:
-        What starts afresh or is left out, a sentence for each layer; empty where all goes on exactly.
+        What starts afresh or is left out, a sentence for each layer; empty if everything goes on exactly.
     """
     layers = {(i, layer.name): layer for i, net in enumerate(nets) for layer in net.layers}
     afresh = [
@@ -149,7 +149,7 @@ def restore(saved: Continuation, nets: Sequence[Net]) -> list[str]:
 
 
 def _restore_layer(layer: Layer[Any], saved: LayerState) -> str:
-    """Lets a layer go on from its state; returns what starts afresh, as `Layer.set_state` does."""
+    """Gives a layer its saved state; returns what starts afresh, as `Layer.set_state` does."""
     if saved.type and saved.type != layer.type:
         return f"its saved state is not used: it was of type {saved.type}"
     try:
@@ -166,7 +166,7 @@ def _net_name(index: int) -> str:
 
 
 def encode(state: Continuation) -> bytes:
-    """The state as bytes."""
+    """The bytes of a state."""
     window = state.window
     floats = struct.pack(f"<{1 + len(window.losses)}d", window.smoothed, *window.losses)
     parts = [
@@ -192,7 +192,7 @@ def encode(state: Continuation) -> bytes:
 
 
 def decode(data: bytes) -> Continuation:
-    """The state that `encode` made bytes of.
+    """The state whose bytes `encode` made.
 
     Raises:
         SnapshotError: the bytes are damaged or of a later version.

@@ -19,14 +19,14 @@ from pycaffe_lite.solver.log_lines import log_lines
 
 Phase = Literal["train", "test"]
 
-# A label map that no layer reads makes 250,000 curves in a log of Caffe's. More are left out, and so are
-# more values that wait for the line with their iteration.
+# A label map that no layer reads makes 250,000 curves in a log of Caffe's. Further curves are left out, and
+# so are further values that wait for the line with their iteration.
 MOST_CURVES = MOST_WAITING = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How one number of a run went.
+    """The course of one number of a run.
 
     Attributes:
         phase: of the net that it belongs to. net: which test net, from 0; 0 for the train net.
@@ -35,8 +35,8 @@ class Curve:
         number: the output's in the log (`Test net output #3`), which counts the values of all outputs of the
             net; None where the log numbers nothing: the loss of the whole net, which Caffe smooths over
             average_loss iterations while training, and the learning rate.
-        is_loss: whether the log says that it is part of the loss (`(* 1 = 0.5 loss)`), or else its name.
-        iterations: (n,) int64, rising. values: (n,) float64, with NaN and infinities as logged.
+        is_loss: whether it is part of the loss: the log says so (`(* 1 = 0.5 loss)`), or its name does.
+        iterations: (n,) int64, increasing. values: (n,) float64, with NaN and infinities as logged.
         seconds: (n,) float64, when each was logged: since training began, else since the log's first line
             with a time; NaN for a line without.
     """
@@ -71,7 +71,7 @@ class Curves:
     Attributes:
         train: outputs of the train net; first, where the log has it, the loss of the whole net.
         test: outputs of the test nets, net by net.
-        lr: the learning rate; empty where the log does not say it.
+        lr: the learning rate; empty if it is not in the log.
     """
 
     train: list[Curve]
@@ -188,13 +188,13 @@ _RATE_KEY: _Key = ("train", 0, "lr", None)
 
 
 class _Points:
-    """Points of a curve as they come."""
+    """The points of a curve, in the order of the log."""
 
     def __init__(self) -> None:
         self.iterations, self.values, self.seconds = array("q"), array("d"), array("d")
 
     def add(self, iteration: int, value: float, seconds: float) -> None:
-        """Appends a point; points of an earlier run from there on go."""
+        """Appends a point, and drops those that an earlier run has from there on."""
         while self.iterations and self.iterations[-1] >= iteration:
             self._drop_last()
         self.iterations.append(iteration)
@@ -213,7 +213,7 @@ class _Points:
 
 @dataclass
 class _Waiting:
-    """A value whose iteration a later line says."""
+    """A value whose iteration is on a later line."""
 
     name: str
     number: int | None
@@ -223,12 +223,12 @@ class _Waiting:
 
 @dataclass
 class _Reader:
-    """Takes in a log line by line.
+    """Reads a log line by line.
 
     Caffe announces what follows: `Iteration 50, Testing net (#0)` the outputs of a test net, `Iteration 50,
     loss = ...` those of the train net, and after these comes `Iteration 50, lr = ...` (before them, in 2013).
-    Where a filter took the announcement away, outputs wait for the next line that names an iteration: in
-    Caffe's order it is theirs.
+    If a filter has removed the announcement, outputs wait for the next line that names an iteration, which in
+    Caffe's order is theirs.
 
     Attributes:
         year: of the log's first line.
@@ -248,13 +248,13 @@ class _Reader:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether there are values of which no line says the iteration."""
+        """Whether there are values whose iteration is on no line."""
         return any(self._waiting.values())
 
     def read(self, line: str) -> None:
-        """Takes in a line."""
+        """Reads a line."""
         if not ("Iteration" in line or "Test" in line or "Train" in line or "Solving" in line):
-            return  # most lines, and a regular expression would take ten times longer to tell
+            return  # as most are; a regular expression would take ten times as long
         seconds = self._seconds(line)
         if math.isnan(self._start_seconds) and "Solving" in line:
             self._start_seconds = seconds
@@ -309,7 +309,7 @@ class _Reader:
             self._waiting[phase].append(_Waiting(name, number, value, seconds))
 
     def _place(self, phase: Phase, iteration: int | None) -> bool:
-        """Gives the values that wait their iteration, or drops them where it cannot be known.
+        """Gives the waiting values their iteration, or drops them if it is None.
 
         Returns:
             Whether there were any.
@@ -334,7 +334,7 @@ class _Reader:
         points.add(iteration, value, seconds)
 
     def _seconds(self, line: str) -> float:
-        """When a line was written, in seconds from the log's first day; NaN where it does not say."""
+        """When a line was written, in seconds from the log's first day; NaN if it does not say."""
         found = _STAMP.search(line, 0, 256)
         if not found:
             return math.nan
@@ -353,12 +353,12 @@ class _Reader:
         return seconds
 
     def curves(self) -> Curves:
-        """What has been read."""
+        """The curves of the lines read so far."""
         if self._iteration is not None:
             self._place("test", self._iteration)  # a test at the end is followed by no iteration
         last = -1 if self._iteration is None else self._iteration
         for points in self._points.values():
-            points.cut(last)  # where an earlier run went on longer
+            points.cut(last)  # in case an earlier run went on longer
         made = [self._curve(key, points) for key, points in self._points.items() if points.iterations]
         rates = [curve for curve in made if _key(curve) == _RATE_KEY]
         return Curves(
@@ -384,5 +384,5 @@ def _key(curve: Curve) -> _Key:
 
 
 def _in_order(curves: Iterable[Curve]) -> list[Curve]:
-    """Net by net, in the order of the log's numbers."""
+    """The curves net by net, in the order of the log's numbers."""
     return sorted(curves, key=lambda curve: (curve.net, -1 if curve.number is None else curve.number))

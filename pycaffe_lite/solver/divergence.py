@@ -1,4 +1,4 @@
-"""Finding where a net's numbers stopped being finite."""
+"""Where a net's numbers stopped being finite."""
 
 from __future__ import annotations
 

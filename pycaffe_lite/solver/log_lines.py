@@ -1,4 +1,4 @@
-"""The lines of a log file, whoever wrote it: its encoding, its line ends, its size."""
+"""The lines of a log file, whatever its encoding, line ends and size."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 from pycaffe_lite.errors import DataError, FileLookupError
 
-# Longer lines say nothing about a run. They are passed over: a file without line ends takes no memory.
+# Longer lines say nothing about a run. They are skipped, so that a file without line ends takes no memory.
 LONGEST = 1 << 14
 _SAMPLE = 4096
 
 
 def log_lines(path: Path) -> Iterator[str]:
-    """Reads a text file line by line, each with its line end as LF; only the last line can be without.
+    """Reads a text file line by line. Each line ends in LF, except perhaps the last.
 
-    UTF-8 and UTF-16, with a byte order mark or without; lines that end in CR LF, LF or CR. What is not in the
-    encoding is kept as an escape, and NUL bytes are left out: a PowerShell's `>>` appends UTF-16 to what was
-    UTF-8, and a machine that lost its power leaves blocks of them.
+    UTF-8 and UTF-16, with a byte order mark or without; lines that end in CR LF, LF or CR. Bytes that
+    are not valid in the encoding are kept as escapes, and NUL bytes are left out: PowerShell's `>>` appends
+    UTF-16 to UTF-8, and a power cut leaves blocks of NULs.
 
     Raises:
         FileLookupError: no such file.
@@ -39,7 +39,7 @@ def log_lines(path: Path) -> Iterator[str]:
 
 def _open(path: Path) -> io.BufferedReader:
     try:
-        # Without waiting: a pipe that nobody writes to would block before it can be told from a file.
+        # Without blocking: opening a pipe would wait for a writer before it could be told from a file.
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise FileLookupError(f"no such file: '{path}'") from None
@@ -55,10 +55,10 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 def _encoding(sample: bytes) -> str:
-    """The encoding that a file begins in."""
+    """The encoding of a file, judged by its beginning."""
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # Without a mark: logs are mostly ASCII, of which UTF-16 makes every other byte a NUL.
+    # There is no mark. Logs are mostly ASCII, and in UTF-16 every other byte of that is a NUL.
     even, odd = sample[::2].count(0), sample[1::2].count(0)
     most = len(sample) * 3 // 8
     if len(sample) >= 4 and max(even, odd) > most and min(even, odd) == 0:

@@ -12,7 +12,7 @@ class LossWindow:
 
     Attributes:
         size: average_loss, how many iterations count.
-        start: the iteration the window began with.
+        start: the iteration with which the window began.
         losses: the losses that count now, a ring once it is full.
     """
 
@@ -21,7 +21,7 @@ class LossWindow:
     losses: list[float] = field(default_factory=list)
 
     def add(self, loss: float, iteration: int) -> None:
-        """Takes in the loss of an iteration."""
+        """Adds the loss of an iteration."""
         if len(self.losses) < self.size:
             self.losses.append(loss)
         else:
@@ -29,11 +29,11 @@ class LossWindow:
 
     @property
     def smoothed(self) -> float:
-        """The mean of `losses`, 0 where there are none yet.
+        """The mean of `losses`; 0 if there are none yet.
 
-        Caffe keeps a running mean, adding the new loss and taking away the one that leaves. That mean never
-        recovers from an infinity, and a huge loss takes the digits of the others with it. Summing anew takes
-        some microseconds for a hundred losses, and only when somebody asks.
+        Caffe keeps a running mean: it adds the new loss and subtracts the one that leaves. Such a mean never
+        recovers from an infinity, and loses the digits of all other losses to a huge one. Summing anew takes
+        some microseconds for a hundred losses, and only happens when the mean is asked for.
         """
         losses = self.losses.copy()  # the progress bar asks from another thread
         try:

@@ -61,7 +61,7 @@ def multistep(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
 
 
 def poly(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
-    """η = η₀ · (1 − i / max_iter)^power: 0 at the end; NaN behind it, where the power is no whole number."""
+    """η = η₀ · (1 − i / max_iter)^power: 0 at the end; after it NaN, unless power is whole."""
     return Rate(p.base_lr * _power(1 - i / p.max_iter, p.power), current_step)
 
 
@@ -73,13 +73,13 @@ def sigmoid(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
 
 
 def _power(base: float, exponent: float) -> float:
-    """base^exponent as C computes it: infinite where it overflows, NaN where it is not real."""
+    """base^exponent as C computes it: infinite if it overflows, NaN if it is not real."""
     with np.errstate(all="ignore"):
         return float(np.power(np.float64(base), np.float64(exponent)))
 
 
 class Policy(NamedTuple):
-    """A policy and the settings it cannot do without: gamma at least 0, the others above 0."""
+    """A policy and the settings that it needs: gamma of at least 0, the others above 0."""
 
     rate: Callable[[caffe_pb2.SolverParameter, int, int], Rate]
     needs: Sequence[str] = ()
@@ -95,7 +95,7 @@ POLICIES = {
     "step": Policy(step, ["gamma", "stepsize"]),
 }
 
-# Policies that forks have added, and which.
+# Policies that forks have added, and the names of these forks.
 FORKS = {
     "exp10": "TSN",
     "multifixed": "Intel, MobileNet-YOLO",
@@ -108,7 +108,7 @@ FORKS = {
 
 
 def policy_of(param: caffe_pb2.SolverParameter) -> Policy:
-    """The policy that the settings name, with what it needs.
+    """The policy that the settings name; makes sure that what it needs is set.
 
     Raises:
         SolverError: an unknown lr_policy, or a setting that it needs is missing or out of range.

@@ -1,4 +1,4 @@
-"""Which nets a solver trains and tests: from the many ways in which a solver's settings name them."""
+"""The nets that a solver trains and tests, from the many ways in which its settings can name them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NetDocument = Document[caffe_pb2.NetParameter]
 
 
 class NetSource(NamedTuple):
-    """A net that a solver's settings give, by a file or in place.
+    """A net that a solver's settings give, in a file or inline.
 
     Attributes:
         what: the setting, in the words of Caffe's log. load: reads or copies the net's message.
@@ -33,7 +33,7 @@ class SolverNets:
     """The nets of one solver's settings.
 
     Args:
-        document: the settings. Where they come from a file, net files are looked for beside it too.
+        document: the settings. If they come from a file, net files are looked for beside it, too.
         strict: a field that the schema does not know is an error.
 
     Source: BVLC/caffe src/caffe/solver.cpp, InitTrainNet and InitTestNets
@@ -127,7 +127,7 @@ class SolverNets:
             )
 
     def _where(self, *names: str) -> str:
-        """The place of the first of some settings that stands in the file, `solver.prototxt:3: `."""
+        """The place of the first of these settings that the file has, `solver.prototxt:3: `."""
         places = (self._document.where(path) for name in names for path in ((name,), (name, 0)))
         return next(filter(None, places), "")
 
@@ -141,7 +141,7 @@ class SolverNets:
         return self._document.path.parent if self._document.path else None
 
     def _from_file(self, name: str) -> NetDocument:
-        """A net's file, read once even where several nets come of it: what is to say of it is said once."""
+        """The net of a file. It is read once even if several nets use it, so that warnings come once."""
         path = resolve(name, self._folder)
         if path not in self._files:
             self._files[path] = read_net(path, strict=self._strict)
@@ -150,7 +150,7 @@ class SolverNets:
         return replace(self._files[path], message=copy)
 
     def _inline(self, path: FieldPath, net: caffe_pb2.NetParameter) -> NetDocument:
-        """A net that stands in the solver's prototxt.
+        """A net that is written in the solver's own prototxt.
 
         Caffe drops old `layers` and `input` there without a word; here they are upgraded, as those of a file.
         """
@@ -166,7 +166,7 @@ def _later(load: Callable[..., NetDocument], *args: object) -> Callable[[], NetD
 def _set_state(
     net: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, states: Sequence[caffe_pb2.NetState]
 ) -> None:
-    """Puts the net in its state: the phase, overruled by its own state, overruled by the solver's."""
+    """Sets the net's state: the phase, then what its own state says, then what the solver's states say."""
     state = caffe_pb2.NetState(phase=phase)
     state.MergeFrom(net.state)
     for more in states:

@@ -1,6 +1,6 @@
-"""The snapshots that lie in a folder: the latest of them, and those of a run that are no longer needed.
+"""The snapshots in a folder: finding the latest, and removing those that a run no longer needs.
 
-Each name is looked at by itself: what is not a file, or vanishes, or cannot be read, hides no other.
+Each name is looked at on its own: one that is no file, vanishes or cannot be read does not hide the others.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pycaffe_lite.solver.snapshot import check_prefix, mismatch, read_head, read
 log = logging.getLogger(__name__)
 
 _STATE_NAME = re.compile(r"_iter_\d+\.solverstate(\.h5)?")
-# States that do not say when they were written go by the times of their files. Where these are so close to
-# each other, the files may have been copied together, in any order.
+# A state that does not say when it was written is dated by its file. Files whose times are as close as this
+# may have been copied together, in any order.
 _COPIED_TOGETHER_SECONDS = 60.0
 
 
@@ -32,8 +32,8 @@ class Found(NamedTuple):
 
     Attributes:
         path: of the file. iter: the iteration.
-        time: in seconds since 1970, when it was written. is_told: by the state itself, not by its file.
-        beyond: what it holds beyond Caffe's state; None where it holds nothing or that is damaged.
+        time: when it was written, in seconds since 1970. is_told: whether the state itself says so.
+        beyond: what it holds beyond Caffe's state; None if it holds nothing more, or that is damaged.
     """
 
     path: Path
@@ -44,17 +44,18 @@ class Found(NamedTuple):
 
     @property
     def lineage(self) -> Lineage:
-        """Where it belongs, if it says so."""
+        """Its lineage; an empty one if it has none."""
         return self.beyond.lineage if self.beyond else Lineage()
 
 
 def find_latest_snapshot(prefix: str) -> Path | None:
-    """The state file of the newest complete snapshot that begins with `prefix`; None where there is none.
+    """The state file of the newest complete snapshot whose name begins with `prefix`; None if there is none.
 
-    The newest by the time that a state itself holds. States of Caffe's and of earlier versions of
-    pycaffe-lite hold none: the times of their files count, and of files made within a minute the one of the
-    highest iteration. A snapshot is complete when both its files read well and belong together; others are
-    passed over, with a log line. Where there is an older one of a higher iteration, a line says so.
+    A snapshot's age is judged by the time that the state itself holds. States of Caffe and of earlier
+    versions of pycaffe-lite hold none: then the time of the file counts, and of files made within a minute
+    of each other the highest iteration. A snapshot is complete if both its files can be read and belong
+    together; others are passed over, with a log line. A line also tells of an older one with a higher
+    iteration.
 
     Raises:
         SnapshotError: the prefix is empty, or holds a NUL byte.
@@ -72,9 +73,9 @@ def find_latest_snapshot(prefix: str) -> Path | None:
 def remove_older(prefix: str, lineage: Lineage, keep: int) -> None:
     """Removes snapshots of a run once there are `keep` complete ones that are newer.
 
-    Those that the latest one goes back to, each through the one before it, are the run's. Nothing else is
-    removed: no other run's, none of an attempt that was given up by resuming an earlier snapshot, none that
-    does not say where it belongs.
+    The run's snapshots are the latest one, the one before it, and so on back. Nothing else is removed: no
+    snapshot of another run, none of an attempt that was given up by resuming from an earlier one, and none
+    that does not say where it belongs.
 
     Args:
         prefix: snapshot_prefix. lineage: of the latest snapshot. keep: how many to keep, at least 1.
@@ -90,7 +91,7 @@ def remove_older(prefix: str, lineage: Lineage, keep: int) -> None:
 
 
 def _states(prefix: str, *, quiet: bool = False) -> Iterator[Found]:
-    """The states of all snapshots with this prefix that can be read, in no order."""
+    """The states with this prefix that can be read, in no particular order."""
     check_prefix(prefix)
     folder, stem = Path(prefix).parent, Path(f"{prefix}.").name[:-1]
     try:
@@ -120,7 +121,7 @@ def _pass_over(path: Path, problem: str) -> None:
 
 
 def _newest_first(found: list[Found]) -> list[Found]:
-    """In the order in which to try them."""
+    """The states in the order in which they are to be tried."""
     told = [one for one in found if one.is_told]
     by_file = sorted((one for one in found if not one.is_told), key=lambda one: one.time, reverse=True)
     times = {one.path: one.time for one in told}
@@ -146,7 +147,7 @@ def _say_what_else(chosen: Found, older: list[Found]) -> None:
 
 
 def _problem_with(path: Path) -> str | None:
-    """What keeps a snapshot from being complete; None for nothing."""
+    """Why a snapshot is not complete; None if it is."""
     try:
         state = read_state(path)
         model = weights_file(state, path)
@@ -157,12 +158,12 @@ def _problem_with(path: Path) -> str | None:
 
 
 def _has_its_weights(one: Found) -> bool:
-    """Whether the weights that were written with a state are still beside it, judged by samples."""
+    """Whether the weights that were written with a state are still beside it; judged by samples."""
     return one.beyond is not None and mismatch(_weights_beside(one.path), one.beyond) is None
 
 
 def _weights_beside(state: Path) -> Path:
-    """The weights file that is written with a state."""
+    """The path of the weights that are written with a state."""
     stem, _, ending = state.name.rpartition(".solverstate")
     return state.with_name(f"{stem}.caffemodel{ending}")
 

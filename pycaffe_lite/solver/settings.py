@@ -1,4 +1,4 @@
-"""Checks of a solver's settings: fields that forks have added, and numbers that are none."""
+"""Checks of a solver's settings: fields that forks have added, and numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pycaffe_lite.proto.prototxt import Document
 
 SolverDocument = Document[caffe_pb2.SolverParameter]
 
-# Without a limit to the gradients' norm, infinity means the same as a number below 0.
+# An infinite limit to the norm of the gradients is no limit, as is a number below 0.
 _MAY_BE_INFINITE = ("clip_gradients",)
 
 
 def check_settings(document: SolverDocument) -> None:
-    """Refuses what would train otherwise than the text says, or not at all.
+    """Refuses settings with which training would differ from what they say, or be impossible.
 
     Raises:
         SolverError: a field of a fork changes the training, or a number is not finite.

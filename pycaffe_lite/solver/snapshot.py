@@ -1,7 +1,8 @@
-"""Snapshots: a solver's weights and state in two files, and going on from them.
+"""Snapshots: writing a solver's weights and state to two files, and resuming from them.
 
-The weights are written first, the state last, each whole or not at all: a state that is there has its
-weights. What continuing exactly takes beyond Caffe's state travels in the state file (see `continuation`).
+The weights are written first and the state last, each whole or not at all: where there is a state, there are
+its weights. The state file also holds what a run needs, beyond Caffe's state, to go on exactly (see
+`continuation`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def check_folder(prefix: str, iteration: int) -> None:
 
 
 def check_prefix(prefix: str) -> None:
-    """Makes sure that files may have names that begin so.
+    """Makes sure that the names of files can begin with it.
 
     Raises:
         SnapshotError: it is empty, or holds a NUL byte.
@@ -102,7 +103,7 @@ def write(solver: Solver) -> Path:
 
 
 def mismatch(model: Path, beyond: Continuation) -> str | None:
-    """What is wrong with the weights file of a state; None for nothing."""
+    """What is wrong with the weights file of a state; None if it is right."""
     try:
         if fingerprint_of(model, error=SnapshotError) == beyond.fingerprint:
             return None
@@ -115,7 +116,7 @@ def mismatch(model: Path, beyond: Continuation) -> str | None:
 
 
 def read_state(path: StrPath) -> SolverState:
-    """Reads a solver state, binary or HDF5, told by its signature.
+    """Reads a solver state, binary or HDF5; its first bytes tell which.
 
     Raises:
         FileLookupError: no such file. SnapshotError: it cannot be read.
@@ -124,12 +125,12 @@ def read_state(path: StrPath) -> SolverState:
 
 
 def read_head(path: StrPath) -> SolverState:
-    """As `read_state`, without the history: quick."""
+    """Reads a solver state without its history, which is quick."""
     return hdf5.read_state_head(path) if hdf5.is_hdf5(path) else solverstate.read_head(path)
 
 
 def weights_file(state: SolverState, path: StrPath) -> Path:
-    """Where the state's weights are: as named, seen from here as Caffe does, or else beside the state.
+    """The file with the state's weights: as named, from the current folder as in Caffe, or beside the state.
 
     Raises:
         FileLookupError: they are nowhere.
@@ -146,18 +147,18 @@ def weights_file(state: SolverState, path: StrPath) -> Path:
 
 
 def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
-    """Puts a solver back to where a snapshot was taken, as far as nets and settings are still the same.
+    """Takes a solver back to where a snapshot was taken, as far as nets and settings are still the same.
 
     As in Caffe, the weights go to the layers of their names and the history to the parameters in their
-    order. A state of ours brings back what Caffe forgets, so that training goes on exactly: the places in
-    the data, the random numbers, hidden states, the smoothed loss. Where that does not fit any more, because
-    the net, the database or a setting has changed, it starts afresh, and a line in the log says what. A
-    state of Caffe's has none of it: the data start at the first record.
+    order. A state of ours also brings back what Caffe forgets, so that training goes on exactly: the places
+    in the data, the random numbers, hidden states, the smoothed loss. What no longer fits, because the net,
+    the database or a setting has changed, starts afresh, and a line in the log says what that is. A state
+    written by Caffe has none of this: the data start at the first record.
 
     Args:
         solver: the solver.
         path: of the state.
-        exact: refuse to go on where anything would start afresh.
+        exact: refuse to go on if anything would start afresh, or the history is of another solver type.
 
     Raises:
         FileLookupError: the state or its weights file is missing.
@@ -219,7 +220,7 @@ def _history_for(solver: Solver, state: SolverState, path: StrPath) -> list[Arra
 
 
 def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuation | None, list[str]]:
-    """What a state holds beyond Caffe's, if it can be read, and what of it is of no use to this solver."""
+    """What a state holds beyond Caffe's, if that can be read, and the reasons why it does not fit exactly."""
     rest = "places in the data, random numbers and the smoothed loss start afresh"
     if state.resume is None:
         return None, [f"it is a state as Caffe writes it: {rest}"] if exact else []
@@ -229,7 +230,10 @@ def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuati
         return None, [f"{rest}: {error}"]
     problems = []
     if beyond.solver_type not in ("", solver.type):
-        problems.append(f"the history goes on, but was written by a solver of type {beyond.solver_type}")
+        problems.append(
+            f"the history was written by a solver of type {beyond.solver_type}, "
+            f"and this one of type {solver.type} goes on with it as if it were its own"
+        )
     size = solver.param.average_loss
     if beyond.window.size != size:
         problems.append(

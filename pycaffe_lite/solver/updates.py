@@ -1,4 +1,4 @@
-"""The updates of all parameters, in one go."""
+"""The updates of all parameters of a net, run together."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Updates:
         """Updates parameters, their gradients and their history in place.
 
         Args:
-            numbers: of each parameter, what the rule takes, see `kernels.update`.
+            numbers: for each parameter, the numbers that the rule takes, see `kernels.update`.
             blobs: the parameters.
-            history: one array per parameter, or several: all first ones first.
+            history: one array for each parameter; if there are several, first the first one of each.
 
         Returns:
             Whether all parameters are finite afterwards.

@@ -14,9 +14,7 @@ Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
 
 From NeuronLayer, on which it is built:
 
-A layer that maps each value by itself, y[i] = f(x[i]), from one bottom to one top of its shape.
-
-In most types, the two may be the same blob.
+One bottom, and one top of its shape; in most types they may be the same blob.
 
 Number of bottoms: 1. Number of tops: 1.
 

@@ -38,6 +38,23 @@ def test_affine_and_blend(shape, dtype, in_place):
     assert np.allclose(y, right, rtol=BOUND[dtype], atol=20 * BOUND[dtype])
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 37), (2, 37, 1)])
+def test_in_place_gives_the_same_bits(shape):
+    a, b = values(shape, np.float32), values(shape, np.float32, 1)
+    p, q, r = (values(shape[1], np.float32, seed) for seed in (2, 3, 4))
+    y = np.empty_like(a)
+    channels.affine(a, p, q, r, y)
+    over = a.copy()
+    channels.affine(over, p, q, r, over)
+    np.testing.assert_array_equal(over, y)
+    channels.blend(a, p, b, r, q, p, y)
+    over_a, over_b = a.copy(), b.copy()
+    channels.blend(over_a, p, b, r, q, p, over_a)
+    channels.blend(a, p, over_b, r, q, p, over_b)
+    np.testing.assert_array_equal(over_a, y)
+    np.testing.assert_array_equal(over_b, y)
+
+
 @settings(deadline=None, max_examples=60)
 @given(shapes, dtypes)
 def test_sums(shape, dtype):

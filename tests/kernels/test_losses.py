@@ -58,6 +58,19 @@ def test_infogain(inner, dtype):
     assert np.allclose(dx, np.where(counts[:, np.newaxis], slope / 2, 0), atol=1e-5)
 
 
+@BOTH
+@pytest.mark.parametrize("squared", [False, True])
+def test_hinge(squared, dtype):
+    x, labels = values(20, 5, dtype=dtype), np.arange(20, dtype=np.int32) % 5
+    sign = np.where(np.arange(5) == labels[:, np.newaxis], -1.0, 1.0)
+    h = np.maximum(0, 1 + sign * x)
+    total = (h**2 if squared else h).sum()
+    assert math.isclose(hinge_loss.forward(x, labels, squared), total, rel_tol=1e-6)
+    dx = np.empty_like(x)
+    hinge_loss.backward(x, labels, squared, 0.5, dx)
+    assert np.allclose(dx, 0.5 * sign * (2 * h if squared else h > 0), rtol=1e-6)
+
+
 def test_results_do_not_depend_on_threads():
     results, before = [], get_num_threads()
     x, t = values(50_000, dtype=np.float32), values(50_000, dtype=np.float32, seed=1)

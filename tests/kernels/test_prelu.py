@@ -22,6 +22,9 @@ def test_slopes_of_channels(inner):
     prelu.forward(in_place, slope, in_place, kept)
     assert np.array_equal(in_place, y)
     assert np.array_equal(kept, x)
+    in_place = dy.copy()
+    prelu.backward_data(x, in_place, slope, in_place)
+    assert np.array_equal(in_place, dx)
 
 
 def test_source_does_what_compiled_code_does():

@@ -105,6 +105,29 @@ def test_two_updates_follow_the_equations(rule, gradient, dtype, relative):
         np.testing.assert_allclose(got, want, rtol=relative, atol=relative)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_each_number_is_updated_by_the_formula(rule):
+    rule, _, histories, numbers = RULES[rule]
+    gradient = Gradient(0.5, 0.25, 0.1, 0.0)
+    mine = arrays(5, histories, np.float64)
+    wanted = [array.tolist() for array in mine]
+    for i, (w, diff, *history) in enumerate(zip(*wanted, strict=True)):
+        g = update.regularize(update.normalize(diff, 0.5, 0.25), w, 0.1, 0.0)
+        diff, *history = rule.py_func(g, *history, *numbers)
+        for array, number in zip(wanted, (w - diff, diff, *history), strict=True):
+            array[i] = number
+    run(rule, mine, gradient, numbers)
+    np.testing.assert_array_equal(mine, wanted)
+
+
+@pytest.mark.parametrize(
+    ("w", "l2", "l1", "wanted"),
+    [(3, 0.5, 0, 2.5), (-3, 0.5, 0, -0.5), (3, 0, 0.5, 1.5), (-3, 0, 0.5, 0.5), (0, 0, 0.5, 1), (3, 0, 0, 1)],
+)
+def test_regularize(w, l2, l1, wanted):
+    assert update.regularize(1.0, w, l2, l1) == wanted
+
+
 @pytest.fixture
 def threads():
     before = get_num_threads()

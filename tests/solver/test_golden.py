@@ -31,8 +31,8 @@ class Recorder:
 
     def __init__(self, solver, golden, feed):
         self.solver, self.golden, self.feed = solver, golden, feed
-        self.params = [key for key in golden.files if key.startswith("param:")]
-        self.histories = [key for key in golden.files if key.startswith("history:")]
+        self.params = [key for key in golden if key.startswith("param:")]
+        self.histories = [key for key in golden if key.startswith("history:")]
         self.rows = []
         if feed == "memory":
             labels = golden["label"].reshape(-1)
@@ -64,10 +64,11 @@ class Recorder:
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_iteration(name, caplog):
-    golden = np.load(FOLDER / f"{name}.npz")
+    with np.load(FOLDER / f"{name}.npz") as file:
+        golden = dict(file)
     solver = get_solver(FOLDER / f"{name}.solver.prototxt")
     recorder = Recorder(solver, golden, CASES[name]["feed"])
-    for key in golden.files:
+    for key in golden:
         if key.startswith("init:"):
             recorder.blob(key)[...] = golden[key]
     assert len(solver.history) == len(recorder.histories)

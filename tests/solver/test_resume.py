@@ -248,7 +248,10 @@ EDITS = {
     "solver type": (
         unedited,
         edited("solver.prototxt", '"SGD"', '"Nesterov"'),
-        ["the history goes on, but was written by a solver of type SGD"],
+        [
+            "the history was written by a solver of type SGD, "
+            "and this one of type Nesterov goes on with it as if it were its own"
+        ],
     ),
 }
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from pycaffe_lite.kernels import exp
-from pycaffe_lite.layer.activation.neuron import NeuronLayer
+from pycaffe_lite.layer.activation.elementwise import ElementwiseLayer
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Exp", param="exp_param")
-class ExpLayer(NeuronLayer[caffe_pb2.ExpParameter]):
+class ExpLayer(ElementwiseLayer[caffe_pb2.ExpParameter]):
     """Exponential: y = base^(scale x + shift); dx = dy y ln(base) scale. Base -1 stands for e.
 
     Computed as y = outer e^(inner x) with inner = ln(base) scale and outer = base^shift.
@@ -24,6 +24,8 @@ class ExpLayer(NeuronLayer[caffe_pb2.ExpParameter]):
     Raises LayerError for a base that is not -1 and not a positive finite number.
     Source: BVLC/caffe src/caffe/layers/exp_layer.cpp
     """
+
+    kernels = exp
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -34,10 +36,5 @@ class ExpLayer(NeuronLayer[caffe_pb2.ExpParameter]):
         with np.errstate(over="ignore"):
             self.outer = float(np.exp(log_base * p.shift))
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        exp.forward(bottom[0].data.ravel(), self.inner, self.outer, top[0].data.ravel())
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0]:
-            y, dy, dx = top[0].data, top[0].diff, bottom[0].diff
-            exp.backward(y.ravel(), dy.ravel(), self.inner, dx.ravel())
+    def numbers(self) -> Mapping[str, float]:
+        return {"inner": self.inner, "outer": self.outer}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pycaffe_lite.kernels import log
-from pycaffe_lite.layer.activation.neuron import NeuronLayer
+from pycaffe_lite.layer.activation.elementwise import ElementwiseLayer
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
 
 @register_layer("Log", param="log_param")
-class LogLayer(NeuronLayer[caffe_pb2.LogParameter]):
+class LogLayer(ElementwiseLayer[caffe_pb2.LogParameter]):
     """Logarithm: y = ln(scale x + shift) / ln(base); dx = dy scale / (ln(base) (scale x + shift)).
 
     Base -1 stands for e. y is NaN where scale x + shift is negative.
@@ -23,20 +23,16 @@ class LogLayer(NeuronLayer[caffe_pb2.LogParameter]):
     Source: BVLC/caffe src/caffe/layers/log_layer.cpp
     """
 
+    kernels = log
+    keeps_input = True
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         base = self.param.base
         if base != -1 and (not 0 < base < math.inf or base == 1):
             raise self.error(f"needs a base above 0 other than 1, or -1 for e, got {base:g}")
         self.outer = 1.0 if base == -1 else 1.0 / math.log(base)
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.keep_input(bottom, top)
+    def numbers(self) -> Mapping[str, float]:
         p = self.param
-        log.forward(bottom[0].data.ravel(), p.scale, p.shift, self.outer, top[0].data.ravel())
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        if propagate_down[0]:
-            p, dy, dx = self.param, top[0].diff, bottom[0].diff
-            log.backward(
-                self.seen_input(bottom, top).ravel(), dy.ravel(), p.scale, p.shift, self.outer, dx.ravel()
-            )
+        outer_scale = self.outer * p.scale
+        return {"scale": p.scale, "shift": p.shift, "outer": self.outer, "outer_scale": outer_scale}

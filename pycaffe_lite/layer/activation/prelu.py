@@ -30,6 +30,8 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
     Source: BVLC/caffe src/caffe/layers/prelu_layer.cpp
     """
 
+    keeps_input = True
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self._check_axes(bottom)
         p = self.param
@@ -55,12 +57,12 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
 
     @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        kept = self.room_for_input(bottom, top)
+        kept = self.room_for_input(bottom)
         x, y = self._rows(bottom[0].data), self._rows(top[0].data)
         prelu.forward(x, self.slope.data.ravel(), y, None if kept is None else self._rows(kept))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        x, dy = self._rows(self.seen_input(bottom, top)), self._rows(top[0].diff)
+        x, dy = self._rows(self.seen_input(bottom)), self._rows(top[0].diff)
         if self.param_propagate_down[0]:  # this comes first because in place dx overwrites dy
             prelu.backward_slope(x, dy, self.slope.diff.ravel())
         if propagate_down[0]:

@@ -8,6 +8,7 @@ from pycaffe_lite.kernels import swish
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.replay import by_kernels
 from pycaffe_lite.proto import caffe_pb2
 
 
@@ -27,10 +28,12 @@ class SwishLayer(NeuronLayer[caffe_pb2.SwishParameter]):
         super().reshape(bottom, top)
         self.gate.reshape_like(bottom[0])
 
+    @by_kernels
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, gate, y = bottom[0].data, self.gate.data, top[0].data
         swish.forward(x.ravel(), self.param.beta, gate.ravel(), y.ravel())
 
+    @by_kernels
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
             y, gate, dy, dx = top[0].data, self.gate.data, top[0].diff, bottom[0].diff

@@ -31,13 +31,14 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
     Source: BVLC/caffe src/caffe/layers/lrn_layer.cpp
     """
 
+    keeps_input = True
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
         p = self.param
         if p.local_size % 2 == 0:
             raise self.error(f"needs an odd local_size, got {p.local_size}")
         self.within = p.norm_region == WITHIN_CHANNEL
-        self.is_one_kernel = not self.within and top[0] is not bottom[0]
         self.scale = p.alpha / (p.local_size**2 if self.within else p.local_size)
 
     @by_shapes
@@ -52,7 +53,7 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         self.half = min(self.param.local_size // 2, max(H, W) if self.within else C)
         self.shape = (N * C, H * W) if self.within else (N, C, H * W)
 
-    @by_kernels(when=lambda layer: layer.is_one_kernel)
+    @by_kernels(when=lambda layer: not layer.within)
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         x = self.keep_input(bottom, top).reshape(self.shape)
@@ -62,11 +63,11 @@ class LRNLayer(NeuronLayer[caffe_pb2.LRNParameter]):
         else:
             lrn.forward_across(x, self.half, self.scale, p.beta, p.k, y)
 
-    @by_kernels(when=lambda layer: layer.is_one_kernel)
+    @by_kernels(when=lambda layer: not layer.within)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
-        p, x = self.param, self.seen_input(bottom, top).reshape(self.shape)
+        p, x = self.param, self.seen_input(bottom).reshape(self.shape)
         dy, dx = top[0].diff.reshape(self.shape), bottom[0].diff.reshape(self.shape)
         if self.within:
             lrn.backward_within(x, dy, self.W, self.half, self.scale, p.beta, dx)

@@ -83,9 +83,10 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter], TakesEpilogue):
             for x in others:
                 eltwise.product(y, x, y)
         else:
-            eltwise.maximum(first, second, y, self.winner.data)
+            winner = self.winner.data
+            eltwise.maximum(first, second, winner, y)
             for k, x in enumerate(others, start=2):
-                eltwise.maximum_with(x, k, y, self.winner.data)
+                eltwise.maximum_with(x, k, winner, y, winner, y)
 
     def _sum(self, bottom: Blobs, top: Blobs, slope: float = 1.0) -> None:
         """Computes the sum, its values below 0 times `slope`."""
@@ -93,9 +94,9 @@ class EltwiseLayer(Layer[caffe_pb2.EltwiseParameter], TakesEpilogue):
         first, *others, last = (blob.data.ravel() for blob in bottom)
         total, coeff = first, self.coeffs[0]
         for x, x_coeff in zip(others, self.coeffs[1:-1], strict=True):
-            eltwise.scaled_sum(total, coeff, x, x_coeff, y, 1.0)
+            eltwise.scaled_sum(total, coeff, x, x_coeff, 1.0, y)
             total, coeff = y, 1.0
-        eltwise.scaled_sum(total, coeff, last, self.coeffs[-1], y, slope)
+        eltwise.scaled_sum(total, coeff, last, self.coeffs[-1], slope, y)
 
     @by_kernels(when=lambda layer: layer.param.operation == SUM)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
