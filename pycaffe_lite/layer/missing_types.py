@@ -26,7 +26,6 @@ _FORKS = {
     "ScaleRoute",
     "several detectors": "Proposal ROIAlign",
     "Tiny-DSOD": "MultiBoxFocalLoss",
-    "MobileNet": "ReLU6",
     "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder",
@@ -41,8 +40,6 @@ _FORKS = {
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
-    "synopsys": "HardSigmoid HardSwish Mish",
-    "self-normalising nets": "SeLU SeLu",
     "HED": "ImageLabelmapData",
 }
 _FORK_OF = {name: fork for fork, names in _FORKS.items() for name in names.split()}

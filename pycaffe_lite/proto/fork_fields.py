@@ -31,10 +31,8 @@ _MOST_NAMES = 4
 # Values of Caffe's own enums that forks have added, and whose: message, field, value. They change the result.
 FORK_VALUES = {
     ("DataParameter", "backend", "IMAGEDB"): "MyCaffe",
-    ("EltwiseParameter", "operation", "DIV"): "MyCaffe",
     ("EltwiseParameter", "operation", "SORT"): "happynear",
     ("EltwiseParameter", "operation", "STOCHASTIC_SUM"): "TSN",
-    ("EltwiseParameter", "operation", "SUB"): "MyCaffe",
     ("LossParameter", "normalization", "PRE_FIXED"): "Intel, R-FCN, sophgo, CaffeMex",
     ("NetState", "phase", "RUN"): "MyCaffe",
     ("NetStateRule", "phase", "RUN"): "MyCaffe",
@@ -56,8 +54,6 @@ class Result(Enum):
     HARMLESS = "harmless"
     CHANGES = "changes"
     CHANGES_TRAINING = "changes in TRAIN"
-    # Of BatchNorm: the fork scales and shifts as well; a Scale layer behind it does that in TEST.
-    CHANGES_WITHOUT_SCALE = "changes in TRAIN or without Scale"
 
 
 class ForkField(NamedTuple):

@@ -25,7 +25,7 @@ from pycaffe_lite.kernels import (
 )
 from pycaffe_lite.kernels.elementwise import Elementwise, elementwise
 from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
-from pycaffe_lite.kernels.runtime.steps import PIECE, note
+from pycaffe_lite.kernels.runtime.steps import PIECE, record
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
 
 MODULES = (
@@ -172,7 +172,7 @@ def test_calls_with_other_types_get_code_of_their_own():
 
 def test_is_recorded_and_replayed_on_other_numbers():
     x, y = np.arange(5.0), np.empty(5)
-    with note() as steps:
+    with record() as steps:
         tanh.forward(x, y)
         eltwise.scale(y, 2.0, y)
     assert steps.whole

@@ -20,7 +20,7 @@ from pycaffe_lite.layer.registry import layer_type_list, register_layer
         ("HDF5Data", "Caffe's layer type 'HDF5Data' is not supported yet: read the file with h5py"),
         ("HDF5Output", "Caffe's layer type 'HDF5Output' is not supported yet: read the blobs"),
         ("WindowData", "Caffe's layer type 'WindowData' is not supported yet: cut out the windows"),
-        ("ReLU6", "layer type 'ReLU6' is not Caffe's own and not supported; it comes from MobileNet"),
+        ("GELU", "layer type 'GELU' is not Caffe's own and not supported; it comes from MyCaffe"),
         ("TRT", "layer type 'TRT' is not Caffe's own and not supported; it comes from NVIDIA's Caffe"),
         ("Qwxz", "unknown layer type 'Qwxz' ('pycaffe-lite layers' lists"),
         ("", "has no type"),

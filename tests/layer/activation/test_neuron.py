@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from layer_check import build_layer
 
-from pycaffe_lite.kernels import note
+from pycaffe_lite.kernels import record
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
@@ -47,11 +47,11 @@ def test_backward_after_replays_for_another_shape(unit):
 def test_in_place_forward_is_recorded_with_its_copy(unit):
     x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 4, 5))
     rig, plain = (build_layer(unit, [values], in_place=True) for values in (x, -x))
-    with note() as steps:
+    with record() as recording:
         rig.layer.forward(rig.bottom, rig.top)
-    assert steps.whole
+    assert recording.whole
     rig.bottom[0].data[...] = -x
-    steps.run()
+    recording.run()
     plain.layer.forward(plain.bottom, plain.top)
     for one in (rig, plain):
         one.top[0].diff.fill(1)
