@@ -39,7 +39,6 @@ FORK_VALUES = {
     ("PoolingParameter", "pool", "LOWRES"): "happynear",
     ("PoolingParameter", "pool", "MDS"): "OpenVINO",
     ("ReductionParameter", "operation", "TOPK"): "TSN",
-    ("SolverParameter", "solver_type", "SAG"): "NVIDIA",
     ("V1LayerParameter", "type", "CROP"): "the first FCN nets",
     **{
         ("PoolingParameter", "pool", value): "happynear"

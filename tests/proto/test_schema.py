@@ -93,6 +93,7 @@ def test_every_enum_value_both_ways():
         ("EltwiseOp", "SUB"),
         ("NormalizationMode", "PRE_FIXED"),
         ("Phase", "RUN"),
+        ("SolverType", "SAG"),
     }
 
 

@@ -94,7 +94,8 @@ def test_parts_that_do_not_divide_the_batch():
     with pytest.raises(LayerError) as error:
         build_layer(norm("stats_batch_size: 3"), [X])
     assert str(error.value) == (
-        "layer 'layer' (BatchNorm): needs a batch that stats_batch_size 3 divides, got bottom shape (4, 3, 2, 5)"
+        "layer 'layer' (BatchNorm): needs a batch that stats_batch_size 3 divides, "
+        "got bottom shape (4, 3, 2, 5)"
     )
 
 
