@@ -425,7 +425,10 @@ class Solver:
 
     def weight_decay(self, k: int) -> float:
         """λ of parameter k."""
-        return schedules.weight_decay(self.param, self.iter) * self.net.params_weight_decay[k]
+        p = self.param
+        fixed = p.weight_decay_policy == "fixed"
+        decay = p.weight_decay if fixed else schedules.weight_decay(p, self.iter)
+        return decay * self.net.params_weight_decay[k]
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """The numbers that the rule takes: first the rate η (lr times lr_mult), then its own."""

@@ -104,21 +104,20 @@ def policy_of(param: caffe_pb2.SolverParameter) -> Policy:
     Raises:
         SolverError: an unknown lr_policy, or a setting that it needs is missing or out of range.
     """
-    known = {**POLICIES, **FORKS}
-    policy = known.get(param.lr_policy)
+    name = param.lr_policy
+    policy = POLICIES.get(name) or FORKS.get(name)
     if policy is None:
-        close = nearest(param.lr_policy, known)
+        close = nearest(name, [*POLICIES, *FORKS])
         meant = f", did you mean '{close}'?" if close else ""
         raise SolverError(
-            f"unknown lr_policy '{param.lr_policy}'{meant} (known policies: {', '.join(POLICIES)}; of forks: "
+            f"unknown lr_policy '{name}'{meant} (known policies: {', '.join(POLICIES)}; of forks: "
             f"{', '.join(FORKS)})"
         )
-    for name in policy.needs:
-        value = getattr(param, name)
-        if value < 0 or (value == 0 and name != "gamma"):
-            bound = "at least 0" if name == "gamma" else "above 0"
-            raise SolverError(f"lr_policy '{param.lr_policy}' needs {name} {bound}, got {value:g}")
-    fork_rates.check(param)
+    for needed in policy.needs:
+        value = getattr(param, needed)
+        if value < 0 or (value == 0 and needed != "gamma"):
+            bound = "at least 0" if needed == "gamma" else "above 0"
+            raise SolverError(f"lr_policy '{name}' needs {needed} {bound}, got {value:g}")
     return policy
 
 

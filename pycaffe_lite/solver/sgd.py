@@ -40,7 +40,8 @@ class SGDSolver(Solver):
     @property
     def momentum(self) -> float:
         """μ now."""
-        return schedules.momentum(self.param, self.iter, self.rate)
+        p = self.param
+        return p.momentum if p.momentum_policy == "fixed" else schedules.momentum(p, self.iter, self.rate)
 
     def choose_rule(self) -> Rule:
         """Another kernel where weight decay stands apart, or numbers are dropped."""
@@ -60,13 +61,14 @@ class SGDSolver(Solver):
 
     def numbers(self, k: int, eta: float, clip: float, norm: float) -> tuple[float, ...]:
         """The kernel's numbers for parameter k."""
-        kind, decay = self.param.regularization_type, self.weight_decay(k)
+        kind = self.param.regularization_type
+        if kind not in self.decays_apart:
+            return super().numbers(k, eta, clip, norm)
+        decay = self.weight_decay(k)
         if kind == "WD":
             return (*Gradient(clip, norm), *self.compute_update_value(eta), eta * decay)
-        if kind == "decoupled":
-            nu = schedules.restarted_cosine(self.param, self.iter + 1)
-            return (*Gradient(clip, norm * eta * nu, l2=decay * nu), *self.compute_update_value(1.0))
-        return super().numbers(k, eta, clip, norm)
+        nu = schedules.restarted_cosine(self.param, self.iter + 1)
+        return (*Gradient(clip, norm * eta * nu, l2=decay * nu), *self.compute_update_value(1.0))
 
     def update_history(self) -> list[Array]:
         """The history; with lr_dropout, then one array for each parameter that says what is kept."""

@@ -39,12 +39,11 @@ REFUSED = {
     "Pooling pooling_param { kernel_size: 3 torch_pooling: # floor\n 1 }": "pooling_param.torch_pooling: 1",
     "Pooling pooling_param { kernel_size: 3 pad_3d: [1, 1] }": "pooling_param.pad_3d",
     "BatchNorm batch_norm_param { disable_mean: t }": "batch_norm_param.disable_mean: t",
-    "Dropout dropout_param { sqrt_scale: true }": "dropout_param.sqrt_scale: true",
+    "Scale scale_param { min_value: 1 }": "scale_param.min_value: 1",
     "Convolution convolution_param { num_output: 2 kernel_size: 3 weight_filler { alpha: 2 } }": (
         "convolution_param.weight_filler.alpha: 2"
     ),
     "InnerProduct inner_product_param { num_output: 2 normalize: t }": "inner_product_param.normalize: t",
-    "ELU elu_param { lambda: 1.05 }": "elu_param.lambda: 1.05",
     "Softmax softmax_param { normalize_type: 'L2' }": "softmax_param.normalize_type: L2",
     "ReLU quantization_param { bw_layer_in: 8 }": "quantization_param",
 }
@@ -76,7 +75,7 @@ HARMLESS = {
     "Pooling pooling_param { kernel_size: 3 avg_include_pad: true }": "true is what Caffe does",
     "BatchNorm batch_norm_param { disable_mean: False }": "false is what Caffe does",
     "BatchNorm batch_norm_param { engine: CUDNN }": "which code computes it",
-    "ELU elu_param { lambda: 1.0f }": "1 is what Caffe does",
+    "Convolution convolution_param { num_output: 2 kernel_size: 3 scale: 1.0f }": "1 is what Caffe does",
     "Convolution convolution_param { num_output: 2 kernel_size: 3 conv_algorithm: 'winograd' }": "which code",
     "Softmax softmax_param { normalize_type: 'Softmax' }": "Softmax is what Caffe does",
     "ReLU forward_type: FLOAT16": "numbers are float32 here",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pycaffe_lite.kernels import selu
+from pycaffe_lite.kernels import elu
 from pycaffe_lite.layer.activation.elementwise import ElementwiseLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -22,7 +22,7 @@ class SeLULayer(ElementwiseLayer[caffe_pb2.SeLUParameter]):
     1706.02515).
     """
 
-    kernels = selu
+    kernels = elu
 
     def numbers(self) -> Mapping[str, float]:
         return {"scale": getattr(self.param, "lambda"), "alpha": self.param.alpha}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,8 +25,8 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter], IsEpilogue):
     In TRAIN every forward draws a new m from the main random stream, 1 with probability 1 - r, else 0; and
     s = 1 / (1 - r). In TEST y = x.
 
-    With R-FCN's `scale_train: false`, s is 1 in TRAIN, and in TEST y = (1 - r) x. With SegNet's
-    `sample_weights_test: true`, TEST is as TRAIN.
+    With happynear's `sqrt_scale: true`, s is the root of that. With R-FCN's `scale_train: false`, s is 1 in
+    TRAIN, and in TEST y = (1 - r) x. With SegNet's `sample_weights_test: true`, TEST is as TRAIN.
 
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
     Raises LayerError for a ratio that is below 0, or 1 and more, where it is read.
@@ -44,6 +45,8 @@ class DropoutLayer(NeuronLayer[caffe_pb2.DropoutParameter], IsEpilogue):
         self.keep = 1.0 - ratio  # the ratio is float32, the difference float64
         if self.param.scale_train:
             self.scale = 1 / self.keep if self.training else 1.0
+            if self.param.sqrt_scale:
+                self.scale = math.sqrt(self.scale)
         else:
             self.scale = 1.0 if self.training else self.keep
         self.is_identity = not self.training and self.scale == 1

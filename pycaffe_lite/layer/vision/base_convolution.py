@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.kernels import convolution, convolution_nd, relu
+from pycaffe_lite.kernels import convolution, convolution_nd
 from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.rectifier import Rectifier
 from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.layer.vision.spatial import Sizes, check_padding, spatial_window
 from pycaffe_lite.proto import caffe_pb2
@@ -62,29 +63,8 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
                 raise self.error(f"needs {name} to be a multiple of group {self.group}, got {count}")
         self.weight = self.add_blob((*self.weight_shape(), *self.window.kernel), p.weight_filler)
         self.bias = self.add_blob((p.num_output,), p.bias_filler) if p.bias_term else None
-        self._set_slope()
+        self.rectifier = Rectifier(self)
         self._choose_kernels(shape[self.axis + 1 :])
-
-    def _set_slope(self) -> None:
-        """Reads the rectified linear unit that follows, as Intel's fork lets a convolution have one."""
-        p = self.param
-        self.slope = p.negative_slope if p.relu else None
-        if self.slope is not None and self.slope < 0:
-            raise self.error(f"needs a negative_slope of at least 0, got {self.slope:g}")
-        self.before_unit = self.add_buffer()  # for the gradient of what the unit took
-
-    def apply_unit(self, y: Array) -> None:
-        """Applies the layer's own rectified linear unit to a result, if it has one."""
-        if self.slope is not None:
-            relu.forward(y.ravel(), self.slope, y.ravel())
-
-    def diff_before_unit(self, y: Blob) -> Array:
-        """The gradient of a top before the layer's own rectified linear unit."""
-        if self.slope is None:
-            return y.diff
-        self.before_unit.reshape_like(y)
-        relu.backward(y.data.ravel(), y.diff.ravel(), self.slope, self.before_unit.data.ravel())
-        return self.before_unit.data
 
     def _choose_kernels(self, sizes: Sizes) -> None:
         """Chooses the 2-D kernels for up to two spatial axes, with axes of length 1 for those that lack.

@@ -56,12 +56,12 @@ class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
             self.convolve(x.data, self.weight.data, bias, y.data)
-            self.apply_unit(y.data)
+            self.rectifier.apply(y.data)
 
     @by_kernels(when=lambda layer: layer.plane is not None, fills_clear_diffs=True)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
-            dy = self.diff_before_unit(y)
+            dy = self.rectifier.diff_before(y)
             if self.bias is not None and self.param_propagate_down[1]:
                 self.add_bias_gradient(self.bias, dy)
             if self.param_propagate_down[0]:
@@ -72,7 +72,7 @@ class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
     # -------------------------------- in one kernel with the layers behind it, see layer/fusing.py
 
     def takes_epilogue(self) -> bool:
-        return self.axis == 1 and self.plane is not None and self.slope is None
+        return self.axis == 1 and self.plane is not None and self.rectifier.slope is None
 
     @by_kernels(when=takes_epilogue)
     def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:

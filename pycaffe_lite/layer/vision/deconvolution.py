@@ -51,11 +51,11 @@ class DeconvolutionLayer(BaseConvolutionLayer):
             self.convolve_back(x.data, self.weight.data, y.data)
             if self.bias is not None:
                 self.add_bias(y.data, self.bias.data)
-            self.apply_unit(y.data)
+            self.rectifier.apply(y.data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
-            dy = self.diff_before_unit(y)
+            dy = self.rectifier.diff_before(y)
             if self.bias is not None and self.param_propagate_down[1]:
                 self.add_bias_gradient(self.bias, dy)
             if self.param_propagate_down[0]:

@@ -83,3 +83,11 @@ def test_segnets_testing_samples_as_training():
 
     options = "dropout_param { dropout_ratio: 0.25 sample_weights_test: true }"
     check_layer(f'type: "Dropout" {options}', [X], reference, phase=TEST, in_place=True)
+
+
+def test_happynears_training_scales_by_the_root():
+    def reference(bottoms, blobs):
+        return [bottoms[0] * mask(0.75, bottoms[0].size).reshape(bottoms[0].shape) * 2]
+
+    options = "dropout_param { dropout_ratio: 0.75 sqrt_scale: true }"
+    check_layer(f'type: "Dropout" {options}', [X], reference, in_place=True)
