@@ -82,7 +82,7 @@ class Solver:
         lineage: where its latest snapshot stands among those of the run.
         iter: number of iterations done. progress: how far lr_policy has got.
         history: the rule's memory, one array per parameter, or two (all first ones first).
-        rate: the learning rate of the latest update.
+        rate, decay: the learning rate and the weight decay of the latest update. regularization: its type.
         last_test_scores: per test net, the mean outputs of the latest test.
         after_test: functions called as f(test net's index, its scores) after each test.
         after_test_batch: the same as f(test net's index, number of batches done) while testing.
@@ -126,6 +126,8 @@ class Solver:
         self.iter = 0
         self.progress = Progress()
         self.rate = 0.0
+        self.decay = self.param.weight_decay
+        self.regularization = self.param.regularization_type
         self.last_test_scores: dict[int, Scores] = {}
         self.after_test: list[Callable[[int, Scores], object]] = []
         self.after_test_batch: list[Callable[[int, int], object]] = []
@@ -151,6 +153,7 @@ class Solver:
         ]
         self._updates = Updates(self.choose_rule())
         self.local_rates = self.choose_local_rates()
+        self._are_bounded = weight_bounds.are_bounded(self.param)
         self.lookahead = Lookahead(self.param, self.net.learnable_params) if self.param.lookahead else None
         log.info("Solver scaffolding done.")
 
@@ -351,6 +354,7 @@ class Solver:
 
     def _update(self, rate: float) -> None:
         blobs = self.net.learnable_params
+        self.decay = schedules.weight_decay(self.param, self.iter)
         clip, norm = self.clip_gradients(), self.normalize()
         if self.local_rates is None:
             etas = [rate * lr_mult for lr_mult in self.net.params_lr]
@@ -361,7 +365,7 @@ class Solver:
             self._report_nan("a weight became infinite or NaN", divergence.origin_in_backward)
         if self.lookahead is not None:
             self.lookahead.after_update()
-        if weight_bounds.are_bounded(self.param):
+        if self._are_bounded:
             weight_bounds.bound_weights(self.param, blobs)
 
     def parts(self) -> dict[str, SolverPart]:
@@ -418,17 +422,14 @@ class Solver:
 
         Both are 0 with jolibrain's regularization_type "decoupled", which some rules take care of themselves.
         """
-        kind, decay = self.param.regularization_type, self.weight_decay(k)
-        if kind == "decoupled":
+        if self.regularization == "decoupled":
             return 0.0, 0.0
-        return (0.0, decay) if kind == "L1" else (decay, 0.0)
+        decay = self.decay * self.net.params_weight_decay[k]
+        return (0.0, decay) if self.regularization == "L1" else (decay, 0.0)
 
     def weight_decay(self, k: int) -> float:
         """λ of parameter k."""
-        p = self.param
-        fixed = p.weight_decay_policy == "fixed"
-        decay = p.weight_decay if fixed else schedules.weight_decay(p, self.iter)
-        return decay * self.net.params_weight_decay[k]
+        return self.decay * self.net.params_weight_decay[k]
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """The numbers that the rule takes: first the rate η (lr times lr_mult), then its own."""

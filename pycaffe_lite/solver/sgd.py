@@ -37,11 +37,15 @@ class SGDSolver(Solver):
     rule = update.sgd
     decays_apart = ("WD", "decoupled")
 
+    def check_settings(self) -> None:
+        """Finds out, further, whether momentum changes as training goes on."""
+        super().check_settings()
+        self._momentum_changes = self.param.momentum_policy != "fixed"
+
     @property
     def momentum(self) -> float:
         """μ now."""
-        p = self.param
-        return p.momentum if p.momentum_policy == "fixed" else schedules.momentum(p, self.iter, self.rate)
+        return schedules.momentum(self.param, self.iter, self.rate)
 
     def choose_rule(self) -> Rule:
         """Another kernel where weight decay stands apart, or numbers are dropped."""
@@ -57,11 +61,11 @@ class SGDSolver(Solver):
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η and μ."""
-        return eta, self.momentum
+        return eta, self.momentum if self._momentum_changes else self.param.momentum
 
     def numbers(self, k: int, eta: float, clip: float, norm: float) -> tuple[float, ...]:
         """The kernel's numbers for parameter k."""
-        kind = self.param.regularization_type
+        kind = self.regularization
         if kind not in self.decays_apart:
             return super().numbers(k, eta, clip, norm)
         decay = self.weight_decay(k)
