@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.errors import NetError
+from pycaffe_lite.errors import ArgumentTypeError, NetError
 from pycaffe_lite.kernels import aligned_zeros, lock_of_process
 
 Array = npt.NDArray[np.floating]
@@ -89,6 +90,15 @@ class _Part(_Memory):
         return self._array
 
 
+class BlobVec(list["Blob"]):
+    """The learnable blobs of a layer, in order."""
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise ArgumentTypeError(
+            "a layer's blobs stay the ones they are: write into one by params['name'][0].data[...] = values"
+        )
+
+
 class Blob:
     """An array of values and its gradient, of one shape and row-major; layers pass blobs to each other.
 
@@ -113,6 +123,11 @@ class Blob:
         self._diff_view: Array | None = None
         self._changes = Changes()
         self.reshape(tuple(shape))
+
+    def __dir__(self) -> list[str]:
+        """The names that pycaffe's Blob has: what else is public here is for layers and nets."""
+        public = ["channels", "count", "data", "diff", "height", "num", "reshape", "shape", "width"]
+        return [*(name for name in super().__dir__() if name.startswith("_")), *public]
 
     def __repr__(self) -> str:
         return f"Blob(shape={self._shape}, dtype={self.dtype})"

@@ -3,13 +3,17 @@
 PycaffeError
 ├── PrototxtError       a prototxt that cannot be read: names file, line and column
 ├── ArgumentError       a name or value that a call cannot take (also a ValueError, as in pycaffe)
-│   └── ArgumentTypeError   an argument that is missing, or of another kind (also a TypeError)
+│   ├── ArgumentTypeError   an argument that is missing, or of another kind (also a TypeError)
+│   ├── NameLookupError     a blob or top of a name that there is not (also a KeyError and AttributeError)
+│   └── InputArrayError     arrays that a MemoryData layer cannot take (also a RuntimeError)
 ├── FileLookupError     a file that is not there (also a RuntimeError, which pycaffe raises)
 ├── NetError            layers that do not fit together: unknown or doubly made blobs, bad sharing
+│   ├── NetPicklingError    a net handed to pickle (also a RuntimeError, as in pycaffe, and a TypeError)
 │   └── LayerError      what one layer needs and did not get: names the layer, its type, the shapes
 │       └── LayerImportError    a Python layer whose module or class is not there (also an ImportError)
 ├── WeightsError        a .caffemodel that cannot be read or does not fit the net
 ├── DataError           a database, image or list file that cannot serve
+│   └── ImageError          a picture that cannot be read (also an OSError)
 ├── SolverError         a solver whose settings contradict each other or that cannot go on
 │   └── SnapshotError   a snapshot that cannot be written or restored
 └── KernelError         compiled code that cannot run here (threads after a fork)
@@ -47,12 +51,26 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """An argument that is missing, or of another kind than a call takes."""
 
 
+class NameLookupError(ArgumentError, KeyError, AttributeError):
+    """A blob or top of a name that there is not; a KeyError, as in pycaffe, that `hasattr` understands."""
+
+    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
+
+
+class InputArrayError(ArgumentError, RuntimeError):
+    """Arrays that `Net.set_input_arrays` cannot take."""
+
+
 class FileLookupError(PycaffeError, RuntimeError):
     """A file or folder that is not where the prototxt or the caller says."""
 
 
 class NetError(PycaffeError):
     """A net whose layers do not fit together."""
+
+
+class NetPicklingError(NetError, RuntimeError, TypeError):
+    """A net that was handed to pickle, perhaps on its way to another process."""
 
 
 class LayerError(NetError):
@@ -69,6 +87,10 @@ class WeightsError(PycaffeError):
 
 class DataError(PycaffeError):
     """A data source that cannot serve what is asked of it."""
+
+
+class ImageError(DataError, OSError):
+    """A picture that cannot be read."""
 
 
 class SolverError(PycaffeError):

@@ -10,6 +10,7 @@ distributions give other numbers and are not used in this package.
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable, MutableSequence
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.errors import ArgumentError
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
 from pycaffe_lite.kernels import lock_of_process, random_draws
 from pycaffe_lite.kernels.random_draws import WORDS, Ziggurat
 
@@ -230,11 +231,23 @@ def stream_to_set() -> RandomStream:
 
 
 def set_random_seed(seed: int) -> None:
-    """Starts the main stream anew from a seed, taken modulo 2³².
+    """Starts the main stream anew from a seed.
 
     In the main thread this is the process's stream, from which all threads draw that have set no seed
     themselves. Any other thread has a stream of its own from now on.
+
+    Args:
+        seed: from 0 to 2³² − 1.
+
+    Raises:
+        ArgumentError: it is outside. ArgumentTypeError: it is no whole number.
     """
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        raise ArgumentTypeError(f"a seed must be a whole number, got {seed!r}") from None
+    if not 0 <= seed <= _MAX_DRAW:
+        raise ArgumentError(f"a seed must be from 0 to {_MAX_DRAW}, got {seed}")
     stream_to_set().seed(seed)
 
 

@@ -5,6 +5,8 @@ test-cpus` names a CPU in Numba's variables; tests refuse to run where Numba mak
 """
 
 import os
+import resource
+import signal
 
 import pytest
 
@@ -26,3 +28,14 @@ def pytest_configure():
 
 def pytest_report_header():
     return f"kernels: compiled for {CPU}" if CPU else None
+
+
+@pytest.fixture
+def limited():
+    """Files may have 60 KB, as if the disk was full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)

@@ -44,6 +44,9 @@ NOT_RUN = {
     "pycaffe-lite time <(": "needs a shell",
     "sed ": "needs a shell",
     "ENV ": "a setting of an image",
+    "cd models/shapes": "tests/test_shapes.py follows this page",
+    "python draw.py": "the same",
+    "pycaffe-lite train shapes_solver.prototxt": "the same",
 }
 
 
@@ -133,6 +136,7 @@ def files(tmp_path_factory):
     (folder / "deploy.prototxt").write_text(DEPLOY_NET)
     (folder / "old.prototxt").write_text(OLD_NET)
     shutil.copy(FIXTURES / "logs" / "train.log", folder / "lenet.log")
+    draw_pictures(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("GLOG_minloglevel", "2")
@@ -141,6 +145,18 @@ def files(tmp_path_factory):
         for name in ("net", "bvlc"):
             solver.net.save(f"{name}.caffemodel")
     return folder
+
+
+def draw_pictures(folder):
+    """Pictures, lists of them, and the same once more in a folder ROOT."""
+    from PIL import Image
+
+    (folder / "pictures").mkdir()
+    for i in range(4):
+        Image.new("RGB", (30 + i, 40), (60 * i, 0, 0)).save(folder / "pictures" / f"{i}.png")
+    for name in ("train.txt", "test.txt"):
+        (folder / name).write_text("".join(f"pictures/{i}.png {i}\n" for i in range(4)))
+    shutil.copytree(folder / "pictures", folder / "ROOT" / "pictures")
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,15 @@ ORDER = [
     {"printable", "extras"},
     {"errors"},
     {"glog", "mode", "proto", "kernels"},
+    {"alias"},
     {"blob", "random"},
     {"fillers"},
     {"formats", "data"},
     {"layer"},
     {"net"},
     {"solver"},
+    {"timer", "parallel", "dot", "io", "net_spec", "coord_map"},
+    {"pycaffe", "_caffe", "classifier", "detector", "draw", "surgery"},
     {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

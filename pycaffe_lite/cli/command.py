@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ import click
 from pycaffe_lite import glog
 from pycaffe_lite.cli.output import FOR_FILES_ONLY, echo
 from pycaffe_lite.errors import PycaffeError, blamed
+from pycaffe_lite.layer.utility.python import users_frames
 from pycaffe_lite.printable import printable, printable_line
 from pycaffe_lite.proto.text_slips import nearest
 
@@ -24,7 +25,9 @@ log = logging.getLogger(__name__)
 # gflags takes one dash or two; there are no one-letter options but -h: `-s` would swallow `-solver`.
 _OPTION = re.compile(r"--?([A-Za-z][\w-]+)(=.*)?", re.DOTALL)
 _HELP = ["--help", "-h"]
-_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+# As gflags reads them.
+_TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 
 
 class CaffeCommand(click.Command):
@@ -32,7 +35,7 @@ class CaffeCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Brings the options into the spelling that click knows."""
-        args = _spelled_out(args)
+        args = [self._plain_flag(ctx, arg) for arg in _spelled_out(args)]
         options = {
             name: option.is_flag
             for option in self.get_params(ctx)
@@ -45,6 +48,17 @@ class CaffeCommand(click.Command):
                 raise click.BadOptionUsage(name, f"Option '{name}' requires an argument.", ctx)
         return super().parse_args(ctx, args)
 
+    def _plain_flag(self, ctx: click.Context, arg: str) -> str:
+        """`--gray` for gflags' `--gray=true`, `--nogray` for `--gray=false`."""
+        name, _, value = arg.partition("=")
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and option.secondary_opts and _dashed(name) in option.opts:
+                if value.lower() in _TRUE:
+                    return option.opts[0]
+                if value.lower() in _FALSE:
+                    return option.secondary_opts[0]
+        return arg
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; what goes wrong becomes one line, Ctrl-C the exit status that shells expect."""
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -54,7 +68,7 @@ class CaffeCommand(click.Command):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             echo("Interrupted.", err=True)
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             message = _line_of(error)
             if message is None:
@@ -117,8 +131,10 @@ class CaffeGroup(click.Group):
 
 
 def _line_of(error: Exception) -> str | None:
-    """What to say of an error; None if click says it. An unforeseen one gets its traceback first."""
+    """What to say of an error; None if click says it. An unforeseen or a user's one is traced first."""
     if line := blamed(error):  # of a layer that the user has written, whatever it is
+        if frames := users_frames(error):
+            _show(["Traceback (most recent call last):\n", *traceback.format_tb(frames)])
         return line
     if isinstance(error, (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)):
         return None
@@ -128,9 +144,13 @@ def _line_of(error: Exception) -> str | None:
         return f"not enough memory: {error}".rstrip(": ") + "; a smaller batch_size needs less"
     if isinstance(error, OSError):
         return f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror)
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        echo(line, err=True)
+    _show(traceback.format_exception(error))
     return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _show(lines: Iterable[str]) -> None:
+    for line in "".join(lines).splitlines():
+        echo(line, err=True)
 
 
 @contextmanager

@@ -6,10 +6,15 @@ import click
 
 import pycaffe_lite
 from pycaffe_lite.cli import (
+    compute_image_mean,
+    convert_imageset,
     dataset,
+    db,
     device_query,
+    extract_features,
     gradcheck,
     layers,
+    mean,
     plot,
     test,
     time,
@@ -35,7 +40,7 @@ from pycaffe_lite.cli.command import CaffeGroup
 )
 @click.version_option(pycaffe_lite.__version__, prog_name="pycaffe-lite")
 def main() -> None:
-    """Runs Caffe's nets and solvers: prototxt, caffemodel and LMDB in, Caffe's numbers out."""
+    """Runs Caffe's nets and solvers: prototxt, caffemodel, databases in, Caffe's numbers out."""
 
 
 for module in (
@@ -46,6 +51,11 @@ for module in (
     layers,
     gradcheck,
     dataset,
+    convert_imageset,
+    compute_image_mean,
+    mean,
+    extract_features,
+    db,
     plot,
     upgrade_net,
     upgrade_solver,

@@ -9,6 +9,7 @@ import click
 
 from pycaffe_lite import kernels
 from pycaffe_lite.data import image
+from pycaffe_lite.data.database import BACKENDS
 from pycaffe_lite.errors import KernelError
 from pycaffe_lite.kernels import MOST_THREADS
 
@@ -119,3 +120,15 @@ def one_of(option: str | None, argument: str | None, name: str) -> str:
     if not (option or argument):
         raise click.UsageError(f"Missing the {name}'s prototxt: give it as the argument or as --{name}.")
     return option or argument or ""
+
+
+def backend_option(default: str | None) -> Callable[[F], F]:
+    """`--backend lmdb` or `--backend leveldb`; default None: whichever is found."""
+    found = "" if default else "  [default: whichever it is]"
+    return click.option(
+        "--backend",
+        type=click.Choice(BACKENDS, case_sensitive=False),
+        default=default,
+        show_default=default is not None,
+        help=f"Kind of the database.{found}",
+    )

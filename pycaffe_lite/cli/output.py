@@ -10,16 +10,24 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -37,6 +45,8 @@ NOTICES = {"pycaffe_lite.kernels", "pycaffe_lite.data.mnist"}
 FOR_FILES_ONLY = {"for_files_only": True}
 
 REFRESH_SECONDS = 0.2
+# Characters of a line of bars in a file.
+_BARS_WIDTH = 80
 
 
 def interactive() -> bool:
@@ -87,6 +97,19 @@ def echo_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[st
     console.print(table)
 
 
+def echo_bars(counts: Sequence[tuple[str, int]]) -> None:
+    """Writes counts to stdout as bars, each with its name and number."""
+    names = [printable(name) for name, _ in counts]
+    name_width, number_width = max(map(len, names)), len(str(max(count for _, count in counts)))
+    room = Console(file=sys.stdout).width if sys.stdout.isatty() else _BARS_WIDTH
+    width = max(room - name_width - number_width - 4, 10)
+    most = max(count for _, count in counts)
+    for name, (_, count) in zip(names, counts, strict=True):
+        eighths = round(8 * width * count / most)
+        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+        echo(f"{name:>{name_width}}  {count:>{number_width}}  {bar}")
+
+
 def start_log(log_file: Path | None = None, *, append: bool = False) -> None:
     """Shows the log to the user, for as long as the click command runs.
 
@@ -135,14 +158,34 @@ def results_wanted() -> bool:
         return True
 
 
+class Advance(Protocol):
+    """Moves a progress bar on."""
+
+    def __call__(self, steps: int = 1) -> None:
+        """Says that so many steps more are done."""
+
+
+class _Rate(ProgressColumn):
+    """How many steps a second takes."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.speed or 0.0
+        return Text(f"{speed:.{0 if speed >= 10 else 2}f} {self._unit}/s" if speed else "")
+
+
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(what: str, total: int, unit: str = "") -> Iterator[Advance]:
     """A progress bar on the terminal, none if stderr is not one.
 
     It is drawn by its caller's thread alone, and seldom, so that it can stand beside a measurement.
 
     Args:
         what: is done, one word of ours. total: steps to its end.
+        unit: what a step is, "images", where their rate is of interest.
 
     Yields:
         What to call after each step.
@@ -151,7 +194,9 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *([_Rate(unit)] if unit else []),
         TimeRemainingColumn(),
+        *([TextColumn("left")] if unit else []),
         console=SCREEN,
         auto_refresh=False,
         transient=True,
@@ -160,9 +205,9 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     task = progress.add_task(what, total=total)
     drawn = time.monotonic()
 
-    def advance() -> None:
+    def advance(steps: int = 1) -> None:
         nonlocal drawn
-        progress.advance(task)
+        progress.advance(task, steps)
         if time.monotonic() - drawn >= REFRESH_SECONDS:
             progress.refresh()
             drawn = time.monotonic()

@@ -101,6 +101,10 @@ class LmdbReader:
             self._step(len(part))
         return records
 
+    def count(self) -> int:
+        """How many records there are."""
+        return self._snapshot.entries
+
     def _at_hand(self, most: int) -> list[Record]:
         """The next records: one, or more where their values have been read already."""
         while True:

@@ -2,109 +2,109 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import secrets
 import shutil
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import lmdb
 
+from pycaffe_lite.data.conversion import MARK_FILE
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.lmdb_reader import DATA_FILE
+from pycaffe_lite.data.whole_database import write_whole
 from pycaffe_lite.errors import DataError
-from pycaffe_lite.formats.atomic import reason
 
 _FIRST_MAP_BYTES = 16 << 20
-_RECORDS_PER_COMMIT = 10_000
-_FILES_OF_A_DATABASE = {DATA_FILE, "lock.mdb"}
+# What is written is kept until it is committed: so many records at most, of so many bytes.
+_RECORDS_PER_COMMIT, _BYTES_PER_COMMIT = 1000, 64 << 20
+_NEARLY_FULL_BYTES = 1 << 20
+
+
+class LmdbWriter:
+    """Adds records to an LMDB, which grows as needed; they are there for good with each `commit`.
+
+    Args:
+        path: the folder, which must be there; a database in it is gone on with.
+        shown: what errors call it; None: `path`.
+
+    Attributes:
+        records: how many have been committed. last_key: the last key of the database.
+
+    Raises:
+        DataError: (all methods) the database cannot be written.
+    """
+
+    FILES = frozenset({DATA_FILE, "lock.mdb", MARK_FILE})
+    NAME = "an LMDB"
+
+    def __init__(self, path: Path, shown: Path | None = None) -> None:
+        self._path = path
+        self._shown = shown or path
+        self._pending: list[tuple[bytes, bytes]] = []
+        self._bytes = 0
+        with self._failures():
+            self._environment = lmdb.open(str(path), map_size=_FIRST_MAP_BYTES, lock=False)
+            self._longest_key: int = self._environment.max_key_size()
+            with self._environment.begin() as transaction:
+                self.records: int = transaction.stat()["entries"]
+                cursor = transaction.cursor()
+                self.last_key: bytes = bytes(cursor.key()) if cursor.last() else b""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Adds a record, or replaces the one of this key; commits those that have come together."""
+        if not 0 < len(key) <= self._longest_key:
+            raise DataError(
+                f"cannot write '{self._shown}': the key '{key_text(key)}' has {len(key)} bytes, and an LMDB "
+                f"takes 1 to {self._longest_key}; a LevelDB takes more"
+            )
+        self._pending.append((key, value))
+        self._bytes += len(key) + len(value)
+        if len(self._pending) >= _RECORDS_PER_COMMIT or self._bytes >= _BYTES_PER_COMMIT:
+            self.commit()
+
+    def commit(self) -> None:
+        """Brings all records to the disk."""
+        with self._failures():
+            while True:
+                try:
+                    self._write()
+                    break
+                except lmdb.MapFullError:
+                    size = self._environment.info()["map_size"]
+                    self._environment.set_mapsize(2 * max(size, self._bytes))
+        self._pending, self._bytes = [], 0
+
+    def close(self) -> None:
+        """Closes the database; what has not been committed is lost."""
+        self._environment.close()
+
+    def _write(self) -> None:
+        last_key = self.last_key
+        with self._environment.begin(write=True) as transaction:
+            for key, value in self._pending:
+                # Appending packs the pages full, where the keys come in order.
+                transaction.put(key, value, append=key > last_key)
+                last_key = max(key, last_key)
+            records = transaction.stat()["entries"]
+        self.last_key, self.records = last_key, records
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.Error as error:
+            reason = str(error).rpartition(": ")[2]
+            if shutil.disk_usage(self._path).free < self._bytes + _NEARLY_FULL_BYTES:
+                reason = os.strerror(errno.ENOSPC)  # LMDB speaks of an input/output error
+            raise DataError(f"cannot write '{self._shown}': {reason}") from None
 
 
 def write_lmdb(path: Path, records: Iterable[tuple[bytes, bytes]]) -> int:
     """Writes records as an LMDB; the database is there whole, or not at all.
 
-    It is made in a temporary folder beside its place, and takes the place of a database of that name.
-
-    Args:
-        path: the folder that the database will be.
-        records: keys and values; the keys ascend (as bytes).
-
-    Returns:
-        The number of records.
-
-    Raises:
-        DataError: the folder cannot be written, or its name belongs to something that is not an LMDB; keys do
-            not ascend.
+    See `write_whole`.
     """
-    _check_replaceable(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            count = _fill(temporary, records)
-            _move_into_place(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise DataError(f"cannot write '{path}': {reason(error)}") from None
-    except lmdb.Error as error:
-        raise DataError(f"cannot write '{path}': {error}") from None
-    return count
-
-
-def _check_replaceable(path: Path) -> None:
-    if path.is_dir():
-        others = {entry.name for entry in path.iterdir()} - _FILES_OF_A_DATABASE
-        if not others:
-            return
-    elif not os.path.lexists(path):
-        return
-    raise DataError(f"cannot write '{path}': something else than an LMDB has this name; remove or rename it")
-
-
-def _fill(path: Path, records: Iterable[tuple[bytes, bytes]]) -> int:
-    environment = lmdb.open(str(path), map_size=_FIRST_MAP_BYTES, sync=False, lock=False)
-    try:
-        count = 0
-        rest = iter(records)
-        while block := list(islice(rest, _RECORDS_PER_COMMIT)):
-            _put(environment, block)
-            count += len(block)
-        environment.sync(True)
-    finally:
-        environment.close()
-    return count
-
-
-def _put(environment: lmdb.Environment, block: list[tuple[bytes, bytes]]) -> None:
-    while True:
-        try:
-            with environment.begin(write=True) as transaction:
-                for key, value in block:
-                    # Appending packs the pages full and in order.
-                    if not transaction.put(key, value, append=True):
-                        raise DataError(f"keys must ascend, but '{key_text(key)}' does not")
-            return
-        except lmdb.MapFullError:
-            environment.set_mapsize(2 * environment.info()["map_size"])
-
-
-def _move_into_place(temporary: Path, path: Path) -> None:
-    """Gives a finished folder its name; a folder can only be renamed to a name that is free or empty."""
-    old = temporary.with_suffix(".old")
-    replaces = path.exists()
-    if replaces:
-        os.rename(path, old)
-    try:
-        os.rename(temporary, path)
-    except OSError:
-        if replaces:
-            os.rename(old, path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return write_whole(path, records, LmdbWriter)

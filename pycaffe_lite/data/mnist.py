@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.data.lmdb_writer import write_lmdb
+from pycaffe_lite.data.database import LMDB
+from pycaffe_lite.data.new_database import Watch, unwatched, write_database
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.formats.wire import bytes_field, varint_field
 from pycaffe_lite.proto.paths import read_regular
@@ -55,7 +56,9 @@ class Database(NamedTuple):
     records: int
 
 
-def make_mnist(source: Path | None, out: Path) -> tuple[Database, Database]:
+def make_mnist(
+    source: Path | None, out: Path, backend: str = LMDB, watch: Watch = unwatched
+) -> tuple[Database, Database]:
     """Makes `mnist_train_lmdb` and `mnist_test_lmdb`, record for record what Caffe's own tool makes.
 
     Databases of these names are replaced.
@@ -64,6 +67,7 @@ def make_mnist(source: Path | None, out: Path) -> tuple[Database, Database]:
         source: a folder with MNIST's four files, or with others of their names and format, gzipped or not;
             None: the copy in the repository, or else a download.
         out: the folder for the databases; made where it is missing.
+        backend: lmdb, or leveldb, which is also how the names end then. watch: shows how it goes on.
 
     Returns:
         The training and the test database.
@@ -75,8 +79,8 @@ def make_mnist(source: Path | None, out: Path) -> tuple[Database, Database]:
     files = _find(source) if source is not None else _ours()
     train_images, train_labels, test_images, test_labels = files
     return (
-        convert(train_images, train_labels, out / "mnist_train_lmdb"),
-        convert(test_images, test_labels, out / "mnist_test_lmdb"),
+        convert(train_images, train_labels, out / f"mnist_train_{backend}", backend, watch),
+        convert(test_images, test_labels, out / f"mnist_test_{backend}", backend, watch),
     )
 
 
@@ -87,8 +91,8 @@ class File(NamedTuple):
     content: bytes
 
 
-def convert(images: File, labels: File, out: Path) -> Database:
-    """Makes one LMDB of an IDX file of images and one of their labels.
+def convert(images: File, labels: File, out: Path, backend: str = LMDB, watch: Watch = unwatched) -> Database:
+    """Makes one database of an IDX file of images and one of their labels.
 
     Keys are record numbers of 8 digits, values Datum messages with one channel of bytes.
 
@@ -102,7 +106,7 @@ def convert(images: File, labels: File, out: Path) -> Database:
             f"'{images.name}' holds {len(pixels)} images, '{labels.name}' {len(classes)} labels: "
             "they do not belong together"
         )
-    return Database(out, write_lmdb(out, _records(pixels, classes)))
+    return Database(out, write_database(out, _records(pixels, classes), backend, len(pixels), watch))
 
 
 def _records(pixels: Bytes, classes: Bytes) -> Iterator[tuple[bytes, bytes]]:

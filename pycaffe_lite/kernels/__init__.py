@@ -1,8 +1,9 @@
-"""Compiled array functions: arrays and numbers in, arrays out; they know nothing of layers or blobs.
+"""Compiled functions of arrays and numbers, which know nothing of layers or blobs.
 
-Each module on the ground floor is a family of kernels, say `relu` or `pooling`. Behind them are the rooms of
-the engine, each of which imports from those before it: `runtime`, `simd`, `products`, then `convolution` and
-`pooling`. What code outside this package needs of the engine, apart from the families, is named here.
+Each module at the top of this package is a family of kernels, such as `relu` or `pooling`. The rooms of the
+engine are below it, and each imports only from those before it: `runtime`, `simd`, `products`, then
+`convolution` and `pooling`. This file names what code outside the package needs of the engine, apart from the
+families.
 """
 
 from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads

@@ -1,7 +1,7 @@
 """Convolution over any number of spatial axes, and its gradients: `im2col` and a matrix product per image.
 
-The functions are those of `convolution`, which needs no columns but knows two spatial axes only; a
-deconvolution is the same three the other way round.
+The functions are those of `convolution`, which needs no columns but handles two spatial axes only. A
+deconvolution uses the same three functions in reverse.
 """
 
 import math
@@ -16,7 +16,7 @@ from pycaffe_lite.kernels.simd.sums import FOLDED
 
 
 def _columns(w: Array, y: Array, group: int) -> Array:
-    """Room for the columns of one image: (C * prod(kernel), *output)."""
+    """An array for the columns of one image: (C * prod(kernel), *output)."""
     return np.empty((group * math.prod(w.shape[1:]), *y.shape[2:]), y.dtype)
 
 

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numba import types
 
-from pycaffe_lite.kernels.runtime.calls import TASKS, Form, data_address
+from pycaffe_lite.kernels.runtime.calls import TASKS, CallSignature, data_address
 from pycaffe_lite.kernels.runtime.compile import compiled, kernel
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, get_num_threads, take_piece
 from pycaffe_lite.kernels.runtime.locks import compiler_lock
@@ -50,7 +50,7 @@ class Elementwise:
         self._inputs = formula.__code__.co_argcount
         self.names = formula.__code__.co_varnames[: self._inputs]
         self._dispatcher = compiled(_in_pieces(formula), from_python=False)
-        self._forms: dict[Any, Form] = {}
+        self._signatures: dict[Any, CallSignature] = {}
 
     def __call__(self, *args: Any) -> None:
         """Writes what the formula gives into the last arrays, one for each number that it returns.
@@ -62,13 +62,13 @@ class Elementwise:
         """
         inputs, results = args[: self._inputs], args[self._inputs :]
         inputs, key = _once(inputs, results)
-        form = self._forms.get(key)
+        form = self._signatures.get(key)
         if form is None:
-            form = self._forms[key] = self._compile(inputs, results)
+            form = self._signatures[key] = self._compile(inputs, results)
         memory = _UNUSED_ALONE if results[-1].size <= PIECE else _UNUSED[: get_num_threads()]
         start(form, memory, (*inputs, *results))  # tuples are written down as their members are
 
-    def _compile(self, inputs: tuple[Any, ...], results: tuple[Array, ...]) -> Form:
+    def _compile(self, inputs: tuple[Any, ...], results: tuple[Array, ...]) -> CallSignature:
         """The form of such calls. Floats are rounded to the type of the last array, once for all places."""
         number = numba.typeof(results[-1]).dtype
         kinds = (
@@ -82,7 +82,7 @@ class Elementwise:
             self._dispatcher.compile(signature)
             code = self._dispatcher.overloads[signature]
             address = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
-        return Form(address, kinds, signature[-1].dtype)
+        return CallSignature(address, kinds, signature[-1].dtype)
 
 
 def _once(inputs: tuple[Any, ...], results: tuple[Array, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

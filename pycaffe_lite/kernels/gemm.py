@@ -1,4 +1,4 @@
-"""Matrix product on the micro-kernels of `simd.tiles`, blocked as `products.blocks` describes."""
+"""Matrix products, by whichever algorithm of `products` or `convolution.blocked` is the fastest."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from pycaffe_lite.kernels.convolution.blocked import product
 from pycaffe_lite.kernels.convolution.geometry import Geometry, Window, geometry
-from pycaffe_lite.kernels.convolution.weights import Weights
+from pycaffe_lite.kernels.convolution.weights import WeightLayout
 from pycaffe_lite.kernels.products.dot import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels.products.long import LONG, add_pieces, columns_of, is_long
 from pycaffe_lite.kernels.products.stream import MOST_ROWS, stream_product, suits
@@ -73,10 +73,10 @@ def _product_in_pieces(a: Array, b: Array, c: Array, trans_a: bool, accumulate: 
 
 
 @lru_cache(maxsize=256)
-def _as_convolution(M: int, N: int, K: int, trans_a: bool) -> tuple[Geometry, Weights]:
-    return geometry(1, K, 1, N, M, 1, N, Window(1, 1)), Weights(0, 1, M, 1) if trans_a else Weights(
-        0, K, 1, 1
-    )
+def _as_convolution(M: int, N: int, K: int, trans_a: bool) -> tuple[Geometry, WeightLayout]:
+    """The 1x1 convolution that multiplies (M, K) by (K, N): of one image with K channels of N pixels."""
+    layout = WeightLayout(0, 1, M, 1) if trans_a else WeightLayout(0, K, 1, 1)
+    return geometry(1, K, 1, N, M, 1, N, Window(1, 1)), layout
 
 
 def _outer_product(a: Array, b: Array, c: Array, trans_a: bool, accumulate: bool) -> None:

@@ -1,11 +1,11 @@
-"""Images of any number of spatial axes to matrix columns and back (explicitly, unlike `convolution`).
+"""Copies between images with any number of spatial axes and the columns of a matrix.
 
 For one image x (C, S_0, S_1, ..), kernel offsets i_a and output positions o_a along each spatial axis a,
 
     col[(c, i_0, i_1, ..), (o_0, o_1, ..)] = x[c, s_0, s_1, ..],  s_a = o_a stride_a - pad_a + i_a dilation_a
 
-and 0 where s_a lies outside the image. A convolution is then `gemm` of the weights and col; 2-D ones do
-without it (`convolution`).
+and 0 where s_a lies outside the image. A convolution is then `gemm` of the weights and col; the 2-D
+kernels of `convolution` never build col.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class Axes(NamedTuple):
     def of(
         cls, kernel: tuple[int, ...], pad: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
     ) -> "Axes":
-        """From tuples."""
+        """The axes that tuples of integers describe."""
         return cls(*(np.array(values, np.int64) for values in (kernel, pad, stride, dilation)))
 
 
@@ -55,7 +55,7 @@ def col2im(col: Array, axes: Axes, x: Array) -> None:
 def _walk(x: Array, shape: Array, axes: Axes, out: Array, col: Array, channels: int, back: bool) -> None:
     """Copy x to col or, with `back`, add col to x; the last axis in the inner loop.
 
-    x: flat image; col: (channels * prod(kernel), prod(out)). A channel is one task: no other writes to it.
+    x: flat image; col: (channels * prod(kernel), prod(out)). A task is a channel.
     """
     last = shape.size - 1
     size, area, width = 1, 1, out[last]

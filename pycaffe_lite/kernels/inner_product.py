@@ -1,6 +1,6 @@
-"""Inner product y = x wᵀ + b, a convolution of images of one pixel, and its gradients, on `gemm`.
+"""Inner product y = x wᵀ + b, computed as a convolution of images of one pixel; its gradients by `gemm`.
 
-With `transpose` the weights are stored the other way round: w is (K, N) and y = x w + b.
+With `transpose` the weights are stored transposed: w is (K, N) and y = x w + b.
 """
 
 import numpy as np

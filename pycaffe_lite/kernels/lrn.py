@@ -1,8 +1,9 @@
 """Local response normalisation, across channels and within the planes of single channels.
 
-Both regions have the form y = x S^-beta with S = k + scale * (sum of x² over a neighbourhood). Sums run
-along: the value that enters is added, the one that leaves is subtracted; they are kept in float64, so that
-what is left of large values does not spoil small ones. Backward computes S again instead of reading it.
+Both kinds have the form y = x S^-beta with S = k + scale * (sum of x² over a neighbourhood). The sums are
+running sums: the value that enters is added, the one that leaves is subtracted. They are kept in float64, so
+that roundings of large values that have left do not spoil the sums of small ones. The backward pass computes
+S again instead of reading it.
 """
 
 import numpy as np
@@ -63,7 +64,9 @@ def _subtract(x: Array, total: Array) -> None:
 def _sizes(
     x: Array, n: int, c: int, start: int, half: int, scale: float, k: float, total: Array, s: Array
 ) -> None:
-    """s[i] = S[n, c, start + i], from `total`, its running sum of squares: that of channel c - 1, 0 at first.
+    """Compute s[i] = S[n, c, start + i] and update `total`, the running sum of squares.
+
+    total: that of channel c - 1 at entry, 0 for c = 0.
 
     x: (N, C, inner). total: (columns,), float64. s: (columns,).
     """
@@ -173,9 +176,9 @@ def _backward_across(
 def _box_sums(plane: Array, W: int, half: int, out: Array) -> None:
     """out[h, w] = sum of plane[g, v] for |g - h| <= half and |v - w| <= half.
 
-    Both planes are flat, W numbers a row. The sums down the columns run along h. Those along a row are
-    differences of what has added up from its start, which is 0 for `half` places before the row and stays for
-    `half` places behind it.
+    Both planes are flat, W numbers a row. The sums down the columns are running sums over h. A sum along a
+    row is a difference of two prefix sums, which are 0 for `half` places before the row and constant for
+    `half` places after it.
     """
     H = plane.size // W
     column, prefix = np.zeros(W), np.zeros(W + 2 * half + 1)

@@ -1,8 +1,8 @@
 """One time step of long short-term memory units, and its gradient.
 
-Arrays of rows (N, D); gates and their gradients (N, 4 D): the blocks i, f, o, g, one after another. The work
-on a row is split into short loops over few arrays, which run in vector registers. One thread does it: beside
-the step's matrix product it is little.
+States are (N, D). Gates and their gradients are (N, 4 D): the blocks i, f, o, g, one after another. The work
+on a row is split into short loops over few arrays, which the compiler vectorises. One thread does all of it,
+because it takes little time compared with the matrix product of the step.
 """
 
 from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
@@ -31,7 +31,7 @@ def forward(c_prev: Array, gates: Array, cont: Array, acts: Array, c: Array, h: 
     """Compute c = f c_prev + i g and h = o tanh(c); i, o = σ, f = cont σ and g = tanh of their gates.
 
     c_prev, c, h: (N, D). gates, acts: (N, 4 D); acts takes i, f, o and g. cont: (N,), 0 where a sequence
-    begins. No array may be another.
+    begins. No array may overlap another.
     """
     for n in range(c.shape[0]):
         _forward_row(c_prev[n], gates[n], cont[n], acts[n], c[n], h[n])
@@ -70,7 +70,7 @@ def backward(
 
     dgates holds t g i (1 - i), t c_prev f (1 - f), dh tanh(c) o (1 - o) and t i (1 - g²). (That of f is
     Caffe's: exact for cont 0 and 1.) c_prev, c, dc, dh, dc_prev: (N, D). acts: as `forward` left them;
-    dgates: (N, 4 D). No array may be another.
+    dgates: (N, 4 D). No array may overlap another.
     """
     for n in range(c.shape[0]):
         _backward_row(c_prev[n], acts[n], c[n], dc[n], dh[n], dc_prev[n], dgates[n])

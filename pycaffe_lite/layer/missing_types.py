@@ -1,4 +1,4 @@
-"""Layer types that prototxts name and that this package lacks: types of Caffe's own, and of its forks.
+"""Layer types that prototxts name and that this package lacks: those of Caffe's forks.
 
 A type that is registered counts as such, even if it is listed here; `tests/layer/test_registry.py` then asks
 to take its entry out.
@@ -9,15 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pycaffe_lite.proto.text_slips import nearest
-
-# Caffe's own types, with what serves instead of them until they are supported.
-_CAFFES = {
-    "HDF5Data": "read the file with h5py and hand it to a MemoryData layer (net.set_input_arrays), or write "
-    "batches into the blobs of an Input layer",
-    "HDF5Output": "read the blobs with net.forward() or net.blobs[name].data and write them with h5py",
-    "ImageData": "put the pictures into an LMDB for a Data layer, or read them in a Python layer",
-    "WindowData": "cut out the windows in a Python layer",
-}
 
 _FORKS = {
     "SSD": "AnnotatedData VideoData",
@@ -42,6 +33,10 @@ _FORKS = {
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
     "HED": "ImageLabelmapData",
 }
+_YOUR_OWN = (
+    "a type of your own can be a Python layer, or come from an installed package with an entry point "
+    "pycaffe_lite.layers"
+)
 _FORK_OF = {name: fork for fork, names in _FORKS.items() for name in names.split()}
 
 
@@ -51,17 +46,18 @@ def why_missing(name: str, known: Iterable[str]) -> str:
     Args:
         name: the type. known: the types that are registered.
     """
-    if name in _CAFFES:
-        return f"Caffe's layer type '{name}' is not supported yet: {_CAFFES[name]}"
     if name in _FORK_OF:
-        return f"layer type '{name}' is not Caffe's own and not supported; it comes from {_FORK_OF[name]}"
+        return (
+            f"layer type '{name}' is not Caffe's own and not supported; it comes from {_FORK_OF[name]} "
+            f"({_YOUR_OWN})"
+        )
     if not name:
         return 'has no type: write type: "..." with a layer type'
-    close = nearest(name, {*known, *_CAFFES, *_FORK_OF})
-    meant = f", did you mean '{close}'?" if close else ""
-    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists all known types)"
+    close = nearest(name, {*known, *_FORK_OF})
+    meant, more = (f", did you mean '{close}'?", "") if close else ("", f"; {_YOUR_OWN}")
+    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists all known types{more})"
 
 
 def missing_types() -> list[str]:
-    """The types listed here as not supported, Caffe's own and those of its forks."""
-    return [*_CAFFES, *_FORK_OF]
+    """The types listed here as not supported."""
+    return list(_FORK_OF)

@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
+import numpy as np
+
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, InputArrayError
 from pycaffe_lite.proto import caffe_pb2
 
 _FORMS = "Net(file, caffe.TEST), Net(file, caffe.TEST, weights=file) or Net(file, weights, caffe.TEST)"
@@ -67,6 +69,39 @@ def net_arguments(
             given[name] = value
         level, stages, weights = given.values()
     return NetArguments(file, _phase(phase), _level(level), names_of(stages, "stages"), _weights(weights))
+
+
+def state_arguments(what: str, phase: Any, level: Any, stages: Any, weights: Any) -> NetArguments:
+    """The arguments of a net that comes from no file.
+
+    Args:
+        what: it comes from, "a text". The others: as in `Net`.
+
+    Raises:
+        ArgumentError: one of them is wrong.
+    """
+    names = names_of(stages, "stages")
+    return NetArguments(f"<{what}>", _phase(phase), _level(level), names, _weights(weights))
+
+
+def input_array(values: Any, what: str, axes: Sequence[int]) -> None:
+    """Checks an array that a layer is to use as it is, without a copy.
+
+    Args:
+        values: the array. what: it is, for the error. axes: how many it may have.
+
+    Raises:
+        InputArrayError: it is no array, or of another type or shape, or not contiguous.
+    """
+    if not isinstance(values, np.ndarray):
+        raise InputArrayError(f"{what} must be an array, got {_shown(values)}")
+    if values.dtype != np.float32:
+        raise InputArrayError(f"{what} must be float32, got {values.dtype}: give {what}.astype(np.float32)")
+    if values.ndim not in axes:
+        count = " or ".join(map(str, axes))
+        raise InputArrayError(f"{what} must have {count} axes, got shape {values.shape}")
+    if not values.flags.c_contiguous:
+        raise InputArrayError(f"{what} must be contiguous: give np.ascontiguousarray({what})")
 
 
 def _is_path(value: Any) -> bool:

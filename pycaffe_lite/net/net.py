@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -14,17 +15,27 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite import glog
-from pycaffe_lite.blob import Array, Blob
-from pycaffe_lite.errors import ArgumentError, ArgumentTypeError
+from pycaffe_lite.blob import Array, Blob, BlobVec
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, InputArrayError, NameLookupError
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.data.memory_data import MemoryDataLayer
+from pycaffe_lite.net import batches
 from pycaffe_lite.net import weights as weight_files
-from pycaffe_lite.net.arguments import names_of, net_arguments, path_of
+from pycaffe_lite.net.arguments import (
+    NetArguments,
+    input_array,
+    names_of,
+    net_arguments,
+    path_of,
+    state_arguments,
+)
+from pycaffe_lite.net.copying import Copies
 from pycaffe_lite.net.debug import DebugInfo
 from pycaffe_lite.net.fork_fields import check_fields, settle_batch_norms
 from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
+from pycaffe_lite.net.low_level import LowLevel
 from pycaffe_lite.net.parts import Part
 from pycaffe_lite.net.passes import Pass
 from pycaffe_lite.net.recordings import Recordings
@@ -34,7 +45,7 @@ from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.net.turn import Turn
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.prototxt import Document, read_net, text_of
+from pycaffe_lite.proto.prototxt import Document, parse, read_net, text_of, upgrade_part
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +53,7 @@ StrPath = str | os.PathLike[str]
 LayerCallback = Callable[[int], object]
 
 
-class Net:
+class Net(Copies, LowLevel):
     """A net in one phase, ready to run.
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says. `weights` names one or more weight
@@ -117,7 +128,11 @@ class Net:
         strict: bool = False,
     ) -> None:
         given = net_arguments(network_file, phase, rest, level, stages, weights)
-        document = read_net(given.file, strict=strict)
+        self._build_as(read_net(given.file, strict=strict), given, dtype)
+
+    def _build_as(
+        self, document: Document[caffe_pb2.NetParameter], given: NetArguments, dtype: npt.DTypeLike
+    ) -> None:
         state = document.message.state
         state.phase = given.phase
         state.level = given.level
@@ -125,6 +140,59 @@ class Net:
         self._build(document, np.dtype(dtype))
         for file in given.weights:
             self.copy_from(file)
+
+    @classmethod
+    def from_proto(
+        cls,
+        message: caffe_pb2.NetParameter,
+        phase: int,
+        level: int = 0,
+        stages: Iterable[str] | None = None,
+        weights: StrPath | None = None,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> Net:
+        """A net from its message, which stays as it is: what `NetSpec.to_proto` gives, say.
+
+        Args:
+            message: of any format that a prototxt may have. The others: as in `Net`.
+
+        Raises:
+            PrototxtError: it makes no sense in its own format; and as `Net`.
+        """
+        given = state_arguments("a message", phase, level, stages, weights)
+        if not isinstance(message, caffe_pb2.NetParameter):
+            raise ArgumentTypeError(f"from_proto takes a NetParameter, got {type(message).__name__}")
+        copy = caffe_pb2.NetParameter()
+        copy.CopyFrom(message)
+        net = cls.__new__(cls)
+        net._build_as(upgrade_part(Document(copy)), given, dtype)
+        return net
+
+    @classmethod
+    def from_text(
+        cls,
+        text: str,
+        phase: int,
+        level: int = 0,
+        stages: Iterable[str] | None = None,
+        weights: StrPath | None = None,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        strict: bool = False,
+    ) -> Net:
+        """A net from the text of a prototxt.
+
+        Args:
+            text: as it would stand in a file. The others: as in `Net`.
+
+        Raises:
+            PrototxtError: the text cannot be read; and as `Net`.
+        """
+        given = state_arguments("a text", phase, level, stages, weights)
+        net = cls.__new__(cls)
+        net._build_as(upgrade_part(parse(text, caffe_pb2.NetParameter, strict=strict)), given, dtype)
+        return net
 
     @classmethod
     def from_document(
@@ -190,6 +258,11 @@ class Net:
                 log.warning("layer name '%s' is used more than once: lookups by name give the last", name)
             seen.add(name)
 
+    @property
+    def file(self) -> Path | None:
+        """The prototxt that it was read from; None where it was none."""
+        return self._file
+
     # ------------------------------------------------------------------ parts
     # Two threads that ask for one of these for the first time may get two dictionaries, which are equal.
 
@@ -204,24 +277,24 @@ class Net:
         return [node.layer.name for node in self.graph.nodes]
 
     @cached_property
-    def layer_dict(self) -> dict[str, Layer[Any]]:
+    def layer_dict(self) -> OrderedDict[str, Layer[Any]]:
         """Layers by name; the last layer of a name that is used twice."""
-        return {node.layer.name: node.layer for node in self.graph.nodes}
+        return OrderedDict((node.layer.name, node.layer) for node in self.graph.nodes)
 
     @cached_property
-    def blobs(self) -> dict[str, Blob]:
+    def blobs(self) -> OrderedDict[str, Blob]:
         """Blobs by name, in the order in which they are made."""
-        return dict(zip(self.graph.blob_names, self.graph.blobs, strict=True))
+        return OrderedDict(zip(self.graph.blob_names, self.graph.blobs, strict=True))
 
     @cached_property
-    def blob_loss_weights(self) -> dict[str, float]:
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
         """The weight of each blob in the loss, by name."""
-        return dict(zip(self.graph.blob_names, self.graph.blob_loss_weights, strict=True))
+        return OrderedDict(zip(self.graph.blob_names, self.graph.blob_loss_weights, strict=True))
 
     @cached_property
-    def params(self) -> dict[str, list[Blob]]:
+    def params(self) -> OrderedDict[str, BlobVec]:
         """The learnable blobs of each layer that has any, by the layer's name."""
-        return {node.layer.name: node.layer.blobs for node in self.graph.nodes if node.layer.blobs}
+        return OrderedDict((n.layer.name, n.layer.blobs) for n in self.graph.nodes if n.layer.blobs)
 
     @cached_property
     def inputs(self) -> list[str]:
@@ -234,14 +307,16 @@ class Net:
         return [self.graph.blob_names[i] for i in self.graph.outputs]
 
     @cached_property
-    def top_names(self) -> dict[str, list[str]]:
+    def top_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's tops."""
-        return {n.layer.name: [self.graph.blob_names[i] for i in n.top_ids] for n in self.graph.nodes}
+        names = self.graph.blob_names
+        return OrderedDict((n.layer.name, [names[i] for i in n.top_ids]) for n in self.graph.nodes)
 
     @cached_property
-    def bottom_names(self) -> dict[str, list[str]]:
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's bottoms."""
-        return {n.layer.name: [self.graph.blob_names[i] for i in n.bottom_ids] for n in self.graph.nodes}
+        names = self.graph.blob_names
+        return OrderedDict((n.layer.name, [names[i] for i in n.bottom_ids]) for n in self.graph.nodes)
 
     @property
     def param_table(self) -> ParamTable:
@@ -355,7 +430,8 @@ class Net:
             Name → data of the outputs (or of the tops of `end`) and of `blobs`: live views.
 
         Raises:
-            ArgumentError: no such layer or blob, or inputs that are not the net's.
+            ArgumentError: no such layer, or inputs that are not the net's.
+            NameLookupError: no such blob.
         """
         more = names_of(blobs, "blobs")
         first = 0 if start is None else self._layer_index(start)
@@ -388,7 +464,8 @@ class Net:
             Name → diff of the inputs (or of the bottoms of `end`) and of `diffs`: live views.
 
         Raises:
-            ArgumentError: no such layer or blob, or diffs that are not the net's outputs.
+            ArgumentError: no such layer, or diffs that are not the net's outputs.
+            NameLookupError: no such blob.
         """
         more = names_of(diffs, "diffs")
         first = len(self.graph.nodes) - 1 if start is None else self._layer_index(start)
@@ -404,6 +481,50 @@ class Net:
             self._backward(first, last)
             return {name: self._blob(name).diff for name in names}
 
+    def forward_all(self, blobs: Iterable[str] | None = None, **inputs: npt.ArrayLike) -> dict[str, Array]:
+        """Runs the net on any number of items, batch after batch, the last one filled up with zeros.
+
+        Args:
+            blobs: names of blobs to return besides the outputs.
+            inputs: the items for each input blob, by name, along the first axis. A batch has as many as the
+                net's first blob.
+
+        Returns:
+            Name → data for all items, in fresh arrays.
+
+        Raises:
+            ArgumentError: as in `forward`; no items, or not as many for each input.
+            ArgumentTypeError: an output has no value for each item, as a loss.
+        """
+        with self._turn.lock:
+            return batches.forward_all(self, names_of(blobs, "blobs"), _arrays(inputs))
+
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **arrays: npt.ArrayLike
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Runs the net forward and backward on any number of items, batch after batch.
+
+        The gradients of learnable params add up.
+
+        Args:
+            blobs, diffs: names of blobs whose data, or diff, to return besides the outputs' and inputs'.
+            arrays: for each input blob the items, and for each output blob their diffs, by name; see
+                `forward_all`.
+
+        Returns:
+            Name → data, and name → diff, for all items, in fresh arrays.
+
+        Raises:
+            ArgumentError, ArgumentTypeError: as in `forward_all`.
+        """
+        more = names_of(blobs, "blobs"), names_of(diffs, "diffs")
+        with self._turn.lock:
+            return batches.forward_backward_all(self, *more, _arrays(arrays))
+
+    def _batch(self, items: Mapping[str, npt.NDArray[Any]]) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        """Cuts arrays into batches, as `forward_all` does."""
+        return batches.batches(self, items)
+
     def _warn_without_gradient(self, first: int, last: int, wanted: Sequence[str]) -> None:
         """Warns, once, of a backward pass that computes no gradient, or none of those asked for."""
         if what := missing_gradient(self.graph, self.graph.nodes[last : first + 1], wanted):
@@ -417,7 +538,7 @@ class Net:
 
     def _blob(self, name: str) -> Blob:
         if name not in self.blobs:
-            raise ArgumentError(f"no blob '{name}' in net '{self.name}'")
+            raise NameLookupError(f"no blob '{name}' in net '{self.name}'")
         return self.blobs[name]
 
     @staticmethod
@@ -448,24 +569,61 @@ class Net:
             for node in self.graph.nodes:
                 node.reshape()
 
-    def set_input_arrays(self, data: npt.ArrayLike, labels: npt.ArrayLike) -> None:
+    def set_input_arrays(self, data: Array, labels: Array) -> None:
         """Hands arrays to the first layer, a MemoryData layer, which reads its batches from them from now on.
 
+        They are used as they are: what is written into them later counts.
+
         Args:
-            data: float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of its batch_size.
-            labels: (M,) or (M, 1, 1, 1).
+            data: contiguous, float32, (M, C, H, W) with the layer's C, H and W; M is a multiple of
+                its batch_size.
+            labels: the same, (M,) or (M, 1, 1, 1).
 
         Raises:
-            ArgumentError: the first layer is of another type, or the arrays do not fit it.
+            InputArrayError: the first layer is of another type, or the arrays do not fit it.
         """
+        first = self._memory_data("set_input_arrays")
+        input_array(data, "data", (4,))
+        input_array(labels, "labels", (1, 4))
+        with self._turn.lock:
+            try:
+                first.reset(data, labels)
+            except ArgumentError as error:
+                raise InputArrayError(str(error)) from None
+
+    def add_datum_vector(self, datums: Sequence[caffe_pb2.Datum]) -> None:
+        """Hands Datum messages to the first layer, a MemoryData layer, which applies its transform_param.
+
+        Args:
+            datums: a multiple of the layer's batch_size; transformed, they have its channels, height and
+                width. More can be added when a forward pass has reached the last of them.
+
+        Raises:
+            InputArrayError: the first layer is of another type.
+            ArgumentError: the messages do not fit it, or it has items that were added before and have not
+                been used yet.
+        """
+        first = self._memory_data("add_datum_vector")
+        with self._turn.lock:
+            first.add_datum_vector(datums)
+
+    def add_mat_vector(self, pictures: Sequence[npt.NDArray[np.uint8]], labels: Sequence[int]) -> None:
+        """As `add_datum_vector`, with pictures, (H, W, C) each, blue first, as OpenCV has them."""
+        first = self._memory_data("add_mat_vector")
+        with self._turn.lock:
+            first.add_mat_vector(pictures, labels)
+
+    def _memory_data(self, method: str) -> MemoryDataLayer:
+        """The first layer, for a method that needs it to be a MemoryData layer."""
         first = self.layers[0] if self.layers else None
         if not isinstance(first, MemoryDataLayer):
             kind = f"layer '{first.name}' ({first.type})" if first else "nothing"
-            raise ArgumentError(
-                f"set_input_arrays needs a net that begins with a MemoryData layer, not with {kind}"
+            raise InputArrayError(
+                f"{method} needs a net that begins with a MemoryData layer, not with {kind}"
             )
-        with self._turn.lock:
-            first.reset(data, labels)
+        return first
+
+    _set_input_arrays = set_input_arrays
 
     def clear_param_diffs(self) -> None:
         """Sets the gradients of all learnable params to zero, which arrays taken before show as well."""
@@ -502,9 +660,19 @@ class Net:
         """
         weight_files.copy_from(self, Path(path_of(file, "a weights file")))
 
-    def save(self, file: StrPath, *, write_diff: bool = False) -> None:
-        """Writes the net with its weights as a .caffemodel, whole or not at all."""
-        weight_files.save(self, Path(path_of(file, "the file to save to")), write_diff=write_diff)
+    def save(self, file: StrPath, *, write_diff: bool = False, fork: str | None = None) -> None:
+        """Writes the net with its weights as a .caffemodel, whole or not at all.
+
+        Args:
+            file: its name. write_diff: whether to write the gradients too.
+            fork: the fork of Caffe that shall read it, `SSD` or `SegNet` say, if the net has fields that only
+                forks have; None: the first fork that has all of them.
+
+        Raises:
+            WeightsError: no fork has all fields of the net, or the one that was asked for lacks one.
+        """
+        path = Path(path_of(file, "the file to save to"))
+        weight_files.save(self, path, write_diff=write_diff, fork=fork)
 
     def save_hdf5(self, file: StrPath, *, write_diff: bool = False) -> None:
         """Writes the weights as Caffe's HDF5 file, whole or not at all; needs h5py."""
@@ -535,6 +703,10 @@ class Net:
             layer.CopyFrom(node.layer.layer_param)
             layer.ClearField("blobs")
         return param
+
+
+def _arrays(values: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:
+    return {name: np.asarray(value) for name, value in values.items()}
 
 
 def _text_of(param: caffe_pb2.NetParameter, layers: Sequence[PlacedLayer]) -> str:

@@ -31,14 +31,18 @@ _MOST_NAMES = 4
 # Values of Caffe's own enums that forks have added, and whose: message, field, value. They change the result.
 FORK_VALUES = {
     ("DataParameter", "backend", "IMAGEDB"): "MyCaffe",
+    ("EltwiseParameter", "operation", "DIV"): "MyCaffe",
+    ("EltwiseParameter", "operation", "MIN"): "MyCaffe",
     ("EltwiseParameter", "operation", "SORT"): "happynear",
     ("EltwiseParameter", "operation", "STOCHASTIC_SUM"): "TSN",
+    ("EltwiseParameter", "operation", "SUB"): "MyCaffe",
     ("LossParameter", "normalization", "PRE_FIXED"): "Intel, R-FCN, sophgo, CaffeMex",
     ("NetState", "phase", "RUN"): "MyCaffe",
     ("NetStateRule", "phase", "RUN"): "MyCaffe",
     ("PoolingParameter", "pool", "LOWRES"): "happynear",
     ("PoolingParameter", "pool", "MDS"): "OpenVINO",
     ("ReductionParameter", "operation", "TOPK"): "TSN",
+    ("SolverParameter", "solver_type", "SAG"): "NVIDIA",
     ("V1LayerParameter", "type", "CROP"): "the first FCN nets",
     **{
         ("PoolingParameter", "pool", value): "happynear"

@@ -8,14 +8,14 @@ import operator
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite import glog, random
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import ArgumentError, SolverError
+from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, SolverError
 from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
 from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores
@@ -23,6 +23,7 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import text_of
 from pycaffe_lite.solver import (
     continuation,
@@ -69,6 +70,8 @@ class Solver:
         strict: a field that the schema does not know is an error.
         action_request: asked after each update, and before each test batch, what to do.
         on_nan: what to do when the loss or a weight becomes infinite or NaN.
+        fork: the fork of Caffe for which snapshots are written, if the net has fields that only forks have;
+            None: the first that has all of them.
         keep: how many snapshots of the run to keep: once so many newer ones are complete, an older one is
             removed, both its files. None: all.
 
@@ -91,7 +94,8 @@ class Solver:
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
         SolverError: the settings contradict each other. NetError: a net cannot be built.
-        ArgumentError: keep is below 1.
+        SnapshotError: snapshots are asked for and cannot be written.
+        ArgumentError: keep is below 1, or there is no such fork.
 
     Source: BVLC/caffe src/caffe/solver.cpp, src/caffe/solvers/sgd_solver.cpp
     """
@@ -112,13 +116,17 @@ class Solver:
         strict: bool = False,
         action_request: ActionRequest = no_request,
         on_nan: OnNan = "stop",
+        fork: str | None = None,
         keep: int | None = None,
     ) -> None:
+        if fork is not None and fork not in FORKS:
+            raise ArgumentError(f"unknown fork '{fork}' (known: {', '.join(FORKS)})")
         if keep is not None and keep < 1:
             raise ArgumentError(f"a solver keeps at least 1 snapshot, not {keep}")
         document = solver_document(source, strict=strict)
         self.document = document
         self.param = document.message
+        self.fork = fork
         self.keep = keep
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
@@ -144,6 +152,8 @@ class Solver:
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
         self._build_nets(dtype, strict)
+        if self.param.snapshot > 0 or fork is not None:
+            snapshot.check_net(self)
         self.window = LossWindow(self.param.average_loss)
         self.continue_window = False  # after a restore, the next step keeps the window
         self.history: list[Array] = [
@@ -200,8 +210,22 @@ class Solver:
             loaded.append(copy_from(net, file))
         return loaded
 
-    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
-        """Has functions called in each iteration: before the forward pass, and before the update."""
+    def add_callback(
+        self, on_start: Callable[[], object] | Any, on_gradients_ready: Callable[[], object] | None = None
+    ) -> None:
+        """Has functions called in each iteration: before the forward pass, and before the update.
+
+        Args:
+            on_start, on_gradients_ready: the two functions; or a single object with methods of these names.
+
+        Raises:
+            ArgumentTypeError: one of the two is missing, or cannot be called.
+        """
+        if on_gradients_ready is None:
+            on_gradients_ready = getattr(on_start, "on_gradients_ready", None)
+            on_start = getattr(on_start, "on_start", None)
+        if not (callable(on_start) and callable(on_gradients_ready)):
+            raise ArgumentTypeError("add_callback takes two functions: on_start and on_gradients_ready")
         self._on_start.append(on_start)
         self._on_gradients_ready.append(on_gradients_ready)
 
@@ -244,6 +268,7 @@ class Solver:
         p = self.param
         if p.snapshot_after_train:
             snapshot.check_folder(p.snapshot_prefix, self.iter)
+            snapshot.check_net(self)
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", p.lr_policy)
         if resume is not None:

@@ -12,15 +12,17 @@ import dataclasses
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError
+from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, WeightsError
 from pycaffe_lite.formats import hdf5, solverstate
 from pycaffe_lite.formats.atomic import StrPath, fingerprint_of, reason, temporary_path
+from pycaffe_lite.formats.forks import fork_for
 from pycaffe_lite.formats.state import SolverState
 from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
@@ -63,6 +65,20 @@ def check_folder(prefix: str, iteration: int) -> None:
         ) from None
 
 
+def check_net(solver: Solver) -> None:
+    """Finds out before training whether the files of snapshots can hold the net.
+
+    Raises:
+        SnapshotError: no fork of Caffe has all fields of the net, or not the one for which it is written.
+    """
+    if solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5:
+        return
+    try:
+        fork_for(solver.net.to_proto(), solver.fork)
+    except WeightsError as error:
+        raise SnapshotError(f"cannot write snapshots: {error}") from None
+
+
 def check_prefix(prefix: str) -> None:
     """Makes sure that the names of files can begin with it.
 
@@ -83,11 +99,12 @@ def write(solver: Solver) -> Path:
     """
     p = solver.param
     check_prefix(p.snapshot_prefix)
+    check_net(solver)
     is_hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
     ending, kind = (".h5", "HDF5 file") if is_hdf5 else ("", "binary proto file")
     stem = f"{p.snapshot_prefix}_iter_{solver.iter}"
     model, state = Path(f"{stem}.caffemodel{ending}"), Path(f"{stem}.solverstate{ending}")
-    save = weights.save_hdf5 if is_hdf5 else weights.save
+    save = weights.save_hdf5 if is_hdf5 else partial(weights.save, fork=solver.fork)
     log.info("Snapshotting to %s %s", kind, model)
     fingerprint = save(solver.net, model, write_diff=p.snapshot_diff, error=SnapshotError)
     log.info("Snapshotting solver state to %s %s", kind, state)

@@ -18,9 +18,9 @@ Conditions = tuple[list[tuple[int, int]], int, int]  # the memory; threads; whos
 class Updates:
     """Runs a rule for all parameters of a net.
 
-    The kernels' calls are recorded and from then on replayed together, as those of a net's passes are
-    (`net.passes`): starting a kernel for each small parameter would take longer than the arithmetic. The
-    rule's numbers stand in an array, so they may be different each time.
+    The kernels' calls are recorded, and from then on run together, as those of a net's passes are
+    (`net.passes`): starting one for each small parameter would take longer than the updates themselves. The
+    kernels read their numbers from an array, so these can change from one update to the next.
 
     Args:
         rule: the kernel.

@@ -323,14 +323,15 @@ def test_weights_that_are_none(folder, fails, content, says):
             '"fixed"',
             '"stepp"',
             " unknown lr_policy 'stepp', did you mean 'step'? "
-            "(known policies: exp, fixed, inv, multistep, poly, sigmoid, step)",
+            "(known policies: exp, fixed, inv, multistep, poly, sigmoid, step; of forks: exp10, multifixed, "
+            "plateau, pose, sgdr, smoothstep, stepdecr)",
         ),
         ('"fixed"', '"step"', " lr_policy 'step' needs stepsize above 0, got 0"),
         (
             "display",
             'type: "Adamm" display',
             "7: unknown solver type 'Adamm', did you mean 'Adam'? "
-            "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)",
+            "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SAG, SGD)",
         ),
         ("test_interval: 2", "", " a solver with test nets needs test_interval above 0, got 0"),
         ("display", "iter_size: 0 display", "7: iter_size must be at least 1, got 0"),
@@ -502,14 +503,37 @@ def test_logs_that_cannot_be_drawn(folder, fails):
         ),
     ],
 )
-def test_a_python_layer_that_fails(folder, fails, monkeypatch, module, says):
+def test_a_python_layer_that_fails(folder, run, monkeypatch, module, says):
     monkeypatch.delitem(sys.modules, "user_module_of_cli_test", raising=False)
     Path("user_module_of_cli_test.py").write_text(module)
     Path("python.prototxt").write_text(
         'layer { name: "p" type: "Python" top: "x"\n'
         'python_param { module: "user_module_of_cli_test" layer: "L" } }'
     )
-    assert fails("time", "python.prototxt") == f"Error: python.prototxt:1: layer 'p' (Python): {says}"
+    result = run("time", "python.prototxt", level=2)
+    assert result.code == 1
+    assert result.err[-1] == f"Error: python.prototxt:1: layer 'p' (Python): {says}"
+
+
+def test_the_traceback_of_a_user_s_layer_is_shown(folder, run, monkeypatch):
+    """From the user's own code on, and no more."""
+    Path("layer_that_fails.py").write_text(
+        "import pycaffe_lite as caffe\nclass Mine(caffe.Layer):\n    def reshape(self, bottom, top):\n"
+        "        self.more()\n    def more(self):\n        raise KeyError('size')\n"
+    )
+    Path("python.prototxt").write_text(
+        'layer { name: "p" type: "Python" top: "x"\n'
+        'python_param { module: "layer_that_fails" layer: "Mine" } }'
+    )
+    result = run("time", "python.prototxt", level=2)
+    assert result.code == 1
+    assert result.err[0] == "Traceback (most recent call last):"
+    places = [line.strip() for line in result.err if line.startswith("  File")]
+    assert [place.rpartition(", in ")[2] for place in places] == ["reshape", "more"]
+    assert "line 6, in more" in places[1]
+    assert result.err[-1] == (
+        "Error: python.prototxt:1: layer 'p' (Python): Mine.reshape raised KeyError: 'size'"
+    )
 
 
 def test_a_forks_field_that_changes_the_result(folder, edit, fails):
@@ -522,7 +546,7 @@ def test_a_forks_field_that_changes_the_result(folder, edit, fails):
 
 
 def test_a_forks_field_in_a_solver(folder, edit, fails):
-    edit("solver.prototxt", "display", "warmup_iter: 5 display")
+    edit("solver.prototxt", "display", "stepearly: 5 display")
     assert fails("train", "solver.prototxt").startswith(
-        "Error: solver.prototxt:7: warmup_iter: 5 is not supported"
+        "Error: solver.prototxt:7: stepearly: 5 is not supported"
     )

@@ -145,7 +145,7 @@ def test_the_checkouts_launcher_and_the_module(program, environment, tmp_path, m
             "Error: Invalid value for '--iterations': 'many' is not a valid integer range.",
         ),
         ("time", "Error: Missing the model's prototxt: give it as the argument or as --model."),
-        ("dataset cifar", "Error: No such command 'cifar'. Commands: mnist."),
+        ("dataset imagenet", "Error: No such command 'imagenet'. Commands: mnist, cifar10."),
         ("plot a", "Error: Missing argument 'PICTURE'."),
     ],
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 
 from pycaffe_lite.cli import output
 from pycaffe_lite.kernels.runtime import cache as _cache
@@ -72,6 +73,15 @@ def test_training(folder, terminal, run):
     assert re.fullmatch(r"4/4 ━+ loss \S+  lr 0.0001  \d+ images/s 0:00:00 left", lines[-1])
     assert [line.partition(" = ")[0] for line in result.out] == ["accuracy", "loss"]
     assert not any(LOG_LINE.search(line) for line in lines)
+
+
+def test_converting(folder, terminal, run):
+    Image.new("RGB", (4, 4)).save("a.png")
+    Path("list.txt").write_text("a.png 0\n" * 5)
+    result = run("convert-imageset", "./", "list.txt", "pictures_lmdb")
+    assert (result.code, result.out) == (0, ["pictures_lmdb: 5 records"])
+    assert re.fullmatch(r"converting ━+ 5/5 \S+ images/s 0:00:00 left", terminal.lines[-1])
+    assert not any(LOG_LINE.search(line) for line in terminal.lines)
 
 
 def test_several_test_nets_are_numbered(folder, edit, terminal, run):

@@ -4,7 +4,7 @@ import re
 import lmdb
 import pytest
 
-from pycaffe_lite.data.lmdb_writer import write_lmdb
+from pycaffe_lite.data.lmdb_writer import LmdbWriter, write_lmdb
 from pycaffe_lite.errors import DataError
 
 
@@ -94,3 +94,45 @@ def test_a_place_that_cannot_be_written(tmp_path):
     path = tmp_path / "file" / "db"
     with pytest.raises(DataError, match=f"^{re.escape(f'cannot write {str(path)!r}: File exists')}$"):
         write_lmdb(path, records(1))
+
+
+def test_a_full_disk(tmp_path, limited):
+    with pytest.raises(DataError) as raised:
+        write_lmdb(tmp_path / "db", records(2000))
+    assert str(raised.value) == f"cannot write '{tmp_path / 'db'}': Input/output error"
+    assert not os.listdir(tmp_path)
+
+
+def test_it_goes_on_behind_the_last_commit(tmp_path):
+    writer = LmdbWriter(tmp_path)
+    for key, value in records(1300):
+        writer.put(key, value)
+    assert (writer.records, writer.last_key) == (1000, b"00000999")
+    writer.close()
+    writer = LmdbWriter(tmp_path)
+    assert (writer.records, writer.last_key) == (1000, b"00000999")
+    for key, value in records(1300)[1000:]:
+        writer.put(key, value)
+    writer.commit()
+    writer.close()
+    assert content(tmp_path) == records(1300)
+
+
+def test_keys_of_other_lengths(tmp_path):
+    with pytest.raises(DataError) as raised:
+        write_lmdb(tmp_path / "db", [(b"x" * 512, b"")])
+    assert str(raised.value) == (
+        f"cannot write '{tmp_path / 'db'}': the key '{'x' * 100}…' has 512 bytes, and an LMDB takes 1 to "
+        "511; a LevelDB takes more"
+    )
+
+
+def test_keys_need_not_ascend(tmp_path):
+    """Caffe's do not from the line 100,000,000 on."""
+    writer = LmdbWriter(tmp_path)
+    for key in (b"99999999_a", b"100000000_b", b"99999998_c"):
+        writer.put(key, key)
+    writer.commit()
+    writer.close()
+    assert writer.last_key == b"99999999_a"
+    assert [key for key, _ in content(tmp_path)] == [b"100000000_b", b"99999998_c", b"99999999_a"]

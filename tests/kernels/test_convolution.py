@@ -1,7 +1,7 @@
 """Convolution and its gradients against their definition.
 
-Shapes are drawn so that every way to compute them is taken, and every tile, piece, block and chunk is left
-with a remainder: lines that fill vectors, half vectors or neither; few and many channels; deep and shallow
+Shapes are drawn so that every algorithm is taken, and every tile, piece, block and chunk is left with a
+remainder: lines that fill vectors, half vectors or neither; few and many channels; deep and shallow
 sums; groups, strides, paddings, dilations; depthwise.
 """
 
@@ -21,12 +21,12 @@ from pycaffe_lite.kernels.convolution.winograd import by_tiles as _winograd_tile
 from pycaffe_lite.kernels.convolution.winograd import data_gradient as _winograd_data
 from pycaffe_lite.kernels.convolution.winograd import forward as _winograd
 from pycaffe_lite.kernels.convolution.winograd import weight_gradient as _winograd_weights
-from pycaffe_lite.kernels.convolution.winograd.transforms import ALGORITHMS
-from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
-from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
+from tests.kernels.convolution.cases import arrays, assert_close, case, definition, outputs_of
+from tests.kernels.guarded import guarded, guarded_nans, spoil_scratch
+from tests.kernels.threads import same_bits
 
-# Winograd's algorithm and few positions have ways of their own, which leave others to large cases alone.
-WAYS = {
+# Winograd's algorithms and that for few positions leave others to large cases alone.
+ALGORITHMS = {
     "best": {},
     "without Winograd": {"ALGORITHMS": {}},
     "neither": {"ALGORITHMS": {}, "MOST_POSITIONS": 0},
@@ -34,31 +34,17 @@ WAYS = {
 
 
 @contextmanager
-def way(name):
-    """Chooses among fewer ways to compute a convolution."""
+def among(name):
+    """Leaves fewer algorithms to choose among."""
     limits = {"ALGORITHMS": _winograd, "MOST_POSITIONS": _convolution_few}
-    choices = _convolution_forward.best_way, convolution._turned
+    choices = _convolution_forward.best_algorithm, convolution._flipped
     with ExitStack() as stack:
-        for limit, value in WAYS[name].items():
+        for limit, value in ALGORITHMS[name].items():
             stack.enter_context(mock.patch.object(limits[limit], limit, value))
         for choice in choices:
             choice.cache_clear()
             stack.callback(choice.cache_clear)
         yield
-
-
-def case(images, channels, height, width, outputs, kernel, pad=0, stride=1, dilation=1, group=1, seed=0):
-    """Channels and outputs are per group."""
-    pairs = (
-        value if isinstance(value, tuple) else (value, value) for value in (kernel, pad, stride, dilation)
-    )
-    window = Window(*(number for pair in pairs for number in pair), group)
-    return {
-        "x": (images, channels * group, height, width),
-        "w": (outputs * group, channels, window.kernel_h, window.kernel_w),
-        "window": window,
-        "seed": seed,
-    }
 
 
 def pairs_of(numbers):
@@ -170,68 +156,6 @@ TYPICAL = {
 DEPTHWISE = case(2, 1, 30, 30, 1, 3, pad=1, group=20)
 
 
-def outputs_of(case):
-    """The result's shape: of Caffe's formula, where windows that do not fit leave nothing."""
-    _, _, *image = case["x"]
-    window = case["window"]
-    sides = [
-        (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
-        for size, kernel, pad, stride, dilation in zip(
-            image, window[:2], window[2:4], window[4:6], window[6:8], strict=True
-        )
-    ]
-    return (case["x"][0], case["w"][0], *sides)
-
-
-def columns(x, window, outputs):
-    """col[n, c, i, j, p, q] by its definition, in float64, and where in the image (h, w) each one lies."""
-    i, j = np.arange(window.kernel_h), np.arange(window.kernel_w)
-    p, q = np.arange(outputs[2]), np.arange(outputs[3])
-    h = p * window.stride_h - window.pad_h + i[:, None] * window.dilation_h
-    w = q * window.stride_w - window.pad_w + j[:, None] * window.dilation_w
-    h, w = h[:, None, :, None], w[None, :, None, :]
-    there = (h >= 0) & (h < x.shape[2]) & (w >= 0) & (w < x.shape[3])
-    h, w = (np.where(there, at, 0) for at in (h, w))
-    if x.size == 0:
-        return np.zeros((*x.shape[:2], *there.shape)), there, h, w
-    return np.where(there, x[:, :, h, w].astype(float), 0), there, h, w
-
-
-def grouped(array, axis, group):
-    """Axis split into (group, rest)."""
-    shape = array.shape
-    return array.reshape(*shape[:axis], group, shape[axis] // group, *shape[axis + 1 :]).astype(float)
-
-
-def definition(x, w, dy, window):
-    """y, dx and dw of the definition, each with the sum of the absolute values of its terms."""
-    col, there, h, v = columns(x, window, dy.shape)
-    G = window.group
-    col, wg, dyg = grouped(col, 1, G), grouped(w, 0, G), grouped(dy, 1, G)
-    results = []
-    for c, k, d in ((col, wg, dyg), (abs(col), abs(wg), abs(dyg))):
-        y = np.einsum("ngcijpq,gmcij->ngmpq", c, k, optimize=True).reshape(dy.shape)
-        dcol = np.einsum("gmcij,ngmpq->ngcijpq", k, d, optimize=True)
-        dcol = np.where(there, dcol.reshape(*x.shape[:2], *there.shape), 0)
-        dx = np.zeros(x.shape)
-        if x.size:
-            np.add.at(dx, (slice(None), slice(None), *np.broadcast_arrays(h, v)), dcol)
-        dw = np.einsum("ngmpq,ngcijpq->gmcij", d, c, optimize=True).reshape(w.shape)
-        results.append((y, dx, dw))
-    return zip(*results, strict=True)
-
-
-def arrays(case, dtype):
-    numbers = np.random.default_rng(case["seed"])
-    shapes = case["x"], case["w"], outputs_of(case), case["w"][:1]
-    return [numbers.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
-def assert_close(got, expected, bound, errs=1):
-    assert np.all(abs(got - expected) <= 8 * errs * np.finfo(got.dtype).eps * (bound + abs(expected)))
-    assert margins_untouched(got)
-
-
 def check(case, dtype):
     x, w, dy, bias = arrays(case, dtype)
     # Winograd's algorithm for 5x5 kernels errs by several times what a sum of products does; and its errors
@@ -241,12 +165,12 @@ def check(case, dtype):
     window = case["window"]
     (y, y_bound), (dx, dx_bound), (dw, dw_bound) = definition(x, w, dy, window)
     spoil_scratch(dtype)
-    for name in WAYS:
+    for name in ALGORITHMS:
         errs = best if name == "best" else 1
         bounds = [y_bound, dx_bound, dw_bound]
         if name == "best":
             bounds = [bound.max(axis=(2, 3), keepdims=True, initial=0) for bound in bounds]
-        with way(name):
+        with among(name):
             out = guarded_nans(dy.shape, dtype)
             convolution.forward(guarded(x), guarded(w), bias, out, window)
             assert_close(out, y + bias[:, None, None], bounds[0], errs)
@@ -326,7 +250,7 @@ def test_usual_layers_go_by_winograds_algorithms(usual):
         (_winograd_weights, "accumulate_by_winograd"),
     )
     by_tiles = usual["x"][0] == 32
-    with way("best"), ExitStack() as stack:
+    with among("best"), ExitStack() as stack:
         product, of_tiles, data, weights = (
             stack.enter_context(mock.patch.object(module, name, wraps=getattr(module, name)))
             for module, name in ways
@@ -338,14 +262,6 @@ def test_usual_layers_go_by_winograds_algorithms(usual):
         assert both == (2 if usual["window"].stride_h == 1 else 1)
         convolution.backward_weights(x, dy, w.copy(), usual["window"])
         assert weights.call_count == 1
-
-
-def test_algorithms_in_one_dimension_are_two_steps_of_a_convolution():
-    for size, algorithm in ALGORITHMS.items():
-        pixels, weights, results = (np.array(matrix) for matrix in algorithm)
-        d, w = np.arange(size + 1.0) ** 2 % 7, np.arange(size) - 1.0
-        y = results @ ((weights @ w) * (pixels @ d))
-        assert np.allclose(y, [w @ d[:size], w @ d[1:]], rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", TYPICAL)
@@ -371,26 +287,48 @@ def test_epilogue_scales_shifts_and_activates(name, slope):
     assert np.array_equal(out, expected), "an end without a scale has the bits of the separate passes"
 
 
-@pytest.mark.parametrize("ways", WAYS)
+@pytest.mark.parametrize("algorithms", ALGORITHMS)
 @pytest.mark.parametrize("name", [*TYPICAL, "depthwise"])
-def test_same_bits_for_every_number_of_threads(name, ways):
+def test_same_bits_for_every_number_of_threads(name, algorithms):
     case = TYPICAL.get(name, DEPTHWISE)
     x, w, dy, bias = arrays(case, np.float32)
-    bits = []
-    before = get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            y, dx, dw, db = np.empty_like(dy), np.empty_like(x), np.zeros_like(w), np.zeros_like(bias)
-            with way(ways):
-                convolution.forward(x, w, bias, y, case["window"])
-                convolution.backward_data(dy, w, dx, case["window"])
-            convolution.backward_weights(x, dy, dw, case["window"])
-            convolution.backward_bias(dy, db)
-            bits.append([array.tobytes() for array in (y, dx, dw, db)])
-    finally:
-        set_num_threads(before)
-    assert bits[0] == bits[1] == bits[2]
+
+    def compute():
+        y, dx, dw, db = np.empty_like(dy), np.empty_like(x), np.zeros_like(w), np.zeros_like(bias)
+        with among(algorithms):
+            convolution.forward(x, w, bias, y, case["window"])
+            convolution.backward_data(dy, w, dx, case["window"])
+        convolution.backward_weights(x, dy, dw, case["window"])
+        convolution.backward_bias(dy, db)
+        return y, dx, dw, db
+
+    assert same_bits(compute)
+
+
+@pytest.mark.parametrize("first", [(None, None), (2.0, None), (None, 3.0), (2.0, 3.0)])
+@pytest.mark.parametrize("then", [(None, None), (5.0, None), (None, 7.0), (5.0, 7.0)])
+def test_an_epilogue_behind_another_scale_and_shift(first, then):
+    """then_scale (scale x + shift) + then_shift, in as few steps as there are."""
+
+    def array(value):
+        return None if value is None else np.full(3, value, np.float32)
+
+    def applied(x, scale, shift):
+        return (1 if scale is None else scale) * x + (0 if shift is None else shift)
+
+    both = Epilogue(array(then[0]), array(then[1]), 0.25).behind(array(first[0]), array(first[1]))
+    assert both.slope == 0.25
+    for x in (0.0, 1.0, -2.0):
+        assert np.all(applied(x, both.scale, both.shift) == applied(applied(x, *first), *then))
+    assert (both.scale is None) == (first[0] is None and then[0] is None)
+    assert (both.shift is None) == (first[1] is None and then[1] is None)
+
+
+def test_a_scale_and_a_shift_for_each_channel():
+    scale, shift = np.float32([1, 2, 3]), np.float32([4, 5, 6])
+    both = Epilogue(shift, scale).behind(scale, shift)
+    assert both.scale.tolist() == [4, 10, 18]
+    assert both.shift.tolist() == [17, 27, 39]
 
 
 def test_bias_gradient_adds_up_images_and_positions():

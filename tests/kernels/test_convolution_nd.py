@@ -6,6 +6,7 @@ import pytest
 from pycaffe_lite.kernels import convolution, convolution_nd
 from pycaffe_lite.kernels.convolution import Window
 from pycaffe_lite.kernels.im2col import Axes
+from pycaffe_lite.kernels.simd.sums import FOLDED
 
 
 def values(*shape, seed=0):
@@ -50,3 +51,20 @@ def test_gradients_are_the_transposed_maps(image, kernel, pad, stride, dilation,
     product = (dy * y).sum()
     assert np.isclose((dx * x).sum(), product)
     assert np.isclose((dw * w).sum(), product)
+
+
+def test_gradients_of_many_images_are_added_up_in_float64():
+    """2^24 + 1 - 2^24, each from images of its own: in float32 the 1 would be lost."""
+    axes = Axes.of((1,), (0,), (1,), (1,))
+    x, dy = np.zeros((3 * FOLDED, 1, 1), np.float32), np.ones((3 * FOLDED, 2, 1), np.float32)
+    x[:FOLDED], x[FOLDED], x[2 * FOLDED :] = 2**24 / FOLDED, 1, -(2**24) / FOLDED
+    dw = np.full((2, 1, 1), 5, np.float32)
+    convolution_nd.backward_weights(x, dy, dw, axes, 1)
+    assert np.all(dw == 6)
+
+
+def test_bias_is_added_to_every_position():
+    axes, bias = Axes.of((1, 1, 1), (0,) * 3, (1,) * 3, (1,) * 3), values(2)
+    y = np.empty((1, 2, 2, 3, 4))
+    convolution_nd.forward(np.zeros((1, 1, 2, 3, 4)), np.ones((2, 1, 1, 1, 1)), bias, y, axes, 1)
+    assert np.array_equal(y, np.broadcast_to(bias[:, None, None, None], y.shape))

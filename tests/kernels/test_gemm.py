@@ -6,9 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels.gemm import gemm
-from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.products.long import LONG
+from pycaffe_lite.kernels.products.stream import MOST_ROWS
 from pycaffe_lite.kernels.runtime.memory import aligned_zeros
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched, spoil_scratch
+from tests.kernels.threads import same_bits
 
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([64, 97, 128, 250, 300, 513]))
 cases = st.fixed_dictionaries(
@@ -131,16 +133,26 @@ def test_same_bits_for_every_number_of_threads(trans_a, trans_b, M):
     a, b, _ = operands(
         {"M": M, "N": 530, "K": 700, "trans_a": trans_a, "trans_b": trans_b, "dtype": np.float32, "seed": 1}
     )
-    results = []
-    before = get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            results.append(np.ones((M, 530), np.float32))
-            gemm(a, b, results[-1], trans_a, trans_b, 1.0)
-    finally:
-        set_num_threads(before)
-    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+
+    def compute():
+        c = np.ones((M, 530), np.float32)
+        gemm(a, b, c, trans_a, trans_b, 1.0)
+        return [c]
+
+    assert same_bits(compute)
+
+
+@pytest.mark.parametrize(
+    ("M", "N", "trans_a", "piece"),
+    [(3, 2, False, LONG), (40, 2, False, LONG), (3, 2, True, LONG), (3, 22, False, MOST_ROWS)],
+)
+def test_long_sums_are_added_up_in_float64(M, N, trans_a, piece):
+    """2^24 + 1 - 2^24, each from pieces of its own: in float32 the 1 would be lost."""
+    a, b = np.zeros((M, 3 * piece), np.float32), np.ones((3 * piece, N), np.float32)
+    a[:, :piece], a[:, piece], a[:, 2 * piece :] = 2**24 / piece, 1, -(2**24) / piece
+    c = np.empty((M, N), np.float32)
+    gemm(np.ascontiguousarray(a.T) if trans_a else a, b, c, trans_a)
+    assert np.all(c == 1)
 
 
 @pytest.mark.parametrize(("M", "N", "K"), [(0, 3, 4), (3, 0, 4), (3, 4, 0)])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import lrn
-from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from tests.kernels.threads import same_bits
 
 dtypes = st.sampled_from([np.float32, np.float64])
 halves, betas = st.integers(0, 6), st.sampled_from([0.75, 0.5, 0.6])
@@ -73,19 +73,29 @@ def test_within(shape, dtype, half, beta):
     assert np.array_equal(dy, dx)
 
 
+def test_small_values_keep_their_digits_after_large_ones():
+    """The running sum of squares would lose them in float32."""
+    x = np.full((1, 12, 3), 1.5, np.float32)
+    x[:, 2] = 1e5
+    y = np.empty_like(x)
+    lrn.forward_across(x, 1, SCALE, 0.75, K, y)
+    assert np.allclose(y[:, 6:11], 1.5 * (K + SCALE * 3 * 2.25) ** -0.75, rtol=1e-6)
+    planes, out = x.reshape(1, 36), np.empty((1, 36), np.float32)
+    lrn.forward_within(planes, 3, 1, SCALE, 0.75, out)
+    assert np.allclose(out.reshape(12, 3)[6:11, 1], 1.5 * (1 + SCALE * 9 * 2.25) ** -0.75, rtol=1e-6)
+
+
 def test_results_do_not_depend_on_threads():
-    results, before = [], get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            x = values((3, 8, 600), np.float32)
-            y, dx = np.empty_like(x), np.empty_like(x)
-            lrn.forward_across(x, 2, SCALE, 0.75, K, y)
-            lrn.backward_across(x, y, 2, SCALE, 0.75, K, dx)
-            results.append((y.tobytes(), dx.tobytes()))
-    finally:
-        set_num_threads(before)
-    assert results[0] == results[1] == results[2]
+    x = values((3, 8, 600), np.float32)
+
+    def compute():
+        y, dx, within = np.empty_like(x), np.empty_like(x), np.empty((24, 600), np.float32)
+        lrn.forward_across(x, 2, SCALE, 0.75, K, y)
+        lrn.backward_across(x, y, 2, SCALE, 0.75, K, dx)
+        lrn.forward_within(x.reshape(24, 600), 20, 2, SCALE, 0.75, within)
+        return y, dx, within
+
+    assert same_bits(compute)
 
 
 @pytest.mark.parametrize("beta", [0.75, 0.6])

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pycaffe_lite.kernels import pooling
-from pycaffe_lite.kernels.pooling import LOWEST, Window
-from pycaffe_lite.kernels.runtime.decorators import get_num_threads, set_num_threads
+from pycaffe_lite.kernels.pooling import LOWEST, PoolingWindow
 from tests.kernels.guarded import guarded, guarded_nans, margins_untouched
+from tests.kernels.threads import same_bits
 
 sides = st.integers(1, 5)
 cases = st.fixed_dictionaries(
@@ -28,7 +28,7 @@ cases = st.fixed_dictionaries(
 
 def window_of(case):
     pad = [min(p, k - 1) for p, k in zip(case["pad"], case["kernel"], strict=True)]
-    return Window(*case["kernel"], *pad, *case["stride"])
+    return PoolingWindow(*case["kernel"], *pad, *case["stride"])
 
 
 def outputs_of(image, window):
@@ -104,7 +104,7 @@ def test_gradients_of_windows_of_2_and_3(kernel, pad, image, more, planes, pick,
     """Any place of each window may be the maximum's, and there may be fewer windows than fit, or more."""
     numbers = np.random.default_rng(seed)
     pad = [min(p, kernel - 1) for p in pad]
-    window = Window(kernel, kernel, *pad, 2, 2)
+    window = PoolingWindow(kernel, kernel, *pad, 2, 2)
     outputs = [max(1, (n + 2 * p - kernel) // 2 + 1 + m) for n, p, m in zip(image, pad, more, strict=True)]
     x = np.zeros((planes, *image))
     # Before and after the indices stand places of the plane's corners: whoever looks at them takes a NaN.
@@ -174,7 +174,7 @@ def test_a_rows_length_of_every_remainder(dtype):
     for width in range(1, 70):
         for stride, kernel in itertools.product((1, 2), (1, 2, 3, 4)):
             x = np.random.default_rng(width).normal(size=(1, 3, width)).astype(dtype)
-            window = Window(3, min(kernel, width), 0, 0, 1, stride)
+            window = PoolingWindow(3, min(kernel, width), 0, 0, 1, stride)
             outputs = (width - window.kernel_w) // stride + 1
             y = np.empty((1, 1, outputs), dtype)
             views = np.lib.stride_tricks.sliding_window_view(x[0], window[:2])[0, ::stride]
@@ -184,11 +184,72 @@ def test_a_rows_length_of_every_remainder(dtype):
             assert np.allclose(y[0, 0], views.mean((1, 2)), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maxima_of_what_is_no_number_or_lower_than_all(dtype):
+    """Nothing is above LOWEST there, or the comparison fails: the window has no maximum, as in Caffe."""
+    x = np.full((1, 4, 8), -np.inf, dtype)
+    x[0, :2, :2], x[0, 2:, 2:4], x[0, 3, 3] = np.nan, np.nan, -3
+    y, index = np.empty((1, 2, 4), dtype), np.empty((1, 2, 4), np.int32)
+    pooling.max_forward(x, PoolingWindow(2, 2, 0, 0, 2, 2), y, index)
+    assert y[0].tolist() == [[LOWEST] * 4, [LOWEST, -3, LOWEST, LOWEST]]
+    assert index[0].tolist() == [[-1] * 4, [-1, 27, -1, -1]]
+
+
+def test_draws_at_either_end():
+    """Zeros before the first value that is not are taken by a draw of 0, as the sum reaches 0 there."""
+    x, window = np.float32([[[0, 1, 2, 0]]]), PoolingWindow(1, 4, 0, 0, 1, 1)
+    for draw, place in ((0.0, 0), (0.3, 1), (0.34, 2), (1.0, 2)):
+        y, index = np.empty((1, 1, 1), np.float32), np.empty((1, 1, 1), np.int32)
+        pooling.sample_forward(x, window, np.full_like(y, draw), y, index)
+        assert (index.item(), y.item()) == (place, x[0, 0, place])
+
+
+@pytest.mark.parametrize("window", [(2, 2, 0, 0, 2, 2), (3, 2, 1, 1, 2, 1), (4, 4, 0, 0, 1, 1)])
+def test_gradients_of_weighted_means_are_those_of_small_steps(window):
+    window, numbers, eps = PoolingWindow(*window), np.random.default_rng(0), 1e-6
+    x = numbers.uniform(0.5, 1, (2, 5, 6))
+    shape = 2, *outputs_of((5, 6), window)
+    dy, y, dx = numbers.standard_normal(shape), np.empty(shape), np.full_like(x, np.nan)
+    pooling.weighted_backward(x, dy, window, dx)
+    for at in np.ndindex(*x.shape):
+        values = []
+        for step in (eps, -2 * eps, eps):
+            x[at] += step
+            pooling.weighted_forward(x, window, y)
+            values.append(np.vdot(dy, y))
+        assert dx[at] == pytest.approx((values[0] - values[1]) / (2 * eps), abs=1e-7)
+
+
+def test_weighted_means_of_nothing_are_zero():
+    x, window = np.zeros((1, 2, 4), np.float32), PoolingWindow(2, 2, 0, 0, 2, 2)
+    x[0, :, 2:] = [[-1, -2], [1, 1]]
+    y, dx = np.empty((1, 1, 2), np.float32), np.full_like(x, np.nan)
+    pooling.weighted_forward(x, window, y)
+    pooling.weighted_backward(x, np.ones_like(y), window, dx)
+    assert not y.any()
+    assert not dx.any()
+
+
+@pytest.mark.parametrize(
+    ("window", "W", "Q", "width"),
+    [
+        ((2, 2, 0, 0, 2, 2), 9, 4, 9),
+        ((3, 3, 1, 1, 2, 2), 9, 5, 11),  # 8 + 3, of padding, row and padding
+        ((3, 3, 1, 1, 2, 2), 10, 6, 13),  # the last window reaches beyond the padding
+        ((3, 1, 0, 2, 1, 1), 9, 13, 13),
+        ((2, 2, 0, 0, 1, 3), 20, 6, 0),
+        ((2, 2, 0, 0, 2, 2), 6, 3, 0),
+    ],
+)
+def test_rows_are_as_wide_as_their_windows_reach(window, W, Q, width):
+    assert pooling._padded_width(PoolingWindow(*window), W, Q) == width
+
+
 def test_nothing_is_written_beyond_the_arrays():
     memory = np.full(1000, 7, np.float32)
     x, y = memory[100:300].reshape(1, 10, 20), memory[500:590].reshape(1, 5, 18)
     x[...] = np.random.default_rng(0).normal(size=x.shape)
-    window = Window(3, 3, 0, 0, 2, 1)
+    window = PoolingWindow(3, 3, 0, 0, 2, 1)
     for forward in (
         lambda: pooling.max_forward(x, window, y, None),
         lambda: pooling.mean_forward(x, window, y),
@@ -205,27 +266,24 @@ def test_nothing_is_written_beyond_the_arrays():
 
 def test_results_do_not_depend_on_threads():
     x = np.random.default_rng(0).normal(size=(150, 13, 17)).astype(np.float32)
-    window = Window(3, 3, 1, 1, 2, 2)
-    results, before = [], get_num_threads()
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            y, index = np.empty((150, 7, 9), x.dtype), np.empty((150, 7, 9), np.int32)
-            mean, dx, dmean = np.empty_like(y), np.empty_like(x), np.empty_like(x)
-            pooling.max_forward(x, window, y, index)
-            pooling.index_backward(y, index, window, dx)
-            pooling.mean_forward(x, window, mean)
-            pooling.mean_backward(mean, window, dmean)
-            results.append([a.tobytes() for a in (y, index, mean, dx, dmean)])
-    finally:
-        set_num_threads(before)
-    assert results[0] == results[1] == results[2]
+    window = PoolingWindow(3, 3, 1, 1, 2, 2)
+
+    def compute():
+        y, index = np.empty((150, 7, 9), x.dtype), np.empty((150, 7, 9), np.int32)
+        mean, dx, dmean = np.empty_like(y), np.empty_like(x), np.empty_like(x)
+        pooling.max_forward(x, window, y, index)
+        pooling.index_backward(y, index, window, dx)
+        pooling.mean_forward(x, window, mean)
+        pooling.mean_backward(mean, window, dmean)
+        return y, index, mean, dx, dmean
+
+    assert same_bits(compute)
 
 
 def test_the_source_runs_as_python_too():
-    x = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
-    window = Window(2, 2, 0, 0, 2, 2)
-    dy, compiled, plain = np.ones((1, 2, 3), np.float32), np.empty_like(x), np.empty_like(x)
+    x = np.arange(24, dtype=np.float64).reshape(1, 4, 6)
+    window = PoolingWindow(2, 2, 0, 0, 2, 2)
+    dy, compiled, plain = np.ones((1, 2, 3), np.float64), np.empty_like(x), np.empty_like(x)
     pooling.weighted_backward(x, dy, window, compiled)
     pooling.weighted_backward.py_func(x, dy, window, plain)
     assert np.allclose(compiled, plain)

@@ -135,6 +135,8 @@ def build_layer(prototxt, bottoms, *, phase=TRAIN, dtype=F32, blobs=None, in_pla
         bottom[-1].data[...] = values
     if tops is None:
         tops = len(message.top) or _default_tops(layer, len(bottom))
+    if not message.top:
+        message.top.extend(f"top_{i}" for i in range(tops))
     top = [Blob(dtype=dtype) for _ in range(tops)]
     if in_place:
         top[0] = bottom[0]

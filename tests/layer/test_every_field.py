@@ -17,12 +17,14 @@ import pytest
 from google.protobuf import text_format
 from layer_check import build_layer
 from paths import FIXTURES
+from PIL import Image
 
 from pycaffe_lite.errors import PycaffeError
 from pycaffe_lite.fillers import filler_types
 from pycaffe_lite.formats import binaryproto
+from pycaffe_lite.formats.hdf5_format import file_parts
 from pycaffe_lite.layer import engine
-from pycaffe_lite.layer.registry import layer_types
+from pycaffe_lite.layer.registry import forms_of, layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.text_fields import fields_of
 
@@ -42,6 +44,8 @@ CONVOLUTION_2D = f"num_output: 4 kernel_h: 2 kernel_w: 2 stride_h: 1 stride_w: 1
 POOLING_2D = "kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 2 pad_h: 0 pad_w: 0"
 RECURRENT = f"num_output: 2 weight_filler {FILL}"
 LMDB = 'source: "mnist_200_lmdb" backend: LMDB batch_size: 8'
+PICTURES = 'source: "list.txt" batch_size: 4'
+WINDOWS = 'source: "windows.txt" batch_size: 6 fg_fraction: 0.5'
 DUMMY_4D = "num: 1 channels: 1 height: 1 width: 1"
 MEMORY = "batch_size: 2 channels: 3 height: 4 width: 5"
 
@@ -60,8 +64,11 @@ ROWS = {
         ([ROW, ROW * [0, 1, 1, 1]], text, None) for text in ("", "operation: PROD stable_prod_grad: true")
     ],
     "Embed": [([LABELS], f"num_output: 2 input_dim: 3 weight_filler {FILL}", None)],
+    "HDF5Data": [([], 'source: "rows.txt" batch_size: 2', 1)],
+    "HDF5Output": [([ROW, LABELS[:2]], 'file_name: "a.h5"', 0)],
     "HingeLoss": [([SCORES, LABELS], "", None)],
     "Im2col": [([IMAGE], "kernel_size: 2", None), ([IMAGE], "kernel_h: 2 kernel_w: 2", None)],
+    "ImageData": [([], PICTURES, 2)],
     "InfogainLoss": [([SCORES, LABELS], 'source: "H.binaryproto"', None)],
     "InnerProduct": [([ROW], f"num_output: 2 weight_filler {FILL}", None)],
     "Input": [([], "shape { dim: 2 }", 1)],
@@ -79,9 +86,171 @@ ROWS = {
     "Slice": [([BOTTOM], "", 2)],
     "SoftmaxWithLoss": [([IMAGE, PIXEL_LABELS], "", None)],
     "Tile": [([BOTTOM], "tiles: 2", None)],
+    "WindowData": [([], WINDOWS, 2)],
+}
+PRIORS = np.array(
+    [
+        [0.1, 0.1, 0.4, 0.4],
+        [-0.05, 0.1, 0.4, 0.4],
+        [0.3, 0.3, 0.9, 0.8],
+        [0.35, 0.3, 0.8, 0.8],
+        [0.5, 0.0, 0.9, 0.3],
+        [0.1, 0.25, 0.4, 0.6],
+    ]
+)
+PRIORS = np.stack([PRIORS, np.full((6, 4), 0.2)]).reshape(1, 2, 24)
+OFFSETS, CLASSES = NUMBERS.standard_normal((2, 24)), NUMBERS.standard_normal((2, 18))
+TRUTH = np.array([[0, 1, 0, 0.1, 0.1, 0.45, 0.4, 0], [1, 2, 0, 0.3, 0.3, 0.8, 0.8, 1]])
+DETECTIONS = np.array([[0, 1, 0.9, 0.1, 0.1, 0.4, 0.4], [1, 2, 0.8, 0.3, 0.3, 0.9, 0.8]])
+REGIONS = np.array([[0, 0, 0, 3, 3], [1, 1, 1, 4, 4.0]])
+MULTIBOX = "num_classes: 3 code_type: CENTER_SIZE"
+DETECTOR = "num_classes: 3 code_type: CENTER_SIZE nms_param { nms_threshold: 0.45 }"
+STEPS = NUMBERS.standard_normal((4, 2, 5))
+# The same of the types of forks; by origin where several layers have one name.
+ROWS |= {
+    "BoxAnnotatorOHEM": [([REGIONS[[0, 0, 1]], LABELS[:3], LABELS[1:4], SCORES[:3]], "roi_per_img: 1", None)],
+    "CenterLoss": [([SCORES, LABELS], f"num_output: 3 center_filler {FILL}", None)],
+    "ContinuationIndicator": [
+        ([], "time_step: 2 batch_size: 3", None),
+        ([ROW], "time_step: 2 axis: 0", None),
+    ],
+    "ConvolutionDepthwise": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
+    "CtcLoss": [([STEPS, LABELS[:4].reshape(2, 2)], "blank_label: 4", None)],
+    "DepthwiseConvolution": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
+    "DetectionEvaluate": [([DETECTIONS[None, None], TRUTH[None, None]], "num_classes: 3", None)],
+    "DetectionOutput": [
+        ([OFFSETS, CLASSES, PRIORS], DETECTOR, None),
+        ([OFFSETS, CLASSES, PRIORS, np.full((2, 12), 0.1)], f"{DETECTOR} objectness_score: 0.01", None),
+    ],
+    "FocalLoss": [([IMAGE, PIXEL_LABELS], "", None)],
+    "Gather": [([BOTTOM], "indices: 1 indices: 0 shape: 2", None)],
+    "Interp": [
+        ([IMAGE], "height: 4 width: 6", None),
+        ([IMAGE], "zoom_factor: 3", None),
+        ([IMAGE], "shrink_factor: 3", None),
+    ],
+    "LabelsequenceAccuracy": [
+        ([np.eye(5)[[[0, 4, 1, 1], [2, 2, 4, 0]]], np.array([[0, 1], [2, 0]])], "blank_label: 4", None)
+    ],
+    "MultiBoxLoss": [
+        ([OFFSETS, CLASSES, PRIORS, TRUTH[None, None]], MULTIBOX, None),
+        (
+            [OFFSETS, CLASSES, PRIORS, TRUTH[None, None], np.full((2, 12), 0.1)],
+            f"{MULTIBOX} objectness_score: 0.01",
+            None,
+        ),
+    ],
+    "PSROIPooling": [([IMAGE, REGIONS], "spatial_scale: 1 output_dim: 1 group_size: 2", None)],
+    "PriorBox": [([IMAGE, BOTTOM.repeat(4, 2).repeat(4, 3)], "min_size: 8 aspect_ratio: 2", None)],
+    "PriorBoxClustered": [([IMAGE, BOTTOM.repeat(4, 2).repeat(4, 3)], "width: 9 height: 8", None)],
+    "ROIPooling": [([IMAGE, REGIONS], "pooled_h: 2 pooled_w: 2", None)],
+    "Reorg": [([NUMBERS.standard_normal((1, 4, 4, 4))], "stride: 2", None)],
+    "SegAccuracy": [([IMAGE, PIXEL_LABELS[:, None]], "", None)],
+    "SoftmaxWithLossOHEM": [([IMAGE, PIXEL_LABELS], "", None)],
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): [([IMAGE, PIXEL_LABELS], "", None)],
+    "SmoothL1LossOHEM": [([IMAGE, IMAGE * 3], "", 2)],
+    ("SmoothL1Loss", "R-FCN"): [([IMAGE, IMAGE * 3, IMAGE], "", 2)],
+    "ShuffleChannel": [([BOTTOM], "group: 2", None)],
+    "Transpose": [([BOTTOM], "dim: 1 dim: 0 dim: 2 dim: 3", None)],
+    ("Upsample", "SegNet"): [
+        ([IMAGE[:, :, :2, :2], PIXEL_LABELS[:, None, :2, :2].repeat(4, 1)], text, None)
+        for text in ("", "scale_h: 2 scale_w: 2", "upsample_h: 5 upsample_w: 5")
+    ],
+    ("Normalize", "happynear's Caffe"): [([IMAGE], "", 2)],
+    ("BN", "SegNet"): [([IMAGE], f"scale_filler {FILL}", None)],
+    ("BatchNorm", "NVIDIA"): [([IMAGE], "scale_bias: true", None)],
+    ("BatchNorm", "Intel"): [([IMAGE], "use_weight_bias: true", None)],
+    ("BatchNorm", "PSPNet"): [([IMAGE], "use_global_stats: true update_global_stats: true", None)],
+    ("Reshape", "Intel"): [([IMAGE], "pixelshuffler: 2", None)],
+    ("Normalize", "SSD"): [([IMAGE], "across_spatial: true", None)],
+    ("SmoothL1Loss", "Fast R-CNN and Faster R-CNN"): [([ROW, ROW * 3], "sigma: 1", None)],
+}
+# What a type needs of other messages.
+NEEDS = {
+    "WindowData": {"transform_param": "crop_size: 4"},
+    "SoftmaxWithLossOHEM": {"loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"},
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {
+        "loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"
+    },
+}
+# Fields of a message that several layers share and that are not for one of them.
+NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
+    ("BN", "SegNet"): {
+        ("BNParameter", name) for name in ("eps", "frozen", "slope_filler", "bias_filler", "momentum")
+    },
+    ("BN", "PSPNet and TSN"): {("BNParameter", name) for name in ("scale_filler", "shift_filler", "bn_mode")},
+    ("Normalize", "SSD"): {
+        ("NormalizeParameter", name) for name in ("normalize_type", "fix_gradient", "bp_norm")
+    },
+    ("Normalize", "happynear's Caffe"): {
+        ("NormalizeParameter", name) for name in ("across_spatial", "scale_filler", "channel_shared", "eps")
+    },
+    ("Upsample", "MobileNet-YOLO"): {
+        ("UpsampleParameter", name)
+        for name in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w")
+    },
+    ("PriorBoxClustered", "OpenVINO"): {
+        ("PriorBoxParameter", name) for name in ("min_size", "max_size", "aspect_ratio", "flip")
+    },
+    ("ConvolutionDepthwise", "Tiny-DSOD"): {
+        ("ConvolutionParameter", name) for name in ("num_output", "group")
+    },
+    ("FocalLoss", "happynear's Caffe"): {("SoftmaxParameter", "engine")},
+    # Statistics are averaged from the third pass on.
+    ("BatchNorm", "NVIDIA"): {
+        ("BatchNormParameter", name) for name in ("use_global_stats", "moving_average_fraction")
+    },
+    ("Reshape", "Intel"): {("ReshapeParameter", name) for name in ("shape", "axis", "num_axes")},
+    # It is about TEST.
+    ("Dropout", "Caffe"): {("DropoutParameter", "sample_weights_test")},
+    # The same batch again does not change the shares.
+    ("SegAccuracy", "DeepLab and PSPNet"): {("SegAccuracyParameter", "reset")},
+    # Without it the layer is Caffe's.
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {("LossParameter", "weight_by_label_freqs")},
+    ("SoftmaxWithLossOHEM", "R-FCN"): {("LossParameter", "weight_by_label_freqs")},
+}
+# What has to stand beside a field for it to show.
+BESIDE = {
+    ("LossParameter", "pre_fixed_normalizer"): "normalization: PRE_FIXED",
+    ("BatchNormParameter", "update_global_stats"): "use_global_stats: true",
+    ("ConvolutionParameter", "negative_slope"): "relu: true",
+    ("InnerProductParameter", "negative_slope"): "relu: true",
+    ("MultiBoxLossParameter", "sample_size"): "mining_type: HARD_EXAMPLE sample_size: 3",
+    ("MultiBoxLossParameter", "mining_type"): "neg_pos_ratio: 0.25",
+    (
+        "MultiBoxLossParameter",
+        "use_prior_for_nms",
+    ): "mining_type: HARD_EXAMPLE nms_param { nms_threshold: 0.01 }",
+    ("NormalizeParameter", "bp_norm"): "bp_norm: false",
 }
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
+    ("BoxAnnotatorOHEMParameter", "roi_per_img"): ["2"],
+    ("GatherParameter", "shape"): ["[2, 1]"],
+    ("PriorBoxParameter", "aspect_ratio"): ["3"],
+    ("UpsampleParameter", "scale"): ["3"],
+    ("DetectionEvaluateParameter", "name_size_file"): ['"sizes.txt"'],
+    ("DetectionEvaluateParameter", "overlap_threshold"): ["0.99"],
+    ("DetectionEvaluateParameter", "resize_param"): ["{ prob: 1 }"],
+    ("DetectionOutputParameter", "nms_param"): ["{ nms_threshold: 0 }"],
+    ("DetectionOutputParameter", "save_output_param"): [
+        '{ output_directory: "a" label_map_file: "b" name_size_file: "c" }'
+    ],
+    ("InterpParameter", "shrink_factor"): ["2"],
+    ("MultiBoxLossParameter", "neg_overlap"): ["0.01"],
+    ("MultiBoxLossParameter", "neg_pos_ratio"): ["0.5"],
+    ("MultiBoxLossParameter", "nms_param"): ["{ nms_threshold: 0.01 }"],
+    ("MultiBoxLossParameter", "objectness_score"): ["0.5"],
+    ("DetectionOutputParameter", "objectness_score"): ["0.5"],
+    ("PriorBoxParameter", "min_size"): ["9"],
+    ("PriorBoxParameter", "max_size"): ["12"],
+    ("PSROIPoolingParameter", "output_dim"): ["2"],
+    ("ShuffleChannelParameter", "group"): ["4"],
+    **{
+        ("BatchNormParameter", name): ["true", "false"]
+        for name in ("use_weight_bias", "scale_bias", "update_global_stats")
+    },
+    ("ReshapeParameter", "pixelshuffler"): ["2", "1"],
     ("ConvolutionParameter", "kernel_size"): ["3"],
     ("ConvolutionParameter", "stride_h"): ["2"],
     ("ConvolutionParameter", "stride_w"): ["2"],
@@ -96,6 +265,8 @@ VALUES = {
     ("ScaleParameter", "bias_term"): ["false"],
     ("SliceParameter", "slice_point"): ["1"],
     ("TransformationParameter", "crop_size"): ["8"],
+    ("WindowDataParameter", "bg_threshold"): ["0.05"],
+    ("WindowDataParameter", "fg_fraction"): ["1"],
 }
 MODULE = """
 import pycaffe_lite
@@ -118,12 +289,16 @@ class Triple(Double):
 
 
 def fields():
-    """(type, the field of LayerParameter, the field of its message) of everything that is to show."""
-    for name, entry in layer_types().items():
-        for param in (entry.param, *entry.layer_class.also_reads):
-            if param is not None:
-                message = getattr(caffe_pb2.LayerParameter(), param)
-                yield from ((name, param, field.name) for field in message.DESCRIPTOR.fields)
+    """(type, origin, the field of LayerParameter, the field of its message) of everything that is to show."""
+    for layer_type, form in ((name, form) for name in layer_types() for form in forms_of(name)):
+        for param in filter(None, (form.param, *form.layer_class.also_reads)):
+            message = getattr(caffe_pb2.LayerParameter(), param).DESCRIPTOR
+            for field in message.fields:
+                shared = NOT_FOR.get((layer_type, form.origin), ())
+                # Where weights of classes are refused, the numbers beside that count no more than in Caffe.
+                is_refused = field.name == "class_weighting" and not form.layer_class.weighs_classes
+                if (message.name, field.name) not in shared and not is_refused:
+                    yield layer_type, form.origin, param, field.name
 
 
 def other_values(message, name):
@@ -161,8 +336,17 @@ def folder(tmp_path, monkeypatch):
     for name in ("mnist_200_lmdb", "mean.binaryproto"):
         source = DATA / "db" / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    for name in ("one.png", "two.png"):
+        pixels = NUMBERS.integers(0, 256, (28, 28, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+    (tmp_path / "list.txt").write_text("one.png 3\ntwo.png 5\n")
+    (tmp_path / "windows.txt").write_text(
+        "# 0 one.png 3 28 28 4  1 0.9 2 3 20 25  2 0.6 5 5 9 9  0 0.1 0 0 12 13  0 0.4 20 20 26 25\n"
+    )
     for name, matrix in {"H": np.eye(3), "other": np.ones((3, 3))}.items():
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
+    (tmp_path / "rows.h5").write_bytes(b"".join(map(bytes, file_parts({"top_0": np.arange(9.0)}))))
+    (tmp_path / "rows.txt").write_text("rows.h5")
     (tmp_path / "every_field_module.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -219,19 +403,33 @@ def with_field(text, message_class, name, value):
     return f"{text_format.MessageToString(message, as_one_line=True)} {name}{colon} {value}"
 
 
-@pytest.mark.parametrize(("layer_type", "param", "name"), FIELDS, ids=[f"{t}-{f}" for t, _, f in FIELDS])
-def test_shows(layer_type, param, name, watch):
-    entry = layer_types()[layer_type]
+@pytest.mark.parametrize(
+    ("layer_type", "origin", "param", "name"), FIELDS, ids=[f"{t}-{f}" for t, _, _, f in FIELDS]
+)
+def test_shows(layer_type, origin, param, name, watch):
+    entry = next(form for form in forms_of(layer_type) if form.origin == origin)
     message = getattr(caffe_pb2.LayerParameter(), param)
     bottoms = [BOTTOM] * (entry.layer_class.exact_bottoms or entry.layer_class.min_bottoms or 0)
-    rows = ROWS.get(layer_type, [(bottoms, "", None)])
+    rows = ROWS.get((layer_type, origin)) or ROWS.get(layer_type, [(bottoms, "", None)])
     bottoms, own, tops = next((row for row in rows if re.search(rf"\b{name}\b", row[1])), rows[0])
     head = f'type: "{layer_type}" ' + (f"{entry.param} {{ {own} }} " if own else "")
+    needs = NEEDS.get((layer_type, origin)) or NEEDS.get(layer_type, {})
+    beside = BESIDE.get((message.DESCRIPTOR.name, name), "")
+    if param == entry.param:
+        own = f"{own} {beside}"
+        head = f'type: "{layer_type}" {param} {{ {own} }} '
+    elif beside:
+        needs = {**needs, param: f"{needs.get(param, '')} {beside}"}
+    bare = head
+    head += " ".join(f"{other} {{ {text} }}" for other, text in needs.items())
     before = watch(head, bottoms, tops)
     assert not isinstance(before[0], str), before[0]
     for value in other_values(message, name):
         if param == entry.param:
             text = f'type: "{layer_type}" {param} {{ {with_field(own, type(message), name, value)} }}'
+            text += head.removeprefix(bare)
+        elif param in needs:
+            text = f"{bare} {param} {{ {with_field(needs[param], type(message), name, value)} }}"
         else:
             text = f"{head} {param} {{ {name}: {value} }}"
         if not same(watch(text, bottoms, tops), before):

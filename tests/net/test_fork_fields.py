@@ -165,7 +165,7 @@ def test_old_layers(build, tmp_path):
 
 
 def test_a_loss(build):
-    weights = "loss_param { adaptive_weighting: %s gamma: 0.5 }"
+    weights = "loss_param { adaptive_weighting: %s }"
     loss = layer("SoftmaxWithLoss", weights % "true", bottom='bottom: "x" bottom: "t"')
     with pytest.raises(LayerError, match="adaptive_weighting: true is not supported"):
         build(LABELS, loss)

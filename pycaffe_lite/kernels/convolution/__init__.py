@@ -1,9 +1,9 @@
 """2-D convolution and its two gradients as blocked matrix products; `geometry` has the equations.
 
-A deconvolution is the same three functions the other way round: its forward pass is `backward_data`, its
+A deconvolution uses the same functions in reverse: its forward pass is `backward_data`, its
 data gradient `forward`, and its weight gradient `backward_weights` with image and gradient exchanged.
 
-Results are the same bits for every number of threads: tasks are blocks of results, and the sums for one
+Results have the same bits for every number of threads: tasks are blocks of results, and the sums for one
 result run over the depth (or, for weights, over images and positions) in a fixed order.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from pycaffe_lite.kernels.convolution import blocked, data_gradient, weight_gradient
 from pycaffe_lite.kernels.convolution.geometry import Geometry, Window, geometry
-from pycaffe_lite.kernels.convolution.weights import Weights, weights_in_order
+from pycaffe_lite.kernels.convolution.weights import WeightLayout, weights_in_order
 from pycaffe_lite.kernels.convolution.winograd import data_gradient as winograd_data
 from pycaffe_lite.kernels.convolution.winograd import forward as winograd
 from pycaffe_lite.kernels.products.channel_sums import add_channel_sums
@@ -36,10 +36,10 @@ __all__ = [
 
 
 class Epilogue(NamedTuple):
-    """What follows a convolution in one go: y = act(scale[m] * conv + shift[m]).
+    """What is done to each result of a convolution before it is stored: act(scale[m] * conv + shift[m]).
 
-    scale, shift: (M,), the type of the arrays, or None for 1 and 0. act(v) is v if v > 0 else slope * v;
-    slope 1 is none.
+    scale, shift: (M,), the type of the arrays, or None for 1 and 0. act(v) is v if v > 0 else slope * v; with
+    slope 1 there is no activation.
     """
 
     scale: Array | None = None
@@ -47,7 +47,7 @@ class Epilogue(NamedTuple):
     slope: float = 1.0
 
     def behind(self, scale: Array | None, shift: Array | None) -> "Epilogue":
-        """This epilogue, after another scale and shift."""
+        """The epilogue that applies another scale and shift first, and then this one."""
         if self.scale is None and (self.shift is None or shift is None):
             return Epilogue(scale, self.shift if shift is None else shift, self.slope)
         some = next(array for array in (self.scale, self.shift) if array is not None)
@@ -66,7 +66,7 @@ def _compose(
     scale: Array, shift: Array, then_scale: Array, then_shift: Array, new_scale: Array, new_shift: Array,
     tasks: Tasks, _memory: Array,
 ) -> None:  # fmt: skip
-    """new_scale x + new_shift = then_scale (scale x + shift) + then_shift; empty arrays are 1 and 0."""
+    """new_scale x + new_shift = then_scale (scale x + shift) + then_shift; empty arrays stand for 1 and 0."""
     if take_task(tasks, 1) > 0:
         return
     for m in range(new_scale.size):
@@ -85,7 +85,11 @@ NO_EPILOGUE = Epilogue()
 
 @lru_cache(maxsize=1024)
 def _geometry(x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...], window: Window) -> Geometry:
-    """Sizes of a convolution from the shapes of image, weights and result, which must fit together."""
+    """The geometry that follows from the shapes of image, weights and result.
+
+    Raises:
+        ValueError: the shapes do not fit together.
+    """
     N, C, H, W = x
     M = w[0]
     if w != (M, C // window.group, window.kernel_h, window.kernel_w) or C % window.group or M % window.group:
@@ -133,13 +137,13 @@ def backward_data(dy: Array, w: Array, dx: Array, window: Window) -> None:
         dx.fill(0)
         return
     lanes = target().lanes(dx.itemsize)
-    turned = _turned(g, lanes)
-    if turned is None:
+    flipped = _flipped(g, lanes)
+    if flipped is None:
         _scatter(dy, w, dx, g, lanes)
     else:
-        weights = _turned_weights(g)
+        weights = _flipped_weights(g)
         no_scale = np.empty(0, dx.dtype)
-        blocked.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, turned, weights)
+        blocked.product(dy, w, np.zeros(g.C, dx.dtype), no_scale, 1.0, dx, flipped, weights)
 
 
 def backward_weights(x: Array, dy: Array, dw: Array, window: Window, accumulate: bool = True) -> None:
@@ -173,7 +177,7 @@ def backward_bias(dy: Array, db: Array, accumulate: bool = True) -> None:
 
 
 def _scatter(dy: Array, w: Array, dx: Array, g: Geometry, lanes: int) -> None:
-    """Compute `backward_data` by adding up what each dy gives to the image."""
+    """Compute `backward_data` by adding the contributions of each dy to the image."""
     rows, area, plane = g.M // g.group, g.kernel_h * g.kernel_w, g.P * g.Q
     if not is_long(rows, area):
         add = winograd_data.add_tiles if winograd_data.suits(g, lanes) else data_gradient.scatter
@@ -190,27 +194,27 @@ def _scatter(dy: Array, w: Array, dx: Array, g: Geometry, lanes: int) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _turned(g: Geometry, lanes: int) -> Geometry | None:
-    """The convolution of dy that gives the data gradient; None where there is a better way, or no such one.
+def _flipped(g: Geometry, lanes: int) -> Geometry | None:
+    """The convolution of dy that gives the data gradient; None if there is none, or if scattering is faster.
 
-    With stride 1 there is one, with the kernels turned by half a circle. It also works on the zeros round dy,
-    but does not depend on how well dy's lines fill half vectors.
+    For stride 1 it is the convolution with the flipped kernels. It multiplies the zeros around dy, too, but
+    its speed does not depend on how well dy's lines fill half vectors.
     """
     pad_h = g.dilation_h * (g.kernel_h - 1) - g.pad_h
     pad_w = g.dilation_w * (g.kernel_w - 1) - g.pad_w
     if not (g.stride_h == g.stride_w == 1 and pad_h >= 0 and pad_w >= 0):
         return None
     window = Window(g.kernel_h, g.kernel_w, pad_h, pad_w, 1, 1, g.dilation_h, g.dilation_w, g.group)
-    turned = geometry(g.N, g.M, g.P, g.Q, g.C, g.H, g.W, window)
+    flipped = geometry(g.N, g.M, g.P, g.Q, g.C, g.H, g.W, window)
     half = lanes // 2
     scattered = g.P * -(-g.Q // half) * half
     dense = g.H * g.W * (100 if g.W % half == 0 else 106) <= scattered * 106
     depthwise = g.group > 1 and g.M == g.group == g.C
-    return turned if dense or depthwise or winograd.suits(turned, lanes) else None
+    return flipped if dense or depthwise or winograd.suits(flipped, lanes) else None
 
 
 @lru_cache(maxsize=1024)
-def _turned_weights(g: Geometry) -> Weights:
-    """Where the convolution of dy finds its weights in those of `g`."""
+def _flipped_weights(g: Geometry) -> WeightLayout:
+    """The layout of the flipped kernels within the weights of `g`, as the convolution of dy reads them."""
     rows, channels, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
-    return Weights(rows * channels * area, area, channels * area, -1, area - 1)
+    return WeightLayout(rows * channels * area, area, channels * area, -1, area - 1)

@@ -10,28 +10,28 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution import depthwise, few_positions
 from pycaffe_lite.kernels.convolution.geometry import Geometry, gather, geometry_of, stage, staged_lines, taps
 from pycaffe_lite.kernels.convolution.pixels import pixel_product, suits
-from pycaffe_lite.kernels.convolution.weights import Weights, packing, weights_in_order
+from pycaffe_lite.kernels.convolution.weights import WeightLayout, packing, weights_in_order
 from pycaffe_lite.kernels.convolution.winograd import by_tiles
 from pycaffe_lite.kernels.convolution.winograd import forward as winograd
 from pycaffe_lite.kernels.products import blocks as _block
 from pycaffe_lite.kernels.products.blocks import (
-    Packing,
     moved,
     multiply_lines,
     multiply_packed,
     pack_all,
     pack_rows,
+    packing_of,
     row_length,
     whole_vectors,
 )
 from pycaffe_lite.kernels.products.dot import LEAST_DEPTH, dot_product
 from pycaffe_lite.kernels.products.long import add_pieces, columns_of, is_long
 from pycaffe_lite.kernels.products.shares import MOST_TASKS, TO_BEGIN, longest_share, pieces
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -45,17 +45,17 @@ from pycaffe_lite.kernels.runtime.scratch import scratch, worker_memory
 from pycaffe_lite.kernels.simd.tiles import tile_table
 from pycaffe_lite.kernels.simd.vectors import keep_small
 
-# A product that is bound by writing its result (a gradient of weights of an inner product: the batch is the
-# depth) is cut into few rows, whole: memory is quickest when it is written in long runs.
+# A product whose time goes into writing its result (the weight gradient of an inner product, whose depth is
+# the batch) is cut into blocks of few whole rows: memory is fastest when it is written in long runs.
 SHALLOW = 64
 LARGE = 1 << 21
-CROWDED = 64  # channels per piece of the depth, where planes of whole fours of cache lines share cache sets
-MANY_OUTPUTS = 512  # of an inner product: what is made ready of the images is used often
-LEAST_ROWS = 32  # of a task that is cut for evenness
-PACKED_AGAIN = 16384  # weights, in all tasks but one; to pack them once for all costs as much as this
+CROWDED = 64  # channels per piece of the depth if planes share cache sets: whole fours of cache lines
+MANY_OUTPUTS = 512  # of an inner product: each image is used so often that rearranging it pays
+LEAST_ROWS = 32  # of a task that is cut smaller to balance the load
+PACKED_AGAIN = 16384  # weights that all tasks but one may pack again; packing once for all costs as much
 
 
-class Blocks(NamedTuple):
+class ProductBlocking(NamedTuple):
     """How a product is cut: the sizes of a task and of a piece of its depth."""
 
     height: int  # rows of weights
@@ -64,26 +64,20 @@ class Blocks(NamedTuple):
     channels: int  # input channels per piece of the depth
     rows: int  # staged lines per image and channel
     direct: int  # 1: read lines where they stand, without gathering
-    bypass: int  # 1: results go past the caches, for which they are too many
-    own: int  # 1: tasks pack their weights themselves, which are few
+    bypass: int  # 1: results bypass the caches, for which they are too many
+    own: int  # 1: each task packs its weights, which are few
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(ProductBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
-
-
-class Plan(NamedTuple):
-    """Blocks, and the tables that go with them."""
+class ProductPlan(NamedTuple):
+    """The blocking, and the tables that go with it."""
 
     tasks: int
     sizes: Array  # Geometry
-    blocks: Array  # Blocks
+    blocks: Array  # ProductBlocking
     jobs: Array  # for pack_all
     taps: Array  # of one piece's k
     rows_of_piece: Array  # where the k-th gathered row starts
@@ -92,7 +86,7 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+def plan(g: Geometry, weights: WeightLayout, threads: int, lanes: int) -> ProductPlan:
     """Cut a forward convolution into tasks of about equal size, at least two per thread if it is large."""
     area, plane, rows = g.kernel_h * g.kernel_w, g.P * g.Q, g.M // g.group
     images = max(1, min(g.N, _block.COLUMNS // plane))
@@ -101,7 +95,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     height = -(-rows // -(-rows // _block.ROWS))
     wanted = 2 * threads
     if _tasks(g, height, images, lines) < wanted:
-        # split the rows: then the columns are staged again for each part, which costs little
+        # split the rows: the columns are then staged again for each part, which costs little
         parts = -(-wanted // _tasks(g, rows, images, lines))
         if rows >= 32 * parts:
             height = -(-rows // parts)
@@ -134,8 +128,10 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     own = channels == per_group and (columns - 1) * rows * per_group * area <= PACKED_AGAIN
     if own:
         workspace += -(-height * per_group * area // lanes) * lanes
-    blocks = Blocks(height, images, lines, channels, staged_rows, int(direct), int(bypass), int(own), tasks)
-    return Plan(
+    blocks = ProductBlocking(
+        height, images, lines, channels, staged_rows, int(direct), int(bypass), int(own), tasks
+    )
+    return ProductPlan(
         tasks,
         np.array(g),
         np.array(blocks),
@@ -154,9 +150,9 @@ def _tasks(g: Geometry, height: int, images: int, lines: int) -> int:
 def _evenly(
     g: Geometry, height: int, images: int, lines: int, threads: int, tile: int
 ) -> tuple[int, int, int]:
-    """A task's rows, images and lines: no more than these, but few tasks as evenly shared out as can be.
+    """A task's rows, images and lines: at most the given ones, and such that threads share few tasks evenly.
 
-    tile: columns of a tile; those left over take as long as a whole one.
+    tile: columns of a tile; a partial tile takes as long as a whole one.
     """
     rows, area = g.M // g.group, g.kernel_h * g.kernel_w
     depth = g.C // g.group * area
@@ -180,7 +176,7 @@ def _evenly(
     return best
 
 
-def _pack_jobs(g: Geometry, weights: Weights, height: int, channels: int) -> Array:
+def _pack_jobs(g: Geometry, weights: WeightLayout, height: int, channels: int) -> Array:
     """How the weights are packed: by group, by block of rows, by piece of the depth (see `packed_at`)."""
     rows, per_group, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
     jobs = []
@@ -200,26 +196,26 @@ def packed_at(first: int, rows: int, K: int, i0: int, k0: int, steps: int) -> in
 
 
 def product(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights,
-    accumulate: bool = False,
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry,
+    weights: WeightLayout, accumulate: bool = False,
 ) -> None:  # fmt: skip
     """y[m; j] = act(first + scale[m] * sum over k of A[m, k] col[k; j]), group by group.
 
     first is y[m; j] if accumulate, else start[m]; A is a as `weights` reads it; scale: (M,), or empty for
     none; act(v) = v if v > 0 else slope * v.
     """
-    way = None if accumulate else best_way(g, weights, target().lanes(y.itemsize))
-    if way is not _dot_of_images and is_long(g.C // g.group, g.kernel_h * g.kernel_w):
+    algorithm = None if accumulate else best_algorithm(g, weights, target().lanes(y.itemsize))
+    if algorithm is not _dot_of_images and is_long(g.C // g.group, g.kernel_h * g.kernel_w):
         _product_in_pieces(x, a, start, scale, slope, y, g, weights, accumulate)
-    elif way is None:
+    elif algorithm is None:
         _product_by_blocks(x, a, start, scale, slope, y, g, weights, accumulate)
     else:
-        way(x, a, start, scale, slope, y, g, weights)
+        algorithm(x, a, start, scale, slope, y, g, weights)
 
 
 def _product_in_pieces(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights,
-    accumulate: bool,
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry,
+    weights: WeightLayout, accumulate: bool,
 ) -> None:  # fmt: skip
     """Compute `product`, some channels of each group at a time."""
     plane, no_start = g.H * g.W, np.zeros(g.M, y.dtype)
@@ -238,8 +234,8 @@ def _product_in_pieces(
 
 
 @lru_cache(maxsize=1024)
-def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
-    """The quickest way to compute `product` without accumulating; for long sums, that of a piece."""
+def best_algorithm(g: Geometry, weights: WeightLayout, lanes: int) -> Callable[..., None]:
+    """The fastest algorithm for `product` without accumulating; for long sums, that of a piece."""
     if depthwise.suits(g):
         return depthwise.depthwise_product
     if _is_inner_product(g, weights, lanes):
@@ -254,8 +250,8 @@ def best_way(g: Geometry, weights: Weights, lanes: int) -> Callable[..., None]:
 
 
 def _product_by_blocks(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights,
-    accumulate: bool = False,
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry,
+    weights: WeightLayout, accumulate: bool = False,
 ) -> None:  # fmt: skip
     """Compute `product` as the module says."""
     threads = get_num_threads()
@@ -271,11 +267,11 @@ def _product_by_blocks(
     )  # fmt: skip
 
 
-def _is_inner_product(g: Geometry, weights: Weights, lanes: int) -> bool:
-    """Whether kernels cover whole images, and dot tiles serve best for that.
+def _is_inner_product(g: Geometry, weights: WeightLayout, lanes: int) -> bool:
+    """Whether each kernel covers a whole image, and dot tiles are the fastest for it.
 
-    They do unless the images fill a vector or two, or there are many outputs: then the weights are picked,
-    see `convolution.few_positions`.
+    They are unless the images fill one or two vectors, or there are many outputs: then
+    `convolution.few_positions` is faster.
     """
     K = g.C * g.kernel_h * g.kernel_w
     covers = g.bare and g.P * g.Q == g.group == 1 and g.kernel_h * g.kernel_w == g.H * g.W
@@ -285,9 +281,10 @@ def _is_inner_product(g: Geometry, weights: Weights, lanes: int) -> bool:
 
 
 def _dot_of_images(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, _weights: Weights
-) -> None:
-    """Compute `product` where kernels cover whole images: an inner product of images."""
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry,
+    _weights: WeightLayout,
+) -> None:  # fmt: skip
+    """Compute `product` for kernels that cover whole images: an inner product of images."""
     dot_product(x.reshape(g.N, -1), a.reshape(g.M, -1), y.reshape(g.N, -1), False, scale, start, slope)
 
 
@@ -299,7 +296,7 @@ def _forward(
 ) -> None:  # fmt: skip
     """Do tasks of `product` until none is left; sums in the arrays' type. jobs: see `_pack_jobs`."""
     keep_small()
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, depth = channels * area, cut.channels * area
     row_blocks = (rows + cut.height - 1) // cut.height
@@ -321,7 +318,7 @@ def _forward(
         images, lines = min(cut.images, g.N - n0), min(cut.lines, g.P - p0)
         m, height = group * rows + i0, min(cut.height, rows - i0)
         if cut.own:
-            job = Packing(*to_fixed_tuple(jobs[group * row_blocks + i0 // cut.height], 9))
+            job = packing_of(jobs[group * row_blocks + i0 // cut.height])
             pack_rows(a, moved(job, 0), scale, packed)
         for k0 in range(0, K, depth):
             steps = min(depth, K - k0)

@@ -1,20 +1,20 @@
-"""The gradient of a convolution with respect to its image: every tap adds its product where it read.
+"""The gradient of a convolution with respect to its image: each tap adds its product to the pixels it read.
 
 dx[n, c, p stride_h + i dilation_h, q stride_w + j dilation_w] += sum over m of w[m, c, i, j] dy[n, m, p, q]
 in coordinates of the padded image. For one tap (i, j) this is a matrix product whose result is added to lines
-of the staged image (`convolution.geometry`), shifted by the tap: there is no column matrix, and no scattering
-of single numbers. A task is some channels of one image; nobody else writes to them.
+of the staged image (`convolution.geometry`), shifted by the tap: there is no column matrix, and single
+numbers are not scattered. A task is some channels of one image; no other task writes to them.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of, staged_lines, taps, unstage
 from pycaffe_lite.kernels.products import blocks as _block
 from pycaffe_lite.kernels.products.blocks import Packing, multiply_lines, pack_all, whole_vectors
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -30,7 +30,7 @@ from pycaffe_lite.kernels.simd.tiles import tile_table
 from pycaffe_lite.kernels.simd.vectors import vector_lanes
 
 
-class Blocks(NamedTuple):
+class DataGradientBlocking(NamedTuple):
     """How the gradient is cut."""
 
     channels: int  # per task
@@ -41,21 +41,15 @@ class Blocks(NamedTuple):
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(DataGradientBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
-
-
-class Plan(NamedTuple):
-    """Blocks, and the tables that go with them."""
+class DataGradientPlan(NamedTuple):
+    """The blocking, and the tables that go with it."""
 
     tasks: int
     sizes: Array  # Geometry, with room at the end of each run for dy's wider line
-    blocks: Array  # Blocks
+    blocks: Array  # DataGradientBlocking
     jobs: Array  # for pack_all
     taps: Array  # of the positions in one channel
     steps: Array  # from one channel of dy to the next
@@ -63,8 +57,8 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, threads: int, lanes: int) -> Plan:
-    """Cut the gradient into tasks: twelve rows fill a tile, two tasks per thread balance the load."""
+def plan(g: Geometry, threads: int, lanes: int) -> DataGradientPlan:
+    """Cut the gradient into tasks of at most 48 channels, two tasks per thread to balance the load."""
     half, rows, per_group = lanes // 2, g.M // g.group, g.C // g.group
     width = -(-g.Q // half) * half
     if g.bare and width != g.Q:
@@ -83,10 +77,10 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
         workspace += depth * lines * width + 2 * lanes
     step = g.P * g.Q if width == g.Q else lines * width
     tasks = g.N * g.group * -(-per_group // channels)
-    return Plan(
+    return DataGradientPlan(
         tasks,
         np.array(g),
-        np.array(Blocks(channels, lines, depth, width, staged, tasks)),
+        np.array(DataGradientBlocking(channels, lines, depth, width, staged, tasks)),
         _pack_jobs(g, channels, depth),
         taps(g, 1, 0),
         np.arange(depth) * step,
@@ -152,7 +146,7 @@ def _scatter(
     tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `scatter` until none is left; sums in the arrays' type, in the order of m, then of taps."""
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     parts = (channels + cut.channels - 1) // cut.channels
     line = g.stride_h * g.line

@@ -1,7 +1,7 @@
 """Depthwise convolution: every output channel reads one input channel, so there is no product to block.
 
 Each line of results is summed over the taps in registers, from lines staged with their padding
-(`convolution.geometry`). The common small kernels have a quicker way (`convolution.depthwise_small`).
+(`convolution.geometry`). The common small kernels have a faster algorithm (`convolution.depthwise_small`).
 """
 
 from functools import lru_cache
@@ -11,7 +11,7 @@ import numpy as np
 
 from pycaffe_lite.kernels.convolution import depthwise_small
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of, stage, staged_lines, taps
-from pycaffe_lite.kernels.convolution.weights import Weights, weights_in_order
+from pycaffe_lite.kernels.convolution.weights import WeightLayout, weights_in_order
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, get_num_threads, take_task, worker_kernel
 from pycaffe_lite.kernels.runtime.llvm import target
 from pycaffe_lite.kernels.runtime.scratch import no_memory, worker_memory
@@ -22,7 +22,7 @@ MOST_TAPS = 1024  # their products are added up one by one
 STAGED = 6144  # numbers staged at a time: 24 KB, in the L1 cache
 
 
-class Plan(NamedTuple):
+class DepthwisePlan(NamedTuple):
     """How lines are staged, and the tables that go with it."""
 
     sizes: Array  # Geometry, never bare: staged lines may be read in whole vectors
@@ -33,12 +33,12 @@ class Plan(NamedTuple):
 
 
 def suits(g: Geometry) -> bool:
-    """Whether a convolution is depthwise, and no sum too long to be kept in one register."""
+    """Whether a convolution is depthwise, and its sums short enough to be kept in one register."""
     return g.group > 1 and g.group == g.C and g.kernel_h * g.kernel_w <= MOST_TAPS
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, lanes: int) -> Plan:
+def plan(g: Geometry, lanes: int) -> DepthwisePlan:
     """Stage as many lines at a time as stay in the L1 cache."""
     if g.bare:
         reach = (g.kernel_w - 1) * g.dilation_w
@@ -49,11 +49,11 @@ def plan(g: Geometry, lanes: int) -> Plan:
     runs = [(p * step + q, p * g.Q + q, min(lanes, g.Q - q)) for p in range(lines) for q in per_line]
     runs += runs[-1:] * (LINE_VECTORS - 1)
     workspace = staged_lines(g, lines) * g.line + 2 * lanes
-    return Plan(np.array(g), lines, taps(g, 1, 0), np.array(runs), workspace)
+    return DepthwisePlan(np.array(g), lines, taps(g, 1, 0), np.array(runs), workspace)
 
 
-def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: Weights) -> Array:
-    """The taps of each output channel in a row, times its scale; where they stand, if that can be."""
+def _weights_by_channel(a: Array, scale: Array, g: Geometry, weights: WeightLayout) -> Array:
+    """The taps of each output channel in a row, times its scale; the array itself if it is stored so."""
     if weights == weights_in_order(g) and scale.size == 0:
         return a.reshape(-1)
     taps_of_all = np.empty(g.M * g.kernel_h * g.kernel_w, a.dtype)
@@ -80,7 +80,7 @@ def _gather_taps(
 
 
 def depthwise_product(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: WeightLayout
 ) -> None:
     """Compute `convolution.blocked.product` of a depthwise convolution, without accumulating."""
     packed = _weights_by_channel(a, scale, g, weights)
@@ -112,9 +112,8 @@ def _forward(
     while task < task_count:
         n, c = task // g.C, task % g.C
         for at in range(0, g.P, lines):
-            p0 = min(
-                at, g.P - lines
-            )  # always as many lines as `sites` lists: the last ones may be done twice
+            # There are always as many lines as `sites` lists; the last ones may be computed twice.
+            p0 = min(at, g.P - lines)
             stage(x, g, n, n + 1, c, c + 1, p0 * g.stride_h, staged, memory)
             for m in range(c * rows, (c + 1) * rows):
                 line_tile(

@@ -1,21 +1,21 @@
 """Depthwise convolution with the common small kernels: 3x3 and 5x5, strides 1 and 2, no dilation.
 
-The arithmetic of such a layer takes little longer than its memory traffic, so nothing else may cost much. A
+The arithmetic of such a layer takes little longer than its memory traffic, so nothing else must cost much. A
 plane is staged line by line with its padding, some lines at a time; then tiles a vector wide slide down the
 staged lines (`simd.tiles.slide_tile`).
 
 Vectors overlap rather than being cut: the last one of a line ends where the line ends, and computes some
 results again. A line shorter than a vector is stored as a whole one, too: what it writes beyond its end is
-overwritten by the lines that follow. Only the last ones of a task are cut, for want of such lines.
+overwritten by the lines that follow. Only the last vectors of a task are cut, since no such lines follow.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, inside, staged_lines
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -64,16 +64,10 @@ class Planes(NamedTuple):
     tile: int  # number of the slide tile
 
 
-FIELDS = len(Planes._fields)
+planes_of = reader_of(Planes)
 
 
-@kernel
-def planes_of(sizes: Array) -> Planes:
-    """The sizes that an int64 array holds."""
-    return Planes(*to_fixed_tuple(sizes, FIELDS))
-
-
-class Plan(NamedTuple):
+class SmallDepthwisePlan(NamedTuple):
     """Sizes, and the tables that go with them."""
 
     sizes: Array  # Planes
@@ -89,7 +83,7 @@ def suits(g: Geometry) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, item_bytes: int) -> Plan:
+def plan(g: Geometry, item_bytes: int) -> SmallDepthwisePlan:
     """Stage as many lines at a time as stay in the L1 cache, in runs that have room for whole vectors."""
     lanes, size = target().lanes(item_bytes), g.kernel_h
     read, written = g.Q + (size - 1) // g.stride_w, g.pad_w + max(g.W, g.stride_w * lanes)
@@ -105,7 +99,7 @@ def plan(g: Geometry, item_bytes: int) -> Plan:
     )  # fmt: skip
     workspace = together * staged * line + 2 * lanes
     taps = [j % g.stride_w * run + j // g.stride_w for j in range(size)]
-    return Plan(np.array(sizes), np.array(taps), -(-g.N * g.C // together), workspace)
+    return SmallDepthwisePlan(np.array(sizes), np.array(taps), -(-g.N * g.C // together), workspace)
 
 
 def small_product(x: Array, a: Array, start: Array, slope: float, y: Array, g: Geometry) -> None:
@@ -134,7 +128,7 @@ def _slide(
     while task < task_count:
         first, end = task * s.together, min((task + 1) * s.together, s.planes)
         stop = end * s.rows * s.P * s.Q
-        # What follows, the next task's as a rule, is brought near by and by, some of it at each tile.
+        # What follows, usually the next task's data, is prefetched step by step, some of it at each tile.
         tiles_of_plane = s.rows * ((s.P + s.lines - 1) // s.lines) * ((s.Q + lanes - 1) // lanes)
         x_to_come, x_each = end * s.H * s.W, s.H * s.W // tiles_of_plane + 1
         y_to_come, y_each = stop, s.rows * s.P * s.Q // tiles_of_plane + 1
@@ -149,7 +143,7 @@ def _slide(
                 source = (plane - first) * s.staged * s.line
                 for m in range(c * s.rows, (c + 1) * s.rows):
                     to = ((plane * s.rows + m - c * s.rows) * s.P + p) * s.Q
-                    # What is written beyond a line is overwritten, where the task's results follow in order.
+                    # What is written beyond a line is overwritten, if more results of the task follow it.
                     beyond = to + (s.P - 1) * s.Q + lanes
                     stored = lanes if s.lines == s.P and beyond <= stop else min(lanes, s.Q)
                     for at in range(0, s.Q, lanes):
@@ -169,7 +163,7 @@ def _slide(
 
 @kernel
 def _stage(tiles: Array, x: Array, s: Planes, plane: int, first: int, out: Array, to: int) -> None:
-    """Copy the lines from `first` on of a plane, outside of it zeros, to where the margins are zeros already.
+    """Copy the lines of a plane from `first` on, zeros outside of it, between margins that are zero already.
 
     out[to + r * line + (pad_w + w) % stride_w * run + (pad_w + w) // stride_w] = x[plane, first + r, w].
     """

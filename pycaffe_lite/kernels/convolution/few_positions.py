@@ -1,13 +1,13 @@
-"""Forward convolution for few positions: the weights are read once, where they stand.
+"""Forward convolution for few positions: each weight is read once, from where it stands.
 
 Late in a net, and at batch 1, there are more weights than anything else, and rearranging them would take
-longer than multiplying. So here the columns are rearranged instead (`convolution.geometry` has the
-equations), into panels of three vectors of positions, or two, and a tile is eight or ten output channels,
-picked from the array of
-weights, by a panel: the pick tile of `convolution.pixels` with its factors exchanged. A few positions that
-are left over when vectors are full (one of 7x7, four of 14x14) are panels one wide, for dot tiles.
+longer than multiplying. So the columns are rearranged instead (`convolution.geometry` has the equations),
+into panels of three vectors of positions, or two. A tile is eight or ten output channels, picked from the
+array of weights, by a panel: the pick tile of `convolution.pixels` with its factors exchanged. If a few
+positions are left over after whole vectors (one of 7x7, four of 14x14), each is a panel one wide, for dot
+tiles.
 
-The panels are made by all threads together, then a task is some output channels at all positions. The rows
+All threads together make the panels; then a task is some output channels at all positions. The rows
 of panels for one image and a 1x1 kernel stand in the image already.
 
 An inner product of a batch is the extreme case: one position per image, and weights that come from memory.
@@ -17,12 +17,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of, stage, staged_lines, taps
-from pycaffe_lite.kernels.convolution.weights import Weights, weights_in_order
+from pycaffe_lite.kernels.convolution.weights import WeightLayout, weights_in_order
 from pycaffe_lite.kernels.products.blocks import SUM_DEPTH, dot_block, transpose_panel
 from pycaffe_lite.kernels.products.shares import MOST_TASKS
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -50,12 +50,12 @@ MOST_COLUMNS = 1 << 22  # numbers of all panels, 16 MB, unless the weights are m
 STAGED = 16  # channels staged at a time
 SUMS = 32768  # results per task: 128 KB, in the L2 cache
 DEPTH = 128  # steps of k per piece: a panel of them, 24 KB, stays in the L1 cache while all rows pass
-MOST_IN_PLACE = 256  # steps of k up to which panels are read where they stand
+MOST_IN_PLACE = 256  # steps of k up to which panels are not made, but read from the image
 LINES_AHEAD = 16  # vectors of each row of weights that are on their way from memory
 STREAMS = 8  # rows at a time then: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
 
 
-class Blocks(NamedTuple):
+class FewPositionsBlocking(NamedTuple):
     """How the columns and the product are cut."""
 
     channels: int  # per task that makes panels
@@ -71,20 +71,14 @@ class Blocks(NamedTuple):
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(FewPositionsBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
-
-
-class Plan(NamedTuple):
-    """Blocks, and the tables that go with them."""
+class FewPositionsPlan(NamedTuple):
+    """The blocking, and the tables that go with it."""
 
     sizes: Array  # Geometry
-    blocks: Array  # Blocks
+    blocks: Array  # FewPositionsBlocking
     taps: Array  # of the staged channels
     pieces: Array  # of the lines of columns, see `_pieces`
     rows_at: Array  # where the rows of weights start
@@ -96,18 +90,18 @@ class Plan(NamedTuple):
 
 
 def most_positions(g: Geometry) -> int:
-    """How many positions are few: twice as many where the image is not bare.
+    """How many positions are few: twice as many if the image is not bare.
 
-    Any other way would stage its lines again for each block of output channels, which costs more than a piece
-    of columns that leaves the L2 cache in part.
+    Any other algorithm would stage its lines again for each block of output channels, which costs more than a
+    piece of columns that partly leaves the L2 cache.
     """
     return MOST_POSITIONS if g.bare else 2 * MOST_POSITIONS
 
 
-def suits(g: Geometry, weights: Weights) -> bool:
-    """Whether this way is the better one: few positions, and rows of weights that are runs.
+def suits(g: Geometry, weights: WeightLayout) -> bool:
+    """Whether this algorithm is the faster one: there are few positions, and rows of weights are contiguous.
 
-    The columns of a 1x1 kernel are made so quickly that only those of one image need be few.
+    The columns of a 1x1 kernel are made so quickly that only those of one image need to be few.
     """
     positions = (1 if g.kernel_h == g.kernel_w == 1 else g.N) * g.P * g.Q
     columns = positions * g.C * g.kernel_h * g.kernel_w
@@ -116,7 +110,7 @@ def suits(g: Geometry, weights: Weights) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+def plan(g: Geometry, weights: WeightLayout, threads: int, lanes: int) -> FewPositionsPlan:
     """Cut the columns into parts and the output channels into tasks, two per thread at least."""
     area, rows, per_group = g.kernel_h * g.kernel_w, g.M // g.group, g.C // g.group
     K, positions = per_group * area, g.N * g.P * g.Q
@@ -128,7 +122,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     channels = -(-per_group // parts)
     height = max(1, min(SUMS // row, -(-rows // parts)))
     count = g.group * -(-rows // height)
-    if count <= MOST_TASKS * threads:  # few tasks had better be as many for each thread
+    if count <= MOST_TASKS * threads:  # if tasks are few, each thread gets equally many
         height = -(-rows * g.group // (-(-count // threads) * threads))
     staged = staged_lines(g, g.P)
     channel_stride = g.H * g.W if g.bare else staged * g.line
@@ -144,11 +138,11 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     # from the L2 cache for each.
     depth, ahead = (K, LINES_AHEAD * lanes) if length <= WIDE_PICK * lanes else (DEPTH, 0)
     tasks = g.group * -(-rows // height)
-    blocks = Blocks(
+    blocks = FewPositionsBlocking(
         channels, -(-per_group // channels), staged, length, rest, row, height, depth, ahead,
         int(direct), tasks,
     )  # fmt: skip
-    return Plan(
+    return FewPositionsPlan(
         np.array(g),
         np.array(blocks),
         taps(g, STAGED, channel_stride),
@@ -187,7 +181,7 @@ def _pieces(g: Geometry, length: int, K: int, lanes: int) -> Array:
 
 
 def product_at_few(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: WeightLayout
 ) -> None:
     """Compute `convolution.blocked.product`, without accumulating, for as many images at once as suit."""
     images = most_positions(g) // max(1, g.P * g.Q)
@@ -200,7 +194,7 @@ def product_at_few(
 
 
 def _product(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: WeightLayout
 ) -> None:
     threads = get_num_threads()
     cut = plan(g, weights, threads, target().lanes(y.itemsize))
@@ -219,11 +213,12 @@ def _make_panels(
     x: Array, columns: Array, sizes: Array, blocks: Array, taps: Array, pieces: Array, tasks: Tasks,
     memory: Array,
 ) -> None:  # fmt: skip
-    """columns[(group * all + j) * K + k * width + i] = col[k; j + i], any value beyond the last position.
+    """columns[(group * all + j) * K + k * width + i] = col[k; j + i].
 
-    j: a panel's first position; i < width: its positions. all: positions in panels and left over.
+    j: a panel's first position; i < width: its positions, of which those beyond the last one get arbitrary
+    values. all: positions in panels and left over.
     """
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     area, per_group = g.kernel_h * g.kernel_w, g.C // g.group
     K = per_group * area
     task_count = g.group * cut.parts
@@ -242,13 +237,13 @@ def _make_panels(
 
 @kernel
 def gather_lines(
-    x: Array, g: Geometry, cut: Blocks, group: int, c0: int, c1: int, ends: bool, taps: Array, pieces: Array,
-    columns: Array, first: int, memory: Array,
+    x: Array, g: Geometry, cut: FewPositionsBlocking, group: int, c0: int, c1: int, ends: bool, taps: Array,
+    pieces: Array, columns: Array, first: int, memory: Array,
 ) -> None:  # fmt: skip
     """Make the rows of channels c0..c1 of a group's panels, piece by piece; the first panel is at `first`.
 
-    Whole vectors write beyond a piece what the next one or the next row overwrites, but for the last row of a
-    task, which `ends` with these channels: what follows there is another one's.
+    Whole vectors write beyond a piece; the next piece or row overwrites that. After the last row of a task,
+    which `ends` with these channels, follow another task's numbers, so there the copy is exact.
     """
     area, per_group, lanes = g.kernel_h * g.kernel_w, g.C // g.group, vector_lanes(x)
     if g.bare:
@@ -273,11 +268,12 @@ def gather_lines(
 
 @kernel
 def transpose_images(
-    x: Array, g: Geometry, cut: Blocks, group: int, K: int, k0: int, k1: int, columns: Array, to: int
-) -> None:
+    x: Array, g: Geometry, cut: FewPositionsBlocking, group: int, K: int, k0: int, k1: int, columns: Array,
+    to: int,
+) -> None:  # fmt: skip
     """Make the rows k0..k1 of a group's panels from images that are one column each, as they stand.
 
-    The first panel is at columns[to]. Where a panel is not full, the rest of it gets any value.
+    The first panel is at columns[to]. The unused part of a panel gets arbitrary values.
     """
     lanes, j = vector_lanes(x), 0
     while j < g.N:
@@ -300,7 +296,7 @@ def _multiply(
     tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `product_at_few`, with panels or `direct`, until none is left; sums in the arrays' type."""
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     rows, lanes, plane = g.M // g.group, vector_lanes(a), g.P * g.Q
     K = g.C // g.group * g.kernel_h * g.kernel_w
     parts = (rows + cut.height - 1) // cut.height
@@ -360,7 +356,7 @@ def _multiply(
 
 @kernel
 def results_near(g: Geometry, m0: int, m1: int, y: Array) -> None:
-    """Bring near where the results of channels m0 .. m1 will be stored."""
+    """Prefetch the memory that the results of channels m0 .. m1 will be stored to."""
     for n in range(g.N):
         bring_near(y, (n * g.M + m0) * g.P * g.Q, (m1 - m0) * g.P * g.Q)
 

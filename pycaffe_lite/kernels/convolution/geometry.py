@@ -10,16 +10,16 @@ and a column (n, p, q) for each output position of each image,
 
 col is never built as a whole. Without padding and with stride_w 1 a line of columns (all q of one p) is a run
 of neighbours in the image already, at a distance from the line's start that depends on k alone: its *tap*.
-Otherwise `stage` copies a few lines of a few channels with their padding, sorted so that the same holds: a
-line of the image becomes `phases` runs, run f holding the pixels f, f + stride_w, .. `unstage` is the
-transposed map. Lines that do not fill half vectors are put side by side by `gather`.
+Otherwise `stage` copies a few lines of a few channels with their padding, in an order for which the same
+holds: a line of the image becomes `phases` runs, run f holding the pixels f, f + stride_w, .. `unstage` is
+the transposed map. Lines that do not fill half vectors are put side by side by `gather`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import Array, kernel
 from pycaffe_lite.kernels.simd.copies import (
     copy_every_fourth,
@@ -32,7 +32,7 @@ from pycaffe_lite.kernels.simd.vectors import keep_small, vector_lanes
 
 
 class Window(NamedTuple):
-    """What a convolution's kernel covers: sizes in pixels, the number of groups of channels."""
+    """The kernel, padding, strides and dilations of a convolution in pixels, and its number of groups."""
 
     kernel_h: int
     kernel_w: int
@@ -46,7 +46,7 @@ class Window(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """A convolution's sizes: image (N, C, H, W), result (N, M, P, Q), window; how its lines are read."""
+    """A convolution's sizes: image (N, C, H, W), result (N, M, P, Q), window; and how its lines are read."""
 
     N: int
     C: int
@@ -71,7 +71,7 @@ class Geometry(NamedTuple):
 
 
 def geometry(N: int, C: int, H: int, W: int, M: int, P: int, Q: int, window: Window) -> Geometry:
-    """Complete the sizes. A 1x1 kernel without padding and strides may cut the image into lines anew."""
+    """The geometry of a convolution; a 1x1 kernel without padding and strides may cut the image anew."""
     reach_h = (window.kernel_h - 1) * window.dilation_h
     reach_w = (window.kernel_w - 1) * window.dilation_w
     inside = (P - 1) * window.stride_h + reach_h < H and Q + reach_w <= W
@@ -83,19 +83,14 @@ def geometry(N: int, C: int, H: int, W: int, M: int, P: int, Q: int, window: Win
     return Geometry(N, C, H, W, M, P, Q, *window, int(bare), phases, run, W if bare else phases * run)
 
 
-SIZES = len(Geometry._fields)
-
-
-@kernel
-def geometry_of(sizes: Array) -> Geometry:
-    """The geometry that an int64 array holds: as such it is quicker to pass to a kernel."""
-    return Geometry(*to_fixed_tuple(sizes, SIZES))
+geometry_of = reader_of(Geometry)
 
 
 def _long_lines(P: int, Q: int) -> tuple[int, int]:
-    """An image of P x Q pixels as few lines of up to 512 pixels, whole vectors each if that can be.
+    """How many lines P x Q pixels are cut into, and how long these are.
 
-    An even number of lines is shared out evenly among threads more often.
+    They are few lines of up to 512 pixels, of whole vectors if possible. An even number is preferred, because
+    threads can share it evenly more often.
     """
     for whole in (32, 16, 8):
         fitting = [n for n in range(-(-P * Q // 512), P * Q // whole + 1) if P * Q % (n * whole) == 0]
@@ -116,7 +111,7 @@ def staged_lines(g: Geometry, lines: int) -> int:
 
 
 def taps(g: Geometry, channels: int, channel_stride: int) -> Array:
-    """For each k of `channels` channels: where its pixel lies, from the pixel of channel 0, tap (0, 0)."""
+    """For each k of `channels` channels, the distance of its pixel from that of channel 0, tap (0, 0)."""
     i = np.arange(g.kernel_h)[:, None] * g.dilation_h * g.line
     j = np.arange(g.kernel_w) * g.dilation_w
     if not g.bare:
@@ -156,7 +151,7 @@ def stage(
 
     out[(((n - n0) * (c1 - c0) + c - c0) * rows + r) * line + f * run + t] =
     padded x[n, c, first + r, t * stride_w + f]. out has a vector of room at its end.
-    first is a multiple of stride_h; lines that no result reads may be left out.
+    first is a multiple of stride_h; lines that no result reads may be skipped.
     """
     keep_small()
     lanes = vector_lanes(x)

@@ -1,9 +1,9 @@
-"""Convolutions with a stride as such without one: of the image's phases.
+"""Convolutions with a stride, rewritten as convolutions of the image's phases without one.
 
 With stride s, a pixel (s u + e, s v + f) meets only the weights (s i + e, s j + f) of a kernel. So the pixels
-of phase (e, f), every s-th one of every s-th line, are an image of their own, of which the convolution takes
-every pixel, with a kernel of an s-th of the size. A channel becomes s² of them: 3 channels and 11x11 kernels
-with stride 4 become 48 channels and 3x3 kernels, whose weights beyond 11 are 0.
+of phase (e, f), every s-th one of every s-th line, form an image of their own, over which the convolution has
+stride 1 and kernels of an s-th of the size. Each channel becomes s² channels: 3 channels and 11x11 kernels
+with stride 4 become 48 channels and 3x3 kernels, in which the weights beyond 11 are 0.
 """
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of
@@ -11,7 +11,7 @@ from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, wor
 
 
 def without_stride(g: Geometry) -> Geometry:
-    """The convolution of the phases of a square kernel's image, which is padded already."""
+    """The convolution of the phases: kernels are square, and the image is taken as padded already."""
     s = g.stride_h
     if s == 1:
         return g
@@ -22,7 +22,7 @@ def without_stride(g: Geometry) -> Geometry:
 
 @worker_kernel
 def split_kernels(w: Array, out: Array, sizes: Array, tasks: Tasks, _memory: Array) -> None:
-    """out[m, (c, e, f), i, j] = w[m, c, s i + e, s j + f], 0 where there is none. Flat arrays."""
+    """out[m, (c, e, f), i, j] = w[m, c, s i + e, s j + f], or 0 beyond the kernel. Flat arrays."""
     g = geometry_of(sizes)
     s, K, area = g.stride_h, g.C // g.group, g.kernel_h * g.kernel_w
     high, wide = (g.kernel_h + s - 1) // s, (g.kernel_w + s - 1) // s
@@ -43,7 +43,7 @@ def split_kernels(w: Array, out: Array, sizes: Array, tasks: Tasks, _memory: Arr
 
 @worker_kernel
 def join_kernels(parts: Array, w: Array, sizes: Array, add: bool, tasks: Tasks, _memory: Array) -> None:
-    """w[m, c, s i + e, s j + f] = parts[m, (c, e, f), i, j], which is added to it with `add`. Flat arrays."""
+    """w[m, c, s i + e, s j + f] = parts[m, (c, e, f), i, j], or the sum of both with `add`. Flat arrays."""
     g = geometry_of(sizes)
     s, K, area = g.stride_h, g.C // g.group, g.kernel_h * g.kernel_w
     high, wide = (g.kernel_h + s - 1) // s, (g.kernel_w + s - 1) // s

@@ -1,17 +1,15 @@
-"""Forward convolution the other way round: positions as rows, output channels as columns of the product.
+"""Forward convolution with exchanged roles: positions are rows, output channels columns of the product.
 
-The lines of a small image do not fill vectors; its output channels usually do. So here the weights are packed
-in panels of three vectors of channels, or two, the numbers of col are picked from the (staged) image where
-they stand, and a tile is eight or ten positions by a panel. The result
-comes out transposed: it is kept per task, [position, channel], until the depth is done, and then written to y
-with its bias and activation.
+The lines of a small image do not fill vectors; its output channels usually do. So the weights are packed into
+panels of three vectors of channels, or two; the numbers of col are picked from the (staged) image where they
+stand; and a tile is eight or ten positions by a panel. The result comes out transposed: a task keeps it as
+[position, channel] until the depth is done, and then writes it to y with its bias and activation.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import (
     Geometry,
@@ -21,8 +19,9 @@ from pycaffe_lite.kernels.convolution.geometry import (
     staged_lines,
     taps,
 )
-from pycaffe_lite.kernels.convolution.weights import Weights, packing
+from pycaffe_lite.kernels.convolution.weights import WeightLayout, packing
 from pycaffe_lite.kernels.products.blocks import DEPTH, pack_panels, store_transposed
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -38,11 +37,11 @@ from pycaffe_lite.kernels.simd.vectors import vector_lanes
 
 SUMS = 76800  # results per task: 300 KB, in the L2 cache
 CHANNELS = 192  # output channels per task
-FEW_LINES = 512  # output channels per task of a 1x1 kernel: few positions then, but no lines are staged twice
-LEAST_DEPTH = 96  # below it, turning the result round costs too much
+FEW_LINES = 512  # output channels per task of a 1x1 kernel: it has few positions, but stages no line twice
+LEAST_DEPTH = 96  # below it, transposing the result costs too much
 
 
-class Blocks(NamedTuple):
+class PixelBlocking(NamedTuple):
     """How a product is cut."""
 
     height: int  # output channels per task
@@ -54,21 +53,15 @@ class Blocks(NamedTuple):
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(PixelBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
-
-
-class Plan(NamedTuple):
-    """Blocks, and the tables that go with them."""
+class PixelPlan(NamedTuple):
+    """The blocking, and the tables that go with it."""
 
     tasks: int
     sizes: Array  # Geometry
-    blocks: Array  # Blocks
+    blocks: Array  # PixelBlocking
     jobs: Array  # for pack_panels
     packed: int  # numbers of all packed weights
     taps: Array  # of one piece's k
@@ -76,7 +69,7 @@ class Plan(NamedTuple):
 
 
 def suits(g: Geometry, lanes: int) -> bool:
-    """Whether this way is the better one: lines leave vectors unfilled, output channels do not."""
+    """Whether this algorithm is the faster one: lines leave vectors unfilled, output channels do not."""
     rows = g.M // g.group
     filled = -(-rows // lanes) * lanes
     deep = g.C // g.group * g.kernel_h * g.kernel_w >= LEAST_DEPTH
@@ -84,7 +77,7 @@ def suits(g: Geometry, lanes: int) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+def plan(g: Geometry, weights: WeightLayout, threads: int, lanes: int) -> PixelPlan:
     """Cut the product into tasks of about equal size, at least two per thread if it is large."""
     area, plane, rows, per_group = g.kernel_h * g.kernel_w, g.P * g.Q, g.M // g.group, g.C // g.group
     filled, panel = -(-rows // lanes) * lanes, 2 * lanes
@@ -96,7 +89,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     columns = -(-g.N // images) * -(-g.P // lines)
     blocks = max(-(-rows // height), -(-2 * threads // (g.group * columns)))
     height = -(-rows // (blocks * panel)) * panel
-    # A tap of a 1x1 kernel touches cache lines that no other tap does: a shorter piece leaves room for them.
+    # Each tap of a 1x1 kernel touches cache lines of its own: a shorter piece leaves room for them.
     depth = DEPTH if area > 1 else DEPTH // 2
     pieces = max(1, round(per_group * area / depth))
     channels = -(-per_group // pieces)
@@ -106,10 +99,10 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
         workspace += images * channels * staged * g.line + 2 * lanes
     channel_stride = g.H * g.W if g.bare else staged * g.line
     tasks = g.group * -(-rows // height) * columns
-    return Plan(
+    return PixelPlan(
         tasks,
         np.array(g),
-        np.array(Blocks(height, filled, images, lines, channels, staged, tasks)),
+        np.array(PixelBlocking(height, filled, images, lines, channels, staged, tasks)),
         _pack_jobs(g, weights, filled, height, lanes),
         g.group * per_group * area * filled + panel,
         taps(g, channels, channel_stride),
@@ -117,7 +110,7 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     )
 
 
-def _pack_jobs(g: Geometry, weights: Weights, filled: int, height: int, lanes: int) -> Array:
+def _pack_jobs(g: Geometry, weights: WeightLayout, filled: int, height: int, lanes: int) -> Array:
     """How the weights are packed: panel by panel; panel m of a group starts at (group * filled + m) * K."""
     rows, per_group, area = g.M // g.group, g.C // g.group, g.kernel_h * g.kernel_w
     jobs = []
@@ -133,7 +126,7 @@ def _pack_jobs(g: Geometry, weights: Weights, filled: int, height: int, lanes: i
 
 
 def pixel_product(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: WeightLayout
 ) -> None:
     """Compute `convolution.blocked.product`, without accumulating."""
     threads = get_num_threads()
@@ -153,7 +146,7 @@ def _forward(
     taps: Array, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `pixel_product`, with packed weights, until none is left; sums in the arrays' type."""
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     area, channels, rows = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group
     K, depth, lanes = channels * area, cut.channels * area, vector_lanes(x)
     row_blocks = (rows + cut.height - 1) // cut.height

@@ -1,22 +1,21 @@
-"""The gradient of a convolution with respect to its weights, two ways; `winograd` has a third one.
+"""The gradient of a convolution with respect to its weights by two algorithms; `winograd` has a third one.
 
 dw[m, k] += sum over the columns j = (n, p, q) of dy[m; j] col[k; j], with col as in `convolution.geometry`.
 
 `_with_pick_tiles` transposes a chunk of dy, so that its channels m fill vectors, and picks the numbers of col
 from the (staged) image where they stand: nothing is gathered, and no lanes need adding up. `_with_dot_tiles`
-serves when the channels would leave vectors half empty: both factors run along the columns j, so they are
+is used if the channels would leave vectors half empty: both factors run along the columns j, so they are
 multiplied lane by lane; lines of whole half vectors are read where they stand, others are put side by side.
 
 Both walk the columns in chunks: some images, or some lines of one image. A task is a block of dw, or, if dw
-is small, one of a fixed number of parts of the images. Neither depends on the number of threads, and so the
-result does not either.
+is small, one of a fixed number of parts of the images. Chunks and parts do not depend on the number of
+threads, so the result does not either.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import (
     Geometry,
@@ -28,14 +27,14 @@ from pycaffe_lite.kernels.convolution.geometry import (
     taps,
 )
 from pycaffe_lite.kernels.convolution.weight_sums import (
-    MOST_TURNED,
+    MOST_TRANSPOSED,
     PARTS,
     add_parts,
     add_sums,
     adding_workspace,
-    turn,
-    turned_panel,
-    turned_size,
+    transpose_dy,
+    transposed_panel,
+    transposed_size,
 )
 from pycaffe_lite.kernels.convolution.winograd import weight_gradient as winograd_weights
 from pycaffe_lite.kernels.products.blocks import (
@@ -45,11 +44,11 @@ from pycaffe_lite.kernels.products.blocks import (
     transpose_panel,
     whole_vectors,
 )
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
     get_num_threads,
-    kernel,
     take_task,
     worker_kernel,
 )
@@ -74,7 +73,7 @@ PICK_BLOCK = 98304  # numbers of dw per task: 384 KB, in the L2 cache
 FEW_WEIGHTS = 49152  # up to which the images are cut into parts
 
 
-class Blocks(NamedTuple):
+class WeightGradientBlocking(NamedTuple):
     """How dw and the sum are cut."""
 
     height: int  # rows of dw per task
@@ -85,29 +84,23 @@ class Blocks(NamedTuple):
     rows: int  # staged lines per image and channel
     direct: int  # 1: dot tiles read lines where they stand
     parts: int  # of the chunks, each with its own sum
-    turned: int  # 1: dy is turned round beforehand; 0: each task turns its own chunks
+    transposed: int  # 1: dy is transposed beforehand; 0: each task transposes its own chunks
     totals: int  # per worker, in float64; 0 where there are few pieces
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(WeightGradientBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+class WeightGradientPlan(NamedTuple):
+    """The blocking, and the tables that go with it."""
 
-
-class Plan(NamedTuple):
-    """Blocks, and the tables that go with them."""
-
-    cut: Blocks
+    cut: WeightGradientBlocking
     dots: bool  # by dot tiles
     sizes: Array  # Geometry
-    blocks: Array  # Blocks
+    blocks: Array  # WeightGradientBlocking
     panels: int  # numbers of all panels of dy, 0 if they are not made beforehand
-    taps: Array  # of `channels` channels and more, so that a tile may look beyond the last
+    taps: Array  # of `channels` channels and a few more, which a tile may read
     rows_of_piece: Array  # where the k-th gathered row starts
     sums: int  # numbers of all parts' sums, 0 for one part of dot tiles
     workspace: int  # numbers per worker
@@ -122,7 +115,7 @@ def _chunk(g: Geometry, columns: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, threads: int, lanes: int) -> Plan:
+def plan(g: Geometry, threads: int, lanes: int) -> WeightGradientPlan:
     """Cut the gradient; chunks and parts depend on the sizes alone, blocks also on the number of threads."""
     rows, K = g.M // g.group, g.C // g.group * g.kernel_h * g.kernel_w
     filled = -(-rows // lanes) * lanes
@@ -131,8 +124,8 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     return _plan_dot(g, threads, lanes, rows, K)
 
 
-def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Plan:
-    """Blocks for pick tiles; `filled` rows of dw are whole vectors."""
+def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> WeightGradientPlan:
+    """Blocking for pick tiles; `filled` rows of dw are whole vectors."""
     area = g.kernel_h * g.kernel_w
     images, lines = _chunk(g, PICK_CHUNK)
     chunks = -(-g.N // images) * -(-g.P // lines)
@@ -151,12 +144,14 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
     pieces = -(-chunks // parts) * -(-columns // SUM_DEPTH)
     totals = width * filled if pieces > FOLDED else 0
     channel_stride = g.H * g.W if g.bare else staged * g.line
-    # Several tasks that read the same chunk had better find it turned.
-    panels = turned_size(g, lanes)
-    if width == K or panels > MOST_TURNED:
+    # If several tasks read the same chunk, it is transposed once for all of them.
+    panels = transposed_size(g, lanes)
+    if width == K or panels > MOST_TRANSPOSED:
         panels = 0
-    cut = Blocks(filled, width, images, lines, channels, staged, 0, parts, int(panels > 0), totals, tasks)
-    return Plan(
+    cut = WeightGradientBlocking(
+        filled, width, images, lines, channels, staged, 0, parts, int(panels > 0), totals, tasks
+    )
+    return WeightGradientPlan(
         cut,
         False,
         np.array(g),
@@ -169,17 +164,17 @@ def _plan_pick(g: Geometry, threads: int, lanes: int, filled: int, K: int) -> Pl
     )
 
 
-def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
-    """Blocks for dot tiles."""
+def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> WeightGradientPlan:
+    """Blocking for dot tiles."""
     area = g.kernel_h * g.kernel_w
     images, lines = _chunk(g, DOT_CHUNK)
     direct = g.Q % lanes == 0
     if g.Q % lanes == lanes // 2 and g.P % 2 == 0:
-        # half vectors are taken in pairs: an even number of lines at a time
+        # half vectors are read in pairs, so chunks have an even number of lines
         direct, lines = True, max(2, lines // 2 * 2)
     height = -(-rows // -(-rows // DOT_HEIGHT))
     width = min(K, DOT_WIDTH * (4 if direct else 1))
-    # Each task reads all of dy for its columns of dw, and had better have all of them.
+    # A task reads all of dy for its columns of dw, so it takes all columns if possible.
     chunks = -(-g.N // images) * -(-g.P // lines)
     parts = min(PARTS, chunks) if g.M * K <= FEW_WEIGHTS else 1
     blocks = g.group * parts * -(-rows // height)
@@ -198,8 +193,10 @@ def _plan_dot(g: Geometry, threads: int, lanes: int, rows: int, K: int) -> Plan:
     pieces = -(-chunks // parts) * (1 + columns // (SUM_DEPTH * lanes))
     totals = height * width if pieces > FOLDED else 0
     channel_stride = g.H * g.W if g.bare else staged * g.line
-    cut = Blocks(height, width, images, lines, channels, staged, int(direct), parts, 0, totals, tasks)
-    return Plan(
+    cut = WeightGradientBlocking(
+        height, width, images, lines, channels, staged, int(direct), parts, 0, totals, tasks
+    )
+    return WeightGradientPlan(
         cut,
         True,
         np.array(g),
@@ -232,7 +229,7 @@ def accumulate(x: Array, dy: Array, dw: Array, g: Geometry, add: bool) -> None:
             add_parts(memory, all_sums, dw, cut.parts, add)
         return
     if panels > 0:
-        turn(memory, dy, all_panels, sizes, cut.height)
+        transpose_dy(memory, dy, all_panels, sizes, cut.height)
     add_up = _with_pick_tiles if totals is None else _long_with_pick_tiles
     add_up(memory, tiles, x, dy, all_panels, all_sums, sizes, blocks, taps, totals)
     add_sums(memory, all_sums, dw, sizes, cut.height, cut.parts, add)
@@ -246,7 +243,7 @@ def _do_with_pick_tiles(
 
     Sums in the arrays' type, those of FOLDED pieces in float64. A task is a block of k of one group and part.
     """
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, lanes = channels * area, vector_lanes(x)
     k_blocks = (K + cut.width - 1) // cut.width
@@ -283,8 +280,8 @@ def _do_with_pick_tiles(
                 while m < cut.height:
                     line = panel_width(cut.height - m, lanes)
                     vectors, many = line // lanes, min(line, rows - m)
-                    if cut.turned != 0:
-                        factor, first = panels, turned_panel(g, cut.height, group, m, lanes)
+                    if cut.transposed != 0:
+                        factor, first = panels, transposed_panel(g, cut.height, group, m, lanes)
                         first += (n0 * plane + p0 * g.Q + j) * line
                     else:
                         factor, first = transposed, 0
@@ -320,7 +317,7 @@ def _do_with_dot_tiles(
     the gradient of each part of the chunks.
     """
     keep_small()
-    g, cut = geometry_of(sizes), blocks_of(blocks)
+    g, cut = geometry_of(sizes), blocking_of(blocks)
     area, channels, rows, plane = g.kernel_h * g.kernel_w, g.C // g.group, g.M // g.group, g.P * g.Q
     K, lanes = channels * area, vector_lanes(x)
     row_blocks, k_blocks = (rows + cut.height - 1) // cut.height, (K + cut.width - 1) // cut.width

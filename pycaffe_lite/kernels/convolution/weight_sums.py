@@ -1,4 +1,4 @@
-"""What ways to a gradient of weights share: dy with channels side by side, sums that are added to dw."""
+"""What the algorithms for weight gradients share: transposing dy, and adding partial sums to dw."""
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of
 from pycaffe_lite.kernels.products.blocks import store_transposed, transpose_panel
@@ -8,30 +8,30 @@ from pycaffe_lite.kernels.simd.vectors import vector_lanes
 
 PARTS = 4  # of the images at most, each with its own sum
 ADDED = 32  # columns of dw per task that adds sums to it
-MOST_TURNED = 1 << 23  # numbers of dy, 32 MB, that are turned round beforehand
+MOST_TRANSPOSED = 1 << 23  # numbers of dy, 32 MB, that are transposed beforehand
 
 
-def turned_size(g: Geometry, lanes: int) -> int:
-    """Numbers of dy as `turn` has it."""
+def transposed_size(g: Geometry, lanes: int) -> int:
+    """How many numbers the panels of `transpose_dy` hold."""
     filled = -(-(g.M // g.group) // lanes) * lanes
     return g.group * filled * (g.N * g.P * g.Q + lanes)
 
 
 @kernel
-def turned_panel(g: Geometry, filled: int, group: int, m: int, lanes: int) -> int:
-    """Where the panel starts, among those of `turn`, that begins with channel m of a group.
+def transposed_panel(g: Geometry, filled: int, group: int, m: int, lanes: int) -> int:
+    """Where, among the panels of `transpose_dy`, the one starts that begins with channel m of a group.
 
-    There is room for a vector of each channel behind its positions.
+    After its positions a panel has room for a vector of each channel.
     """
     return (group * filled + m) * (g.N * g.P * g.Q + lanes)
 
 
 @worker_kernel
-def turn(dy: Array, panels: Array, sizes: Array, filled: int, tasks: Tasks, _memory: Array) -> None:
-    """panels[`turned_panel` + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
+def transpose_dy(dy: Array, panels: Array, sizes: Array, filled: int, tasks: Tasks, _memory: Array) -> None:
+    """panels[`transposed_panel` + (n * plane + j) * width + i] = dy[n; channel i of the panel; j].
 
-    The `filled` channels of a group, whole vectors, are cut as by `panel_width`. What lies in a panel beyond
-    the group's channels gets any value. A task is an image of a panel.
+    The `filled` channels of a group, whole vectors, are cut as by `panel_width`. Elements of a panel beyond
+    the group's channels get arbitrary values. A task is an image of a panel.
     """
     g, lanes = geometry_of(sizes), vector_lanes(dy)
     rows, plane = g.M // g.group, g.P * g.Q
@@ -46,9 +46,9 @@ def turn(dy: Array, panels: Array, sizes: Array, filled: int, tasks: Tasks, _mem
         width = panel_width(filled - m, lanes)
         many = min(width, rows - m)
         at = (n * g.M + group * rows + m) * plane
-        to = turned_panel(g, filled, group, m, lanes) + n * plane * width
+        to = transposed_panel(g, filled, group, m, lanes) + n * plane * width
         transpose_panel(dy, at, plane, many, whole, width, panels, to)
-        # the next image's numbers, which follow, are another task's
+        # the next image's numbers follow directly and belong to another task
         at, to = at + whole, to + whole * width
         if at + (many - 1) * plane + lanes <= dy.size:
             store_transposed(dy, at, plane, many, plane - whole, panels, to, width)
@@ -98,7 +98,7 @@ def add_sums(
 
 @worker_kernel
 def add_parts(sums: Array, dw: Array, parts: int, add: bool, tasks: Tasks, _memory: Array) -> None:
-    """dw[i] = sum over the parts, in ascending order, of sums[part, i], which is added to it with `add`."""
+    """dw[i] = sum over the parts, in ascending order, of sums[part, i]; with `add` it is added to dw[i]."""
     first, end = take_piece(tasks, dw.size)
     while first < end:
         for i in range(first, end):

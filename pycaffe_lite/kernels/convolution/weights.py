@@ -1,4 +1,4 @@
-"""Where a product finds its weights: convolutions and their data gradients read them differently."""
+"""How weights lie in memory: convolutions and their data gradients read one array in different orders."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -7,8 +7,8 @@ from pycaffe_lite.kernels.convolution.geometry import Geometry
 from pycaffe_lite.kernels.products.blocks import Packing
 
 
-class Weights(NamedTuple):
-    """Where a product finds A[m, (c, t)] in the array of weights, t counting the taps of a channel."""
+class WeightLayout(NamedTuple):
+    """Where a product finds A[m, (c, t)] in the array of weights; t counts the taps of a channel."""
 
     group_stride: int  # from the rows of one group to those of the next
     row_stride: int
@@ -18,17 +18,17 @@ class Weights(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def weights_in_order(g: Geometry) -> Weights:
-    """Of weights (M, C / group, kernel_h, kernel_w)."""
+def weights_in_order(g: Geometry) -> WeightLayout:
+    """The layout of weights that are stored as (M, C / group, kernel_h, kernel_w)."""
     area = g.kernel_h * g.kernel_w
     row = g.C // g.group * area
-    return Weights(g.M // g.group * row, row, area, 1)
+    return WeightLayout(g.M // g.group * row, row, area, 1)
 
 
 def packing(
-    g: Geometry, weights: Weights, group: int, i0: int, rows: int, c0: int, channels: int, to: int
+    g: Geometry, weights: WeightLayout, group: int, i0: int, rows: int, c0: int, channels: int, to: int
 ) -> Packing:
-    """How `rows` rows of a group from i0 on, for `channels` channels from c0 on, are packed at `to`."""
+    """The packing of `rows` rows of a group from i0 on and `channels` channels from c0 on, to out[to]."""
     area = g.kernel_h * g.kernel_w
     at = weights.at + group * weights.group_stride + i0 * weights.row_stride + c0 * weights.channel_stride
     k = (channels, weights.channel_stride, area, weights.tap_stride)

@@ -2,13 +2,12 @@
 
 A window covers the rows p * stride_h - pad_h, .. of a plane (and the columns alike), as far as they are
 inside the plane; it may be empty. x: (planes, H, W); y: (planes, P, Q); indices: of y's shape, int32, h * W +
-w within the plane, -1 for none. Each plane is one task's alone. The gradients of maxima and means may go
-through a leaky ReLU that x came from, while they are in the cache: with `values`, (planes, H, W) as x, they
-are multiplied by `slope` where these are not positive.
+w within the plane, -1 for none. No two tasks share a plane. The gradients of maxima and means can go on
+through the leaky ReLU that x came from while they are in the cache: with `values`, (planes, H, W) as x, they
+are multiplied by `slope` where `values` is not positive.
 
-Rows of outputs go through `simd.runs`, those of maxima where need be over a padded copy of the plane;
-gradients of maxima, where windows are of the usual sizes, through `simd.gather`. Large windows are
-`pooling.large_windows`' part.
+`simd.runs` computes rows of outputs, for maxima from a padded copy of the plane if necessary; `simd.gather`
+computes gradients of maxima for windows of the usual sizes. `pooling.large_windows` handles large windows.
 """
 
 import numpy as np
@@ -17,7 +16,7 @@ from numba import prange
 from pycaffe_lite.kernels.pooling import large_windows
 from pycaffe_lite.kernels.pooling.windows import (
     PARTS,
-    Window,
+    PoolingWindow,
     covering,
     divided_length,
     planes_of_part,
@@ -41,9 +40,10 @@ from pycaffe_lite.kernels.simd.runs import LEAST_RUN, add_lines, max_rows, mean_
 from pycaffe_lite.kernels.simd.sums import sum_of
 from pycaffe_lite.kernels.simd.vectors import keep_small
 
-LOWEST = float(np.finfo(np.float32).min)  # where maxima start, in both types; an empty window has no other
+# Maxima start from it, in both types; it is the maximum of an empty window.
+LOWEST = float(np.finfo(np.float32).min)
 __all__ = [
-    "Window", "index_backward", "max_forward", "mean_backward", "mean_forward", "sample_forward",
+    "PoolingWindow", "index_backward", "max_forward", "mean_backward", "mean_forward", "sample_forward",
     "weighted_backward", "weighted_forward",
 ]  # fmt: skip
 
@@ -51,10 +51,10 @@ __all__ = [
 unsigned = np.uintp
 
 
-def _padded_width(window: Window, W: int, Q: int) -> int:
-    """Length of a row with all that its windows cover, padding and overhang; W where that is inside.
+def _padded_width(window: PoolingWindow, W: int, Q: int) -> int:
+    """The length of a row with all that its windows cover, padding and overhang; W if all of that is inside.
 
-    0 where rows of outputs do not go through `simd.runs`: for short ones, and strides that it does not know.
+    0 if `simd.runs` does not compute the rows of outputs: for short ones, and for strides above 2.
     """
     if window.stride_w > 2 or Q < LEAST_RUN:
         return 0
@@ -63,7 +63,7 @@ def _padded_width(window: Window, W: int, Q: int) -> int:
 
 @kernel
 def _padded(plane: Array, W: int, pad: int, width: int, space: Array) -> Array:
-    """The plane or, if its rows are to be wider than W, a copy of it in the middle of the rows of `space`."""
+    """The plane itself or, if width exceeds W, a copy of it within the wider rows of `space`."""
     keep_small()
     if width <= W:
         return plane
@@ -88,10 +88,10 @@ def _max_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> tu
     return best, where
 
 
-def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None:
+def max_forward(x: Array, window: PoolingWindow, y: Array, index: Array | None) -> None:
     """Compute y = the maximum of each window, LOWEST where it is empty or nothing is above that.
 
-    index: where it is, the first in row order of equal ones; None: not wanted.
+    index: takes the place of each maximum, of equal ones the first in row order; None if not wanted.
     """
     width = _padded_width(window, x.shape[2], y.shape[2])
     memory = worker_memory(x.dtype, get_num_threads(), x.shape[1] * width)
@@ -101,7 +101,7 @@ def max_forward(x: Array, window: Window, y: Array, index: Array | None) -> None
 
 @worker_kernel
 def _max_forward(
-    x: Array, window: Window, width: int, y: Array, index: Array, tasks: Tasks, memory: Array
+    x: Array, window: PoolingWindow, width: int, y: Array, index: Array, tasks: Tasks, memory: Array
 ) -> None:
     """As `max_forward`; width: `_padded_width`; index: flat, empty if not wanted. memory: (H * width,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
@@ -155,7 +155,7 @@ def _values(values: Array | None, dx: Array) -> Array:
 
 
 def index_backward(
-    dy: Array, index: Array, window: Window, dx: Array, values: Array | None = None, slope: float = 1.0
+    dy: Array, index: Array, window: PoolingWindow, dx: Array, values: Array | None = None, slope: float = 1.0
 ) -> None:
     """dx[n, index] = the sum of dy over the outputs that have an index, each of a place in its window."""
     end = _values(values, dx), dx.dtype.type(slope)
@@ -174,12 +174,12 @@ def index_backward(
 
 @worker_kernel
 def _index_backward(
-    dy: Array, index: Array, window: Window, gathers: bool, dx: Array, values: Array, slope: float,
+    dy: Array, index: Array, window: PoolingWindow, gathers: bool, dx: Array, values: Array, slope: float,
     tasks: Tasks, _memory: Array,
 ) -> None:  # fmt: skip
-    """`index_backward`; gathers: whether `gather_plane` knows such windows.
+    """As `index_backward`; gathers: whether `gather_plane` supports such windows.
 
-    It reads beyond the plane: where there is no memory, the plane is scattered.
+    `gather_plane` reads beyond the plane, so planes at the ends of the arrays are scattered.
     """
     planes, P, Q = dy.shape
     _, H, W = dx.shape
@@ -215,8 +215,8 @@ def _sum_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) -> fl
 
 
 @kernel
-def _area_widths(window: Window, W: int, widths: Array) -> Array:
-    """The length of each window along a row; infinite for empty ones: what is divided by it becomes 0."""
+def _area_widths(window: PoolingWindow, W: int, widths: Array) -> Array:
+    """The length of each window along a row; infinite for empty ones, so that their means become 0."""
     for q in range(widths.size):
         w0, w1 = span(q, window.kernel_w, window.pad_w, window.stride_w, W)
         area = divided_length(q, window.kernel_w, window.pad_w, window.stride_w, W)
@@ -237,11 +237,11 @@ def _add_any_lines(x: Array, at: int, line: int, lines: int, count: int, y: Arra
             y[to + o] = total
 
 
-def mean_forward(x: Array, window: Window, y: Array) -> None:
+def mean_forward(x: Array, window: PoolingWindow, y: Array) -> None:
     """Compute y = the sum of each window over its area, 0 where it is empty; see `divided_length`.
 
-    Columns are added first, in lines as wide as the plane, then neighbours in these sums: those of large
-    windows in float64.
+    Columns are added first, in lines as wide as the plane, and then neighbours in these sums; large windows
+    are summed in float64.
     """
     if large_windows.is_large_mean(window):
         large_windows.mean_forward(x, window, y)
@@ -253,7 +253,7 @@ def mean_forward(x: Array, window: Window, y: Array) -> None:
 
 
 @worker_kernel
-def _mean_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, memory: Array) -> None:
+def _mean_forward(x: Array, window: PoolingWindow, width: int, y: Array, tasks: Tasks, memory: Array) -> None:
     """As `mean_forward`; width: see `_padded_width`. memory: (P * width + Q,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
@@ -289,19 +289,19 @@ def _mean_forward(x: Array, window: Window, width: int, y: Array, tasks: Tasks, 
 
 
 def mean_backward(
-    dy: Array, window: Window, dx: Array, values: Array | None = None, slope: float = 1.0
+    dy: Array, window: PoolingWindow, dx: Array, values: Array | None = None, slope: float = 1.0
 ) -> None:
     """Compute dx = the sum of dy / area over the windows that hold the value.
 
-    Each row of outputs is spread over a line as wide as the plane, padding included; then the lines of the
-    windows that hold a row are added: in float64 where these are many.
+    Each row of outputs is spread over a line as wide as the plane with its padding. Then, for each row of the
+    plane, the lines of the windows that hold it are added, in float64 if they are many.
     """
     end = _values(values, dx), dx.dtype.type(slope)
     if large_windows.is_shared_by_lines(window):
         large_windows.mean_backward(dy, window, dx, *end)
         return
     P, Q = dy.shape[1:]
-    # Shares are kept between zeros, for windows that begin before or behind all windows that there are.
+    # Shares lie between zeros, which stand for windows before the first one and after the last one.
     reach = (window.kernel_w - 1) // window.stride_w
     blocks = max(-(-(dx.shape[2] + window.pad_w) // window.stride_w), LEAST_RUN)
     room, width = reach + max(Q, blocks), max(Q + reach, blocks) * window.stride_w
@@ -311,8 +311,8 @@ def mean_backward(
 
 @worker_kernel
 def _mean_backward(
-    dy: Array, window: Window, reach: int, blocks: int, room: int, width: int, dx: Array, values: Array,
-    slope: float, tasks: Tasks, memory: Array,
+    dy: Array, window: PoolingWindow, reach: int, blocks: int, room: int, width: int, dx: Array,
+    values: Array, slope: float, tasks: Tasks, memory: Array,
 ) -> None:  # fmt: skip
     """As `mean_backward`. memory: (P * (room + width) + Q,)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
@@ -373,10 +373,10 @@ def _chosen(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int, part:
 
 
 @parallel_kernel
-def sample_forward(x: Array, window: Window, draws: Array, y: Array, index: Array) -> None:
+def sample_forward(x: Array, window: PoolingWindow, draws: Array, y: Array, index: Array) -> None:
     """Compute y = a value of each window, taken in proportion to it; 0 where the window is empty.
 
-    draws: of y's shape, uniform on [0, 1]. index: where the value is.
+    draws: of y's shape, uniform on [0, 1]. index: takes the place of the value.
     """
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
@@ -405,7 +405,7 @@ def _weighted_at(x: Array, at: int, W: int, h0: int, h1: int, w0: int, w1: int) 
 
 
 @parallel_kernel
-def weighted_forward(x: Array, window: Window, y: Array) -> None:
+def weighted_forward(x: Array, window: PoolingWindow, y: Array) -> None:
     """Compute y = sum of x² / sum of x over each window, what `sample_forward` gives on average.
 
     0 for a sum of 0 and less.
@@ -423,7 +423,7 @@ def weighted_forward(x: Array, window: Window, y: Array) -> None:
 
 
 @parallel_kernel
-def weighted_backward(x: Array, dy: Array, window: Window, dx: Array) -> None:
+def weighted_backward(x: Array, dy: Array, window: PoolingWindow, dx: Array) -> None:
     """Compute dx = the sum of dy (2 x - y) / (sum of x) over the windows that hold the value."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape

@@ -1,11 +1,11 @@
-"""Pooling with large windows: sums over so many values that roundings would add up are kept in float64.
+"""Pooling with large windows, whose sums are kept in float64 because their roundings would add up.
 
 Arrays, windows and results are those of `pooling`; a task is some planes.
 """
 
 from pycaffe_lite.kernels.pooling.windows import (
     PARTS,
-    Window,
+    PoolingWindow,
     covering,
     divided_length,
     planes_of_part,
@@ -16,33 +16,35 @@ from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, take_task, wor
 from pycaffe_lite.kernels.runtime.scratch import no_memory
 from pycaffe_lite.kernels.simd.sums import sum_of, worker_totals
 
-MOST_LINES = 16  # of a mean's window, and columns, that are added up in the arrays' type
-MOST_SHARED = 64  # windows with a value in common whose gradients are, where it is the largest of all
+MOST_LINES = 16  # rows or columns of a mean's window, at most, that are added up in the arrays' type
+MOST_SHARED = 64  # windows with one maximum, at most, whose gradients are added up in the arrays' type
 
 
-def is_large_mean(window: Window) -> bool:
+def is_large_mean(window: PoolingWindow) -> bool:
     """Whether a window has too many values for sums in the arrays' type."""
     return max(window.kernel_h, window.kernel_w) > MOST_LINES
 
 
-def is_shared_by_lines(window: Window) -> bool:
+def is_shared_by_lines(window: PoolingWindow) -> bool:
     """Whether a value lies in windows of too many rows or columns of outputs for such sums."""
     return max(window.kernel_h // window.stride_h, window.kernel_w // window.stride_w) > MOST_LINES
 
 
-def is_shared(window: Window) -> bool:
+def is_shared(window: PoolingWindow) -> bool:
     """Whether a value lies in too many windows for such sums."""
     return (window.kernel_h // window.stride_h) * (window.kernel_w // window.stride_w) > MOST_SHARED
 
 
-def mean_forward(x: Array, window: Window, y: Array) -> None:
+def mean_forward(x: Array, window: PoolingWindow, y: Array) -> None:
     """Compute `pooling.mean_forward`."""
     memory = no_memory(x.dtype)
     _mean_forward(memory, x, window, y, worker_totals(len(memory), x.shape[2]))
 
 
 @worker_kernel
-def _mean_forward(x: Array, window: Window, y: Array, totals: Array, tasks: Tasks, _memory: Array) -> None:
+def _mean_forward(
+    x: Array, window: PoolingWindow, y: Array, totals: Array, tasks: Tasks, _memory: Array
+) -> None:
     """As `mean_forward`.  totals: (workers, W)."""
     kernel_h, kernel_w, pad_h, pad_w, stride_h, stride_w = window
     planes, H, W = x.shape
@@ -69,7 +71,7 @@ def _mean_forward(x: Array, window: Window, y: Array, totals: Array, tasks: Task
         part = take_task(tasks, parts)
 
 
-def mean_backward(dy: Array, window: Window, dx: Array, values: Array, slope: float) -> None:
+def mean_backward(dy: Array, window: PoolingWindow, dx: Array, values: Array, slope: float) -> None:
     """Compute `pooling.mean_backward`; values: flat, empty for none."""
     memory = no_memory(dx.dtype)
     totals = worker_totals(len(memory), (dy.shape[1] + 1) * dx.shape[2])
@@ -79,7 +81,7 @@ def mean_backward(dy: Array, window: Window, dx: Array, values: Array, slope: fl
 @worker_kernel
 def _mean_backward(
     dy: Array,
-    window: Window,
+    window: PoolingWindow,
     dx: Array,
     values: Array,
     slope: float,

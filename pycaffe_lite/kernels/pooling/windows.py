@@ -1,4 +1,4 @@
-"""Windows of pooling: which values they cover, and how planes are shared out."""
+"""Windows of pooling: which values they cover, and how planes are divided among tasks."""
 
 from typing import NamedTuple
 
@@ -7,8 +7,8 @@ from pycaffe_lite.kernels.runtime.decorators import Array, kernel
 PARTS = 64  # tasks at most
 
 
-class Window(NamedTuple):
-    """Sizes of a pooling window."""
+class PoolingWindow(NamedTuple):
+    """The kernel, padding and strides of pooling, in pixels."""
 
     kernel_h: int
     kernel_w: int
@@ -26,21 +26,21 @@ def planes_of_part(part: int, parts: int, planes: int) -> tuple[int, int]:
 
 @kernel
 def span(o: int, kernel: int, pad: int, stride: int, size: int) -> tuple[int, int]:
-    """First and last + 1 of the values under window o along one axis; empty where the last is not above."""
+    """First and last + 1 of the values under window o along one axis; equal or reversed if there is none."""
     start = o * stride - pad
     return max(start, 0), min(start + kernel, size)
 
 
 @kernel
 def divided_length(o: int, kernel: int, pad: int, stride: int, size: int) -> int:
-    """Length of window o along one axis by which a mean divides: padding counts, on either side once."""
+    """The length of window o along one axis by which a mean divides: with padding, without overhang."""
     start = o * stride - pad
     return min(start + kernel, size + pad) - start
 
 
 @kernel
 def covering(h: int, kernel: int, pad: int, stride: int, outputs: int) -> tuple[int, int]:
-    """First and last + 1 of the windows along one axis that hold place h; empty as for `span`."""
+    """First and last + 1 of the windows along one axis that hold place h; if there is none, as for `span`."""
     return max((h + pad - kernel) // stride + 1, 0), min((h + pad) // stride + 1, outputs)
 
 

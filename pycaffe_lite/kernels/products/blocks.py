@@ -9,15 +9,14 @@ depth is walked in pieces of about DEPTH steps:
                                part under one column of tiles, DEPTH x 2 vectors, is 32 KB: the L1 cache
     C        rows x columns    updated in memory once per piece of the depth
 
-Every element of C is the sum over k in ascending order, piece by piece, whatever the blocks and the
-threads are: the result depends on neither. The steps of a piece are added up by themselves and then to C: so
-rounding errors grow with the length of the pieces and with their number, not with the depth.
+Every element of C is summed over k in ascending order, piece by piece, so the result depends neither on the
+blocks nor on the number of threads. The steps of a piece are added up on their own, and then their sum is
+added to C: rounding errors grow with the length of the pieces and with their number, not with the depth.
 """
 
 from typing import NamedTuple
 
-from numba.np.unsafe.ndarray import to_fixed_tuple
-
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, kernel, take_task, worker_kernel
 from pycaffe_lite.kernels.simd.copies import copy_exact, copy_run, transpose_exact, transpose_runs
 from pycaffe_lite.kernels.simd.tiles import (
@@ -47,8 +46,8 @@ SITES_SIZE = 2 * MOST_SITES
 def row_length(columns: int, like: Array) -> int:
     """Numbers from one row of a buffer of `columns` columns to the next.
 
-    Whole tiles, and one vector more: `copy_run` writes beyond a row's end, and with an odd number of cache
-    lines a column of the buffer does not fall on a few sets of the cache.
+    There are whole tiles and one vector more: `copy_run` writes beyond a row's end, and with an odd number of
+    cache lines per row the numbers of a column do not crowd a few sets of the cache.
     """
     lanes: int = vector_lanes(like)
     tile = 2 * lanes
@@ -57,7 +56,7 @@ def row_length(columns: int, like: Array) -> int:
 
 @kernel
 def whole_vectors(count: int, like: Array) -> int:
-    """So many numbers and, if need be, some more that fill a vector: what follows starts at a cache line."""
+    """The count, rounded up to whole vectors: what follows starts at a cache line."""
     lanes: int = vector_lanes(like)
     return (count + lanes - 1) // lanes * lanes
 
@@ -80,9 +79,12 @@ class Packing(NamedTuple):
     first: int
 
 
+packing_of = reader_of(Packing)
+
+
 @kernel
 def moved(p: Packing, to: int) -> Packing:
-    """The same packing, to another place."""
+    """The same packing with another destination."""
     return Packing(p.at, p.row_stride, p.rows, p.outer, p.outer_stride, p.inner, p.inner_stride, to, p.first)
 
 
@@ -128,8 +130,8 @@ def transpose_panel(
 ) -> None:
     """out[to + k * width + r] = a[at + r * row_stride + k] for r < rows <= width, k < count.
 
-    width is some whole vectors. What lies between rows and width gets any value, and so may a vector's
-    number of rows of `out` after the last one.
+    width is a number of whole vectors. Elements between rows and width get arbitrary values, and so may as
+    many rows of `out` after the last one as a vector has lanes.
     """
     keep_small()
     lanes = vector_lanes(a)
@@ -162,8 +164,8 @@ def store_transposed(
 def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> None:
     """Pack rows of A, times scale[p.first + r] unless scale is empty, as columns of a panel for `pick_tile`.
 
-    A[r, k] goes to out[p.to + k * width + r]; width is some whole vectors. As for `transpose_panel`, what
-    lies between p.rows and width gets any value.
+    A[r, k] goes to out[p.to + k * width + r]; width is a number of whole vectors. As for `transpose_panel`,
+    elements between p.rows and width get arbitrary values.
     """
     keep_small()
     lanes = vector_lanes(a)
@@ -177,7 +179,7 @@ def pack_panel(a: Array, p: Packing, scale: Array, width: int, out: Array) -> No
             abs(p.inner_stride) == 1
             and at + (p.rows - 1) * p.row_stride + max(0, p.inner_stride) * p.inner + lanes <= a.size
         ):
-            # runs of a few taps each; where they are read backwards, the last tap comes first
+            # runs of a few taps each; if they are read backwards, the last tap comes first
             whole = p.inner
             back = 0 if p.inner_stride == 1 else p.inner - 1
             step = p.inner_stride * width
@@ -198,7 +200,7 @@ def pack_panels(a: Array, jobs: Array, scale: Array, out: Array, tasks: Tasks, _
     """Do `pack_panel` for every row of jobs: fields of Packing, then width."""
     number = take_task(tasks, jobs.shape[0])
     while number < jobs.shape[0]:
-        pack_panel(a, Packing(*to_fixed_tuple(jobs[number], 9)), scale, jobs[number, 9], out)
+        pack_panel(a, packing_of(jobs[number]), scale, jobs[number, 9], out)
         number = take_task(tasks, jobs.shape[0])
 
 
@@ -207,7 +209,7 @@ def pack_all(a: Array, jobs: Array, scale: Array, out: Array, tasks: Tasks, _mem
     """Do `pack_rows` for every row of jobs: (jobs, fields of Packing)."""
     number = take_task(tasks, jobs.shape[0])
     while number < jobs.shape[0]:
-        pack_rows(a, Packing(*to_fixed_tuple(jobs[number], 9)), scale, out)
+        pack_rows(a, packing_of(jobs[number]), scale, out)
         number = take_task(tasks, jobs.shape[0])
 
 
@@ -317,7 +319,7 @@ def multiply_lines(
             shape = TWO_VECTORS if runs == 2 else ONE_VECTOR
             if halves:
                 shape = FOUR_HALVES
-                for s in range(runs, most):  # too few: the last one is done again, with the same result
+                for s in range(runs, most):  # too few: the last one is repeated, with the same result
                     sites[s], sites[MOST_SITES + s] = sites[runs - 1], sites[MOST_SITES + runs - 1]
             for t in range(t0, t0 + count // rounds):
                 first, last = t * rows // count, (t + 1) * rows // count

@@ -1,6 +1,6 @@
 """Sums of (N, C, inner) arrays over all but the channels: the gradients of biases.
 
-Sums are kept in float64 but for those of few values (see `simd.sums`). Images are cut into a fixed number of
+Sums are kept in float64, except those of few values (see `simd.sums`). Images are cut into a fixed number of
 parts, whose sums are added in order: results do not depend on the number of threads.
 """
 
@@ -53,7 +53,7 @@ def _add_rows(x: Array, totals: Array, sums: Array, accumulate: bool, tasks: Tas
 def _sum_planes(x: Array, of_parts: Array, parts: int, tasks: Tasks, _memory: Array) -> None:
     """of_parts[part * C + c] = the sum of `add_channel_sums` over a part of the images, image by image.
 
-    Whoever has made an image's gradients, or will use them, is likely to sum them up.
+    Tasks are in the order of images, so a thread most likely sums gradients that it has just computed.
     """
     N, C = x.shape[:2]
     task = take_task(tasks, parts * C)

@@ -24,9 +24,9 @@ LEAST_DEPTH = 64  # below it, adding up the lanes costs more than packing
 DEPTH = 1024  # steps of k per piece: 4 rows of b, and the 4 that follow, 32 KB, stay in the L1 cache
 ROWS = 64  # rows of C per block: that piece of a, 256 KB, stays in the L2 cache
 MOST_COLUMNS = 64
-LONG = FOLDED * DEPTH  # steps of k whose sum is kept in the arrays' type
-READING = 8  # rows of a, to multiply by which takes as long as to read b
-FEW_ROWS = 32  # of a: so few multiplications for each number of b that memory takes as long as they do
+LONG = FOLDED * DEPTH  # steps of k, at most, whose sum is kept in the arrays' type
+READING = 8  # rows of a: multiplying by so many takes as long as reading b
+FEW_ROWS = 32  # of a: with so few products for each number of b, reading b takes as long as multiplying
 
 
 @lru_cache(maxsize=256)
@@ -37,7 +37,7 @@ def _tables(N: int, K: int, lanes: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1024)
 def _block(M: int, N: int, K: int, threads: int) -> tuple[int, int]:
-    """Rows and columns of a task: large ones, but few tasks as evenly shared out as can be."""
+    """Rows and columns of a task: large ones or, if tasks are few, those that threads share most evenly."""
     rows = min(ROWS, M)
     columns = max(DOT_COLUMNS, min(MOST_COLUMNS, -(-N // (4 * threads)) // DOT_COLUMNS * DOT_COLUMNS))
     best, least = (rows, columns), 0
@@ -56,10 +56,10 @@ def _block(M: int, N: int, K: int, threads: int) -> tuple[int, int]:
 def dot_product(
     a: Array, b: Array, c: Array, accumulate: bool, scale: Array, shift: Array, slope: float
 ) -> None:
-    """Compute c = act(scale * (a bᵀ) + shift), or that of c + a bᵀ; nothing is packed.
+    """Compute c = act(scale * (a bᵀ) + shift), or the same of c + a bᵀ; nothing is packed.
 
-    a: (M, K), b: (N, K), c: (M, N); act(v) = v if v > 0 else slope * v. shift: (N,), or empty for no
-    end at all; scale: (N,), or empty for 1.
+    a: (M, K), b: (N, K), c: (M, N); act(v) = v if v > 0 else slope * v. shift: (N,), or empty for the plain
+    product, without scale and act; scale: (N,), or empty for 1.
     """
     (M, N), threads = c.shape, get_num_threads()
     rows, columns = _block(M, N, a.shape[1], threads)

@@ -1,6 +1,6 @@
-"""Products with many terms, a piece of the terms at a time; the pieces' results are added up in float64.
+"""Products with many terms, computed a piece of the terms at a time; float64 adds up the pieces' results.
 
-Within a piece each way to multiply keeps its sums in the arrays' type (see `simd.sums`).
+Within a piece, each algorithm keeps its sums in the arrays' type (see `simd.sums`).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ LONG = 32768  # terms of a piece; published nets have up to 25,088 in one produc
 
 
 def is_long(channels: int, taps: int = 1, most: int = LONG) -> bool:
-    """Whether a sum over channels of so many taps each is to be cut; pieces are of whole channels."""
+    """Whether a sum over channels with `taps` taps each is cut into pieces, which are whole channels."""
     return channels > 1 and channels * taps > most
 
 
@@ -46,9 +46,9 @@ def add_pieces(
 
 
 def columns_of(array: Array, rows: int, first: int, end: int, purpose: str) -> Array:
-    """The columns from `first` to `epilogue` of an array as a matrix of so many rows, side by side: flat.
+    """Columns first .. end of an array that is read as a matrix of `rows` rows: contiguous and flat.
 
-    They are the caller's until the next call for the same purpose.
+    The result is valid until the next call for the same purpose.
     """
     if rows == 1:
         return array.reshape(-1)[first:end]

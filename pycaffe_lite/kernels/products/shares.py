@@ -1,10 +1,10 @@
-"""How evenly tasks of known sizes are shared out among threads, for plans that choose how to cut them."""
+"""How evenly threads share tasks of known sizes, for plans that choose how to cut the work."""
 
 import heapq
 from collections.abc import Sequence
 
-MOST_TASKS = 8  # per thread; more of them even out by themselves
-TO_BEGIN = 65536  # products that take about as long as to begin a task
+MOST_TASKS = 8  # per thread; more tasks than these balance the load by themselves
+TO_BEGIN = 65536  # products that take about as long as beginning a task
 
 
 def pieces(whole: int, most: int) -> list[int]:
@@ -13,10 +13,10 @@ def pieces(whole: int, most: int) -> list[int]:
 
 
 def longest_share(sizes: Sequence[int], threads: int) -> int:
-    """When the last thread is done, in the unit of the sizes.
+    """The time at which the last thread finishes, in the unit of the sizes.
 
-    Tasks are taken as by `runtime.steps.take_task`: each thread has a share of neighbours, and who is done
-    with his own takes what the next ones have left.
+    Threads take tasks as `runtime.steps.take_task` hands them out: each starts with a share of neighbouring
+    tasks and, when that is done, takes what the threads after it have left.
     """
     shares = [
         list(range(thread * len(sizes) // threads, (thread + 1) * len(sizes) // threads))

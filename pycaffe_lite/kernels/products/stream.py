@@ -1,7 +1,7 @@
-"""Products of few rows, C = A B, where B is large: it passes by once, from memory.
+"""Products C = A B of few rows and a large B, which is read from memory once.
 
-A task is a block of columns of C, whose sums stay in the caches while B's rows are added to them, a few at a
-time, in long runs: memory is quickest that way.
+A task is a block of columns of C. Their sums stay in the caches while the rows of B are added to them, a few
+rows at a time and in long runs, which memory delivers fastest.
 """
 
 from pycaffe_lite.kernels.runtime.decorators import Array, Tasks, get_num_threads, take_task, worker_kernel
@@ -11,14 +11,14 @@ from pycaffe_lite.kernels.simd.copies import copy_exact
 from pycaffe_lite.kernels.simd.tiles import STREAM_ROWS, stream_tile, tile_table
 from pycaffe_lite.kernels.simd.vectors import vector_lanes
 
-FEW_ROWS = 32  # of A: so few multiplications for each number of B that memory takes as long as they do
-LARGE = 1 << 18  # numbers of B, 1 MB, that do not stay in the L2 cache
+FEW_ROWS = 32  # of A: with so few products for each number of B, reading B takes as long as multiplying
+LARGE = 1 << 18  # numbers of B: 1 MB, which does not stay in the L2 cache
 MOST_ROWS = 4096  # of B: the sums of STREAM_ROWS of them are added up in the arrays' type
 SUMS = 98304  # per task, 384 KB, in the L2 cache: the more columns, the longer the runs of B
 
 
 def suits(M: int, N: int, K: int) -> bool:
-    """Whether this way is the better one for the product of (M, K) and (K, N)."""
+    """Whether streaming B is the fastest way to multiply (M, K) by (K, N)."""
     return M <= FEW_ROWS and N * K >= LARGE
 
 

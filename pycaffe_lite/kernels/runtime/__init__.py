@@ -1,1 +1,1 @@
-"""The engine: compiling, the cache of compiled code, threads, and the recording of kernel calls."""
+"""The bottom of the engine: compiling, the cache of compiled code, threads, and recorded calls of kernels."""

@@ -1,7 +1,8 @@
-"""Steps on shared numbers that several threads take at once, each whole and in one order for all of them.
+"""Atomic operations on int64 numbers that several threads share.
 
-A number is an entry of an int64 array, or of int64 numbers from an address on. Every step orders what its
-thread stores and loads before and after it, also past the caches.
+A number is an entry of an int64 array, or of the int64 numbers that start at an address. Every operation is
+sequentially consistent: all threads see all operations in one order, and what a thread stores before an
+operation is visible to whoever sees that operation's result.
 """
 
 from typing import Any
@@ -13,8 +14,10 @@ from numba.extending import intrinsic
 
 from pycaffe_lite.kernels.runtime.llvm import INT64
 
+ORDER = "seq_cst"
 
-def _place(context: Any, builder: Any, kind: Any, numbers: Any, index: Any) -> Any:
+
+def _pointer(context: Any, builder: Any, kind: Any, numbers: Any, index: Any) -> Any:
     if isinstance(kind, types.Array):
         first = context.make_array(kind)(context, builder, numbers).data
     else:
@@ -23,52 +26,52 @@ def _place(context: Any, builder: Any, kind: Any, numbers: Any, index: Any) -> A
 
 
 @intrinsic
-def count_up(_context: Any, numbers: Any, index: Any) -> Any:
-    """numbers[index], which is raised by one in the same step: threads get different numbers."""
+def fetch_increment(_context: Any, numbers: Any, index: Any) -> Any:
+    """Add 1 to numbers[index] and return what it was before, so that no two threads get the same number."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, signature.args[0], args[0], args[1])
-        return builder.atomic_rmw("add", place, INT64(1), "seq_cst")
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.atomic_rmw("add", pointer, INT64(1), ORDER)
 
     return types.int64(numbers, types.intp), codegen
 
 
 @intrinsic
 def exchange(_context: Any, numbers: Any, index: Any, value: Any) -> Any:
-    """numbers[index], which becomes the value in the same step."""
+    """Store the value in numbers[index] and return what was there before."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, signature.args[0], args[0], args[1])
-        return builder.atomic_rmw("xchg", place, args[2], "seq_cst")
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.atomic_rmw("xchg", pointer, args[2], ORDER)
 
     return types.int64(numbers, types.intp, types.int64), codegen
 
 
 @intrinsic
-def swap_if(_context: Any, numbers: Any, index: Any, expected: Any, value: Any) -> Any:
-    """Whether numbers[index] was as expected; then it becomes the value in the same step."""
+def compare_and_swap(_context: Any, numbers: Any, index: Any, expected: Any, value: Any) -> Any:
+    """Store the value in numbers[index] if that is as expected; return whether it was."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, signature.args[0], args[0], args[1])
-        return builder.extract_value(builder.cmpxchg(place, args[2], args[3], "seq_cst", "seq_cst"), 1)
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.extract_value(builder.cmpxchg(pointer, args[2], args[3], ORDER, ORDER), 1)
 
     return types.boolean(numbers, types.intp, types.int64, types.int64), codegen
 
 
 @intrinsic
-def read(_context: Any, numbers: Any, index: Any) -> Any:
-    """numbers[index]; what its writer stored before it can be read afterwards."""
+def load(_context: Any, numbers: Any, index: Any) -> Any:
+    """Return numbers[index]; what the thread that wrote it had stored before is visible from then on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _place(context, builder, signature.args[0], args[0], args[1])
-        return builder.load_atomic(place, "seq_cst", align=8)
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.load_atomic(pointer, ORDER, align=8)
 
     return types.int64(numbers, types.intp), codegen
 
 
 @intrinsic
 def pause(_context: Any) -> Any:
-    """Tell the core that this thread waits, where there is an instruction for that."""
+    """Tell the core that this thread is spinning, if the processor has an instruction for that."""
 
     def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
         if context.codegen().magic_tuple()[0].startswith(("x86_64", "i686")):

@@ -1,14 +1,14 @@
 """Compiled kernels on disk, so that a program starts in a second instead of half a minute.
 
-Where: $PYCAFFE_LITE_CACHE_DIR, or pycaffe-lite/ in the user's cache folder; in it one folder per *build*,
-named by a hash of what all machine code depends on: the versions of Python, NumPy, Numba and llvmlite, the
-CPU and its features as Numba was told to compile for, and Numba's code generation switches. In the folder one
-file per kernel and signature, whose name also holds a hash of what the kernel is made of (`runtime.sources`;
-Numba's own cache misses edits of a called function in another file).
+They are kept in $PYCAFFE_LITE_CACHE_DIR, or in pycaffe-lite/ in the user's cache folder. There is a folder
+for each *build*, named by a hash of what all machine code depends on: the versions of Python, NumPy, Numba
+and llvmlite, the CPU and the features that Numba compiles for, and Numba's code generation switches. It holds
+a file for each kernel and signature, whose name contains a hash of what the kernel is made of
+(`runtime.sources`). Numba's own cache would not notice that a function in another file has been edited.
 
-Files are written under a temporary name and renamed, so several processes can start at once; where nothing
-can be written, kernels are compiled in memory. A file begins with a hash of the rest: a damaged one, which
-could end the process, is compiled anew.
+Files are written under a temporary name and then renamed, so that several processes can start at once. If
+nothing can be written, kernels are compiled in memory. A file begins with a hash of the rest, so that a
+damaged one, which could end the process, is noticed and its kernel is compiled again.
 """
 
 import contextlib
@@ -33,10 +33,10 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from pycaffe_lite.kernels.runtime.sources import PACKAGE, made_of
+from pycaffe_lite.kernels.runtime.sources import PACKAGE, function_hash
 
 CACHE_VARIABLE = "PYCAFFE_LITE_CACHE_DIR"
-# As much as a file of compiled code has at least: a full disk may still have room for a name.
+# The least that a file of compiled code takes: a full disk may have room for a name, and for nothing else.
 _TRIAL_BYTES = 1 << 14
 DIGEST_BYTES = hashlib.sha256().digest_size
 CODE_SWITCHES = (
@@ -54,7 +54,7 @@ _announced = _said_not_kept = False
 
 
 def cache_root() -> Path:
-    """The folder that holds the compiled kernels of all builds."""
+    """Return the folder that holds the compiled kernels of all builds."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen)
     if sys.platform == "win32":
@@ -67,7 +67,10 @@ def cache_root() -> Path:
 
 
 def build_hash(target: tuple[str, ...]) -> str:
-    """Hash of what all machine code depends on. target: triple, CPU and features that Numba compiles for."""
+    """Return a hash of what all machine code depends on.
+
+    target: the triple, CPU and features that Numba compiles for.
+    """
     python = (platform.python_version(), sys.implementation.cache_tag)
     versions = (*python, np.__version__, numba.__version__, llvmlite.__version__)
     switches = tuple(str(getattr(numba.config, name, None)) for name in CODE_SWITCHES)
@@ -82,9 +85,9 @@ def _path(name: str, target: tuple[str, ...]) -> Path | None:
 
 
 def load_file(name: str | None, target: tuple[str, ...]) -> bytes | None:
-    """What is kept under a name for this build, or None, and then the user is told of compiling, once.
+    """Return what is kept under a name for this build, or None; the first None is logged.
 
-    name: None for code of which nobody can tell what it is made of; it is not kept.
+    name: None for code that cannot be told by what it is made of, and therefore is not kept.
     """
     path = None if name is None else _path(name, target)
     try:
@@ -101,7 +104,7 @@ def load_file(name: str | None, target: tuple[str, ...]) -> bytes | None:
 
 
 def save_file(name: str | None, target: tuple[str, ...], content: bytes) -> None:
-    """Keep content under a name, whole or not at all; where nothing can be written, the user is told once."""
+    """Write content to the file of a name, whole or not at all; log once if that is not possible."""
     path = None if name is None else _path(name, target)
     if path is None:
         return
@@ -117,43 +120,43 @@ def save_file(name: str | None, target: tuple[str, ...], content: bytes) -> None
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
-    """Numba's cache interface for one kernel, a file per signature: <build>/<module>.<name>-<key>.nbc.
+    """Numba's cache interface for one kernel, with a file for each signature.
 
-    The module is the whole dotted name behind that of this room.
+    A file is <build>/<module>.<name>-<key>.nbc. The module is the dotted name below `pycaffe_lite.kernels`.
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         name = f"{function.__module__}.{function.__qualname__}".removeprefix(f"{PACKAGE}.")
-        self._name = re.sub(r"[<>]", "", name)  # of `<locals>`; not every file system takes these
+        self._name = re.sub(r"[<>]", "", name)  # `<locals>` has brackets, which some file systems refuse
         self._function = function
         self._options = repr(sorted(options.items()))
         self._enabled = True
 
     @property
     def cache_path(self) -> str:
-        """The folder of all builds."""
+        """The folder of all builds, as Numba shows it in statistics."""
         return str(cache_root())
 
     def enable(self) -> None:
-        """Uses the files from now on."""
+        """Use the files from now on."""
         self._enabled = True
 
     def disable(self) -> None:
-        """Neither reads nor writes files from now on."""
+        """Neither read nor write files from now on."""
         self._enabled = False
 
     def flush(self) -> None:
-        """Nothing to do: a file is valid for good, or never looked for again."""
+        """Do nothing: the name of a file that is out of date is never looked for again."""
 
     def _file(self, sig: Any) -> str | None:
-        content = made_of(self._function)
+        content = function_hash(self._function)
         if content is None:
             return None
         key = hashlib.sha256(f"{content} {self._options} {sig}".encode()).hexdigest()[:16]
         return f"{self._name}-{key}.nbc"
 
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
-        """The compiled code of a signature, None where it is not kept."""
+        """Return the compiled code of a signature, or None if it is not on disk."""
         target_context.refresh()
         if not self._enabled:
             return None
@@ -161,14 +164,14 @@ class KernelCache(_Cache):  # type: ignore[misc]
         return None if content is None else CompileResult._rebuild(target_context, *pickle.loads(content))
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
-        """Keeps the compiled code of a signature."""
+        """Write the compiled code of a signature."""
         if self._enabled and not data.library.has_dynamic_globals:
             target = data.target_context.codegen().magic_tuple()
             save_file(self._file(sig), target, dumps(data._reduce()))
 
 
 def _announce_compilation(name: str | None, path: Path | None) -> None:
-    """Says, once, that the user has to wait, and whether the next start will be quicker."""
+    """Log once that the user has to wait, and whether the next start will be quicker."""
     global _announced
     with _announce_lock:
         if _announced:

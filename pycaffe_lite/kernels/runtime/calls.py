@@ -1,11 +1,12 @@
-"""Calls of worker kernels as numbers: what is written down of one, and the code that makes it again.
+"""Calls of worker kernels in a form that compiled code can repeat: packed arguments and trampolines.
 
-A call is a row of slots of 8 bytes: where the code is that makes the call, where the kernel's own code is,
-its working memory, and its arguments. An array takes a slot for its place and one for the length of each
-axis, a tuple the slots of its members, None no slot.
+A packed call is a row of slots of 8 bytes: the address of a trampoline, the address of the kernel, its
+working memory, and its arguments. An array takes a slot for its address and one for the length of each axis,
+a tuple takes the slots of its members, and None takes no slot.
 
-The code that makes the call is written in LLVM's language, one function for all kernels with arguments of the
-same types. Numba would take a tenth of a second for each: with as many kernels as LeNet has, two seconds.
+A trampoline is a function that reads the slots and calls the kernel. It is written in LLVM IR, one for all
+kernels whose arguments have the same types. Numba would take a tenth of a second to compile one for each
+kernel, which is two seconds for the kernels of LeNet.
 """
 
 import ctypes
@@ -24,55 +25,58 @@ from numba.core.registry import cpu_target
 from pycaffe_lite.kernels.runtime.llvm import INT64, compiled_module
 from pycaffe_lite.kernels.runtime.sources import source_hash
 
-CALL_BYTES = 2048  # room for what is written down of a call
-LINE = 8  # int64 numbers in a cache line: who writes to one takes it away from all others
+CALL_BYTES = 2048  # the room for a packed call
+LINE = 8  # int64 numbers in a cache line: a core that writes to one takes it away from all others
 SLOTS = INT64.as_pointer()
-# Makes a call: (its slots, counts of tasks taken, number of workers, which one this is).
-CALLER = ir.FunctionType(ir.VoidType(), [SLOTS, INT64.as_pointer(), INT64, INT64])
+# Its arguments: the slots of a call, the counts of tasks taken, how many workers there are, the worker's
+# number.
+TRAMPOLINE = ir.FunctionType(ir.VoidType(), [SLOTS, INT64.as_pointer(), INT64, INT64])
 
 Array = npt.NDArray[Any]
 
 
 class Tasks(NamedTuple):
-    """What the workers of one step share out among them."""
+    """The tasks of one step, which its workers share out."""
 
-    taken: Array  # (workers * LINE,), int64: how many tasks of each worker's share, a cache line for each
-    worker: int  # which one this is
+    taken: (
+        Array  # (workers * LINE,), int64: how many tasks of each worker's share, with a cache line for each
+    )
+    worker: int  # the number of the worker itself
 
 
 TAKEN = types.Array(types.int64, 1, "C")
 TASKS = types.NamedTuple([TAKEN, types.int64], Tasks)
 
 
-class Form:
-    """How calls of a kernel are written down.
+class CallSignature:
+    """The types of a kernel's arguments, and how calls with such arguments are packed.
 
     Args:
         address: of the kernel's code.
-        kinds: Numba's types of its arguments, before its tasks and its memory.
-        memory: the type of a number of its memory.
+        kinds: Numba's types of the kernel's arguments that precede its tasks and its memory.
+        memory: Numba's type of a number of the kernel's memory.
 
     Raises:
-        NotImplementedError: there are more arguments than there is room for.
+        NotImplementedError: the arguments take more room than a packed call has.
     """
 
     def __init__(self, address: int, kinds: tuple[Any, ...], memory: Any) -> None:
-        self._head = _caller(kinds, memory), address
-        self._struct = struct.Struct("=qqqq" + "".join(map(_codes, kinds)))
+        self._head = _trampoline(kinds, memory), address
+        self._struct = struct.Struct("=qqqq" + "".join(map(_struct_codes, kinds)))
         if self._struct.size > CALL_BYTES:
             raise NotImplementedError(f"a call's arguments take more than {CALL_BYTES} bytes")
 
     def write(self, room: Any, at: int, memory: Array, args: tuple[Any, ...]) -> None:
-        """Write down kernel(*args, tasks, memory[worker]), from byte `at` of the room on."""
+        """Pack the call kernel(*args, tasks, memory[worker]) into the room, from byte `at` on."""
         slots = [*self._head, data_address(memory), memory.shape[1]]
         _add_slots(slots, args)
         self._struct.pack_into(room, at, *slots)
 
 
 def data_address(array: Array) -> int:
-    """As array.ctypes.data, which takes eight times as long.
+    """Return array.ctypes.data, in an eighth of the time.
 
-    In NumPy's C interface the address is the first field of an array, behind what every object begins with.
+    In NumPy's C interface, the address is the first field of an array behind the header of every object.
     """
     return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value or 0
 
@@ -88,10 +92,10 @@ def _add_slots(slots: list[Any], args: tuple[Any, ...]) -> None:
             slots.append(arg)
 
 
-def _codes(kind: Any) -> str:
-    """The slots of a type, in the letters of `struct`."""
+def _struct_codes(kind: Any) -> str:
+    """Return the slots of a type as format characters of `struct`."""
     if isinstance(kind, types.BaseTuple):
-        return "".join(map(_codes, kind))
+        return "".join(map(_struct_codes, kind))
     if isinstance(kind, types.NoneType):
         return ""
     if isinstance(kind, types.Boolean):
@@ -102,25 +106,25 @@ def _codes(kind: Any) -> str:
 
 
 @cache
-def _caller(kinds: tuple[Any, ...], memory: Any) -> int:
-    """Address of the function that makes calls with arguments of these types."""
+def _trampoline(kinds: tuple[Any, ...], memory: Any) -> int:
+    """Return the address of the trampoline for arguments of these types."""
     name = "call-" + hashlib.sha256(f"{kinds} {memory}".encode()).hexdigest()[:16]
 
     def write() -> Any:
         module = cpu_target.target_context.create_module(name)
-        _write_caller(module, kinds, memory)
+        _write_trampoline(module, kinds, memory)
         return module
 
-    return int(compiled_module(name, source_hash(__name__), write).get_function_address("caller"))
+    return int(compiled_module(name, source_hash(__name__), write).get_function_address("trampoline"))
 
 
-def _write_caller(module: Any, kinds: tuple[Any, ...], memory: Any) -> None:
+def _write_trampoline(module: Any, kinds: tuple[Any, ...], memory: Any) -> None:
     context = cpu_target.target_context
-    function = ir.Function(module, CALLER, "caller")
+    function = ir.Function(module, TRAMPOLINE, "trampoline")
     builder = ir.IRBuilder(function.append_basic_block())
     slots, taken, workers, worker = function.args
     reader = _Reader(context, builder, slots)
-    _, address, start, row = (reader.number() for _ in range(4))  # as `Form.write` begins
+    _, address, start, row = (reader.number() for _ in range(4))  # in the order of `CallSignature.write`
     args = [reader.read(kind) for kind in kinds]
     taken = _array_at(context, builder, TAKEN, taken, [builder.mul(workers, INT64(LINE))])
     tasks = context.make_tuple(builder, TASKS, [taken, worker])
@@ -135,7 +139,7 @@ def _write_caller(module: Any, kinds: tuple[Any, ...], memory: Any) -> None:
 
 
 class _Reader:
-    """Writes the code that reads arguments, slot by slot."""
+    """Writes the code that reads the arguments of a packed call, slot by slot."""
 
     def __init__(self, context: Any, builder: Any, slots: Any) -> None:
         self._context, self._builder, self._slots = context, builder, slots
@@ -150,7 +154,7 @@ class _Reader:
         return self._slot(INT64)
 
     def read(self, kind: Any) -> Any:
-        """An argument of one of Numba's types, as Numba holds it."""
+        """Read an argument of one of Numba's types, in Numba's own representation."""
         builder, context = self._builder, self._context
         if isinstance(kind, types.Array):
             data = self._slot(context.get_data_type(kind.dtype).as_pointer())
@@ -167,7 +171,7 @@ class _Reader:
 
 
 def _array_at(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any]) -> Any:
-    """The contiguous array of a shape that starts at a pointer; nobody owns it."""
+    """Make a contiguous array of a shape that starts at a pointer and does not own its memory."""
     item = INT64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
     strides: list[Any] = []
     count = INT64(1)

@@ -1,8 +1,8 @@
-"""Compiling kernels: every flag that Numba gets is written here.
+"""How kernels are compiled, with every flag that Numba gets.
 
-All kernels release the GIL, compile on first use for the types they meet, divide as NumPy does (no
-ZeroDivisionError) and keep the machine code on disk (`runtime.cache`). One that departs from these flags
-names flag and reason where it is decorated.
+All kernels release the GIL, are compiled at their first call for the types of its arguments, divide as NumPy
+does (without ZeroDivisionError) and keep their machine code on disk (`runtime.cache`). A kernel that departs
+from these flags names the flag and the reason where it is decorated.
 """
 
 import gc
@@ -14,18 +14,18 @@ from numba.core.registry import CPUDispatcher
 
 from pycaffe_lite.kernels.runtime.cache import KernelCache
 from pycaffe_lite.kernels.runtime.locks import compiler_lock
-from pycaffe_lite.kernels.runtime.sources import file_of
+from pycaffe_lite.kernels.runtime.sources import file_of, name_apart
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
-    """Numba's dispatcher, with less to do."""
+    """Numba's dispatcher, without what costs compile time and brings nothing."""
 
     def compile(self, sig: Any) -> Any:
-        with compiler_lock:  # Numba takes it too, but the collector is to be switched by one thread at a time
-            # To look for garbage among the objects that Numba makes would take 7 % of the time.
+        with compiler_lock:  # Numba takes it too, but only one thread at a time may switch the collector
+            # The garbage collector would take 7 % of the time: Numba makes many objects and little garbage.
             collects = gc.isenabled()
             gc.disable()
             try:
@@ -35,15 +35,16 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
                     gc.enable()
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
-        # One version for all constants that other kernels pass on: each would take as long to compile.
+        # One version for all constants that other kernels pass: Numba would compile one for each of them.
         names = {name: types.unliteral(kind) for name, kind in kws.items()}
         return super().get_call_template(tuple(types.unliteral(kind) for kind in args), names)
 
 
 class _InnerDispatcher(_Dispatcher):
-    """A dispatcher for other kernels: nothing is compiled that takes Python's objects apart.
+    """A dispatcher for functions that only other kernels call: they get no wrapper for calls from Python.
 
-    For all kernels of LeNet that would take 4 of 30 seconds. Called from Python, it is the plain function.
+    For all kernels of LeNet, the wrappers would take 4 of 30 seconds. Called from Python, it runs the plain
+    Python function.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -53,18 +54,19 @@ class _InnerDispatcher(_Dispatcher):
 def compiled(
     function: Callable[..., Any], from_python: bool = True, parallel: bool = False, **options: Any
 ) -> Any:
-    """Numba's dispatcher for a function.
+    """Return Numba's dispatcher for a function.
 
     Args:
         function: what is to be compiled.
-        from_python: whether Python code calls it, and not other kernels alone.
-        parallel: its `prange` loops run on several threads.
+        from_python: whether Python code calls it, not only other kernels.
+        parallel: whether its `prange` loops run on several threads.
         options: further flags of `numba.njit`.
     """
     flags = {"nopython": True, "nogil": True, "error_model": "numpy", "boundscheck": None, **options}
     flags |= {"parallel": parallel, "no_cpython_wrapper": not from_python, "no_cfunc_wrapper": True}
+    name_apart(function)
     dispatcher = (_Dispatcher if from_python else _InnerDispatcher)(function, targetoptions=flags)
-    # Of a function from elsewhere nobody can tell what it is made of.
+    # Only for the package's own functions is it known what they are made of.
     if file_of(function.__module__) is not None:
         dispatcher._cache = KernelCache(function, flags)
     return dispatcher
@@ -75,7 +77,7 @@ def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def kernel(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def kernel(function: Any = None, /, **options: Any) -> Any:
-    """Compile a serial kernel for other kernels. Called from Python code, it runs as the Python it is.
+    """Compile a serial kernel for other kernels. Called from Python code, it runs as plain Python.
 
     Args:
         function: plain Python on arrays and numbers; stays reachable as `.py_func`.
@@ -87,5 +89,5 @@ def kernel(function: Any = None, /, **options: Any) -> Any:
 
 
 def serial_kernel(function: Callable[P, R], /) -> Callable[P, R]:
-    """Compile a serial kernel for Python code; other kernels may call it, too."""
+    """Compile a serial kernel that Python code calls; other kernels may call it, too."""
     return compiled(function)  # type: ignore[no-any-return]

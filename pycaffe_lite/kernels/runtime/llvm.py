@@ -1,4 +1,4 @@
-"""What code in LLVM's language rests on: the CPU's vector unit, and modules compiled apart from Numba."""
+"""What code written in LLVM IR needs: the CPU's vector unit, and modules compiled apart from Numba."""
 
 import re
 from collections.abc import Callable
@@ -20,23 +20,23 @@ CACHE_LINE = 64  # bytes
 
 
 class Target(NamedTuple):
-    """What the CPU that Numba compiles for can do with vectors of floats."""
+    """What the CPU that Numba compiles for offers for vectors of floats."""
 
     vector_bytes: int  # width of a vector register
-    registers: int  # how many of them there are
-    fma: bool  # whether a*b + c is one instruction (without: a library call per lane)
+    registers: int  # the number of vector registers
+    fma: bool  # whether a*b + c is one instruction; if not, LLVM calls a library function for each lane
 
     def lanes(self, item_bytes: int) -> int:
-        """Numbers of item_bytes bytes in a vector register."""
+        """Return how many numbers of item_bytes bytes a vector register holds."""
         return self.vector_bytes // item_bytes
 
 
 @lru_cache(maxsize=1)
 def target() -> Target:
-    """The CPU that Numba compiles for, found by compiling one 64-byte fused multiply-add for it.
+    """Return what the CPU offers that Numba compiles for, found by compiling a 64-byte fused multiply-add.
 
-    CPU names and feature lists differ between architectures and LLVM versions; which registers and
-    instructions LLVM makes of them is what counts here.
+    CPU names and feature lists differ between architectures and LLVM versions; the registers and instructions
+    that LLVM chooses tell the same everywhere.
     """
     codegen = cpu_target.target_context.codegen()
     module = ir.Module()
@@ -56,20 +56,22 @@ def target() -> Target:
     return Target(vector_bytes=16, registers=16 if "xmm" in assembly else 32, fma=fused)
 
 
-# By name and content. They own the code, whose addresses are in tables and calls: none may ever go.
+# By name and content. An engine owns its code, and tables and recorded calls hold addresses of it, so that no
+# engine may ever be freed.
 _engines: dict[tuple[str, str | None], Any] = {}
 
 
 def compiled_module(name: str, content: str | None, write: Callable[[], Any]) -> Any:
-    """An LLVM module that `write` makes, compiled for the CPU that Numba compiles for: its engine.
+    """Return the engine of an LLVM module, compiled for the CPU that Numba compiles for.
 
-    It is made once, whatever the number of threads that ask for it, and stays. The code is kept on disk as
-    that of kernels is. LLVM's optimiser is left out: the loops are written as they should run, and unrolled
-    ones would spill sums that fill the registers already.
+    It is compiled once, however many threads ask for it, and is never freed. The code is kept on disk as that
+    of kernels is. LLVM's optimiser is left out: the loops are written as they should run, and unrolled loops
+    would spill sums that fill the registers already.
 
     Args:
-        name: of the module. content: a hash of what it is made of, see `runtime.sources`; None: not to be
-        kept.
+        name: of the module.
+        content: a hash of what the module is made of (`runtime.sources`); None if it is not to be kept on
+            disk.
         write: makes the module.
     """
     key = name, content
@@ -98,10 +100,10 @@ def _compile(file: str | None, write: Callable[[], Any]) -> Any:
 
 
 def item_bytes(dtype: Any) -> int:
-    """Size of Numba's float32 or float64."""
+    """Return the size of Numba's float32 or float64."""
     return int(dtype.bitwidth) // 8
 
 
 def llvm_float(dtype: Any) -> Any:
-    """LLVM's type for Numba's float32 or float64."""
+    """Return LLVM's type for Numba's float32 or float64."""
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()

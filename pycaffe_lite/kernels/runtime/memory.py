@@ -1,4 +1,4 @@
-"""Arrays that start at a cache line, which vectors then do not straddle: kernels run up to a fifth faster."""
+"""Arrays that start at a cache line, so that no vector straddles two: kernels run up to a fifth faster."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 def aligned_zeros(count: int, dtype: Any) -> Array:
-    """A flat array of zeros; like np.zeros, it takes memory only where it is touched."""
+    """Return a flat array of zeros. Like np.zeros, it takes physical memory only for pages that are used."""
     return _aligned(np.zeros, count, dtype)
 
 
 def aligned_empty(count: int, dtype: Any) -> Array:
-    """A flat array of any content."""
+    """Return a flat array whose content is arbitrary."""
     return _aligned(np.empty, count, dtype)
 
 

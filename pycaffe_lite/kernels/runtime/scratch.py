@@ -1,10 +1,10 @@
-"""Working memory of the kernels: kept between calls, one set per calling thread.
+"""Working memory of the kernels, which each calling thread keeps between calls.
 
 So kernels of several of Python's threads do not meet there, and a net's recordings hold in the thread that
 made them (net/recordings.py). After that thread has ended, a new one may get its number and replay them with
 the old one's memory: nobody else uses it.
 
-Memory that is asked for anew would come as pages of zeros, which take longer to make than to fill.
+New memory would come from the system as pages of zeros, which take longer to make than to fill.
 """
 
 import threading
@@ -21,9 +21,9 @@ _kept = threading.local()
 
 
 def scratch(purpose: str, dtype: np.dtype[Any], count: int) -> Array:
-    """An array of `count` numbers with any content, aligned to a cache line.
+    """Return an array of `count` numbers with arbitrary content, aligned to a cache line.
 
-    It is the caller's until the next call for the same purpose and type in the same thread.
+    It belongs to the caller until the same thread asks again for the same purpose and type.
     """
     if count > MOST_KEPT:
         break_recording()  # a recording would keep so much memory
@@ -37,22 +37,22 @@ def scratch(purpose: str, dtype: np.dtype[Any], count: int) -> Array:
 
 
 def worker_memory(dtype: np.dtype[Any], workers: int, count: int) -> Array:
-    """Working memory, at least `count` numbers for each worker: (workers, count or more).
+    """Return working memory with at least `count` numbers for each worker, (workers, count or more).
 
-    Rows start at cache lines, so that no two workers write to the same one.
+    Rows start at cache lines, so that no two workers write to the same line.
     """
     count = -(-count // ALIGNMENT) * ALIGNMENT
     return scratch("workers", dtype, workers * count).reshape(workers, count)
 
 
-LITTLE = 8192  # numbers: to start the threads takes longer than to go through them alone
+LITTLE = 8192  # numbers that one thread goes through sooner than others could be started
 
 
 def workers_for(count: int) -> int:
-    """How many workers a kernel gets that goes through so many numbers."""
+    """Return how many workers a kernel gets that goes through `count` numbers."""
     return 1 if count <= LITTLE else get_num_threads()
 
 
 def no_memory(dtype: np.dtype[Any], workers: int | None = None) -> Array:
-    """What kernels get that need no working memory. workers: as many as there are threads, or that many."""
+    """Return what a kernel gets that needs no working memory. workers: None for one for each thread."""
     return worker_memory(dtype, get_num_threads() if workers is None else workers, 1)

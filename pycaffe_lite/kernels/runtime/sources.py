@@ -1,7 +1,7 @@
-"""What compiled code is made of, as a hash: the sources of a module and of those it imports, and closures.
+"""Hashes of what compiled code is made of: its module, the modules that this imports, and closures.
 
-Code on disk is looked for under that hash (`runtime.cache`), so that after an edit what depends on it is
-compiled anew, and nothing else.
+Compiled code is kept on disk under such a hash (`runtime.cache`), so that an edit makes exactly the code that
+depends on it be compiled again.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import numpy as np
 from numba.core.types import Type
 
 PACKAGE = "pycaffe_lite.kernels"
-# Of this room alone: what is imported from elsewhere is no part of the machine code.
+# Imports from this package only: what comes from elsewhere is no part of the machine code.
 _IMPORT = re.compile(
     rf"^[ \t]*from[ \t]+({PACKAGE}[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)"
     rf"|^[ \t]*import[ \t]+({PACKAGE}[\w.]*)",
@@ -25,7 +25,7 @@ _IMPORT = re.compile(
 
 
 def file_of(module: str) -> Path | None:
-    """The source file of a module of this room; None for any other name."""
+    """Return the source file of a module of this package, or None for any other name."""
     if module != PACKAGE and not module.startswith(f"{PACKAGE}."):
         return None
     below = module.split(".")[PACKAGE.count(".") + 1 :]
@@ -39,7 +39,7 @@ def file_of(module: str) -> Path | None:
 
 @cache
 def _content(module: str) -> tuple[bytes, frozenset[str]]:
-    """The hash of a module's source, and the modules of this room that it imports.
+    """Return the hash of a module's source, and the modules of this package that it imports.
 
     Raises:
         OSError: the source cannot be read.
@@ -57,7 +57,10 @@ def _content(module: str) -> tuple[bytes, frozenset[str]]:
 
 @cache
 def source_hash(module: str) -> str | None:
-    """Hash of a module's source and of all that it imports from this room; None where one cannot be read."""
+    """Return a hash of a module and of all modules of this package that it imports, directly or not.
+
+    It is None if one of them cannot be read.
+    """
     digest, found, left = hashlib.sha256(), {module}, [module]
     try:
         while left:
@@ -71,35 +74,49 @@ def source_hash(module: str) -> str | None:
     return digest.hexdigest()
 
 
-def made_of(function: Callable[..., Any]) -> str | None:
-    """Hash of what a function's code is made of: sources, and what it holds of the functions around it.
+def function_hash(function: Callable[..., Any]) -> str | None:
+    """Return a hash of what a function's code is made of: the sources, its closure and its defaults.
 
-    None where that cannot be told: the code is then not to be kept.
+    It is None if a part has no hash; the code must not be kept on disk then.
     """
     sources = source_hash(function.__module__)
-    held = _held_by(function)
-    if sources is None or held is None:
+    captured = _captured(function)
+    if sources is None or captured is None:
         return None
-    return hashlib.sha256(repr((sources, held)).encode()).hexdigest()
+    return hashlib.sha256(repr((sources, captured)).encode()).hexdigest()
 
 
-def _held_by(function: Callable[..., Any]) -> tuple[str, ...] | None:
-    told = [_told(cell.cell_contents) for cell in function.__closure__ or ()]
-    told += [_told(value) for value in function.__defaults__ or ()]
-    return None if None in told else tuple(text for text in told if text is not None)
+def name_apart(function: Callable[..., Any]) -> None:
+    """Give a closure a qualified name that no other closure of the same lines has.
+
+    Numba tells these apart by a number that starts anew in each process. Two closures that different
+    processes compiled may then share a symbol, and the linker keeps either one.
+    """
+    captured = _captured(function)
+    if captured:
+        name = function.__qualname__.partition("#")[0]
+        function.__qualname__ = f"{name}#{hashlib.sha256(repr(captured).encode()).hexdigest()[:8]}"
 
 
-def _told(value: Any) -> str | None:
-    """A value as a text that no other value has; None where there is no such text."""
+def _captured(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    texts = [_text_of(cell.cell_contents) for cell in function.__closure__ or ()]
+    texts += [_text_of(value) for value in function.__defaults__ or ()]
+    return None if None in texts else tuple(text for text in texts if text is not None)
+
+
+def _text_of(value: Any) -> str | None:
+    """Return a text that no other value has, or None if there is none."""
     if value is None or isinstance(
         value, (bool, int, float, complex, str, bytes, np.generic, np.dtype, Type)
     ):
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, (tuple, list)):
-        parts = [_told(part) for part in value]
+        parts = [_text_of(part) for part in value]
         return None if None in parts else f"{type(value).__name__} {parts}"
+    if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
+        return f"{value.__module__}.{value.__qualname__} {value._fields}"
     function = getattr(value, "py_func", value)
     if callable(function) and hasattr(function, "__code__"):
-        hash_of_it = made_of(function)
-        return None if hash_of_it is None else f"{function.__module__}.{function.__qualname__} {hash_of_it}"
+        content, name = function_hash(function), function.__qualname__.partition("#")[0]
+        return None if content is None else f"{function.__module__}.{name} {content}"
     return None

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_lite.kernels.runtime.atomic import count_up
-from pycaffe_lite.kernels.runtime.calls import CALL_BYTES, LINE, Array, Form, Tasks
+from pycaffe_lite.kernels.runtime.atomic import fetch_increment
+from pycaffe_lite.kernels.runtime.calls import CALL_BYTES, LINE, Array, CallSignature, Tasks
 from pycaffe_lite.kernels.runtime.compile import kernel
 from pycaffe_lite.kernels.runtime.team import lead, team_of
 from pycaffe_lite.kernels.runtime.threads import get_num_threads
@@ -37,7 +37,7 @@ def take_task(tasks: Tasks, count: int) -> int:
         owner = (tasks.worker + i) % workers
         first, end = owner * count // workers, (owner + 1) * count // workers
         if tasks.taken[owner * LINE] < end - first:
-            task: int = first + count_up(tasks.taken, owner * LINE)
+            task: int = first + fetch_increment(tasks.taken, owner * LINE)
             if task < end:
                 return task
     return count
@@ -86,13 +86,13 @@ class Recording:
     def __len__(self) -> int:
         return len(self._used)
 
-    def write(self, form: Form, memory: Array, args: tuple[Any, ...]) -> None:
+    def write(self, signature: CallSignature, memory: Array, args: tuple[Any, ...]) -> None:
         """Add the call of a kernel. memory: its working memory, (workers, count)."""
         number = len(self._used)
         if number == len(self._rows):
             self._room = np.resize(self._room, (2 * number, CALL_BYTES))
             self._rows = np.resize(self._rows, 2 * number)
-        form.write(self._room, number * CALL_BYTES, memory, args)
+        signature.write(self._room, number * CALL_BYTES, memory, args)
         self._rows[number] = len(memory)
         self._used.append((memory, args))
         self._arguments = None
@@ -121,17 +121,17 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def start(form: Form, memory: Array, args: tuple[Any, ...]) -> None:
+def start(signature: CallSignature, memory: Array, args: tuple[Any, ...]) -> None:
     """Run a worker kernel, and record the call if a recording is going on."""
     here, workers = _here, len(memory)
     arguments = here.arguments.get(workers)
     if arguments is None:
         arguments = here.arguments[workers] = _arguments(here.room, np.array([workers]))
     room = here.room  # held by this frame: at the interpreter's end, what belongs to a thread goes before it
-    form.write(room, 0, memory, args)
+    signature.write(room, 0, memory, args)
     _run(arguments)
     if here.recording is not None:
-        here.recording.write(form, memory, args)
+        here.recording.write(signature, memory, args)
 
 
 def break_recording() -> None:

@@ -1,6 +1,8 @@
-"""What kernels ask of the operating system: to sleep and be woken, and what time it is.
+"""What kernels need of the operating system: condition variables, on which threads sleep, and clocks.
 
-Kernels call the system's functions by their addresses, which stand at the beginning of an int64 array.
+Kernels call the system's functions by their addresses. These addresses, and the condition variables
+themselves, are at the beginning of an int64 array that the caller provides: a thread that holds the array can
+rely on them.
 """
 
 import ctypes
@@ -17,18 +19,19 @@ from pycaffe_lite.kernels.runtime.calls import Array
 from pycaffe_lite.kernels.runtime.compile import kernel
 from pycaffe_lite.kernels.runtime.llvm import INT64
 
-# Places in the array. Functions first, then two bells: what a thread locks, and what it then sleeps on.
-LOCK, UNLOCK, SLEEP, WAKE, TIME, WALL, OWN, BELLS = range(8)
-_BELL_PLACES = 16  # for a lock and for a condition; no system needs more than 64 bytes
-_FIRST_BELL = 16  # from here on
-SYSTEM_NUMBERS = _FIRST_BELL + 4 * _BELL_PLACES  # how many places all that takes
+# Indices into the array: addresses of functions, the two clocks, and the addresses of a lock and a variable
+# for each of the two condition variables. These are in the array, too, from _FIRST_OBJECT on.
+LOCK, UNLOCK, WAIT, NOTIFY, TIME, WALL, OWN, CONDITIONS = range(8)
+_OBJECT_NUMBERS = 16  # for each lock and each variable: twice the 64 bytes that any system needs
+_FIRST_OBJECT = 16
+SYSTEM_NUMBERS = _FIRST_OBJECT + 4 * _OBJECT_NUMBERS  # how many numbers of the array are used
 FOR_EVER = 0xFFFFFFFF
 
 
 def write_system(numbers: Array) -> None:
-    """Fill the beginning of an array of zeros, of which Windows makes its locks and conditions."""
-    bells = [numbers.ctypes.data + 8 * (_FIRST_BELL + i * _BELL_PLACES) for i in range(4)]
-    numbers[BELLS : BELLS + 4] = bells
+    """Fill the beginning of an array of zeros, which on Windows are locks and condition variables already."""
+    objects = [numbers.ctypes.data + 8 * (_FIRST_OBJECT + i * _OBJECT_NUMBERS) for i in range(4)]
+    numbers[CONDITIONS : CONDITIONS + 4] = objects
     if sys.platform == "win32":
         library = ctypes.windll.kernel32
         names = ["AcquireSRWLockExclusive", "ReleaseSRWLockExclusive"]
@@ -38,8 +41,8 @@ def write_system(numbers: Array) -> None:
         names = ["pthread_mutex_lock", "pthread_mutex_unlock"]
         names += ["pthread_cond_wait", "pthread_cond_broadcast", "clock_gettime"]
         for i in range(0, 4, 2):
-            library.pthread_mutex_init(ctypes.c_void_p(bells[i]), None)
-            library.pthread_cond_init(ctypes.c_void_p(bells[i + 1]), None)
+            library.pthread_mutex_init(ctypes.c_void_p(objects[i]), None)
+            library.pthread_cond_init(ctypes.c_void_p(objects[i + 1]), None)
         numbers[[WALL, OWN]] = time.CLOCK_MONOTONIC, time.CLOCK_THREAD_CPUTIME_ID
     for i, name in enumerate(names):
         numbers[i] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
@@ -47,7 +50,7 @@ def write_system(numbers: Array) -> None:
 
 @intrinsic
 def _call(_context: Any, function: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Call a function at an address that takes up to four numbers or addresses; it ignores those it lacks."""
+    """Call the function at an address with four numbers; it may take fewer, and ignores the last ones."""
 
     def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.IntType(32), [INT64] * 4)
@@ -59,7 +62,7 @@ def _call(_context: Any, function: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
 
 @intrinsic
 def _read_clock(_context: Any, function: Any, clock: Any) -> Any:
-    """Nanoseconds by one of the clocks of the function at an address."""
+    """Return the nanoseconds of a clock, read with the function at an address."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         read = ir.FunctionType(ir.IntType(32), [INT64, INT64])
@@ -73,38 +76,39 @@ def _read_clock(_context: Any, function: Any, clock: Any) -> Any:
 
 @kernel
 def now(system: Array) -> int:
-    """Nanoseconds since some time; 0 where the system has no such clock."""
+    """Return the nanoseconds of a clock that never goes back, or 0 if the system has none."""
     return _read_clock(system[TIME], system[WALL]) if system[TIME] != 0 else 0
 
 
 @kernel
 def own_time(system: Array) -> int:
-    """Nanoseconds that this thread has had a core; 0 where the system has no such clock."""
+    """Return the nanoseconds for which this thread has had a core, or 0 if the system has no such clock."""
     return _read_clock(system[TIME], system[OWN]) if system[TIME] != 0 else 0
 
 
 @kernel
-def lock(system: Array, bell: int) -> None:
-    """Wait until nobody else holds the bell, and hold it."""
-    _call(system[LOCK], system[BELLS + 2 * bell], 0, 0, 0)
+def lock(system: Array, condition: int) -> None:
+    """Take the lock of a condition variable, as soon as no other thread holds it."""
+    _call(system[LOCK], system[CONDITIONS + 2 * condition], 0, 0, 0)
 
 
 @kernel
-def unlock(system: Array, bell: int) -> None:
-    """Hold the bell no longer."""
-    _call(system[UNLOCK], system[BELLS + 2 * bell], 0, 0, 0)
+def unlock(system: Array, condition: int) -> None:
+    """Release the lock of a condition variable."""
+    _call(system[UNLOCK], system[CONDITIONS + 2 * condition], 0, 0, 0)
 
 
 @kernel
-def sleep(system: Array, bell: int) -> None:
-    """Let go of the bell, sleep until it is rung, and hold it again."""
-    _call(system[SLEEP], system[BELLS + 2 * bell + 1], system[BELLS + 2 * bell], FOR_EVER, 0)
+def wait(system: Array, condition: int) -> None:
+    """Release the lock of a condition variable, sleep until it is notified, and take the lock again."""
+    place = CONDITIONS + 2 * condition
+    _call(system[WAIT], system[place + 1], system[place], FOR_EVER, 0)
 
 
 @kernel
-def ring(system: Array, bell: int) -> None:
-    """Wake all who sleep on the bell."""
-    # Who holds it is about to sleep, and would not hear.
-    lock(system, bell)
-    unlock(system, bell)
-    _call(system[WAKE], system[BELLS + 2 * bell + 1], 0, 0, 0)
+def notify_all(system: Array, condition: int) -> None:
+    """Wake all threads that sleep on a condition variable."""
+    # A thread that holds the lock is about to sleep and would miss the notification.
+    lock(system, condition)
+    unlock(system, condition)
+    _call(system[NOTIFY], system[CONDITIONS + 2 * condition + 1], 0, 0, 0)

@@ -1,13 +1,14 @@
-"""How many threads the kernels use, and Numba's own threads; what happens to those after a fork.
+"""How many threads the kernels use, and Numba's own pool of threads, also after a fork.
 
-The count is, in this order: `set_num_threads`, the environment variables PYCAFFE_LITE_THREADS and
-OMP_NUM_THREADS, the cores that this process may use (its affinity, cut down by a cgroup's CPU quota).
+The number of threads is the first of these that is given: `set_num_threads`, the environment variables
+PYCAFFE_LITE_THREADS and OMP_NUM_THREADS, the cores that the process may use (its affinity mask, cut down by
+the CPU quota of its cgroup).
 
-Worker kernels run on threads of our own (`runtime.team`), parallel kernels on Numba's, which has three
-threading layers. Its OpenMP layer is preferred here: loops took 20 to 40 % longer with the other two. GNU's
-OpenMP cannot be used in a child that was forked after its first use (Numba would end the child with a
-signal), so `enter_parallel` raises KernelError there, which can be caught and says what to do. Children
-started by spawn or exec are not concerned.
+Worker kernels run on a team of this package's own (`runtime.team`), parallel kernels on Numba's pool, for
+which Numba has three threading layers. OpenMP is preferred: loops took 20 to 40 % longer with the other two,
+and only its pool can grow. GNU's OpenMP cannot be used in a child that was forked after its first use, where
+Numba would end the process with a signal. `enter_parallel` raises a KernelError there that says what to do.
+Children that are started by spawn or exec are not concerned.
 """
 
 import logging
@@ -26,33 +27,32 @@ logger = logging.getLogger("pycaffe_lite.kernels")
 
 THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
 OPENMP_VARIABLE = "OMP_NUM_THREADS"
-# More threads than any machine has cores: a slip, which the operating system would answer by a crash.
+# No machine has so many cores. A larger number is a slip, for which the system might end the process.
 MOST_THREADS = 1024
-# How often an OpenMP thread looks for work before it sleeps. GNU's default, about a millisecond, would take a
-# core from the next kernel's threads that long; this is a hundredth.
+# How often an OpenMP thread looks for work before it sleeps. With GNU's default it would keep a core from the
+# next kernel's threads for about a millisecond; with this, for a hundredth of that.
 SPIN_VARIABLE, SPIN_COUNT = "GOMP_SPINCOUNT", "500"
 LAYERS_BY_SPEED = ["omp", "tbb", "workqueue"]
 
-_applied = (
-    threading.local()
-)  # .count: what Numba was last told in this thread (it keeps one count per thread)
+# .count: what Numba was last told in this thread; Numba keeps a count for each thread.
+_applied = threading.local()
 _count: int | None = None
 _forked = False
 
 
 def available_cores() -> int:
-    """The cores that this process may use: affinity, cut down by the CPU quota of its cgroups."""
+    """Return how many cores the process may use: its affinity mask, cut down by its cgroup's CPU quota."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = cgroup_quota()
-    # Rounded down: threads that wait by spinning would eat a quota that they cannot fill.
+    # Rounded down: an additional thread would use up the quota by spinning.
     return max(1, min(cores, int(quota))) if quota is not None else cores
 
 
 def cgroup_quota(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """The smallest CPU quota, in cores, of this process's cgroups and their parents; None without one.
+    """Return the smallest CPU quota, in cores, of this process's cgroups and their parents, or None.
 
-    Version 2 keeps "quota period" in cpu.max ("max" is none); version 1 keeps two files under cpu/.
+    Version 2 keeps "quota period" in cpu.max ("max" stands for none); version 1 keeps two files under cpu/.
     """
     try:
         entries = [line.split(":", 2) for line in proc.read_text().splitlines()]
@@ -68,7 +68,7 @@ def cgroup_quota(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys
             continue
         group = Path(name.lstrip("/"))
         for mount in mounts:
-            # Inside a container the name may be the host's, so that only the mount's own root exists.
+            # In a container the name may be the host's, and then only the root of the mount exists.
             for folder in (mount / group, *(mount / parent for parent in group.parents), mount):
                 quotas.extend(_quota_of(folder))
     return min(quotas, default=None)
@@ -90,26 +90,26 @@ def _default_count() -> int:
     text = os.environ.get(THREADS_VARIABLE, "").strip()
     if not text:
         return _openmp_count() or available_cores()
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise KernelError(f"{THREADS_VARIABLE} must be a whole number from 1 on, got {text!r}")
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_THREADS:
+        raise KernelError(f"{THREADS_VARIABLE} must be a whole number from 1 to {MOST_THREADS}, got {text!r}")
     return int(text)
 
 
 def _openmp_count() -> int | None:
-    """What OMP_NUM_THREADS says: batch systems set it. Of "4,2", counts for nested loops, the first holds."""
+    """Return what OMP_NUM_THREADS says, which batch systems set: of a list for nested loops, the first."""
     text = os.environ.get(OPENMP_VARIABLE, "").strip()
     if not text:
         return None
     counts = [part.strip() for part in text.split(",")]
     if all(c.isascii() and c.isdigit() and 1 <= int(c) <= MOST_THREADS for c in counts):
         return int(counts[0])
-    # Meant for other programs as well: no reason to stop.
+    # It is meant for other programs, too, and no reason to stop.
     logger.warning("%s is ignored: %r is not a number of threads", OPENMP_VARIABLE, text)
     return None
 
 
 def get_num_threads() -> int:
-    """The number of threads that parallel kernels use."""
+    """Return the number of threads that the kernels use."""
     global _count
     if _count is not None:
         return _count
@@ -120,26 +120,20 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(count: int) -> None:
-    """Set the number of threads of parallel kernels, for the whole process.
+    """Set the number of threads of the kernels, for the whole process, at any time.
 
     Results do not depend on it. It may exceed the number of cores.
 
     Args:
-        count: from 1 on.
+        count: from 1 to 1024.
 
     Raises:
-        KernelError: for a count below 1, or one beyond the size of a running pool that cannot grow
-            (only OpenMP's can).
+        KernelError: count is not in that range.
     """
     global _count
-    if count < 1:
-        raise KernelError(f"the number of threads must be at least 1, got {count}")
+    if not 1 <= count <= MOST_THREADS:
+        raise KernelError(f"the number of threads must be from 1 to {MOST_THREADS}, got {count}")
     with pool_start:  # else another thread might start a pool of the old size just now
-        if parallel._is_initialized and numba.threading_layer() != "omp" and count > parallel.NUM_THREADS:
-            raise KernelError(
-                f"{count} threads asked for, but the thread pool was started with {parallel.NUM_THREADS}; "
-                f"set {THREADS_VARIABLE}={count} before the start"
-            )
         _count = count
 
 
@@ -153,26 +147,36 @@ def check_fork() -> None:
 
 
 def enter_parallel(count: int) -> str:
-    """Make Numba's pool ready for a parallel kernel in the calling thread; return the pool's layer.
+    """Make Numba's pool ready for a parallel kernel in the calling thread.
 
-    count: of threads, from 1 to `get_num_threads()`.
+    Args:
+        count: the number of threads, from 1 to `get_num_threads()`. A pool that cannot grow uses as many of
+            them as it has.
+
+    Returns:
+        The threading layer of the pool.
+
+    Raises:
+        KernelError: this process is a child that cannot run such kernels, or the layer that the environment
+            names is not installed.
     """
     if _forked:
         check_fork()
     if getattr(_applied, "count", None) != count:
         _start_pool()
-        # Numba's public setter refuses more than the pool's first size; OpenMP's pool grows on demand.
-        parallel._set_num_threads(count)
+        # Numba's public setter refuses more threads than the pool began with, though OpenMP's pool grows.
+        grows = parallel._threading_layer == "omp"
+        parallel._set_num_threads(count if grows else min(count, parallel.NUM_THREADS))
         _applied.count = count
     return parallel._threading_layer  # type: ignore[no-any-return]
 
 
-def _start_pool() -> int:
-    """Start Numba's pool, if nobody has; return the number of threads that it is to use."""
+def _start_pool() -> None:
+    """Start Numba's pool unless it runs already."""
     with pool_start:
-        count = get_num_threads()
         if parallel._is_initialized:
-            return count
+            return
+        count = get_num_threads()
         config = numba.config
         if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
             config.THREADING_LAYER_PRIORITY = LAYERS_BY_SPEED
@@ -182,9 +186,8 @@ def _start_pool() -> int:
             parallel.NUM_THREADS = config.NUMBA_NUM_THREADS = count
         try:
             parallel._launch_threads()
-        except ValueError as error:  # the layer that NUMBA_THREADING_LAYER names is not there
+        except ValueError as error:  # the layer that NUMBA_THREADING_LAYER names is not installed
             raise KernelError(f"cannot start the threads: {' '.join(str(error).split())}") from None
-        return count
 
 
 def _after_fork_in_child() -> None:

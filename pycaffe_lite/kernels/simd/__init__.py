@@ -1,1 +1,1 @@
-"""Vector code: registers, copies, micro-kernels, and the tables through which kernels call them."""
+"""Vector code: vector registers, copies, micro-kernels, and the tables through which kernels call these."""

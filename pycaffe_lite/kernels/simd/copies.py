@@ -1,4 +1,4 @@
-"""Copies of runs of numbers by whole vectors."""
+"""Copies of runs of numbers, made in whole vectors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ from pycaffe_lite.kernels.simd.vectors import (
 
 
 def _copying_every(stride: int, source: Any, out: Any) -> tuple[Any, Any]:
-    """What makes the intrinsics below, for a stride that is a power of two: signature and code generator."""
+    """Return the signature and code generator of the two intrinsics below. stride: a power of two."""
     n = types.intp
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -32,7 +32,7 @@ def _copying_every(stride: int, source: Any, out: Any) -> tuple[Any, Any]:
         def copy(i: Any) -> None:
             first = writer.at(read, builder.mul(i, INT64(stride)))
             vectors = [writer.load(writer.at(first, v * writer.lanes)) for v in range(stride)]
-            while len(vectors) > 1:  # leave out every second number, until one in `stride` is left
+            while len(vectors) > 1:  # drop every second number until one in `stride` is left
                 pairs = zip(vectors[::2], vectors[1::2], strict=True)
                 vectors = [writer.every_second(*pair) for pair in pairs]
             writer.store(vectors[0], writer.at(write, i))
@@ -45,19 +45,19 @@ def _copying_every(stride: int, source: Any, out: Any) -> tuple[Any, Any]:
 
 @intrinsic
 def copy_every_second(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
-    """out[to + i] = source[at + 2 i] for i < count; reads and writes whole vectors, as `copy_run`."""
+    """out[to + i] = source[at + 2 i] for i < count. Reads and writes whole vectors, as `copy_run` does."""
     return _copying_every(2, source, out)
 
 
 @intrinsic
 def copy_every_fourth(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
-    """out[to + i] = source[at + 4 i] for i < count; reads and writes whole vectors, as `copy_run`."""
+    """out[to + i] = source[at + 4 i] for i < count. Reads and writes whole vectors, as `copy_run` does."""
     return _copying_every(4, source, out)
 
 
 @intrinsic
 def copy_exact(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
-    """out[to:to+count] = source[at:at+count]; reads and writes nothing else."""
+    """out[to:to+count] = source[at:at+count]. Reads and writes nothing else."""
     n = types.intp
     signature = types.void(source, n, out, n, n)
 
@@ -80,7 +80,7 @@ def copy_exact(_context: Any, source: Any, at: Any, out: Any, to: Any, count: An
 
 @intrinsic
 def copy_memory(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
-    """out[to:to+count] = source[at:at+count] by C's memcpy, which knows best how to copy long runs."""
+    """out[to:to+count] = source[at:at+count], by C's memcpy, which is the fastest for long runs."""
     signature = types.void(source, types.intp, out, types.intp, types.intp)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -94,7 +94,7 @@ def copy_memory(_context: Any, source: Any, at: Any, out: Any, to: Any, count: A
 
 @intrinsic
 def zero_run(_context: Any, out: Any, to: Any, count: Any) -> Any:
-    """out[to:to+count] = 0, in whole vectors; writes beyond the run as `copy_run` does."""
+    """out[to:to+count] = 0. Writes whole vectors, and thus beyond the run as `copy_run` does."""
     signature = types.void(out, types.intp, types.intp)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -107,7 +107,7 @@ def zero_run(_context: Any, out: Any, to: Any, count: Any) -> Any:
 
 
 def _load_rows(writer: VectorWriter, read: Any, row_stride: Any, rows: Any) -> list[Any]:
-    """A vector from each of `lanes` rows; from the first row in place of those that are not there."""
+    """Load a vector from each of `lanes` rows, of which those from number `rows` on repeat the first."""
     builder, loaded = writer.builder, []
     for r in range(writer.lanes):
         row = builder.select(builder.icmp_signed("<", INT64(r), rows), INT64(r), INT64(0))
@@ -120,7 +120,7 @@ def transpose_runs(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, o
                    out_stride: Any) -> Any:  # fmt: skip
     """out[to + k * out_stride + r] = a[at + r * row_stride + k] for r < rows <= lanes, k < lanes.
 
-    Writes whole vectors, in the order of k: the `lanes - rows` numbers after each run get any value.
+    Writes whole vectors, in the order of k: the `lanes - rows` numbers after each run become arbitrary.
     """
     n = types.intp
     signature = types.void(a, n, n, n, out, n, n)
@@ -141,7 +141,7 @@ def transpose_exact(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, 
                     out_stride: Any, count: Any) -> Any:  # fmt: skip
     """out[to + k * out_stride + r] = a[at + r * row_stride + k] for r < rows <= lanes, k < count <= lanes.
 
-    Writes nothing else; reads whole vectors of a.
+    Writes nothing else, but reads whole vectors of a.
     """
     n = types.intp
     signature = types.void(a, n, n, n, out, n, n, n)
@@ -164,8 +164,8 @@ def transpose_exact(_context: Any, a: Any, at: Any, row_stride: Any, rows: Any, 
 def copy_run(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any) -> Any:
     """out[to:to+count] = source[at:at+count], in whole vectors.
 
-    Reads and writes up to a vector beyond the run: both arrays must reach that far, and the caller writes
-    what follows in `out` afterwards. Contiguous arrays, offsets in memory order.
+    Reads and writes up to a vector beyond the run. Both arrays must reach that far, and the caller writes
+    what follows the run in `out` afterwards. The arrays are contiguous; offsets count in memory order.
     """
     dtype = source.dtype
     signature = types.void(source, types.intp, out, types.intp, types.intp)
@@ -185,10 +185,11 @@ def copy_run(_context: Any, source: Any, at: Any, out: Any, to: Any, count: Any)
 @intrinsic
 def copy_lines(_context: Any, source: Any, at: Any, width: Any, lines: Any, out: Any, to: Any, line: Any,
                first: Any) -> Any:  # fmt: skip
-    """out[to + r * line + first + w] = source[at + r * width + w] for r < lines, w < width; 0 beside them.
+    """out[to + r * line + first + w] = source[at + r * width + w] for r < lines, w < width.
 
-    A line of `out` has `line` numbers; what does not fit into it is left out. Reads nothing else; writes
-    whole vectors, beyond the last line as `copy_run` does beyond a run.
+    A line of `out` has `line` numbers. The others of these become 0, and what does not fit into a line is
+    left out. Reads nothing else, but writes whole vectors: beyond the last line as `copy_run` does beyond a
+    run.
     """
     n = types.intp
     signature = types.void(source, n, n, n, out, n, n, n)
@@ -201,7 +202,7 @@ def copy_lines(_context: Any, source: Any, at: Any, width: Any, lines: Any, out:
         last = builder.and_(builder.sub(line, INT64(1)), INT64(-writer.lanes))
 
         def copy_column(i: Any) -> None:
-            # From a line's last vector, which reaches into the next line, to its first.
+            # From the last vector of each line, which reaches into the next line, back to the first.
             u = builder.sub(last, i)
             w = builder.sub(u, first)
             mask = writer.lanes_between(w, width)
@@ -227,9 +228,9 @@ def copy_lines(_context: Any, source: Any, at: Any, width: Any, lines: Any, out:
 
 @intrinsic
 def bring_near(_context: Any, x: Any, start: Any, count: Any) -> Any:
-    """Bring the cache lines of x[start : start + count] to the L2 cache; beyond the array it does no harm.
+    """Prefetch the cache lines of x[start : start + count] into the L2 cache; they may lie beyond the array.
 
-    The CPU foresees by itself what follows in a page, but not the next page, or where results will go.
+    The CPU prefetches by itself what follows in a page, but not the next page, nor where results will go.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

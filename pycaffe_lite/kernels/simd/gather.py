@@ -1,12 +1,12 @@
-"""The gradient of maxima, gathered place by place instead of scattered window by window.
+"""The gradient of max pooling, gathered pixel by pixel instead of scattered window by window.
 
-With windows of 2x2 or 3x3 and stride 2, four windows at most hold any place of a block of 2 rows and
-2 LANES columns. The indices of all windows that may name a place are compared with it, a vector at a time;
-the block stays in registers and is stored once. Nothing is set to zero, read back or waited for.
+With windows of 2x2 or 3x3 and stride 2, at most four windows cover a pixel. For a block of 2 rows and
+2 LANES columns, the indices of all windows that may name a pixel are compared with it, a vector at a time.
+The block stays in registers and is stored once; nothing has to be set to zero first or read back.
 
-Windows are read in the order of memory: beside the last one of a row stands the first of the next, and
-beside the last of a plane the first of the next plane. They are compared as if they were neighbours: they
-hold no place of the block, so that they name none, as long as there are two windows along each axis.
+Windows are read in the order of memory: the last one of a row is followed by the first of the next row, and
+the last of a plane by the first of the next plane. These are compared as if they were neighbours. They cover
+no pixel of the block and therefore name none, as long as there are two windows along each axis.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,33 +22,34 @@ from pycaffe_lite.kernels.simd.runs import RunWriter
 from pycaffe_lite.kernels.simd.vectors import data_pointer
 
 STRIDE = 2
-LANES = 8  # of either type; wider vectors leave too many planes to be scattered, or do much twice
+LANES = 8  # of either type. Wider vectors would exclude more planes, and repeat more work at their ends.
 
 
-def _held_places(kernel: int, phase: int) -> dict[int, list[int]]:
-    """Which of a block's places 0 and 1, along one axis, a window holds.
+def _covered(kernel: int, phase: int) -> dict[int, list[int]]:
+    """Return which of a block's pixels 0 and 1, along one axis, each window covers.
 
-    The block starts at STRIDE k + phase, padding counted. Keys: the window's number less k, ascending.
+    The block starts at pixel STRIDE k + phase, counted with the padding. The keys are the windows' numbers
+    less k, ascending.
     """
-    held = {k: [i for i in range(STRIDE) if 0 <= phase + i - STRIDE * k < kernel] for k in (-1, 0, 1)}
-    return {k: places for k, places in held.items() if places}
+    covered = {k: [i for i in range(STRIDE) if 0 <= phase + i - STRIDE * k < kernel] for k in (-1, 0, 1)}
+    return {k: pixels for k, pixels in covered.items() if pixels}
 
 
 def _gather_block(
     writer: RunWriter, dy: Any, index: Any, row: Any, kernel: int, phases: tuple[int, int],
     dx: Any, at: Any, W: Any,
 ) -> None:  # fmt: skip
-    """Write a block of dx, from `at` on in rows of W.
+    """Write the code for a block of dx that begins at `at`, in rows of W pixels.
 
-    dy, index: pointers to window (k, k) of `_held_places`; windows are in rows of `row`.
+    dy, index: pointers to the window k along both axes, see `_covered`; windows are in rows of `row`.
     """
     builder = writer.builder
     lines = [at, builder.add(at, W)]
     first = [writer.first_indices(line) for line in lines]
     places = [[line, builder.add(line, writer.splat_index(INT32(1)))] for line in first]
     totals = [[writer.zero(), writer.zero()] for _ in lines]
-    for p, rows in _held_places(kernel, phases[0]).items():
-        for q, columns in _held_places(kernel, phases[1]).items():
+    for p, rows in _covered(kernel, phases[0]).items():
+        for q, columns in _covered(kernel, phases[1]).items():
             window = builder.add(builder.mul(row, INT64(p)), INT64(q))
             named = writer.load(writer.at(index, window), writer.indices)
             values = writer.load(writer.at(dy, window))
@@ -64,10 +65,10 @@ def _gather_block(
 
 
 @contextmanager
-def _each_block(builder: Any, places: Any, block: int) -> Iterator[Any]:
-    """Write a loop over the starts of blocks along an axis; the last one ends where the places end."""
-    blocks = builder.sdiv(builder.add(places, INT64(block - 1)), INT64(block))
-    last = builder.sub(places, INT64(block))
+def _each_block(builder: Any, pixels: Any, block: int) -> Iterator[Any]:
+    """Write a loop over the starts of blocks along an axis, of which the last one ends at the last pixel."""
+    blocks = builder.sdiv(builder.add(pixels, INT64(block - 1)), INT64(block))
+    last = builder.sub(pixels, INT64(block))
     with cgutils.for_range(builder, blocks) as loop:
         start = builder.mul(loop.index, INT64(block))
         yield builder.select(builder.icmp_signed("<", start, last), start, last)
@@ -87,11 +88,12 @@ def gather_plane(
     _context: Any, dy: Any, index: Any, at: Any, row: Any, kernel: Any, pad_h: Any, pad_w: Any,
     dx: Any, to: Any, H: Any, W: Any,
 ) -> Any:  # fmt: skip
-    """dx[to + place] = the sum of dy[at + o] over the windows o of a plane with index[at + o] = place.
+    """dx[to + pixel] = the sum of dy[at + o] over the windows o of a plane for which index[at + o] = pixel.
 
-    place: h * W + w. The windows, in rows of `row`, are 2x2 or 3x3, after `kernel`, with stride 2. An index
-    is of a place in the window, or -1. At least 2 windows and 2 places along each axis, W >= 2 LANES.
-    Reads dy and index from at - row - 1 up to at + (H + pad_h) // 2 * row + (W + pad_w) // 2.
+    A pixel is h * W + w. The windows, in rows of `row`, are 2x2 or 3x3, as `kernel` says, with stride 2. An
+    index is that of a pixel in the window, or -1. There are at least 2 windows and 2 pixels along each axis,
+    and W >= 2 LANES. Reads dy and index from at - row - 1 up to at + (H + pad_h) // 2 * row + (W + pad_w) //
+    2.
     """
     n = types.intp
     signature = types.void(dy, index, n, n, n, n, n, dx, n, n, n)

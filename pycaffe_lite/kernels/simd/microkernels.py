@@ -1,4 +1,4 @@
-"""The micro-kernels in LLVM's language: `simd.tiles` says what they compute and why they look as they do."""
+"""The micro-kernels, written in LLVM IR; `simd.tiles` says what they compute and why they look as they do."""
 
 import itertools
 from collections.abc import Callable
@@ -14,10 +14,12 @@ from pycaffe_lite.kernels.simd.vectors import VectorWriter, join_phi
 ONE_VECTOR, TWO_VECTORS, FOUR_HALVES = range(3)  # the columns of an outer tile
 SHAPES = 3
 MOST_SITES = 4  # runs of columns in an outer tile
-DOT_COLUMNS = 4
-LINE_VECTORS = 4
-WIDE_PICK = 3  # vectors of columns, at most, in a pick tile
-STREAM_ROWS = 8  # of B at a time: rows a power of two apart share a set of the L1 cache, which holds 8 to 12
+DOT_COLUMNS = 4  # of a dot tile
+LINE_VECTORS = 4  # of a line tile at a time
+WIDE_PICK = 3  # vectors of columns in the widest pick tile
+# Rows of B in a stream tile: rows that are a power of two apart share a set of the L1 cache, which holds 8 to
+# 12.
+STREAM_ROWS = 8
 SLIDE_SIZES = (3, 5)  # kernels of slide tiles: 3x3, 5x5
 SLIDE_STRIDES = (1, 2)  # along either axis
 
@@ -26,33 +28,36 @@ FLAG = ir.IntType(1)
 
 
 def outer_arguments(dtype: Any) -> list[Any]:
-    """depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope, bypass."""
+    """Return the types of depth, a, b, taps, c, ldc, sites, start, accumulate, activate, slope, bypass."""
     pointer = llvm_float(dtype).as_pointer()
     types_of = [INT64, pointer, pointer, INT64_POINTER, pointer, INT64, INT64_POINTER, pointer]
     return [*types_of, FLAG, FLAG, llvm_float(dtype), FLAG]
 
 
 def dot_arguments(dtype: Any) -> list[Any]:
-    """columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate, ahead."""
+    """Return the types of the arguments.
+
+    These are columns, whole, rest, a, lda, a_steps, b, taps, b_steps, c, ldc, accumulate, ahead.
+    """
     pointer = llvm_float(dtype).as_pointer()
     types_of = [INT64, INT64, INT64, pointer, INT64, INT64_POINTER, pointer, INT64_POINTER, INT64_POINTER]
     return [*types_of, pointer, INT64, FLAG, INT64]
 
 
 def outer_rows() -> int:
-    """Most rows of an outer tile."""
+    """Return how many rows the tallest outer tile has."""
     return 12 if target().registers >= 32 else 6
 
 
 def pick_rows(vectors: int) -> int:
-    """Most rows of a pick tile: it needs a pointer per row, and x86 has 16 registers for them."""
+    """Return how many rows the tallest pick tile has: each needs one of x86's 16 registers for pointers."""
     if vectors == WIDE_PICK:
         return 8 if target().registers >= 32 else 4 if target().fma else 3
     return 10 if target().registers >= 32 else 6
 
 
 def dot_rows() -> int:
-    """Most rows of a dot tile."""
+    """Return how many rows the tallest dot tile has."""
     return 5 if target().registers >= 32 else 3 if target().fma else 2
 
 
@@ -79,7 +84,7 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     firsts = [builder.select(accumulate, zero, builder.load(w.at(start, i))) for i in range(rows)]
     splats = [w.splat(first) for first in firsts]
     with builder.if_then(builder.not_(bypass)):
-        for run in itertools.chain(*c_at.values()):  # what is stored in the end may have to come from far
+        for run in itertools.chain(*c_at.values()):  # what is stored at the end may be in no cache yet
             w.prefetch(run)
     started = builder.basic_block
     builder.branch(loop)
@@ -92,8 +97,8 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
         w.load_runs([w.at(run, tap) for run in b_runs[j * runs : (j + 1) * runs]]) for j in range(vectors)
     ]
     if shape != FOUR_HALVES:
-        # The columns of the next tile are the next ones in memory; each row lies in a page of its own, so
-        # that the CPU does not foresee this by itself.
+        # The columns of the next tile follow in memory, but each row lies in a page of its own, so that the
+        # CPU does not prefetch them by itself.
         for run in b_runs:
             w.prefetch(w.at(w.at(run, tap), vectors * w.lanes))
     new = {}
@@ -111,7 +116,8 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     builder.position_at_end(end)
     builder.cbranch(accumulate, added, summed)
     builder.position_at_end(added)
-    # Added at the end, not begun with: the sum of a deep product's pieces is the more exact one.
+    # C is added at the end rather than taken as the first value: then the pieces of a deep product are summed
+    # apart, which is more exact.
     longer = {t: builder.fadd(w.load_runs(c_at[t]), new[t]) for t in tile}
     builder.branch(summed)
     builder.position_at_end(summed)
@@ -129,7 +135,7 @@ def write_outer(module: Any, name: str, dtype: Any, rows: int, shape: int) -> No
     if shape == TWO_VECTORS and 2 * target().vector_bytes >= CACHE_LINE:
         with builder.if_then(builder.and_(bypass, w.are_aligned(c_runs, ldc))):
             for t in tile:
-                w.store_past_caches(results[t], c_at[t][0])
+                w.store_nontemporal(results[t], c_at[t][0])
             builder.ret_void()
     for t in tile:
         w.store_runs(results[t], c_at[t])
@@ -146,18 +152,18 @@ def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> No
     a_rows = [w.at(a, builder.mul(lda, INT64(i))) for i in range(rows)]
     b_rows = []
     for j in range(DOT_COLUMNS):
-        # columns that are not there repeat the first one
+        # columns that are missing repeat the first one
         column = builder.select(builder.icmp_signed("<", INT64(j), columns), INT64(j), INT64(0))
         b_rows.append(w.at(b, builder.load(builder.gep(taps, [column]))))
 
     def step(t: Any, load: Callable[[list[Any]], Any], sums: dict[Any, Any]) -> dict[Any, Any]:
-        """The sums after the vectors number t of a_steps and b_steps."""
+        """Return the sums with the products of the vectors number t of a_steps and b_steps added."""
         numbers = [builder.add(builder.mul(t, INT64(runs)), INT64(run)) for run in range(runs)]
         a_place = builder.load(builder.gep(a_steps, [t]))
         b_places = [builder.load(builder.gep(b_steps, [number])) for number in numbers]
         with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
-            # The columns of the next tile come near while these are multiplied: memory and multipliers work
-            # at the same time.
+            # The columns of the next tile are fetched while these are multiplied, so that memory and
+            # multipliers work at the same time.
             for row in b_rows:
                 w.prefetch(w.at(row, builder.add(b_places[0], ahead)))
         a_vectors = [load([w.at(row, a_place)]) for row in a_rows]
@@ -201,7 +207,7 @@ def write_dot(module: Any, name: str, dtype: Any, rows: int, halves: bool) -> No
 
 
 def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any, accumulate: Any) -> None:
-    """Store the first `columns` of four numbers at a place, or add them to what is there."""
+    """Store the first `columns` of four numbers at a pointer, or add them to what is there."""
     blocks = [builder.append_basic_block(name) for name in ("full", "add", "set", "part", "next")]
     full, add, put, part, following = blocks
     builder.cbranch(builder.icmp_signed("==", columns, INT64(DOT_COLUMNS)), full, part)
@@ -225,7 +231,10 @@ def _add_to_row(builder: Any, w: VectorWriter, four: Any, at: Any, columns: Any,
 
 
 def pick_arguments(dtype: Any) -> list[Any]:
-    """depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead, following, count."""
+    """Return the types of the arguments.
+
+    These are depth, a, rows_at, depth_at, b, ldb, c, ldc, accumulate, ahead, following, count.
+    """
     pointer = llvm_float(dtype).as_pointer()
     types_of = [INT64, pointer, INT64_POINTER, INT64_POINTER, pointer, INT64, pointer, INT64, FLAG, INT64]
     return [*types_of, pointer, INT64]
@@ -246,7 +255,9 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
     )
     builder.branch(line)
 
-    builder.position_at_end(line)  # a vector's worth of steps: a cache line of each row, or part of one
+    builder.position_at_end(
+        line
+    )  # as many steps as a vector has lanes: a cache line of each row, or a part of one
     first, b_first, b_to_come = builder.phi(INT64), builder.phi(pointer), builder.phi(pointer)
     before = {t: builder.phi(w.vector) for t in tile}
     with builder.if_then(builder.icmp_signed("!=", ahead, INT64(0))):
@@ -287,7 +298,8 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
     builder.cbranch(builder.icmp_signed("<", following, depth), line, done)
 
     builder.position_at_end(done)
-    # Added at the end, not begun with: the sum of a deep product's pieces is the more exact one.
+    # C is added at the end rather than taken as the first value: then the pieces of a deep product are summed
+    # apart, which is more exact.
     with builder.if_else(accumulate) as (then, otherwise):
         with then:
             for t in tile:
@@ -299,13 +311,13 @@ def write_pick(module: Any, name: str, dtype: Any, rows: int, vectors: int) -> N
 
 
 def stream_arguments(dtype: Any) -> list[Any]:
-    """columns, rows, a, b, ldb, c."""
+    """Return the types of columns, rows, a, b, ldb, c."""
     pointer = llvm_float(dtype).as_pointer()
     return [INT64, INT64, pointer, pointer, INT64, pointer]
 
 
 def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
-    """Add the function of `stream_tile` for one number of B's rows."""
+    """Add the function of `stream_tile` for one number of rows of B."""
     function, builder = new_function(module, name, stream_arguments(dtype))
     columns, rows, a, b, ldb, c = function.args
     w = vector_writer(builder, dtype)
@@ -314,12 +326,15 @@ def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
     panel = 2 * w.lanes
 
     def add_panel(first: Any, load: Callable[[Any, int], Any]) -> None:
-        """Two vectors of columns, for all rows; load(place, v) gives vector v of the two at a place."""
+        """Write the code for two vectors of columns, for all rows.
+
+        load(place, v): loads vector v of the two at a pointer.
+        """
         places = [[w.at(w.at(row, first), v * w.lanes) for v in range(2)] for row in b_rows]
         b_vectors = [[load(place, v) for v, place in enumerate(pair)] for pair in places]
         for pair in places:
             for place in pair:
-                # rows of B share a set of the L1 cache, where these and the next do not fit together
+                # into L2: rows of B share a set of the L1 cache, which cannot hold both these and the next
                 w.prefetch(w.at(place, next_rows), level=2)
         c_first = w.at(c, builder.mul(first, rows))
         entry, loop = builder.basic_block, builder.append_basic_block("row")
@@ -351,14 +366,14 @@ def write_stream(module: Any, name: str, dtype: Any, depth: int) -> None:
 
 
 def line_arguments(dtype: Any) -> list[Any]:
-    """sites, count, depth, a, b, taps, c, start, activate, slope."""
+    """Return the types of sites, count, depth, a, b, taps, c, start, activate, slope."""
     scalar = llvm_float(dtype)
     pointer = scalar.as_pointer()
     return [INT64_POINTER, INT64, INT64, pointer, pointer, INT64_POINTER, pointer, scalar, FLAG, scalar]
 
 
 def write_line(module: Any, name: str, dtype: Any) -> None:
-    """Add the function of `line_tile`: LINE_VECTORS vectors at a time, each summed over all taps."""
+    """Add the function of `line_tile`, which sums LINE_VECTORS vectors at a time over all taps."""
     function, builder = new_function(module, name, line_arguments(dtype))
     sites, count, depth, a, b, taps, c, start, activate, slope = function.args
     w = vector_writer(builder, dtype)
@@ -408,7 +423,7 @@ def write_line(module: Any, name: str, dtype: Any) -> None:
 
 
 def slide_arguments(dtype: Any) -> list[Any]:
-    """lines, a, b, line, taps, c, ldc, count, start, slope."""
+    """Return the types of lines, a, b, line, taps, c, ldc, count, start, slope."""
     scalar = llvm_float(dtype)
     pointer = scalar.as_pointer()
     return [INT64, pointer, pointer, INT64, INT64_POINTER, pointer, INT64, INT64, scalar, scalar]
@@ -417,8 +432,8 @@ def slide_arguments(dtype: Any) -> list[Any]:
 def write_slide(module: Any, name: str, dtype: Any, size: int, stride: int) -> None:
     """Add the function of `slide_tile` for one size of kernel and one stride of its lines.
 
-    A line of b that has been loaded is added at once to all lines of results that read it. Each step of the
-    loop takes `stride` lines, the last ones that its line of results lacks.
+    A line of b is loaded once and added to all lines of results that read it. Each step of the loop takes
+    `stride` lines, which are the last ones that its line of results needs.
     """
     function, builder = new_function(module, name, slide_arguments(dtype))
     lines, a, b, line, taps, c, ldc, count, start, slope = function.args
@@ -428,7 +443,10 @@ def write_slide(module: Any, name: str, dtype: Any, size: int, stride: int) -> N
     starts, slopes, mask = w.splat(start), w.splat(slope), w.first_lanes(count)
 
     def add_line(u: int, at: Any, sums: dict[int, Any]) -> None:
-        """Add line u below the first one of the results 0 to all results that read it."""
+        """Write code that adds the line of b at a pointer to all results that read it.
+
+        u: the number of the line, counted from the first one that the results sums[0] read.
+        """
         vectors = [w.load(w.at(at, place)) for place in places]
         for p in range(u // stride + 1):
             i = u - p * stride
@@ -478,7 +496,7 @@ def write_slide(module: Any, name: str, dtype: Any, size: int, stride: int) -> N
 
 
 def spread_arguments(dtype: Any) -> list[Any]:
-    """lines, x, width, out, line, run, first."""
+    """Return the types of lines, x, width, out, line, run, first."""
     pointer = llvm_float(dtype).as_pointer()
     return [INT64, pointer, INT64, pointer, INT64, INT64, INT64]
 
@@ -492,7 +510,7 @@ def write_spread(module: Any, name: str, dtype: Any, stride: int) -> None:
     last = builder.sub(width, piece)
 
     def put(vectors: list[Any], to: Any, i: Any) -> None:
-        """Store the piece of a line that starts at its pixel i."""
+        """Write code that stores the piece of a line that starts at the line's pixel i."""
         u = builder.add(first, i)
         if stride == 1:
             w.store(vectors[0], w.at(to, u))
@@ -504,7 +522,7 @@ def write_spread(module: Any, name: str, dtype: Any, stride: int) -> None:
             w.store(w.every_second(vectors[0], vectors[1], parity), at)
 
     def each_line(body: Callable[[Any, Any], None]) -> None:
-        """Write a loop that runs body(its place in x, its place in out) for each line, and return."""
+        """Write a loop that runs body(pointer into x, pointer into out) for each line, and the return."""
         entry, loop = builder.basic_block, builder.append_basic_block("line")
         done = builder.append_basic_block("done")
         builder.branch(loop)

@@ -1,9 +1,9 @@
-"""Maxima and sums over the windows of neighbouring outputs: pooling's innermost loops, as vectors.
+"""Maxima and sums over the windows of neighbouring outputs: the innermost loops of pooling, as vectors.
 
-Outputs o, o + 1, .. of one row read x[.., o * stride + j], so that with stride 1 a vector of outputs takes
-its j-th values from one vector of x, and with stride 2 every other value of two. The last vector of a run
-ends where the run ends, over values that are already there: nothing is read or written beyond it, and no
-value is left over for a slower loop. Runs shorter than a vector take a narrower one.
+Outputs o, o + 1, .. of one row read x[.., o * stride + j]. With stride 1, a vector of outputs takes its j-th
+values from one vector of x; with stride 2, it takes every other value of two vectors. The last vector of a
+run ends where the run ends and overlaps the one before it: nothing is read or written beyond the run, and no
+value is left over for a slower loop. Runs that are shorter than a vector take a narrower one.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from numba.extending import intrinsic
 from pycaffe_lite.kernels.runtime.llvm import INT32, INT64, item_bytes, target
 from pycaffe_lite.kernels.simd.vectors import VectorWriter, data_pointer, each_time
 
-LEAST_RUN = 4  # outputs; the narrowest vector
+LEAST_RUN = 4  # outputs in the narrowest vector
 
 
 class RunWriter(VectorWriter):
-    """Vectors of `lanes` values or indices, and the loads of a window's column for neighbouring outputs."""
+    """Writes code for vectors of values or indices, and loads a window's column for neighbouring outputs."""
 
     def __init__(self, builder: Any, dtype: Any, lanes: int, stride: Any) -> None:
         super().__init__(builder, dtype, lanes)
@@ -30,14 +30,14 @@ class RunWriter(VectorWriter):
         self.indices = ir.VectorType(INT32, lanes)
 
     def load_column(self, pointer: Any) -> Any:
-        """The values at pointer[0], pointer[stride], .. for `lanes` outputs; stride 1 or 2."""
+        """Load pointer[0], pointer[stride], .. for `lanes` outputs; the stride is 1 or 2."""
         builder, lanes = self.builder, self.lanes
         with builder.if_else(builder.icmp_signed("==", self.stride, INT64(1))) as (dense, sparse):
             with dense:
                 one = self.load(pointer)
                 from_dense = builder.basic_block
             with sparse:
-                # The second vector starts one early, so that the last value needed is the last one read.
+                # The second vector starts one value early, so that nothing beyond the last value is read.
                 first, second = self.load(pointer), self.load(self.at(pointer, lanes - 1))
                 even = [*range(0, lanes, 2), *range(lanes + 1, 2 * lanes, 2)]
                 every_other = self.shuffle(first, second, even)
@@ -48,7 +48,7 @@ class RunWriter(VectorWriter):
         return values
 
     def load_columns(self, pointer: Any, wide: int) -> list[Any]:
-        """`load_column` at two or three pointers, one after the other, with stride 2: in half the loads."""
+        """Load two or three columns that follow each other, for stride 2, with half the loads."""
         lanes = self.lanes
         low, high = self.load(pointer), self.load(self.at(pointer, lanes))
         first, second = (self.shuffle(low, high, [*range(i, 2 * lanes, 2)]) for i in (0, 1))
@@ -58,18 +58,18 @@ class RunWriter(VectorWriter):
         return [first, second, self.shuffle(first, end, [*range(1, lanes), 2 * lanes - 1])]
 
     def interleaved(self, a: Any, b: Any) -> tuple[Any, Any]:
-        """a[0], b[0], a[1], b[1], .. as two vectors."""
+        """Return a[0], b[0], a[1], b[1], .. as two vectors."""
         pairs = [lane for i in range(self.lanes) for lane in (i, self.lanes + i)]
         return self.shuffle(a, b, pairs[: self.lanes]), self.shuffle(a, b, pairs[self.lanes :])
 
     def splat_index(self, value: Any) -> Any:
-        """One int32 in all lanes."""
+        """Return a vector with one int32 in all lanes."""
         undefined = ir.Constant(self.indices, ir.Undefined)
         first = self.builder.insert_element(undefined, value, INT32(0))
         return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
 
     def first_indices(self, start: Any) -> Any:
-        """start, start + stride, ..: the indices of the first values of the outputs' windows."""
+        """Return start, start + stride, ..: the indices of the first values of the outputs' windows."""
         builder = self.builder
         count = ir.Constant(self.indices, list(range(self.lanes)))
         steps = builder.mul(count, self.splat_index(builder.trunc(self.stride, INT32)))
@@ -81,7 +81,7 @@ ONE = INT64(1)
 
 
 def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body, rows: Any = ONE) -> None:
-    """Write the body for all rows and their `count` outputs, with the widest vector that a row fills."""
+    """Write loops that run the body for all rows and outputs, with the widest vector that a row fills."""
     widths = []
     lanes = target().lanes(item_bytes(dtype))
     while lanes >= LEAST_RUN:
@@ -105,11 +105,11 @@ def _each_run(builder: Any, dtype: Any, stride: Any, count: Any, body: Body, row
     builder.position_at_end(done)
 
 
-Best = tuple[Any, Any]  # a vector of maxima, and one of where they are, unless nobody wants to know
+Best = tuple[Any, Any]  # a vector of maxima, and one of their indices, or None if these are not wanted
 
 
 class _Maxima(NamedTuple):
-    """Writes the maxima over windows; pointers and numbers as `max_rows` gets them."""
+    """Writes code for the maxima over windows; the pointers and numbers are those of `max_rows`."""
 
     builder: Any
     source: Any
@@ -125,7 +125,7 @@ class _Maxima(NamedTuple):
     index_row: Any
 
     def start_of(self, writer: RunWriter, p: Any, o: Any) -> tuple[Any, Any, Best]:
-        """Where the first window is, its index, and what the maxima start with."""
+        """Return a pointer to the first window, the windows' first indices, and the initial maxima."""
         builder = self.builder
         line, from_start = builder.mul(p, self.stride_h), builder.mul(o, writer.stride)
         start = writer.at(writer.at(self.source, builder.mul(line, self.row)), from_start)
@@ -136,7 +136,7 @@ class _Maxima(NamedTuple):
         return start, first, (writer.splat(self.lowest), writer.splat_index(INT32(-1)))
 
     def better(self, writer: RunWriter, values: Any, first: Any, i: Any, j: Any, best: Best) -> Best:
-        """The maxima with the values in line i, column j of the windows; first: their first indices."""
+        """Return the maxima of `best` and of line i, column j of the windows. first: their first indices."""
         builder = self.builder
         above = builder.fcmp_ordered(">", values, best[0])
         maxima = builder.select(above, values, best[0])
@@ -154,7 +154,7 @@ class _Maxima(NamedTuple):
             writer.store(best[1], writer.at(self.index_out, place))
 
     def any_window(self, writer: RunWriter, p: Any, o: Any) -> None:
-        """Windows of any size, in loops."""
+        """Write code for windows of any size, with loops over their lines and columns."""
         builder = self.builder
         start, first, lows = self.start_of(writer, p, o)
         held = [cgutils.alloca_once_value(builder, low) for low in lows if low is not None]
@@ -171,7 +171,7 @@ class _Maxima(NamedTuple):
         self.finish(writer, p, o, best_so_far())
 
     def usual_window(self, writer: RunWriter, p: Any, o: Any, size: int) -> None:
-        """As many lines as columns, stride 2: without loops, and the values of a row loaded at once."""
+        """Write code for size x size windows with stride 2: without loops, and with fewer loads."""
         start, first, best = self.start_of(writer, p, o)
         for i in range(size):
             line = writer.at(start, self.builder.mul(INT64(i), self.row))
@@ -187,9 +187,9 @@ def max_rows(
 ) -> Any:  # fmt: skip
     """y[to + p count + o] = max over i < high, j < wide of x[at + (p stride_h + i) row + o stride + j].
 
-    For outputs o < count of rows p < rows; at least `lowest`. index[to + p count + o], unless index is None:
-    index_at + (p stride_h + i) index_row + o stride + j of the first maximum in the order of i, j; -1 where
-    nothing is above `lowest`. stride: 1 or 2; count: LEAST_RUN or more.
+    This is for outputs o < count of rows p < rows, and y is at least `lowest`. Unless index is None,
+    index[to + p count + o] = index_at + (p stride_h + i) index_row + o stride + j for the first maximum in
+    the order of i and j, or -1 if no value is above `lowest`. stride: 1 or 2; count: LEAST_RUN or more.
     """
     dtype, indexed = x.dtype, not isinstance(index, types.NoneType)
     n = types.intp
@@ -222,7 +222,7 @@ def max_rows(
 
 @intrinsic
 def add_lines(_context: Any, x: Any, at: Any, line: Any, lines: Any, count: Any, y: Any, to: Any) -> Any:
-    """y[to + o] = sum over i < lines of x[at + i * line + o], o < count, which is LEAST_RUN or more."""
+    """y[to + o] = sum over i < lines of x[at + i * line + o], for o < count. count: LEAST_RUN or more."""
     size = types.intp
     signature = types.void(x, size, size, size, size, y, size)
 
@@ -250,7 +250,7 @@ def mean_run(
     _context: Any, x: Any, at: Any, wide: Any, stride: Any, count: Any, high: Any, widths: Any,
     y: Any, to: Any,
 ) -> Any:  # fmt: skip
-    """y[to + o] = (sum over j < wide of x[at + o * stride + j]) / (high * widths[o]), o < count.
+    """y[to + o] = (sum over j < wide of x[at + o * stride + j]) / (high * widths[o]), for o < count.
 
     stride: 1 or 2; count: LEAST_RUN or more.
     """
@@ -282,9 +282,10 @@ def mean_run(
 def spread_run(
     _context: Any, x: Any, at: Any, first: Any, second: Any, stride: Any, count: Any, y: Any, to: Any
 ) -> Any:
-    """y[to + o * stride] = sum over i < first of x[at + o - i], o < count, which is LEAST_RUN or more.
+    """y[to + o * stride] = sum over i < first of x[at + o - i], for o < count.
 
-    With stride 2, y[to + 2 o + 1] is the sum over i < second; stride 1 has no use for `second`.
+    With stride 2, y[to + 2 o + 1] is the same sum over i < second; with stride 1, `second` is ignored.
+    stride: 1 or 2; count: LEAST_RUN or more.
     """
     size = types.intp
     signature = types.void(x, size, size, size, size, size, y, size)

@@ -1,8 +1,8 @@
-"""The micro-kernels: a tile of a matrix product, kept in vector registers for the whole inner loop.
+"""The micro-kernels: tiles of matrix products, kept in vector registers for the whole inner loop.
 
 A matrix product does M·N·K multiplications on M·K + K·N numbers, so it can run at the speed of the
 multipliers if every number that is loaded is used many times. The innermost loop keeps a small tile of the
-result in registers and, per step, loads a few numbers and multiplies each by all it meets:
+result in registers and, in each step, loads a few numbers and uses each of them in many products:
 
 outer tile (C = A B, vectors along the columns of C)
 
@@ -10,12 +10,12 @@ outer tile (C = A B, vectors along the columns of C)
                                             `rows` numbers of A spread over all lanes.
     12 rows x 2 vectors fill 24 of AVX-512's 32 registers; 6 x 2 fill 12 of AVX2's or SSE's 16. Twelve
     independent sums also hide the latency of a multiply-add (4 cycles, two started per cycle).
-    The rows of a matrix are shared out evenly (`tile_count`): 50 rows are 5 tiles of 10, none is padded.
+    The rows of a matrix are shared out evenly (`tile_count`): 50 rows make 5 tiles of 10, and none is padded.
 
 pick tile (C = A B, vectors along the columns of C)
 
-    As the outer tile, but A's numbers are picked from anywhere: from an image, where B is packed. 10 rows x 2
-    vectors, or 8 rows x 3 vectors: these need 11 loads for 24 products, those 12 for 20.
+    Like the outer tile, but the numbers of A may lie anywhere, for instance in an image, while B is packed.
+    It has 10 rows x 2 vectors, with 12 loads for 20 products, or 8 rows x 3 vectors, with 11 loads for 24.
 
 line tile (one row of an outer product)
 
@@ -23,27 +23,27 @@ line tile (one row of an outer product)
 
 slide tile (a depthwise convolution with a small square kernel)
 
-    One vector wide, it slides down the lines: the kernel's weights and the sums of the lines of results that
-    are under way stay in registers, and every line of the image is loaded once for all of them. Its lines
-    are staged by a spread tile.
+    It is one vector wide and slides down the lines. The kernel's weights and the unfinished sums of some
+    lines of results stay in registers, and every line of the image is loaded once for all of them. A spread
+    tile copies the lines to where they are read.
 
 dot tile (C = A Bᵀ, vectors along k)
 
     per vector of k:  C[i, j] += A[i, k..] * B[j, k..]   lane by lane; the lanes are added up at the end.
-    Neither matrix needs rearranging; used where k is long: inner products, gradients of weights.
+    Neither matrix needs rearranging. It is for long k: inner products, gradients of weights.
 
 stream tile (C += A B for a few rows of B)
 
-    A wide strip of few rows: C stays in the caches, two vectors of each row of B in registers, while B passes
-    by once, from memory.
+    For a wide strip of few rows: C stays in the caches and two vectors of each row of B in registers, while B
+    is read once from memory.
 
-What makes them fit convolutions without copying the image: vectors are found through small tables. An outer
-tile finds row k of B at `taps[k]` from wherever its columns start, and its columns may be 2 vectors or 4 half
-vectors that start anywhere (`sites`): pieces of different rows of an image. A dot tile walks the vectors of A
-and the vectors, or pairs of half vectors, of B that two tables list.
+Convolutions need no copy of the image, because the tiles find their vectors through small tables. An outer
+tile finds row k of B at `taps[k]` from where its columns start, and its columns may be 2 vectors or 4 half
+vectors that start anywhere (`sites`), such as pieces of different rows of an image. A dot tile goes through
+the vectors of A, and the vectors or pairs of half vectors of B, that two tables list.
 
-Each variant is a function of its own. They are compiled once per type, apart from Numba (`tile_table`), and
-kernels call them by their addresses: compiled into every kernel that uses them, they would take most of a
+Each variant is a function of its own. They are compiled once for each type, apart from Numba (`tile_table`),
+and kernels call them by their addresses: compiled into every kernel that uses them, they would take most of a
 cold start. All sums are kept in the arrays' type.
 """
 
@@ -98,7 +98,7 @@ __all__ = [
     "slide_number", "slide_tile", "spread_tile", "stream_tile", "tile_count", "tile_table",
 ]  # fmt: skip
 
-# Places in the table, of tiles of up to 12 rows.
+# Indices into the table, which has room for tiles of up to 12 rows.
 FIRST_PICK = 13 * SHAPES
 FIRST_DOT = FIRST_PICK + 13 * WIDE_PICK
 LINE = FIRST_DOT + 6 * 2
@@ -110,7 +110,7 @@ TABLE_SIZE = FIRST_STREAM + STREAM_ROWS + 1
 
 @lru_cache(maxsize=2)
 def tile_table(dtype: np.dtype[Any]) -> Array:
-    """Addresses of the tiles' functions for one type, as the tiles below want them."""
+    """Return the addresses of the tiles' functions for one type, which the tiles below get as `tiles`."""
     numba_type = from_dtype(dtype)
     rows = range(1, outer_rows() + 1)
     functions: Functions = {"line": (LINE, write_line, ())}
@@ -133,7 +133,7 @@ def tile_table(dtype: np.dtype[Any]) -> Array:
 
 
 def slide_number(size: int, stride: int) -> int:
-    """Place in the table of the slide tile for size x size kernels whose lines step by `stride`."""
+    """Return the table's index of the slide tile for size x size kernels whose lines step by `stride`."""
     return FIRST_SLIDE + SLIDE_SIZES.index(size) * len(SLIDE_STRIDES) + SLIDE_STRIDES.index(stride)
 
 
@@ -141,7 +141,7 @@ def slide_number(size: int, stride: int) -> int:
 def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, b: Any, bo: Any,
            taps: Any, to: Any, c: Any, co: Any, ldc: Any, sites: Any, start: Any, so: Any,
            accumulate: Any, activate: Any, slope: Any, bypass: Any) -> Any:  # fmt: skip
-    """Call an outer tile's function: arrays with the offsets of their first elements to pointers."""
+    """Call an outer tile's function, with a pointer for each array and the offset of its first element."""
     n, flag = types.intp, types.boolean
     signature = types.void(
         tiles, n, n, a, n, b, n, taps, n, c, n, n, sites, start, n, flag, flag, a.dtype, flag
@@ -171,7 +171,7 @@ def _outer(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, 
 def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest: Any, a: Any, ao: Any,
          lda: Any, a_steps: Any, at: Any, b: Any, bo: Any, taps: Any, to: Any, b_steps: Any, bt: Any, c: Any,
          co: Any, ldc: Any, accumulate: Any, ahead: Any) -> Any:  # fmt: skip
-    """Call a dot tile's function: arrays with the offsets of their first elements to pointers."""
+    """Call a dot tile's function, with a pointer for each array and the offset of its first element."""
     n = types.intp
     signature = types.void(
         tiles, n, n, n, n, a, n, n, a_steps, n, b, n, taps, n, b_steps, n, c, n, n, types.boolean, n
@@ -201,7 +201,7 @@ def _dot(_context: Any, tiles: Any, number: Any, columns: Any, whole: Any, rest:
 def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, rows_at: Any, ro: Any,
           depth_at: Any, do: Any, b: Any, bo: Any, ldb: Any, c: Any, co: Any, ldc: Any,
           accumulate: Any, ahead: Any, _b: Any, following: Any, count: Any) -> Any:  # fmt: skip
-    """Call a pick tile's function: arrays with the offsets of their first elements to pointers."""
+    """Call a pick tile's function, with a pointer for each array and the offset of its first element."""
     n = types.intp
     signature = types.void(
         tiles, n, n, a, n, rows_at, n, depth_at, n, b, n, n, c, n, n, types.boolean, n, b, n, n
@@ -212,7 +212,7 @@ def _pick(_context: Any, tiles: Any, number: Any, depth: Any, a: Any, ao: Any, r
 @intrinsic
 def _stream(_context: Any, tiles: Any, number: Any, columns: Any, rows: Any, a: Any, ao: Any, b: Any,
             bo: Any, ldb: Any, c: Any, co: Any) -> Any:  # fmt: skip
-    """Call a stream tile's function: arrays with the offsets of their first elements to pointers."""
+    """Call a stream tile's function, with a pointer for each array and the offset of its first element."""
     n = types.intp
     signature = types.void(tiles, n, n, n, a, n, b, n, n, c, n)
     return signature, passing_on(stream_arguments(a.dtype))
@@ -221,12 +221,13 @@ def _stream(_context: Any, tiles: Any, number: Any, columns: Any, rows: Any, a: 
 @intrinsic
 def line_tile(_context: Any, tiles: Any, sites: Any, count: Any, depth: Any, a: Any, ao: Any, b: Any, bo: Any,
               taps: Any, c: Any, co: Any, start: Any, activate: Any, slope: Any) -> Any:  # fmt: skip
-    """C[s l] = act(start + sum over k < depth of a[ao + k] B[k, s l]) for s < count.
+    """C[s, l] = act(start + sum over k < depth of a[ao + k] B[k, s, l]) for s < count.
 
-    Three numbers per run s, sites[s]: it starts at b[bo + sites[s, 0]] and c[co + sites[s, 1]] and has
-    sites[s, 2] numbers, up to a vector; with l the place in it, B[k, s l] = b[bo + sites[s, 0] + taps[k] + l]
-    and C[s l] = c[co + sites[s, 1] + l]. b is read in whole vectors. Runs are taken LINE_VECTORS at a time:
-    sites has rows up to a multiple of that, which may repeat others. act and slope as for `outer_tile`;
+    Run s starts at b[bo + sites[s, 0]] and at c[co + sites[s, 1]], and has sites[s, 2] numbers, at most a
+    vector. With l < sites[s, 2],
+    B[k, s, l] = b[bo + sites[s, 0] + taps[k] + l], C[s, l] = c[co + sites[s, 1] + l].
+    b is read in whole vectors. Runs are taken LINE_VECTORS at a time, so sites has rows up to a multiple of
+    that, which may repeat others. act and slope are those of `outer_tile`;
     tiles: `tile_table`.
     """
     n = types.intp
@@ -253,9 +254,9 @@ def slide_tile(_context: Any, tiles: Any, number: Any, lines: Any, a: Any, ao: A
                slope: Any) -> Any:  # fmt: skip
     """C[p, l] = act(start + sum over i, j < size of a[ao + i * size + j] B[p * stride + i, j, l]), p < lines.
 
-    size and stride: of the tile's `number`, see `slide_number`. B[u, j, l] = b[bo + u * line + taps[j] + l],
-    read in whole vectors; C[p, l] = c[co + p * ldc + l], l < count, which is at most a vector. lines: 1 and
-    more; act(v) = v if v > 0 else slope * v; tiles: `tile_table`.
+    size and stride are those of the tile's `number`, see `slide_number`. With l < count, at most a vector,
+    B[u, j, l] = b[bo + u * line + taps[j] + l], C[p, l] = c[co + p * ldc + l].
+    b is read in whole vectors. act(v) = v if v > 0 else slope * v; lines: 1 or more; tiles: `tile_table`.
     """
     n = types.intp
     signature = types.void(tiles, n, n, a, n, b, n, n, taps, c, n, n, n, a.dtype, a.dtype)
@@ -276,13 +277,13 @@ def slide_tile(_context: Any, tiles: Any, number: Any, lines: Any, a: Any, ao: A
 @intrinsic
 def _spread(_context: Any, tiles: Any, number: Any, lines: Any, x: Any, xo: Any, width: Any, out: Any,
             oo: Any, line: Any, run: Any, first: Any) -> Any:  # fmt: skip
-    """Call a spread tile's function: arrays with the offsets of their first elements to pointers."""
+    """Call a spread tile's function, with a pointer for each array and the offset of its first element."""
     n = types.intp
     signature = types.void(tiles, n, n, x, n, n, out, n, n, n, n)
     return signature, passing_on(spread_arguments(x.dtype))
 
 
-@kernel(inline="always")  # it only numbers the variant: a call of its own would cost more than it does
+@kernel(inline="always")  # it only numbers the variant, which takes less time than a call
 def outer_tile(
     tiles: Array, rows: int, shape: int, depth: int, a: Array, ao: int, b: Array, bo: int,
     taps: Array, to: int, c: Array, co: int, ldc: int, sites: Array, start: Array, so: int,
@@ -290,14 +291,14 @@ def outer_tile(
 ) -> None:  # fmt: skip
     """C[i, j] = act(first[i, j] + sum over k < depth of A[i, k] B[k, j]), i < rows.
 
-    The columns are runs: one or two vectors, or four half vectors, as `shape` says; run s of them starts at
-    sites[s] in B and at sites[MOST_SITES + s] in C. Arrays are contiguous, each followed by the offset of its
-    first element; with l the place in a run,
+    The columns are runs: one or two vectors, or four half vectors, as `shape` says. Run s starts at sites[s]
+    in B and at sites[MOST_SITES + s] in C. Arrays are contiguous, and each is followed by the offset of its
+    first element. With l the number of a column in its run,
     A[i, k] = a[ao + k * rows + i], B[k, s l] = b[bo + sites[s] + taps[to + k] + l],
     C[i, s l] = c[co + sites[MOST_SITES + s] + i * ldc + l].
     first[i, j] is C[i, j] if `accumulate`, else start[so + i]. act(v) is v unless `activate`, else
-    v if v > 0 else slope * v. tiles: `tile_table`; rows: 1 to max_outer_rows(); depth: 1 and more.
-    bypass: C is too large for the caches, so whole cache lines of it go past them.
+    v if v > 0 else slope * v. tiles: `tile_table`; rows: 1 to max_outer_rows(); depth: 1 or more.
+    bypass: whether C is too large for the caches, so that its cache lines are written without reading them.
     """
     number = rows * SHAPES + shape
     _outer(
@@ -306,7 +307,7 @@ def outer_tile(
     )  # fmt: skip
 
 
-@kernel(inline="always")  # as `outer_tile`
+@kernel(inline="always")  # for the same reason as `outer_tile`
 def dot_tile(
     tiles: Array, rows: int, columns: int, halves: bool, whole: int, rest: int, a: Array, ao: int, lda: int,
     a_steps: Array, step: int, b: Array, bo: int, taps: Array, to: int, b_steps: Array, c: Array, co: int,
@@ -315,11 +316,11 @@ def dot_tile(
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over steps and lanes of A[i, ..] B[j, ..].
 
     Step t takes a vector of each row of A and of B, at a[ao + i * lda + a_steps[t]] and
-    b[bo + taps[to + j] + b_steps[t]]; with `halves` B's two halves, at entries 2 t and 2 t + 1 of b_steps.
-    There are `whole` steps, from number `step` on.
-    A last step takes the first `rest` lanes (0: none; only without halves) of the vector behind them.
+    b[bo + taps[to + j] + b_steps[t]]. With `halves`, it takes two halves of B, at entries 2 t and 2 t + 1 of
+    b_steps. There are `whole` steps, from number `step` on. If `rest` is not 0, one more step takes the first
+    `rest` lanes of its vectors; this is not for halves.
     C[i, j] = c[co + i * ldc + j]; i < rows (1 to max_dot_rows()), j < columns (1 to 4). tiles: `tile_table`.
-    ahead: from B's numbers to those that will be asked for next, 0 if they are near already.
+    ahead: the distance from B's numbers to those that are to be prefetched; 0 for none.
     """
     number = FIRST_DOT + rows * 2 + halves
     _dot(
@@ -347,7 +348,7 @@ def dot_tile(
     )
 
 
-@kernel(inline="always")  # as `outer_tile`
+@kernel(inline="always")  # for the same reason as `outer_tile`
 def pick_tile(
     tiles: Array, rows: int, vectors: int, depth: int, a: Array, ao: int, rows_at: Array, ro: int,
     depth_at: Array, do: int, b: Array, bo: int, ldb: int, c: Array, co: int, ldc: int, accumulate: bool,
@@ -356,11 +357,11 @@ def pick_tile(
     """C[i, j] = (C[i, j] if accumulate else 0) + sum over k < depth of A[i, k] B[k, j].
 
     A[i, k] = a[ao + rows_at[ro + i] + depth_at[do + k]], B[k, j] = b[bo + k * ldb + j],
-    C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows(vectors)), j < width: 1 to 3
-    `vectors`.
-    tiles: `tile_table`; depth: 1 and more. ahead: from A's numbers, which then lie side by side along k, to
-    those that will be asked for next; 0 if they are near already. following: where in b those begin that will
-    be asked for after these; in each vector's worth of steps, `count` vectors of them are brought near.
+    C[i, j] = c[co + i * ldc + j] for i < rows (1 to max_pick_rows(vectors)) and j < the width of 1 to 3
+    `vectors`. tiles: `tile_table`; depth: 1 or more. ahead: the distance from A's numbers to those that are
+    to be prefetched, if A's numbers lie side by side along k; 0 for none. following: where in b the numbers
+    begin that will be needed after these. In as many steps as a vector has lanes, `count` vectors of them are
+    prefetched.
     """
     number = FIRST_PICK + rows * WIDE_PICK + vectors - 1
     _pick(
@@ -369,42 +370,42 @@ def pick_tile(
     )  # fmt: skip
 
 
-@kernel(inline="always")  # as `outer_tile`
+@kernel(inline="always")  # for the same reason as `outer_tile`
 def stream_tile(
     tiles: Array, depth: int, columns: int, rows: int, a: Array, ao: int, b: Array, bo: int, ldb: int,
     c: Array, co: int,
 ) -> None:  # fmt: skip
     """C[i, j] += sum over k < depth of A[i, k] B[k, j] for i < rows, j < columns.
 
-    A[i, k] = a[ao + i * depth + k], B[k, j] = b[bo + k * ldb + j]. C is kept by panels of two vectors
-    of columns, with room for whole ones: C[i, p * panel + l] = c[co + (p * rows + i) * panel + l].
+    A[i, k] = a[ao + i * depth + k], B[k, j] = b[bo + k * ldb + j]. C is stored in panels of two vectors of
+    columns, with room for a whole last one: C[i, p * panel + l] = c[co + (p * rows + i) * panel + l].
     tiles: `tile_table`; depth: 1 to STREAM_ROWS.
     """
     _stream(tiles, FIRST_STREAM + depth, columns, rows, a, ao, b, bo, ldb, c, co)
 
 
-@kernel(inline="always")  # as `outer_tile`
+@kernel(inline="always")  # for the same reason as `outer_tile`
 def spread_tile(
     tiles: Array, stride: int, lines: int, x: Array, xo: int, width: int, out: Array, oo: int, line: int,
     run: int, first: int,
 ) -> None:  # fmt: skip
     """out[oo + h * line + u % stride * run + u // stride] = x[xo + h * width + w], u = first + w, w < width.
 
-    For h < lines (1 and more), stride 1 or 2. Reads nothing else. Writes at least a vector to each run, with
-    zeros behind what a shorter line has. tiles: `tile_table`.
+    This is for h < lines (1 or more) and stride 1 or 2. Reads nothing else. Writes at least a vector to each
+    run, with zeros after the numbers of a shorter line. tiles: `tile_table`.
     """
     _spread(tiles, FIRST_SPREAD + stride - 1, lines, x, xo, width, out, oo, line, run, first)
 
 
 @intrinsic
 def max_outer_rows(_context: Any) -> Any:
-    """Most rows of an outer tile: a constant of the compiled code."""
+    """Return how many rows the tallest outer tile has, a constant of the compiled code."""
     return types.intp(), lambda *_: INT64(outer_rows())
 
 
 @intrinsic
 def max_pick_rows(_context: Any, vectors: Any) -> Any:
-    """Most rows of a pick tile with so many vectors of columns: constants of the compiled code."""
+    """Return how many rows the tallest pick tile has with so many vectors of columns."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         wide = builder.icmp_signed("==", args[0], INT64(WIDE_PICK))
@@ -415,15 +416,16 @@ def max_pick_rows(_context: Any, vectors: Any) -> Any:
 
 @intrinsic
 def max_dot_rows(_context: Any) -> Any:
-    """Most rows of a dot tile: a constant of the compiled code."""
+    """Return how many rows the tallest dot tile has, a constant of the compiled code."""
     return types.intp(), lambda *_: INT64(dot_rows())
 
 
 @kernel
 def panel_width(left: int, lanes: int) -> int:
-    """Columns of the next panel where so many are left, whole vectors: three of them, or two, or one.
+    """Return the width of the next panel, in columns, if `left` columns are left; both are whole vectors.
 
-    Three need fewest loads for each product, one most: so four that are left are two and two.
+    A panel has three vectors, two, or one. Three need the fewest loads for each product and one the most, so
+    four vectors that are left make two panels of two.
     """
     vectors = left // lanes
     if vectors == WIDE_PICK or vectors > WIDE_PICK + 1:
@@ -433,7 +435,7 @@ def panel_width(left: int, lanes: int) -> int:
 
 @kernel
 def panel_start(number: int, columns: int, lanes: int) -> int:
-    """Where a panel starts of columns that are cut by `panel_width`; their number if there is none."""
+    """Return the first column of a panel that `panel_width` cuts, or `columns` if there is no such panel."""
     start = 0
     for _ in range(number):
         start += panel_width(columns - start, lanes)
@@ -442,5 +444,8 @@ def panel_start(number: int, columns: int, lanes: int) -> int:
 
 @kernel
 def tile_count(rows: int, most: int) -> int:
-    """The fewest tiles of at most `most` rows; tile t covers rows t*rows//count to (t+1)*rows//count."""
+    """Return the least count of tiles that have at most `most` rows.
+
+    Tile t has the rows from t * rows // count up to (t + 1) * rows // count.
+    """
     return (rows + most - 1) // most

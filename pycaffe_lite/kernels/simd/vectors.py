@@ -1,9 +1,9 @@
-"""Vector instructions for kernels: what the CPU offers, and a small writer of LLVM vector code.
+"""Vector instructions for kernels, as a small writer of LLVM vector code.
 
 Numba has no vector type, so the innermost loops are written as LLVM instructions by *intrinsics*: functions
-that are called from a kernel like any other, but emit their own code (numba.extending.intrinsic). The
-vector width and the use of fused multiply-add follow the CPU that Numba compiles for, which
-NUMBA_CPU_NAME and NUMBA_CPU_FEATURES may change.
+that kernels call like any other, but that emit their own code (numba.extending.intrinsic). The vector width
+and the use of fused multiply-add follow the CPU that Numba compiles for, which NUMBA_CPU_NAME and
+NUMBA_CPU_FEATURES may change.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,13 @@ from pycaffe_lite.kernels.runtime.llvm import (
 
 
 class VectorWriter:
-    """Writes vector instructions on one element type at a builder's position."""
+    """Writes vector instructions for one element type at a builder's position.
+
+    Args:
+        builder: where the instructions are written.
+        dtype: Numba's float32 or float64.
+        lanes: numbers in a vector.
+    """
 
     def __init__(self, builder: Any, dtype: Any, lanes: int) -> None:
         self.builder, self.lanes = builder, lanes
@@ -36,30 +42,30 @@ class VectorWriter:
         self._align = self._bits // 8
 
     def zero(self) -> Any:
-        """A vector of zeros."""
+        """Return a vector of zeros."""
         return ir.Constant(self.vector, [0.0] * self.lanes)
 
     @staticmethod
     def mask(lanes: list[bool]) -> Any:
-        """A truth value for each lane."""
+        """Return a constant mask with a truth value for each lane."""
         return ir.Constant(ir.VectorType(ir.IntType(1), len(lanes)), [int(lane) for lane in lanes])
 
     def constant(self, number: float) -> Any:
-        """A number in all lanes."""
+        """Return a constant vector with a number in all lanes."""
         return ir.Constant(self.vector, [float(number)] * self.lanes)
 
     def at(self, pointer: Any, offset: Any) -> Any:
-        """Pointer to the element at an offset (an int or an LLVM integer)."""
+        """Return a pointer to the element at an offset (an int or an LLVM integer)."""
         return self.builder.gep(pointer, [INT64(offset) if isinstance(offset, int) else offset])
 
     def load(self, pointer: Any, vector: Any = None) -> Any:
-        """A vector (of `lanes` numbers, if not told) from a pointer of any alignment."""
+        """Load a vector from a pointer of any alignment. vector: its type, `lanes` numbers by default."""
         value = self.builder.load(self.builder.bitcast(pointer, (vector or self.vector).as_pointer()))
         value.align = self._align
         return value
 
     def load_runs(self, pointers: list[Any]) -> Any:
-        """One vector from one pointer, or from the two halves that two pointers give."""
+        """Load a vector from one pointer, or its two halves from two pointers."""
         if len(pointers) == 1:
             return self.load(pointers[0])
         half = ir.VectorType(self.scalar, self.lanes // 2)
@@ -77,7 +83,7 @@ class VectorWriter:
             self.store(part, pointer)
 
     def first_lanes(self, count: Any) -> Any:
-        """A mask of the first `count` lanes."""
+        """Return a mask of the first `count` lanes."""
         index = ir.VectorType(INT64, self.lanes)
         undefined = ir.Constant(index, ir.Undefined)
         first = self.builder.insert_element(undefined, count, INT32(0))
@@ -85,7 +91,7 @@ class VectorWriter:
         return self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), limit)
 
     def lanes_between(self, start: Any, limit: Any) -> Any:
-        """A mask of the lanes l with 0 <= start + l < limit."""
+        """Return a mask of the lanes l with 0 <= start + l < limit."""
         index = ir.VectorType(INT32, self.lanes)
         undefined = ir.Constant(index, ir.Undefined)
 
@@ -97,7 +103,7 @@ class VectorWriter:
         return self.builder.icmp_unsigned("<", places, spread(limit))
 
     def load_first(self, pointer: Any, mask: Any) -> Any:
-        """The numbers of a mask's lanes from a pointer, zeros in the other lanes."""
+        """Load the lanes of a mask from a pointer, with zeros in the other lanes."""
         address = self.builder.bitcast(pointer, self.vector.as_pointer())
         name = f"llvm.masked.load.v{self.lanes}f{self._bits}.p0"
         signature = ir.FunctionType(self.vector, [address.type, INT32, mask.type, self.vector])
@@ -105,7 +111,7 @@ class VectorWriter:
         return self.builder.call(load, [address, INT32(self._align), mask, self.zero()])
 
     def store_first(self, value: Any, pointer: Any, mask: Any) -> None:
-        """Store the numbers of a mask's lanes at a pointer."""
+        """Store the lanes of a mask at a pointer, and nothing in the other places."""
         address = self.builder.bitcast(pointer, self.vector.as_pointer())
         name = f"llvm.masked.store.v{self.lanes}f{self._bits}.p0"
         signature = ir.FunctionType(ir.VoidType(), [self.vector, address.type, INT32, mask.type])
@@ -116,24 +122,24 @@ class VectorWriter:
         self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer())).align = self._align
 
     def are_aligned(self, pointers: list[Any], row: Any) -> Any:
-        """Whether vectors at these pointers, and any number of rows after them, are aligned to their size."""
+        """Write a test whether vectors at these pointers, and in all rows below them, are aligned."""
         bits = self.builder.mul(row, INT64(self._align))
         for pointer in pointers:
             bits = self.builder.or_(bits, self.builder.ptrtoint(pointer, INT64))
         beyond = self.builder.and_(bits, INT64(self.lanes * self._align - 1))
         return self.builder.icmp_signed("==", beyond, INT64(0))
 
-    def store_past_caches(self, value: Any, pointer: Any) -> None:
-        """Store a vector at a pointer aligned to its size, past the caches: its cache line is not read first.
+    def store_nontemporal(self, value: Any, pointer: Any) -> None:
+        """Store a vector without reading its cache line first, at a pointer that is aligned to its size.
 
-        Such stores may be seen late by other threads. `runtime.decorators.take_task` makes them visible.
+        Other threads may see such non-temporal stores late: `runtime.steps.take_task` makes them visible.
         """
         store = self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer()))
         store.align = self.lanes * self._align
         store.set_metadata("nontemporal", self.builder.module.add_metadata([INT32(1)]))
 
     def prefetch(self, pointer: Any, level: int = 1) -> None:
-        """Bring a cache line to a cache, L1 or L2, from anywhere: outside all arrays, it does no harm."""
+        """Prefetch a cache line into L1 or L2. Any address will do, also one outside all arrays."""
         byte = ir.IntType(8).as_pointer()
         signature = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
         to_read, keep, data = INT32(0), INT32(4 - level), INT32(1)
@@ -141,19 +147,19 @@ class VectorWriter:
         self.builder.call(prefetch, [self.builder.bitcast(pointer, byte), to_read, keep, data])
 
     def splat(self, scalar: Any) -> Any:
-        """One number in all lanes."""
+        """Return a vector with one number in all lanes."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, INT32(0))
         return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
 
     def splat_flag(self, flag: Any) -> Any:
-        """One truth value in all lanes."""
+        """Return a mask with one truth value in all lanes."""
         undefined = ir.Constant(ir.VectorType(flag.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(undefined, flag, INT32(0))
         return self.builder.shuffle_vector(first, undefined, self._indices([0] * self.lanes))
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Write a * b + c."""
+        """Write a * b + c, as one instruction if the CPU has one."""
         if not target().fma:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         signature = ir.FunctionType(self.vector, [self.vector] * 3)
@@ -172,14 +178,14 @@ class VectorWriter:
         body(i)
         following = builder.add(i, INT64(vectors * self.lanes))
         join_phi(i, (INT64(0), entry), (following, builder.basic_block))
-        leave_loop(builder, builder.cbranch(builder.icmp_signed("<", following, count), loop, done))
+        forbid_unrolling(builder, builder.cbranch(builder.icmp_signed("<", following, count), loop, done))
         builder.position_at_end(done)
 
     def sum_lanes_of_four(self, v: list[Any]) -> Any:
-        """The four numbers (sum of v[0]'s lanes, .., sum of v[3]'s lanes) as a vector of four.
+        """Return the sums of the lanes of v[0], .., v[3] as a vector of four.
 
-        Interleaving two vectors and adding the halves leaves their partial sums side by side, in half as
-        many lanes each; two such steps bring four vectors into one, which is then folded down to 4 lanes.
+        To interleave two vectors and add the halves leaves their partial sums side by side, in half as many
+        lanes each. Two such steps bring four vectors into one, which is then folded down to 4 lanes.
         """
         ab, cd = self._interleave_add(v[0], v[1], 1), self._interleave_add(v[2], v[3], 1)
         if self.lanes == 2:
@@ -193,13 +199,13 @@ class VectorWriter:
         return sums
 
     def every_second(self, a: Any, b: Any, first: int = 0) -> Any:
-        """The lanes first, first + 2, .. of two vectors, one after the other."""
+        """Return the lanes first, first + 2, .. of two vectors, those of a before those of b."""
         return self.shuffle(a, b, list(range(first, 2 * self.lanes, 2)))
 
     def transpose(self, rows: list[Any]) -> list[Any]:
-        """The columns of a square of `lanes` rows: out[i] lane j is rows[j] lane i.
+        """Return the columns of a square of `lanes` rows: lane j of out[i] is lane i of rows[j].
 
-        Interleaving rows i and i + lanes/2 lane by lane, log2(lanes) times over, turns rows to columns.
+        To interleave rows i and i + lanes/2 lane by lane, log2(lanes) times over, turns rows into columns.
         """
         half = self.lanes // 2
         low = [lane for i in range(half) for lane in (i, self.lanes + i)]
@@ -210,14 +216,14 @@ class VectorWriter:
         return rows
 
     def _interleave_add(self, a: Any, b: Any, unit: int) -> Any:
-        """Halves of a and b interleaved in runs of `unit` lanes, and added: low half + high half."""
+        """Interleave a and b in runs of `unit` lanes, and add the low half and the high half."""
         half = self.lanes // 2
         low = [run + j for i in range(0, half, unit) for run in (i, self.lanes + i) for j in range(unit)]
         high = [index + half for index in low]
         return self.builder.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
 
     def shuffle(self, a: Any, b: Any, indices: list[int]) -> Any:
-        """The lanes of two vectors with these numbers, those of b counted on from a's."""
+        """Return the lanes with these numbers of two vectors; those of b are numbered after those of a."""
         return self.builder.shuffle_vector(a, b, self._indices(indices))
 
     @staticmethod
@@ -226,7 +232,7 @@ class VectorWriter:
 
 
 def join_phi(phi: Any, *incoming: tuple[Any, Any]) -> Any:
-    """Give a phi its (value, block) pairs; returns it."""
+    """Add (value, block) pairs to a phi; return the phi."""
     for value, block in incoming:
         phi.add_incoming(value, block)
     return phi
@@ -234,33 +240,33 @@ def join_phi(phi: Any, *incoming: tuple[Any, Any]) -> Any:
 
 @contextmanager
 def each_time(builder: Any, count: Any) -> Iterator[Any]:
-    """Write a loop over the yielded index < count, which LLVM leaves as it is."""
+    """Write a loop over the yielded index < count, which LLVM must not unroll."""
     with cgutils.for_range(builder, count) as loop:
         yield loop.index
         last = builder.basic_block
-    leave_loop(builder, last.terminator)
+    forbid_unrolling(builder, last.terminator)
 
 
-def leave_loop(builder: Any, branch: Any) -> None:
-    """Have LLVM leave a loop as it is, whose last branch this is.
+def forbid_unrolling(builder: Any, branch: Any) -> None:
+    """Have LLVM not unroll the loop whose last branch this is.
 
-    Most loops over vectors are short: unrolled, as LLVM would have it, they take longer to enter than to run.
+    Most loops over vectors are short. Unrolled, as LLVM prefers them, they take longer to enter than to run.
     """
     module = builder.module
-    as_it_is = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    disable = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
     marks = MDValue(module, [], str(len(module.metadata)))
-    marks.operands = (marks, as_it_is)  # LLVM knows a loop's marks by their pointing at themselves
+    marks.operands = (marks, disable)  # LLVM requires that a loop's metadata point to themselves
     branch.set_metadata("llvm.loop", marks)
 
 
 def data_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
-    """Pointer to element `offset` of a contiguous array, counted in memory order."""
+    """Return a pointer to element `offset` of a contiguous array, counted in memory order."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
 
 
 @intrinsic
 def vector_lanes(_context: Any, array: Any) -> Any:
-    """Numbers of the array's type in a vector register: a constant of the compiled code."""
+    """Return how many numbers of the array's type a vector register holds, as a compiled-in constant."""
 
     def codegen(_context: Any, _builder: Any, _signature: Any, _args: Any) -> Any:
         return INT64(target().lanes(item_bytes(array.dtype)))
@@ -270,10 +276,11 @@ def vector_lanes(_context: Any, array: Any) -> Any:
 
 @intrinsic
 def keep_small(_context: Any) -> Any:
-    """Have LLVM keep the code of the kernel small that says so: no loop is unrolled or written twice.
+    """Have LLVM keep the code of the kernel that calls this small: no loop is unrolled or written twice.
 
-    For kernels whose time is spent in the functions and vector loops that they call: LLVM would make
-    almost three times as much code of the loops around them, of many kernels over again, and no quicker one.
+    It is for kernels that spend their time in the functions and vector loops that they call. LLVM would make
+    almost three times as much code of the loops around these, which would take as much longer to compile and
+    run no faster.
     """
 
     def codegen(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:

@@ -19,7 +19,7 @@ class NeuronLayer(Layer[P]):
 
     exact_bottoms = exact_tops = 1
     keeps_input = False
-    _kept: Blob | None = None  # the copy; None where the top has memory of its own
+    _kept: Blob | None = None  # the copy; None if the top has memory of its own
 
     @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

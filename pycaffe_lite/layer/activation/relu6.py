@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from pycaffe_lite.kernels import relu6
 from pycaffe_lite.layer.activation.elementwise import ElementwiseLayer
+from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -23,6 +25,9 @@ class ReLU6Layer(ElementwiseLayer[caffe_pb2.ReLUParameter]):
     """
 
     kernels = relu6
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        note_engine(self)
 
     def numbers(self) -> Mapping[str, float]:
         return {"slope": self.param.negative_slope}

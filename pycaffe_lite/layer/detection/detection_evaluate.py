@@ -10,7 +10,7 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import PycaffeError
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.detection.ground_truth import BOX, CLASS, DIFFICULT, IMAGE, PADDING, shape_of_rows
-from pycaffe_lite.layer.detection.resized import in_picture
+from pycaffe_lite.layer.detection.resized import check_resize, in_picture
 from pycaffe_lite.layer.detection.save_output import read_names
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -54,6 +54,7 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
             except PycaffeError as error:
                 raise self.error(str(error)) from None
             self.sizes = [(height, width) for _, height, width in names]
+        check_resize(self, p.resize_param if p.HasField("resize_param") else None)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob, columns, what in zip(bottom, (7, 8), ("detections", "ground truth"), strict=True):

@@ -78,6 +78,8 @@ class PriorsLayer(Layer[caffe_pb2.PriorBoxParameter]):
         cells, image = bottom
         top[0].reshape(1, 2, cells.height * cells.width * len(self.box_sizes) * 4)
         shapes = (cells.height, cells.width, image.height, image.width)
+        if 0 in shapes:
+            raise self.error(f"needs a map and an image with pixels, got shapes {cells.shape}, {image.shape}")
         if shapes != self._made_for:
             self.priors = self._make(*shapes)
             self._made_for = shapes

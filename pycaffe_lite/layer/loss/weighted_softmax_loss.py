@@ -42,6 +42,8 @@ class WeightedSoftmaxWithLossLayer(SoftmaxWithLossLayer):
     """
 
     max_tops = 3
+    weighs_classes = True
+    smooths_labels = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0

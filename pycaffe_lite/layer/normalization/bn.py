@@ -34,6 +34,8 @@ class BNLayer(NeuronLayer[P]):
     """
 
     exact_tops: ClassVar[int | None] = 1  # type: ignore[assignment]
+    adds_to_diffs: ClassVar[bool] = True
+    takes_blobs_of_any_shape = True  # (C,), (1, C) and (1, C, 1, 1) are all found in files
     eps: float
     scale: Blob | None = None
     shift: Blob | None = None
@@ -100,6 +102,7 @@ class BNLayer(NeuronLayer[P]):
         """A blob's numbers, one for each channel; or `without`, where there is no blob."""
         return np.full(self.C, without) if blob is None else blob.data.ravel().astype(np.float64)
 
+    @np.errstate(invalid="ignore")
     def backward_through(
         self, top: Blobs, wanted: bool, bottom: Blobs, *, fixed: bool, learns: bool = True
     ) -> None:
@@ -118,7 +121,8 @@ class BNLayer(NeuronLayer[P]):
         da = (sum_dy_x - mean * sum_dy) * inverse
         for blob, gradient in ((self.scale, da), (self.shift, sum_dy)):
             if blob is not None and learns and self._is_learnt(blob):
-                blob.diff.ravel()[...] += gradient
+                diff = blob.diff.ravel()
+                diff[...] = gradient + diff * self.adds_to_diffs
         if dx is None:
             return
         scale, near = inverse * self._numbers(self.scale, 1), mean.astype(x.dtype)
@@ -152,6 +156,7 @@ class SegNetBNLayer(BNLayer[BNParameter]):
 
     exact_tops = None
     min_tops, max_tops = 1, 3
+    adds_to_diffs = False
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0

@@ -40,7 +40,8 @@ class IntelBatchNormLayer(BNLayer[caffe_pb2.BatchNormParameter]):
 
     Blobs: mean and variance, (C,), and factor, (1,), sums as in Caffe's; a, (C,), by `filler` or 1; b, (C,),
     by `bias_filler` or 0.
-    Raises LayerError for an s that does not divide N, and for an lr_mult of the statistics other than 0.
+    Raises LayerError for PSPNet's update_global_stats, for an s that does not divide N, and for an lr_mult of
+    the statistics other than 0.
     Source: intel/caffe src/caffe/layers/batch_norm_layer.cpp and mkldnn_batch_norm_layer.cpp
     """
 
@@ -49,6 +50,8 @@ class IntelBatchNormLayer(BNLayer[caffe_pb2.BatchNormParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         p = self.param
+        if p.update_global_stats:
+            raise self.error("no fork has both Intel's fields and batch_norm_param.update_global_stats")
         self.eps = p.eps
         self.sums = [self.add_blob((self.C,)), self.add_blob((self.C,)), self.add_blob((1,))]
         if _is_affine(p):

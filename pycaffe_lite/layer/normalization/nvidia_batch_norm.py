@@ -14,6 +14,7 @@ from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
 LEAST_EPS = 1e-5
+FOREIGN = ("update_global_stats", "use_weight_bias", "bias_term", "filler", "stats_batch_size", "relu")
 ONE = caffe_pb2.FillerParameter(value=1)
 ZERO = caffe_pb2.FillerParameter(value=0)
 OVERWRITING = 2  # training passes in which the running statistics become the batch's
@@ -36,8 +37,9 @@ class NvidiaBatchNormLayer(BNLayer[caffe_pb2.BatchNormParameter]):
     set them to μ and v + eps instead.
 
     Blobs: mean and variance, (C,); 1, (1,); a, (C,), by `scale_filler` or 1; b, (C,), by `bias_filler` or 0.
-    The layer overwrites its `param`: the first three have lr_mult and decay_mult 0, a and b have 1. In the
-    fork, gradients of a and b overwrite those that are there; here they are added, as everywhere.
+    The layer overwrites its `param`: the first three have lr_mult and decay_mult 0, a and b have 1.
+    Raises LayerError for fields of other forks, and for fewer than 2 axes, another C than at setup, and batch
+    statistics of no values.
     Source: NVIDIA/caffe src/caffe/layers/batch_norm_layer.cpp
     """
 
@@ -46,6 +48,9 @@ class NvidiaBatchNormLayer(BNLayer[caffe_pb2.BatchNormParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         p = self.param
+        for name in FOREIGN:
+            if p.HasField(name):
+                raise self.error(f"no fork has both NVIDIA's scale and bias and batch_norm_param.{name}")
         self.eps = max(p.eps, LEAST_EPS)
         self.running_mean, self.running_variance = self.add_blob((self.C,)), self.add_blob((self.C,))
         self.add_blob((1,), ONE)

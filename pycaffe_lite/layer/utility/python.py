@@ -9,9 +9,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
-from pycaffe_lite.blob import Blob
+from pycaffe_lite.alias import find_real_caffe, install_as_caffe
+from pycaffe_lite.blob import BlobVec
 from pycaffe_lite.errors import LayerError, LayerImportError, NetError, blame
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
@@ -20,7 +22,7 @@ from pycaffe_lite.proto import caffe_pb2
 log = logging.getLogger(__name__)
 
 
-class BlobVec(list[Blob]):
+class UserBlobs(BlobVec):
     """The learnable blobs of a layer that the user writes."""
 
     def __init__(self, layer: Layer[Any]) -> None:
@@ -62,7 +64,7 @@ class PythonLayerBase:
 
     param_str: str
     phase: int
-    blobs: BlobVec
+    blobs: UserBlobs
 
     def __init__(self, layer_param: caffe_pb2.LayerParameter) -> None:
         self.layer_param = layer_param
@@ -87,7 +89,8 @@ class PythonLayerBase:
 class PythonLayer(Layer[caffe_pb2.PythonParameter]):
     """Runs an object of the user's class `layer` from the Python module `module`; see `pycaffe_lite.Layer`.
 
-    The module is imported by name, from sys.path or else from the folder of the prototxt. Attributes of the
+    The module is imported by name, from sys.path or else from the folder of the prototxt. Where it says
+    `import caffe` and the real one is not installed, that gives this package from then on. Attributes of the
     object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
 
     Bottom, top, blobs: as many as the class wants, and of the shapes that it wants.
@@ -113,7 +116,7 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         self.user: PythonLayerBase = self._run("__init__", user_class, self.layer_param)
         self.user.param_str = self.param.param_str
         self.user.phase = self.phase
-        self.blobs = self.user.blobs = BlobVec(self)
+        self.blobs = self.user.blobs = UserBlobs(self)
         self._run("setup", self.user.setup, bottom, top)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -158,9 +161,14 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
             place = getattr(module, "__file__", None) or "no file"
             raise self._import_error(f"module '{module_name}' ({place}) has no class '{class_name}'")
         if not (isinstance(user_class, type) and issubclass(user_class, PythonLayerBase)):
-            raise self.error(
-                f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
-            )
+            message = f"'{class_name}' of module '{module_name}' is not a subclass of pycaffe_lite.Layer"
+            if (real := find_real_caffe()) is not None:
+                message += (
+                    f"; import caffe gives the one at {real}: write import pycaffe_lite as caffe, call "
+                    "pycaffe_lite.install_as_caffe(shadow=True) first, or start with "
+                    "python -m pycaffe_lite --shadow-caffe"
+                )
+            raise self.error(message)
         return user_class
 
     def _import(self, name: str) -> Any:
@@ -175,15 +183,13 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
                 folder = self.context.folder
                 tried = f" from sys.path or {folder}" if folder is not None else " from sys.path"
                 message = f"cannot import module '{name}'{tried}: {_one_line(error)}"
-                if (error.name or "").partition(".")[0] == "caffe":
-                    message += "; write 'import pycaffe_lite as caffe' in its place"
                 raise self._import_error(message) from error
 
     def _import_from_folders(self, name: str) -> Any:
         """Imports a module from sys.path or else from the prototxt's folder."""
         folder = self.context.folder
         try:
-            return importlib.import_module(name)
+            return _import_module(name)
         except ModuleNotFoundError as error:
             # What was not found may be the module itself, or something that it imports.
             if folder is None or error.name not in (name, name.partition(".")[0]):
@@ -193,12 +199,36 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         sys.path.append(place)
         importlib.invalidate_caches()
         try:
-            return importlib.import_module(name)
+            return _import_module(name)
         finally:
             sys.path.remove(place)
 
     def _import_error(self, message: str) -> LayerImportError:
         return LayerImportError(str(self.error(message)))
+
+
+def users_frames(error: BaseException) -> TracebackType | None:
+    """The part of a traceback that lies in a user's module, from where it is entered; None: there is none."""
+    frames, is_inside = error.__traceback__, False
+    while frames is not None:
+        code = frames.tb_frame.f_code
+        is_ours = code in (PythonLayer._run.__code__, _import_module.__code__)
+        if is_inside and not is_ours and "importlib" not in code.co_filename:
+            break
+        is_inside |= is_ours
+        frames = frames.tb_next
+    return frames
+
+
+def _import_module(name: str) -> Any:
+    """Imports a module; if what it lacks is Caffe, once more with this package under that name."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        is_of_caffe = (error.name or "").partition(".")[0] == "caffe" != name
+        if not (is_of_caffe and find_real_caffe() is None and install_as_caffe()):
+            raise
+    return importlib.import_module(name)
 
 
 def _name_of_file(name: str) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from pycaffe_lite import random
 from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import pooling
-from pycaffe_lite.kernels.pooling import Window
+from pycaffe_lite.kernels.pooling import PoolingWindow
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.fusing import TakesSlopeBack, fills_tops
@@ -124,7 +124,7 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
         padded = max(H + 2 * self.pad[0], 1), max(W + 2 * self.pad[1], 1)
         kernel = [min(k, n) for k, n in zip(self.kernel, padded, strict=True)]
         stride = [min(s, n) for s, n in zip(self.stride, padded, strict=True)]
-        self.window = Window._make([*kernel, *self.pad, *stride])
+        self.window = PoolingWindow._make([*kernel, *self.pad, *stride])
         for blob in top:
             blob.reshape((N, C, P, Q))
         if self.index.shape != (N * C, P, Q) or self.plane != (H, W):

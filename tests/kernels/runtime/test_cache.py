@@ -1,6 +1,7 @@
 """Compiled kernels on disk: what names their folder, and what happens where it cannot be used."""
 
 import errno
+import io
 import logging
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,18 +60,17 @@ def test_several_processes_at_once(tmp_path):
 COMPILE_EACH_KIND = (
     COMPILE_ONE
     + """
-from pycaffe_lite.kernels import convolution
-y = np.empty((1, 1, 1, 1), np.float32)
-window = convolution.Window(1, 1, 0, 0, 1, 1, 1, 1, 1)
-convolution.forward(np.full_like(y, 3), np.full_like(y, 4), None, y, window)
-print("product:", y.item())
+from pycaffe_lite.kernels import absval
+y = np.empty(1, np.float32)
+absval.forward(np.full_like(y, -12), y)
+print("magnitude:", y.item())
 """
 )
 
 
 def test_damaged_files_are_compiled_anew(tmp_path):
     """Also those of machine code, in which LLVM would end the process without a word."""
-    results = ["loss: 3.0", "product: 12.0"]
+    results = ["loss: 3.0", "magnitude: 12.0"]
     run(tmp_path, COMPILE_EACH_KIND)
     files = sorted(file for file in tmp_path.rglob("*") if file.is_file())
     assert {file.suffix for file in files} == {".nbc", ".o"}
@@ -94,8 +95,23 @@ def test_folder_that_cannot_be_written(tmp_path):
     assert result == "loss: 3.0"
 
 
-def full_disk(*arguments, **options):
+def full_disk(*_arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class RoomForANameOnly(io.BytesIO):
+    """A file on a full disk, in the place of a temporary one."""
+
+    def __init__(self, dir):
+        super().__init__()
+
+    write = full_disk
+
+
+def write_a_part(path, content):
+    with path.open("wb") as file:
+        file.write(content[:2])
+    full_disk()
 
 
 @pytest.mark.parametrize("full_from", ["the start", "the first file"])
@@ -105,10 +121,10 @@ def test_full_disk(tmp_path, monkeypatch, caplog, full_from):
     monkeypatch.setattr(_cache, "_said_not_kept", False)
     target = ("some", "cpu", "")
     if full_from == "the start":
-        monkeypatch.setattr(_cache.tempfile, "TemporaryFile", full_disk)
+        monkeypatch.setattr(_cache.tempfile, "TemporaryFile", RoomForANameOnly)
     with caplog.at_level(logging.INFO):
         assert _cache.load_file("a", target) is None
-        monkeypatch.setattr(Path, "write_bytes", full_disk)
+        monkeypatch.setattr(Path, "write_bytes", write_a_part)
         for name in ("a", "b"):
             _cache.save_file(name, target, b"code")
     *before, said = caplog.messages
@@ -131,11 +147,69 @@ def test_functions_of_users_keep_numbas_cache(tmp_path):
     assert not list((tmp_path / "kernels").rglob("mine*"))
 
 
-def test_build_hash_follows_the_cpu():
+def test_build_hash_follows_all_that_code_depends_on(monkeypatch):
     target = ("x86_64-unknown-linux-gnu", "znver4", "+avx2")
-    first = _cache.build_hash(target)
-    assert _cache.build_hash(target) == first
-    assert _cache.build_hash((*target[:2], "")) != first
+    hashes = [_cache.build_hash(target), _cache.build_hash((*target[:2], ""))]
+    assert _cache.build_hash(target) == hashes[0]
+    versions = (_cache.np, "__version__"), (_cache.numba, "__version__"), (_cache.llvmlite, "__version__")
+    for place, name in (*versions, (_cache.numba.config, "OPT"), (_cache.numba.config, "BOUNDSCHECK")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, "another")
+            hashes.append(_cache.build_hash(target))
+    with monkeypatch.context() as patch:
+        patch.setattr(_cache.platform, "python_version", lambda: "another")
+        hashes.append(_cache.build_hash(target))
+    assert len(set(hashes)) == len(hashes) == 8
+
+
+def outer():
+    def inner():
+        pass
+
+    return inner
+
+
+def files_of(function, options, *signatures):
+    cache = _cache.KernelCache(function, options)
+    return [cache._file(signature) for signature in signatures]
+
+
+def test_names_of_files(monkeypatch):
+    """They tell kernel, options and signature apart; `<locals>` is no name for some file systems."""
+    monkeypatch.setattr(_cache, "function_hash", lambda function: function.content)
+    kernel = outer()
+    kernel.__module__, kernel.content = "pycaffe_lite.kernels.pooling.windows", "first"
+    names = [
+        *files_of(kernel, {"parallel": False}, "(int64,)", "(float64,)"),
+        *files_of(kernel, {}, "(int64,)"),
+    ]
+    kernel.content = "second"
+    names += files_of(kernel, {}, "(int64,)")
+    assert len(set(names)) == 4
+    for name in names:
+        assert re.fullmatch(r"pooling\.windows\.outer\.locals\.inner-\w{16}\.nbc", name)
+    kernel.content = None
+    assert files_of(kernel, {}, "(int64,)") == [None]
+
+
+def test_a_disabled_cache_neither_reads_nor_writes(monkeypatch):
+    done = []
+    monkeypatch.setattr(_cache, "function_hash", lambda function: "content")
+    monkeypatch.setattr(_cache, "load_file", lambda name, target: done.append("read"))
+    monkeypatch.setattr(_cache, "save_file", lambda name, target, content: done.append("written"))
+    monkeypatch.setattr(_cache, "dumps", lambda data: b"")
+    codegen = SimpleNamespace(codegen=lambda: SimpleNamespace(magic_tuple=tuple), refresh=lambda: None)
+    library = SimpleNamespace(has_dynamic_globals=False)
+    code = SimpleNamespace(library=library, target_context=codegen, _reduce=lambda: None)
+    cache = _cache.KernelCache(outer(), {})
+    for switch in (cache.disable, cache.enable):
+        switch()
+        assert cache.load_overload("(int64,)", codegen) is None
+        cache.save_overload("(int64,)", code)
+        assert done == ([] if switch == cache.disable else ["read", "written"])
+    library.has_dynamic_globals = True  # addresses of this process
+    cache.save_overload("(int64,)", code)
+    assert done == ["read", "written"]
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,15 @@
-"""The decorators: what they compile, how it is called, what is kept on disk."""
+"""The decorators: how what they make is called, and how workers share out their tasks."""
 
-import gc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numba import prange
-from numba.core.errors import TypingError
 
-from pycaffe_lite.kernels.products import blocks as _block
-from pycaffe_lite.kernels.runtime import decorators as _jit
-from pycaffe_lite.kernels.runtime.cache import KernelCache
-from pycaffe_lite.kernels.runtime.decorators import (
-    kernel,
-    parallel_kernel,
-    serial_kernel,
-    take_task,
-    worker_kernel,
-)
+from pycaffe_lite.kernels.runtime import decorators as _decorators
+from pycaffe_lite.kernels.runtime import locks
+from pycaffe_lite.kernels.runtime.decorators import kernel, parallel_kernel, take_task, worker_kernel
+from pycaffe_lite.kernels.runtime.team import ASIDE, REST_END, RESTING, Team
 
 
 @kernel
@@ -53,12 +46,57 @@ def test_python_function_stays_reachable():
     assert scaled.__doc__ == "y[i] = factor * x[i] / 2."
 
 
-def test_division_by_zero_is_infinite():
-    @serial_kernel
-    def quotient(a, b):
-        return a / b
+class Watched:
+    """Stands for a compiled function, and keeps how things are while it runs."""
 
-    assert quotient(1.0, 0.0) == np.inf
+    def __init__(self, team):
+        self.team = team
+        self.seen = []
+
+    def __call__(self, *args):
+        self.seen.append((bool(self.team.state[ASIDE]), locks.single_entry._is_owned()))
+
+
+@pytest.fixture
+def loops(monkeypatch):
+    """A parallel kernel whose loops are `Watched`, the threads that they were to get, and the account."""
+    team, counts, entries = Team(2), [], []
+    watched = parallel_kernel(scaled.py_func)
+    watched.dispatcher = Watched(team)
+    layer = SimpleNamespace(name="omp")
+
+    def enter(count):
+        counts.append(count)
+        return layer.name
+
+    monkeypatch.setattr(_decorators, "team_of", lambda members: team)
+    monkeypatch.setattr(_decorators, "enter_parallel", enter)
+    monkeypatch.setattr(team, "settle_loop", lambda wall, own: entries.append((wall, own)))
+    return SimpleNamespace(run=watched, team=team, layer=layer, counts=counts, entries=entries)
+
+
+@pytest.mark.parametrize(("layer", "turns"), [("omp", False), ("tbb", False), ("workqueue", True)])
+def test_loops_have_the_cores_and_take_turns_if_the_layer_needs_it(loops, layer, turns):
+    loops.layer.name = layer
+    loops.run()
+    assert loops.run.dispatcher.seen == [(True, turns)]
+    assert not loops.team.state[ASIDE]
+    assert not locks.single_entry._is_owned()
+
+
+def test_loops_get_all_threads_and_count(loops):
+    loops.run()
+    assert loops.counts == [2]
+    ((wall, own),) = loops.entries
+    assert wall > 0
+    assert own >= 0
+
+
+def test_loops_run_alone_while_the_team_rests(loops):
+    loops.team.state[[RESTING, REST_END]] = 1, 1 << 62
+    loops.run()
+    assert loops.counts == [1]
+    assert not loops.entries
 
 
 @worker_kernel
@@ -74,8 +112,9 @@ def listed(count, owners, order, tasks, memory):
 
 @pytest.mark.parametrize("count", [0, 1, 7, 1000])
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_workers_take_every_task_once_and_their_own_share_first(workers, count):
-    memory = np.arange(workers, dtype=np.float32).reshape(workers, 1)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_workers_take_every_task_once_and_their_own_share_first(workers, count, dtype):
+    memory = np.arange(workers, dtype=dtype).reshape(workers, 1)
     owners, order = np.full(count, -1), np.full(count, -1)
     listed(memory, count, owners, order)
     assert np.all(owners >= 0)
@@ -87,27 +126,15 @@ def test_workers_take_every_task_once_and_their_own_share_first(workers, count):
         assert own == list(range(len(own)))
 
 
-def test_only_kernels_of_the_package_are_kept_on_disk():
-    assert isinstance(_block.row_length._cache, KernelCache)
-    assert isinstance(_jit.worker_kernel(_block.pack_all.py_func).dispatcher._cache, KernelCache)
-    assert not isinstance(halved._cache, KernelCache)
+@worker_kernel
+def shown(out, tasks, memory):
+    """out[0] = the second number of the memory."""
+    if take_task(tasks, 1) == 0:
+        out[0] = memory[1]
 
 
-@pytest.mark.parametrize("collects", [False, True])
-def test_the_garbage_collector_is_left_as_it_was(collects):
-    @kernel
-    def wrong(x):
-        return x.there_is_no_such_thing
-
-    @serial_kernel
-    def calls(x):
-        return wrong(x)
-
-    before = gc.isenabled()
-    try:
-        (gc.enable if collects else gc.disable)()
-        with pytest.raises(TypingError):
-            calls(1)
-        assert gc.isenabled() == collects
-    finally:
-        (gc.enable if before else gc.disable)()
+def test_memory_of_each_type_has_code_of_its_own():
+    out = np.zeros(1)
+    for dtype in (np.float32, np.float64, np.float32):
+        shown(np.array([[0, 0.1]], dtype), out)
+        assert out[0] == dtype(0.1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from pycaffe_lite.kernels.runtime import llvm
+from pycaffe_lite.kernels.runtime import llvm, locks
 from pycaffe_lite.kernels.simd.tables import function_table
 
 FIRST_CALLS = """
@@ -26,7 +26,7 @@ sys.setswitchinterval(1e-5)
 def work(_):
     start.wait()
     x = np.linspace(-1, 1, 20_000, dtype=np.float32)
-    relu.forward(x, 0, x)
+    relu.forward(x, 0.0, x)
     return tile_table(x.dtype).tobytes(), x.tobytes(), hinge_loss.forward(np.ones((1, 3)), np.zeros(1), False)
 
 with ThreadPoolExecutor(8) as pool:
@@ -129,3 +129,59 @@ def test_the_pool_that_bears_one_caller():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_forks_while_other_threads_hold_locks():
     assert run(FORKS, NUMBA_THREADING_LAYER="workqueue") == ["0"] * 21
+
+
+def free_for_others(lock):
+    """Whether another thread gets the lock at once."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def take():
+            taken = lock.acquire(blocking=False)
+            if taken:
+                lock.release()
+            return taken
+
+        return pool.submit(take).result()
+
+
+@pytest.mark.parametrize("side", ["parent", "child"])
+def test_a_fork_holds_a_lock_of_the_process_while_it_makes_the_child(monkeypatch, side):
+    hooks = {}
+    monkeypatch.setattr(os, "register_at_fork", hooks.update, raising=False)
+    lock = locks.lock_of_process()
+    hooks["before"]()
+    assert not free_for_others(lock)
+    hooks[f"after_in_{side}"]()
+    assert free_for_others(lock)
+
+
+def test_a_lock_of_the_process_may_be_taken_again():
+    lock = locks.lock_of_process()
+    with lock, lock:
+        assert not free_for_others(lock)
+    assert free_for_others(lock)
+
+
+FORK_TAKES = """
+import os
+register, taken = os.register_at_fork, []
+
+def remember(**hooks):
+    taken.insert(0, id(getattr(hooks.get("before"), "__self__", None)))
+    register(**hooks)
+
+os.register_at_fork = remember
+from pycaffe_lite import random
+from pycaffe_lite.kernels.runtime import locks
+
+order = [random._process_lock, locks.single_entry, locks.team_start, locks.compiler_lock]
+order += [locks.llvm_ffi.lib._lock._lock, locks.pool_start]
+print(*(taken.index(id(lock)) for lock in order))
+"""
+
+
+def test_a_fork_takes_the_locks_in_their_order():
+    """Else it would wait for a thread that waits for the fork."""
+    places = [int(place) for place in run(FORK_TAKES)]
+    assert len(places) == 6
+    assert places == sorted(places)

@@ -1,9 +1,13 @@
-"""The team: who is there shares the work, nobody waits for the rest, and a team that costs too much rests."""
+"""The team: members that are there share the work, and a team that costs more than it brings rests."""
 
 import _thread
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -11,7 +15,7 @@ import pytest
 
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.runtime import team as _team
-from pycaffe_lite.kernels.runtime.atomic import count_up, read
+from pycaffe_lite.kernels.runtime.atomic import fetch_increment, load
 from pycaffe_lite.kernels.runtime.decorators import (
     get_num_threads,
     parallel_kernel,
@@ -20,6 +24,7 @@ from pycaffe_lite.kernels.runtime.decorators import (
     worker_kernel,
 )
 from pycaffe_lite.kernels.runtime.steps import _arguments, record
+from pycaffe_lite.kernels.runtime.system import CONDITIONS
 from pycaffe_lite.kernels.runtime.team import (
     ACCOUNT,
     FIRST_CREDIT,
@@ -53,9 +58,9 @@ def doubled(x, tasks, _memory):
 
 @worker_kernel
 def who(done, came, together, tasks, _memory):
-    """done[task] = worker, each of whom says that he came; or waits for the other before he begins."""
-    count_up(came, tasks.worker)
-    while together and (read(came, 0) == 0 or read(came, 1) == 0):
+    """done[task] = worker. Each worker counts itself first; with `together`, it also waits for the other."""
+    fetch_increment(came, tasks.worker)
+    while together and (load(came, 0) == 0 or load(came, 1) == 0):
         pass
     task = take_task(tasks, done.size)
     while task < done.size:
@@ -65,28 +70,36 @@ def who(done, came, together, tasks, _memory):
 
 @worker_kernel
 def held(done, count, tasks, _memory):
-    """As `who`; each worker takes a task, and worker 1 holds his until the others are done with the rest."""
+    """As `who`, but worker 1 does not finish its first task until the others have done all the rest."""
     task = take_task(tasks, done.size)
-    count_up(count, 1)
-    while read(count, 1) < 2:
+    fetch_increment(count, 1)
+    while load(count, 1) < 2:
         pass
     while task < done.size:
         done[task] = tasks.worker
-        while tasks.worker == 1 and read(count, 0) < done.size - 1:
+        while tasks.worker == 1 and load(count, 0) < done.size - 1:
             pass
-        count_up(count, 0)
+        fetch_increment(count, 0)
         task = take_task(tasks, done.size)
 
 
 @worker_kernel
 def loses_core(count, tasks, _memory):
-    """Worker 1 sleeps at his task, as if other programs had his core."""
+    """Worker 1 sleeps during its task, as if other programs had its core."""
     task = take_task(tasks, 2)
-    count_up(count, 0)
-    while read(count, 0) < 2:
+    fetch_increment(count, 0)
+    while load(count, 0) < 2:
         pass
     if task < 2 and tasks.worker == 1:
         usleep(40_000)
+
+
+@worker_kernel
+def lingers(came, tasks, _memory):
+    """Each worker counts itself and leaves the others time to come."""
+    fetch_increment(came, tasks.worker)
+    take_task(tasks, 2)
+    usleep(20_000)
 
 
 @parallel_kernel
@@ -125,13 +138,13 @@ def wait_until(true):
 
 
 @pytest.mark.parametrize("members", [1, 2, 5])
-def test_members_who_never_come(members):
+def test_members_that_never_come(members):
     x = np.ones(10, np.float32)
     with record() as steps:
         for _ in range(4):
             doubled(memory(members), x)
     x[:] = 1
-    lead(Team(members).state, *job(steps))  # nobody has started it
+    lead(Team(members).state, *job(steps))  # it has not been started
     assert (x == 16).all()
 
 
@@ -150,6 +163,16 @@ def test_a_member_comes_between_two_jobs():
     late.end()
 
 
+@pytest.mark.usefixtures("team")
+def test_no_more_members_take_part_than_have_memory():
+    set_num_threads(3)
+    came = np.zeros(3, np.int64)
+    for _ in range(3):
+        lingers(memory(2), came)
+    assert came[0] > 0
+    assert came[2] == 0
+
+
 def test_others_do_what_a_member_has_not_begun(team):
     done, count = np.full(100, -1), np.zeros(2, np.int64)
     held(memory(), done, count)
@@ -157,7 +180,7 @@ def test_others_do_what_a_member_has_not_begun(team):
     assert team.state[POSITION] % 2 == 1
 
 
-def test_a_member_who_loses_his_core_makes_the_team_rest_and_it_comes_back(team):
+def test_a_member_that_loses_its_core_makes_the_team_rest_and_it_comes_back(team):
     team.state[ACCOUNT] = 0
     loses_core(memory(), np.zeros(1, np.int64))
     done, came = np.full(1000, -1), np.zeros(2, np.int64)
@@ -166,9 +189,9 @@ def test_a_member_who_loses_his_core_makes_the_team_rest_and_it_comes_back(team)
     team.state[REST_END] = FAR
     who(memory(), done, came, False)
     assert came.tolist() == [1, 0]
-    team.state[REST_END] = 0
+    team.state[REST_END] = came[0] = 0
     who(memory(), done, came, True)
-    assert came.tolist() == [2, 1]
+    assert came.tolist() == [1, 1]
     assert not team.is_resting()
 
 
@@ -251,17 +274,24 @@ def test_members_go_when_the_team_gets_another_size(team):
     wait_until(lambda: _thread._count() == before)
 
 
-def test_members_of_many_teams_that_nobody_else_holds(team):
-    """What they sleep on is theirs as long as they need it."""
-    x = np.ones(10, np.float32)
-    for members in (2, 3) * 30:
-        set_num_threads(members)
-        doubled(memory(members), x)
-        x[:] = 1
-        np.zeros(1000)  # takes memory that was freed
-    set_num_threads(2)
-    doubled(memory(), x)
-    assert (x == 2).all()
+def test_what_members_sleep_on_is_in_the_array_that_they_hold():
+    """Their team may be gone before they have woken up."""
+    state = Team(5).state
+    places = state[CONDITIONS : CONDITIONS + 4] - state.ctypes.data
+    assert places.min() >= 0
+    assert places.max() + 64 <= state.nbytes
+
+
+def test_several_threads_change_the_size_of_the_team():
+    """What fails here for a second fails in tests/long/team_churn.py for minutes."""
+    script = Path(__file__).parents[2] / "long" / "team_churn.py"
+    environment = {**os.environ, "MALLOC_PERTURB_": "165"}
+    command = [sys.executable, str(script), "resize", "0", "0.5"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    counts = dict(word.split("=") for word in done.stdout.split())
+    assert counts["wrong"] == "0"
+    assert int(counts["sizes"]) > 10
 
 
 def test_a_team_with_fewer_threads_than_were_asked_for(monkeypatch):

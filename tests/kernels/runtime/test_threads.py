@@ -97,19 +97,25 @@ def test_count_holds_in_every_thread():
         assert list(pool.map(ask, range(8))) == [2] * 8
 
 
-def test_count_below_one():
+@pytest.mark.parametrize("count", [-1, 0, 1025, 10**9])
+def test_counts_out_of_range(count):
+    before = get_num_threads()
     with pytest.raises(KernelError) as caught:
-        set_num_threads(0)
-    assert str(caught.value) == "the number of threads must be at least 1, got 0"
+        set_num_threads(count)
+    assert str(caught.value) == f"the number of threads must be from 1 to 1024, got {count}"
+    assert get_num_threads() == before
 
 
 def test_default_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("PYCAFFE_LITE_THREADS", "7")
     assert _threads._default_count() == 7
-    monkeypatch.setenv("PYCAFFE_LITE_THREADS", "all")
-    with pytest.raises(KernelError) as caught:
-        _threads._default_count()
-    assert str(caught.value) == "PYCAFFE_LITE_THREADS must be a whole number from 1 on, got 'all'"
+    for wrong in ("all", "0", "-2", "1025", "2.5", "²"):
+        monkeypatch.setenv("PYCAFFE_LITE_THREADS", wrong)
+        with pytest.raises(KernelError) as caught:
+            _threads._default_count()
+        assert (
+            str(caught.value) == f"PYCAFFE_LITE_THREADS must be a whole number from 1 to 1024, got {wrong!r}"
+        )
     monkeypatch.delenv("PYCAFFE_LITE_THREADS")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert 1 <= _threads._default_count() <= os.cpu_count()
@@ -141,6 +147,8 @@ def test_openmps_variable_counts_after_ours(monkeypatch, caplog, openmp, own, co
     [
         ({"a/b/cpu.max": "150000 100000"}, 1.5),
         ({"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4.0),
+        ({"a/b/cpu.max": "300000 100000", "a/cpu.max": "200000 100000"}, 2.0),
+        ({"a/b/cpu.max": "200000 100000", "a/cpu.max": "300000 100000"}, 2.0),
         ({"a/b/cpu.max": "max 100000"}, None),
         ({"cpu.max": "200000 100000"}, 2.0),  # a container sees its own group as the root
         ({}, None),
@@ -191,24 +199,33 @@ def test_a_fork_without_openmp_may_go_on(tmp_path):
     assert done.stdout.splitlines() == [f"{PRODUCT} {LOOP}", PRODUCT, LOOP]
 
 
-def test_pool_that_cannot_grow(tmp_path):
-    script = (
-        "from pycaffe_lite.kernels.runtime.decorators import parallel_kernel, set_num_threads\n"
-        "import numba, numpy as np\n"
-        "@parallel_kernel\n"
-        "def loop(x):\n    for i in numba.prange(x.size):\n        x[i] = 1\n"
-        "set_num_threads(3)\n"
-        "loop(np.ones(3))\n"
-        "try:\n    set_num_threads(1000)\n"
-        "except Exception as error:\n    print(error)\n"
-    )
-    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"}
-    command = [sys.executable, "-c", script]
+MORE_THREADS = """
+import numba, numpy as np
+from pycaffe_lite.kernels.runtime.decorators import get_num_threads, parallel_kernel, set_num_threads
+from pycaffe_lite.kernels.runtime.team import Team
+
+@parallel_kernel
+def threads_of(counts):
+    for i in numba.prange(counts.size):
+        counts[i] = numba.get_num_threads()
+
+Team.is_resting = lambda team: False
+for count in (3, 6, 2):
+    set_num_threads(count)
+    counts = np.zeros(10, np.int64)
+    threads_of(counts)
+    print(get_num_threads(), *set(counts.tolist()))
+"""
+
+
+@pytest.mark.parametrize(("layer", "of_loops"), [("omp", (3, 6, 2)), ("workqueue", (3, 3, 2))])
+def test_the_count_may_grow_at_any_time(layer, of_loops):
+    """Numba's workqueue keeps the threads that it began with; its loops use as many of them as they may."""
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", MORE_THREADS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == (
-        "1000 threads asked for, but the thread pool was started with 3; "
-        "set PYCAFFE_LITE_THREADS=1000 before the start\n"
-    )
+    pairs = zip((3, 6, 2), of_loops, strict=True)
+    assert done.stdout.splitlines() == [f"{count} {used}" for count, used in pairs]
 
 
 def test_a_threading_layer_that_is_not_there(monkeypatch):
@@ -235,3 +252,10 @@ def test_two_threads_may_run_kernels_at_once():
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(run, range(20)))
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 8), (0.5, 1), (1.9, 1), (3.0, 3), (20.0, 8)])
+def test_a_quota_cuts_down_the_cores(monkeypatch, quota, cores):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(_threads, "cgroup_quota", lambda: quota)
+    assert _threads.available_cores() == cores

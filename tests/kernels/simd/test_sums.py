@@ -16,6 +16,8 @@ from pycaffe_lite.kernels import (
 from pycaffe_lite.kernels.convolution import Window
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.kernels.im2col import Axes
+from pycaffe_lite.kernels.runtime.decorators import serial_kernel
+from pycaffe_lite.kernels.simd.sums import LANES_FILLED, fold, sum_of, worker_totals
 
 SUMS, PRODUCTS = 1e-6, 1e-5  # largest errors, relative to the largest exact value
 
@@ -40,6 +42,58 @@ def check(values, exact, most):
 
 def f64(*arrays):
     return [array.astype(np.float64) for array in arrays]
+
+
+# -------------------------------------------------------------------------------------- what they are made of
+
+
+@serial_kernel
+def add_up(x):
+    return sum_of(x)
+
+
+@serial_kernel
+def fold_block(sums, at, ld, rows, columns, totals, first, last):
+    fold(sums, at, ld, rows, columns, totals, first, last)
+
+
+@pytest.mark.parametrize("count", [0, 1, LANES_FILLED, LANES_FILLED + 1, 5 * LANES_FILLED + 7])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sum_counts_every_value(count, dtype):
+    x = np.arange(count, dtype=dtype) % 32  # so that all sums are exact
+    assert add_up(x) == x.sum(dtype=np.float64)
+
+
+def test_a_sum_is_kept_in_float64():
+    parts = 5
+    x = np.zeros(parts * LANES_FILLED, F32)
+    x[0] = 1 << 24  # to which float32 cannot add 1
+    x[LANES_FILLED::LANES_FILLED] = 1
+    assert add_up(x) == (1 << 24) + parts - 1
+
+
+def test_folded_blocks_are_added_in_float64_and_written_back():
+    rows, columns, at, ld = 3, 4, 2, 6
+    sums, totals = np.full(at + rows * ld, np.nan, F32), np.full(rows * columns, np.nan)
+    block = np.lib.stride_tricks.as_strided(sums[at:], (rows, columns), (4 * ld, 4))
+    start = np.arange(rows * columns).reshape(rows, columns)
+    block[:] = start + (1 << 23)
+    fold_block(sums, at, ld, rows, columns, totals, True, False)
+    assert np.array_equal(totals.reshape(rows, columns), start + (1 << 23))
+    block[:] = 0.25  # which float32 cannot add
+    for last in (False, False, False, True):
+        fold_block(sums, at, ld, rows, columns, totals, False, last)
+        if not last:
+            assert (block == 0.25).all()
+    assert np.array_equal(block, start + (1 << 23) + 1)
+    assert np.isnan(sums).sum() == sums.size - block.size
+
+
+def test_each_worker_has_totals_of_its_own():
+    totals = worker_totals(3, 5)
+    assert (totals.shape, totals.dtype) == ((3, 5), np.float64)
+    totals[:] = np.arange(3)[:, None]
+    assert (worker_totals(3, 5) == np.arange(3)[:, None]).all()  # the same memory again
 
 
 # ------------------------------------------------------------------------------------------------ products
@@ -189,7 +243,7 @@ def test_moments_and_sums_of_channels(fill, shape):
     ("kernel", "stride", "size"), [(700, 1, 700), (300, 1, 310), (300, 2, 320), (300, 7, 330)]
 )
 def test_means(fill, kernel, stride, size):
-    window = pooling.Window(kernel, kernel, 0, 0, stride, stride)
+    window = pooling.PoolingWindow(kernel, kernel, 0, 0, stride, stride)
     count = (size - kernel) // stride + 1
     x, y = fill(1, size, size), np.empty((1, count, count), F32)
     pooling.mean_forward(x, window, y)
@@ -201,7 +255,7 @@ def test_means(fill, kernel, stride, size):
 
 
 def test_gradient_of_overlapping_means(fill):
-    window = pooling.Window(100, 100, 50, 50, 1, 1)
+    window = pooling.PoolingWindow(100, 100, 50, 50, 1, 1)
     dy, dx = fill(1, 101, 101), np.empty((1, 100, 100), F32)
     pooling.mean_backward(dy, window, dx)
     # The windows of row p cover rows p - 50 up to p + 50 of 100, of which padding counts for the area.
@@ -212,7 +266,7 @@ def test_gradient_of_overlapping_means(fill):
 
 
 def test_gradient_of_one_maximum_in_all_windows(fill):
-    window = pooling.Window(300, 300, 0, 0, 1, 1)
+    window = pooling.PoolingWindow(300, 300, 0, 0, 1, 1)
     dy, index, dx = fill(1, 150, 150), np.full((1, 150, 150), 7, np.int32), np.empty((1, 449, 449), F32)
     pooling.index_backward(dy, index, window, dx)
     exact = np.zeros((449, 449))

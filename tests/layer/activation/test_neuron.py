@@ -47,11 +47,11 @@ def test_backward_after_replays_for_another_shape(unit):
 def test_in_place_forward_is_recorded_with_its_copy(unit):
     x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 4, 5))
     rig, plain = (build_layer(unit, [values], in_place=True) for values in (x, -x))
-    with record() as recording:
+    with record() as steps:
         rig.layer.forward(rig.bottom, rig.top)
-    assert recording.whole
+    assert steps.whole
     rig.bottom[0].data[...] = -x
-    recording.run()
+    steps.run()
     plain.layer.forward(plain.bottom, plain.top)
     for one in (rig, plain):
         one.top[0].diff.fill(1)

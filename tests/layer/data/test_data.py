@@ -161,6 +161,19 @@ def test_state_is_what_was_consumed(db, passes):
             np.testing.assert_array_equal(again[1], labels)
 
 
+@pytest.mark.parametrize("name", ["raw_leveldb_tables", "raw_leveldb_log", "deep_leveldb"])
+def test_a_leveldb_goes_on_exactly(name):
+    folder = FIXTURES / "data_layers" / "db"
+    prototxt = f'transform_param {{ mirror: true }} data_param {{ source: "{name}" batch_size: 5 }}'
+    rig = Rig(folder, prototxt, TRAIN)
+    rig.forward()
+    state = rig.layer.state()
+    wanted = [rig.forward()[0] for _ in range(4)]
+    fresh = Rig(folder, prototxt, TRAIN, seed=77)
+    assert fresh.layer.set_state(state) == ""
+    np.testing.assert_array_equal([fresh.forward()[0] for _ in range(4)], wanted)
+
+
 def test_a_state_of_something_else(db):
     """It starts again with the first record, and its own state says so."""
     rig = Rig(db, mnist())
@@ -231,7 +244,7 @@ def test_the_default_backend(db):
 
 
 def test_more_batches_than_there_is_memory_for(db, monkeypatch):
-    monkeypatch.setattr("pycaffe_lite.layer.data.data.machine_memory", lambda: 2.0**34)
+    monkeypatch.setattr("pycaffe_lite.layer.data.prefetching.machine_memory", lambda: 2.0**34)
     message = (
         f"{PLACE}data_param.prefetch: 4294967295 batches would take 1.66e+04 GiB, more than half of this "
         "machine's 16; the default is 4"
@@ -286,3 +299,14 @@ def test_every_field_is_used_or_said_to_have_no_effect():
     used = {"source", "batch_size", "backend", "prefetch"}
     fields = {field.name for field in caffe_pb2.DataParameter.DESCRIPTOR.fields}
     assert fields == used | set(data_layers._IGNORED)
+
+
+def test_mycaffes_database():
+    text = 'name: "d" type: "Data" data_param { source: "MNIST.training" batch_size: 2 backend: IMAGEDB }'
+    layer = create_layer(parse(text, caffe_pb2.LayerParameter).message, LayerContext())
+    with pytest.raises(LayerError) as raised:
+        layer.set_up([], [Blob()])
+    assert str(raised.value) == (
+        "layer 'd' (Data): data_param.backend IMAGEDB is MyCaffe's SQL database, which is not supported: "
+        "convert the data to an LMDB and write 'backend: LMDB'"
+    )

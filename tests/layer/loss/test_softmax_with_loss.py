@@ -194,3 +194,12 @@ def test_intels_smooth_labels_change_the_gradient_alone(shape):
         kept = 0.75 + (classes - 1) * 0.25 / classes
         wanted[(n, c, *i)] = (kept * p[(n, c, *i)] - (0.75 if is_label else 0.25 / classes)) / label.size
     np.testing.assert_allclose(smooth.backward([np.array(1.0)])[0][0], wanted, rtol=1e-12)
+
+
+def test_smooth_labels_of_another_loss():
+    with pytest.raises(LayerError) as error:
+        build_layer('type: "InfogainLoss" loss_param { label_smoothing: 0.5 }', [values(4, 5), labels(4)])
+    assert str(error.value) == (
+        "layer 'layer' (InfogainLoss): has no smooth labels: loss_param.label_smoothing is for "
+        "SoftmaxWithLoss"
+    )

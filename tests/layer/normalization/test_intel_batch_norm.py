@@ -105,3 +105,11 @@ def test_statistics_are_not_learnt():
     assert str(error.value) == (
         "layer 'layer' (BatchNorm): needs lr_mult 0 for blob 0: statistics are not learnt, got 1"
     )
+
+
+def test_pspnets_field():
+    with pytest.raises(LayerError) as error:
+        build_layer(norm("relu: true update_global_stats: true"), [X])
+    assert str(error.value) == (
+        "layer 'layer' (BatchNorm): no fork has both Intel's fields and batch_norm_param.update_global_stats"
+    )

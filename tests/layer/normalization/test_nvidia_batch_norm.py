@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from layer_check import TEST, TRAIN, build_layer, check_layer
 
+from pycaffe_lite.errors import LayerError
+
 X = np.random.default_rng(0).normal(3, 2, (4, 3, 2, 5))
 A, B = np.array([1.5, -2.0, 0.5]), np.array([0.25, 0.0, -1.0])
 MEAN, VARIANCE = np.array([3.0, 2.0, 4.0]), np.array([4.0, 1.0, 2.0])
@@ -66,3 +68,12 @@ def test_infinite_running_statistics_do_not_stay(phase):
     rig.layer.blobs[0].data[...] = np.inf
     rig.forward()
     assert np.isfinite(rig.layer.blobs[0].data).all() == (phase == TRAIN)
+
+
+def test_fields_of_other_forks():
+    with pytest.raises(LayerError) as error:
+        build_layer(norm("stats_batch_size: 2"), [X])
+    assert str(error.value) == (
+        "layer 'layer' (BatchNorm): no fork has both NVIDIA's scale and bias and "
+        "batch_norm_param.stats_batch_size"
+    )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from layer_check import build_layer, check_layer
 
+import pycaffe_lite
+from pycaffe_lite.alias import is_installed_as_caffe, uninstall_as_caffe
 from pycaffe_lite.errors import LayerError, blame, blamed
-from pycaffe_lite.layer.utility.python import BlobVec, PythonLayer, PythonLayerBase
+from pycaffe_lite.layer.utility.python import PythonLayer, PythonLayerBase, UserBlobs
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
@@ -140,7 +142,7 @@ def test_attributes_and_blobs_are_those_of_the_object():
     assert isinstance(layer, PythonLayer)
     assert layer.factor == 2
     assert layer.blobs is layer.user.blobs
-    assert isinstance(layer.blobs, BlobVec)
+    assert isinstance(layer.blobs, UserBlobs)
     assert layer.blobs[0].data.tolist() == [0, 0, 0]
     with pytest.raises(AttributeError, match="'Affine' object has no attribute 'nothing'"):
         _ = layer.nothing
@@ -324,11 +326,51 @@ def test_a_file_is_not_a_module(module, says):
     assert message == f"module '{shown}' must be a name as after import, not a file: {says}"
 
 
-@pytest.mark.parametrize("line", ["import caffe", "from caffe.io import load_image", "import caffe.io"])
-def test_a_module_that_imports_caffe(tmp_path, line):
-    (tmp_path / "imports_caffe_of_test.py").write_text(line)
-    message, _ = failure(python_param("Affine", module="imports_caffe_of_test"))
-    assert message.endswith("No module named 'caffe'; write 'import pycaffe_lite as caffe' in its place")
+IMPORTS_CAFFE = """
+class Layer(caffe.Layer):
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+"""
+
+
+@pytest.fixture
+def without_alias():
+    yield
+    if is_installed_as_caffe():
+        uninstall_as_caffe()
+
+
+@pytest.mark.usefixtures("without_alias")
+@pytest.mark.parametrize(
+    "line",
+    ["import caffe", "import caffe.io", "from caffe import io as unused, Layer\ncaffe = __import__('caffe')"],
+)
+def test_a_module_that_imports_caffe_gets_this_package(tmp_path, monkeypatch, line):
+    (tmp_path / "imports_caffe_of_test.py").write_text(line + IMPORTS_CAFFE)
+    monkeypatch.delitem(sys.modules, "imports_caffe_of_test", raising=False)
+    run(python_param("Layer", module="imports_caffe_of_test"))
+    assert sys.modules["caffe"] is pycaffe_lite
+
+
+def test_a_module_that_imports_the_real_caffe(tmp_path):
+    (tmp_path / "caffe.py").write_text("class Layer: pass")
+    (tmp_path / "real_caffes_of_test.py").write_text("import caffe\nclass Mine(caffe.Layer): pass")
+    try:
+        message, _ = failure(python_param("Mine", module="real_caffes_of_test"))
+    finally:
+        sys.modules.pop("caffe", None)
+    assert message == (
+        "'Mine' of module 'real_caffes_of_test' is not a subclass of pycaffe_lite.Layer; import caffe gives "
+        f"the one at {tmp_path / 'caffe.py'}: write import pycaffe_lite as caffe, call "
+        "pycaffe_lite.install_as_caffe(shadow=True) first, or start with "
+        "python -m pycaffe_lite --shadow-caffe"
+    )
 
 
 def test_what_is_not_there_is_an_import_error():

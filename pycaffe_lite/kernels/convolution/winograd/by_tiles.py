@@ -1,18 +1,17 @@
 """Convolution by Winograd's algorithms as in `forward`, with vectors of tiles, not of output channels.
 
-It serves where output channels would leave more lanes unused: 50 of them fill three of four vectors, and two
-lanes of the fourth. For each place ξ the product is U[ξ, i, c] V[ξ, c, tile]; weights are picked, and the
-pixels are read where they were transformed to. Results leave the last transform in lines, as they are stored.
+It is used if vectors of output channels would leave more lanes unused: 50 channels fill three vectors and two
+lanes of a fourth. For each place ξ the product is U[ξ, i, c] V[ξ, c, tile]; weights are picked, and the
+transformed pixels are read where they are. Results leave the last transform in lines, as they are stored.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of
-from pycaffe_lite.kernels.convolution.weights import Weights
+from pycaffe_lite.kernels.convolution.weights import WeightLayout
 from pycaffe_lite.kernels.convolution.winograd import forward as forward_pass
 from pycaffe_lite.kernels.convolution.winograd.forward import (
     APART,
@@ -37,6 +36,7 @@ from pycaffe_lite.kernels.convolution.winograd.transforms import (
     transform_results_of_tiles,
     transform_table,
 )
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -58,10 +58,10 @@ from pycaffe_lite.kernels.simd.tiles import (
 )
 from pycaffe_lite.kernels.simd.vectors import keep_small, vector_lanes
 
-LEAST_TASKS = 8  # each has all output channels; with fewer, cores may be left without work
+LEAST_TASKS = 8  # each with all output channels; with fewer tasks, cores may have no work
 
 
-class Blocks(NamedTuple):
+class ByTilesBlocking(NamedTuple):
     """How the products are cut."""
 
     filled: int  # output channels of a group, filled up to whole vectors
@@ -70,29 +70,23 @@ class Blocks(NamedTuple):
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(ByTilesBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+class ByTilesPlan(NamedTuple):
+    """The blocking, and what goes with it."""
 
-
-class Plan(NamedTuple):
-    """Blocks, and what goes with them."""
-
-    cut: Blocks
+    cut: ByTilesBlocking
     image: Array  # Geometry, with the lines as they are staged
     tiles: Array  # Tiles
-    blocks: Array  # Blocks
+    blocks: Array  # ByTilesBlocking
     jobs: Array  # see `convolution.winograd.forward.weight_jobs`
     weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker, for either kernel
 
 
 def suits(g: Geometry, lanes: int) -> bool:
-    """Whether an algorithm applies and pays, and best so."""
+    """Whether an algorithm applies and pays, and is faster with vectors of tiles."""
     if g.stride_h > 1 or not forward_pass.suits(g, lanes):
         return False
     rows, Q, tiles = g.M // g.group, (g.Q + 1) // 2, _tiles(g, lanes)
@@ -110,15 +104,15 @@ def _tasks(g: Geometry, tiles: forward_pass.Tiles) -> int:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
+def plan(g: Geometry, weights: WeightLayout, lanes: int) -> ByTilesPlan:
     """Cut a convolution into tasks of some tiles each, with all output channels."""
     rows, channels, places = g.M // g.group, g.C // g.group, places_of(g)
     filled, tiles = -(-rows // lanes) * lanes, _tiles(g, lanes)
     workspace = tiles.room + places * ((channels + WIDE_PICK * lanes) * tiles.length + 2 * APART)
     workspace += 4 * tiles.images * tiles.lines * tiles.width + 2 * lanes
     results = transform_number(g.kernel_h, RESULTS_OF_TILES + RUNS.index(lanes // tiles.run))
-    cut = Blocks(filled, transform_number(g.kernel_h, WEIGHTS), results, _tasks(g, tiles))
-    return Plan(
+    cut = ByTilesBlocking(filled, transform_number(g.kernel_h, WEIGHTS), results, _tasks(g, tiles))
+    return ByTilesPlan(
         cut,
         np.array(staged(g, tiles)),
         np.array(tiles),
@@ -130,7 +124,7 @@ def plan(g: Geometry, weights: Weights, lanes: int) -> Plan:
 
 
 def product_by_tiles(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: WeightLayout
 ) -> None:
     """Compute `convolution.blocked.product`, without accumulating."""
     cut, image, tiles, blocks, jobs, count, workspace = plan(g, weights, target().lanes(y.itemsize))
@@ -150,7 +144,7 @@ def _forward(
 ) -> None:  # fmt: skip
     """Do tasks of `product_by_tiles` until none is left."""
     keep_small()
-    g, tiles, cut = geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
+    g, tiles, cut = geometry_of(sizes), tiles_of(of_tiles), blocking_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(x)
     P, places = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
     image_blocks, line_blocks = (g.N + tiles.images - 1) // tiles.images, (P + tiles.lines - 1) // tiles.lines

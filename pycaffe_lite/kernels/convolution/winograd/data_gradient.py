@@ -1,24 +1,23 @@
 """The gradient of a convolution with respect to its image by Winograd's algorithms, added up tile by tile.
 
-With stride 1 that gradient is a convolution of dy with the kernels turned, but of dy with a wide border where
-the convolution had a narrow one, and so with more results than dy has. Here a tile of 2x2 numbers of dy is
-transformed, multiplied by the transformed weights and spread over the 4x4 or 6x6 pixels that it was computed
-from (`convolution.winograd.transforms`): there are no more tiles than in the forward pass.
+With stride 1 that gradient is a convolution of dy with the flipped kernels. But if the forward convolution
+has a narrow border, dy gets a wide one, and there are more tiles than dy has. Here each tile of 2x2 numbers
+of dy is transformed, multiplied by the transformed weights and spread over the 4x4 or 6x6 pixels that it was
+computed from (`convolution.winograd.transforms`): there are no more tiles than in the forward pass.
 
 For each place ξ the product is E[ξ, c, tile] = sum over m of U[ξ, m, c] D[ξ, m, tile]; the image's channels
-c take the place of the output channels in `convolution.winograd.forward`. Vectors are tiles, which are added
-up as such, too: an image has few channels where that pays. A task is some images of a group; nobody else
-writes to them.
+c take the place of the output channels in `convolution.winograd.forward`. A vector holds tiles, not
+channels, also when results are added up: this pays for images with few channels. A task is some images of a
+group; no other task writes to them.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of
-from pycaffe_lite.kernels.convolution.weights import Weights
+from pycaffe_lite.kernels.convolution.weights import WeightLayout
 from pycaffe_lite.kernels.convolution.winograd.by_tiles import multiply_by_tiles
 from pycaffe_lite.kernels.convolution.winograd.forward import (
     APART,
@@ -44,11 +43,11 @@ from pycaffe_lite.kernels.convolution.winograd.transforms import (
     transform_number,
     transform_table,
 )
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
     get_num_threads,
-    kernel,
     take_task,
     worker_kernel,
 )
@@ -59,12 +58,12 @@ from pycaffe_lite.kernels.simd.tiles import WIDE_PICK, panel_width, tile_table
 from pycaffe_lite.kernels.simd.vectors import keep_small, vector_lanes
 
 LEAST_GAIN = 1.5  # see `convolution.winograd.forward.gain`
-LEAST_IMAGES = 8  # of all groups: so many tasks, at least, can be had
+LEAST_IMAGES = 8  # of all groups: there can be as many tasks
 FEW_TILES = 64  # per task, but a whole image
-MOST_TILES = 256  # of an image, whose gradient is kept while tiles are added
+MOST_TILES = 256  # of an image: its gradient is kept in the cache while tiles are added
 
 
-class Blocks(NamedTuple):
+class WinogradDataBlocking(NamedTuple):
     """How the products are cut."""
 
     filled: int  # channels of the image in a group, filled up to whole vectors
@@ -75,23 +74,17 @@ class Blocks(NamedTuple):
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(WinogradDataBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+class WinogradDataPlan(NamedTuple):
+    """The blocking, and what goes with it."""
 
-
-class Plan(NamedTuple):
-    """Blocks, and what goes with them."""
-
-    cut: Blocks
+    cut: WinogradDataBlocking
     image: Array  # Geometry of the convolution
     sizes: Array  # Geometry of dy as an image, with the lines as they are staged
     tiles: Array  # Tiles
-    blocks: Array  # Blocks
+    blocks: Array  # WinogradDataBlocking
     jobs: Array  # see `convolution.winograd.forward.weight_jobs`
     weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker
@@ -106,10 +99,10 @@ def suits(g: Geometry, lanes: int) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, lanes: int) -> Plan:
+def plan(g: Geometry, lanes: int) -> WinogradDataPlan:
     """Cut the gradient into tasks of whole images.
 
-    How many depends on the sizes alone: which tiles share a vector says in what order they are added.
+    Their number depends on the sizes alone: tiles are added in an order that depends on which share a vector.
     """
     rows, channels = g.C // g.group, g.M // g.group
     size, places = g.kernel_h, places_of(g)
@@ -120,7 +113,7 @@ def plan(g: Geometry, lanes: int) -> Plan:
     tiles = cut_tiles(of_dy, images * P * Q, lanes, of_dy=True)
     filled = -(-rows // lanes) * lanes
     area = size * size
-    weights = Weights(rows * channels * area, area, rows * area, 1)
+    weights = WeightLayout(rows * channels * area, area, rows * area, 1)
     jobs = weight_jobs(of_dy, weights, filled, lanes)
     line, height = 2 * Q + size - 1, 2 * P + size - 1
     of_dy, most = staged(of_dy, tiles), min(rows, WIDE_PICK * lanes)
@@ -128,8 +121,8 @@ def plan(g: Geometry, lanes: int) -> Plan:
     workspace += (tiles.images * height + size + 1) * line + 4 * lanes
     tasks = g.group * -(-g.N // tiles.images)
     added = transform_number(size, ADDED + RUNS.index(lanes // tiles.run))
-    cut = Blocks(filled, line, height, transform_number(size, WEIGHTS), added, tasks)
-    return Plan(
+    cut = WinogradDataBlocking(filled, line, height, transform_number(size, WEIGHTS), added, tasks)
+    return WinogradDataPlan(
         cut,
         np.array(g),
         np.array(of_dy),
@@ -159,7 +152,7 @@ def _add_up(
 ) -> None:  # fmt: skip
     """Do tasks of `add_tiles` until none is left; sums in the arrays' type, as the tiles are cut."""
     keep_small()
-    whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
+    whole, g, tiles, cut = geometry_of(image), geometry_of(sizes), tiles_of(of_tiles), blocking_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(dy)
     P, places = (g.P + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
     image_blocks, ld = (g.N + tiles.images - 1) // tiles.images, tiles.length
@@ -181,7 +174,7 @@ def _add_up(
         images = min(tiles.images, g.N - n0)
         vectors = list_runs(images, P, tiles, tiles.rows * g.line, g.line, lanes, starts)
         list_runs(images, P, tiles, area, cut.line, lanes, places_in_pixels)
-        # a run that is there a second time must not be added again: it goes behind the images
+        # a repeated run must not be added twice: it goes behind the images
         places_in_pixels[images * P * (tiles.width // tiles.run) :] = images * area
         transform_channels(
             table, dy, g, tiles, n0, images, group * channels, channels, 0, starts, vectors, lines_of_task,

@@ -1,16 +1,15 @@
 """Convolution with 3x3 or 5x5 kernels by Winograd's algorithms: fewer products.
 
-Kernels with a stride are taken for what they are for the image's phases (`convolution.phases`).
+Convolutions with a stride are computed as convolutions of the image's phases (`convolution.phases`).
 
-A tile of 2x2 results needs 4x4 pixels, or 6x6. The 16 or 36 numbers that pixels and weights are transformed
-to (see `convolution.winograd.transforms`) are multiplied place by place, and the sum over the input channels
-moves
-inside: for each place ξ it is a matrix product of transformed weights U[ξ, c, m] and pixels V[ξ, c, tile], by
-pick tiles whose columns are output channels m.
+A tile of 2x2 results needs 4x4 pixels, or 6x6. Pixels and weights are transformed to 16 or 36 numbers (see
+`convolution.winograd.transforms`), which are multiplied place by place, and the sum over the input channels
+moves inside: for each place ξ it is a matrix product of transformed weights U[ξ, c, m] and pixels
+V[ξ, c, tile], computed by pick tiles whose columns are output channels m.
 
-For 3x3 kernels rounding errors are of the size that adding up the 9 taps has: pixels and products are only
+For 3x3 kernels rounding errors are as large as those of adding up the 9 taps: pixels and products are only
 added, and each sum is a ninth as long. For 5x5 kernels they are up to four times as large. They are relative
-to the largest numbers of a whole tile, though, and what is not finite spreads over it.
+to the largest numbers of a whole tile, though, and values that are not finite spread over it.
 
 The lines of an image are staged, with their padding and zeros beyond, one channel of the task at a time.
 Tiles are numbered line by line; a line has room for `width` of them, whole runs; the first Q / 2 are used.
@@ -20,11 +19,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of, list_columns, stage
 from pycaffe_lite.kernels.convolution.phases import split_kernels, without_stride
-from pycaffe_lite.kernels.convolution.weights import Weights, packing, weights_in_order
+from pycaffe_lite.kernels.convolution.weights import WeightLayout, packing, weights_in_order
 from pycaffe_lite.kernels.convolution.winograd.transforms import (
     ALGORITHMS,
     DY,
@@ -39,7 +37,8 @@ from pycaffe_lite.kernels.convolution.winograd.transforms import (
     transform_tiles,
     transform_weights,
 )
-from pycaffe_lite.kernels.products.blocks import Packing, pack_panel, store_transposed
+from pycaffe_lite.kernels.products.blocks import pack_panel, packing_of, store_transposed
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -65,13 +64,13 @@ LEAST_GAIN = 1.8  # see `gain`
 MOST_KERNELS = 8192  # of a group per tile: a few tiles do not pay for transforming many kernels
 LARGEST = 1 << 20  # kernels in all: 64 MB once they are transformed
 MOST_PIXELS = 229376  # transformed pixels per task, 896 KB; they are read place by place
-MOST_PRODUCTS = 49152  # before the last transform: 192 KB, in the L2 cache; twice as many if pixels are
+MOST_PRODUCTS = 49152  # before the last transform: 192 KB, in the L2 cache; twice as many if pixels leave it
 LEAST_PER_TASK = 49  # tiles, however many channels there are: each task reads all weights
-FEW_TILES = 64  # that are enough
-STORED = 128  # results of a channel that are turned round and stored together: 24 KB, in the L1 cache
+FEW_TILES = 64  # per task that are enough
+STORED = 128  # results of a channel that are transposed and stored together: 24 KB, in the L1 cache
 DEPTH = 128  # channels per piece of the sum
 PIECE = 16  # channels whose weights are transformed together
-APART = 16  # numbers between places: with a power of two from one to the next all would share cache sets
+APART = 16  # numbers between places: at distances of a power of two all would share cache sets
 
 
 class Tiles(NamedTuple):
@@ -88,16 +87,10 @@ class Tiles(NamedTuple):
     length: int  # room for the tiles of a channel: whole vectors, an odd number of them
 
 
-TILES_FIELDS = len(Tiles._fields)
+tiles_of = reader_of(Tiles)
 
 
-@kernel
-def tiles_of(sizes: Array) -> Tiles:
-    """The tiles that an int64 array holds."""
-    return Tiles(*to_fixed_tuple(sizes, TILES_FIELDS))
-
-
-class Blocks(NamedTuple):
+class WinogradBlocking(NamedTuple):
     """How the products are cut."""
 
     filled: int  # output channels of a group, filled up to whole vectors
@@ -105,36 +98,30 @@ class Blocks(NamedTuple):
     blocks: int  # of output channels in a group, each a task
     step: int  # output channels, at most, whose products are kept at a time: whole panels
     ld: int  # from the products of one tile to those of the next: an odd number of vectors
-    stored: int  # lines of tiles whose results are turned round and stored together
+    stored: int  # lines of tiles whose results are transposed and stored together
     weights: int  # the numbers of the transforms of weights
     results: int  # and results
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(WinogradBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+class WinogradPlan(NamedTuple):
+    """The blocking, and what goes with it."""
 
-
-class Plan(NamedTuple):
-    """Blocks, and what goes with them."""
-
-    cut: Blocks
+    cut: WinogradBlocking
     image: Array  # Geometry, with the lines as they are staged
     sizes: Array  # Geometry without its stride, see `convolution.phases`
     tiles: Array  # Tiles
-    blocks: Array  # Blocks
+    blocks: Array  # WinogradBlocking
     jobs: Array  # how weights are transformed, see `weight_jobs`
     weights: int  # numbers of all transformed weights
     workspace: int  # numbers per worker, for either kernel
 
 
 def applies(g: Geometry) -> bool:
-    """Whether there is an algorithm for such kernels, or for what they are for an image's phases."""
+    """Whether there is an algorithm for such kernels, or for those of the image's phases."""
     square = g.kernel_h == g.kernel_w and g.stride_h == g.stride_w and g.dilation_h == g.dilation_w == 1
     return square and g.kernel_h > g.stride_h and -(-g.kernel_h // g.stride_h) in ALGORITHMS
 
@@ -145,9 +132,9 @@ def places_of(g: Geometry) -> int:
 
 
 def gain(g: Geometry, rows: int, lanes: int) -> float:
-    """Products of the definition for one of the algorithm, whose `rows` channels are filled up to vectors.
+    """How many products of the definition one product of the algorithm replaces; 0 if there is none.
 
-    0 where there is no algorithm.
+    The `rows` output channels of a group are filled up to whole vectors.
     """
     if not applies(g):
         return 0
@@ -165,16 +152,17 @@ def suits(g: Geometry, lanes: int) -> bool:
 
 
 def cut_tiles(g: Geometry, most: int, lanes: int, stride: int = 1, of_dy: bool = False) -> Tiles:
-    """Tasks of at most so many tiles, but a whole line.
+    """The tiles of a task: at most `most` of them, but at least a whole line.
 
-    g has no stride; stride: how often the image has its lines, and these their pixels, for the phases. of_dy:
-    tiles of 2x2 numbers of dy, not of pixels.
+    g has no stride. stride: that of the convolution whose phases g convolves; a staged line of the image
+    holds as many lines of g, and each of these is staged as often. of_dy: tiles of 2x2 numbers of dy, not of
+    pixels.
     """
     P, Q = (g.P + 1) // 2, (g.Q + 1) // 2
     images = max(1, min(g.N, most // (P * Q)))
     images = -(-g.N // -(-g.N // images))
     lines = P if images > 1 else -(-P // -(-P // max(1, most // Q)))
-    # Long runs are quickest to read, but short ones leave less of a line's vectors unused.
+    # Long runs are the fastest to read, but short ones leave less of a line's vectors unused.
     kinds = [i for i, runs in enumerate(RUNS) if runs <= lanes]
     kind = min(kinds, key=lambda i: (-(-Q // (lanes // RUNS[i])) * (lanes // RUNS[i]), i))
     run = lanes // RUNS[kind]
@@ -188,14 +176,14 @@ def cut_tiles(g: Geometry, most: int, lanes: int, stride: int = 1, of_dy: bool =
 
 
 def staged(g: Geometry, tiles: Tiles) -> Geometry:
-    """The convolution whose lines are staged, by phases, as long as the tiles need them."""
+    """The geometry with lines that are staged by phases, and as long as the tiles need them."""
     return g._replace(bare=0, phases=g.stride_w, run=tiles.line, line=g.stride_w * tiles.line)
 
 
 def cut_evenly(filled: int, parts: int, lanes: int) -> tuple[int, int]:
-    """Whole panels of so many channels, as `panel_width` cuts them: (channels per block, blocks).
+    """How `filled` channels are cut into blocks of whole panels: (channels per block, blocks).
 
-    Not more blocks than `parts`; the last one has all that are left.
+    There are at most `parts` blocks; the last one has all channels that are left.
     """
     panel = WIDE_PICK * lanes
     panels = max(1, -(-(filled - lanes) // panel))
@@ -204,7 +192,7 @@ def cut_evenly(filled: int, parts: int, lanes: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
+def plan(g: Geometry, weights: WeightLayout, threads: int, lanes: int) -> WinogradPlan:
     """Cut a convolution so that pixels and products of a task stay in the L2 cache."""
     image, g = g, without_stride(g)
     rows, channels, places, area = g.M // g.group, g.C // g.group, places_of(g), g.kernel_h * g.kernel_w
@@ -217,15 +205,15 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
     # Each part of the output channels transforms the pixels again.
     height, blocks = cut_evenly(filled, -(-threads // (g.group * columns)), lanes)
     count = tiles.images * tiles.lines * Q
-    # Pixels that do not stay in the cache had better be read less often.
+    # If the pixels do not stay in the cache, they are read less often.
     products = MOST_PRODUCTS if places * channels * count <= MOST_PIXELS else 2 * MOST_PRODUCTS
     step = min(filled, max(WIDE_PICK, products // (places * count) // lanes) * lanes)
     ld, stored = (step // lanes | 1) * lanes, max(1, STORED // (4 * Q))
     workspace = tiles.room + places * (channels * tiles.length + APART)
     workspace += places * (count * ld + APART) + 4 * min(stored, tiles.lines) * Q * ld + lanes
     numbers = transform_numbers(g.kernel_h, WEIGHTS, RESULTS)
-    cut = Blocks(filled, height, blocks, step, ld, stored, *numbers, g.group * columns * blocks)
-    return Plan(
+    cut = WinogradBlocking(filled, height, blocks, step, ld, stored, *numbers, g.group * columns * blocks)
+    return WinogradPlan(
         cut,
         np.array(staged(image, tiles)),
         np.array(g),
@@ -238,11 +226,11 @@ def plan(g: Geometry, weights: Weights, threads: int, lanes: int) -> Plan:
 
 
 def packed_size(area: int, lanes: int) -> int:
-    """Numbers of a PIECE of a panel's kernels, packed, and room behind them."""
+    """Numbers of a PIECE of a panel's kernels, packed, and the room after them."""
     return (area * PIECE + 1) * WIDE_PICK * lanes
 
 
-def weight_jobs(g: Geometry, weights: Weights, filled: int, lanes: int) -> Array:
+def weight_jobs(g: Geometry, weights: WeightLayout, filled: int, lanes: int) -> Array:
     """For each group, panel and PIECE of its channels: its packing, the panel's width, and where it goes.
 
     The panel of the output channels from m on starts at (group * filled + m) * channels, as of every place.
@@ -262,7 +250,7 @@ def weight_jobs(g: Geometry, weights: Weights, filled: int, lanes: int) -> Array
 
 
 def winograd_product(
-    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: Weights
+    x: Array, a: Array, start: Array, scale: Array, slope: float, y: Array, g: Geometry, weights: WeightLayout
 ) -> None:
     """Compute `convolution.blocked.product`, without accumulating."""
     threads = get_num_threads()
@@ -287,7 +275,7 @@ def winograd_product(
 
 @lru_cache(maxsize=64)
 def ones(count: int, dtype: np.dtype[Any]) -> Array:
-    """As many ones, not to be written to."""
+    """An array of ones, which must not be written to."""
     return np.ones(count, dtype)
 
 
@@ -303,7 +291,7 @@ def transform_all_weights(
     no_scale, lanes = a[:0], vector_lanes(a)
     task = take_task(tasks, jobs.shape[0])
     while task < jobs.shape[0]:
-        p, width, to = Packing(*to_fixed_tuple(jobs[task], 9)), jobs[task, 9], jobs[task, 10]
+        p, width, to = packing_of(jobs[task]), jobs[task, 9], jobs[task, 10]
         pack_panel(a, p, no_scale, width, memory)
         for v in range(0, width, lanes):
             count = p.outer * p.inner // area
@@ -313,7 +301,7 @@ def transform_all_weights(
 
 @kernel
 def list_runs(images: int, lines: int, tiles: Tiles, image: int, line: int, lanes: int, starts: Array) -> int:
-    """List where the runs of a task's tiles start; returns how many vectors they make up.
+    """List where the runs of a task's tiles start; returns how many vectors they fill.
 
     image, line: from one image to the next, from one line of pixels to the next. The last vector may repeat
     the last run.
@@ -362,7 +350,7 @@ def _forward(
     memory: Array,
 ) -> None:  # fmt: skip
     """Do tasks of `winograd_product` until none is left."""
-    image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
+    image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocking_of(blocks)
     channels, rows, lanes = g.C // g.group, g.M // g.group, vector_lanes(x)
     P, Q, places = (g.P + 1) // 2, (g.Q + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
     image_blocks, line_blocks = (g.N + tiles.images - 1) // tiles.images, (P + tiles.lines - 1) // tiles.lines
@@ -418,8 +406,8 @@ def multiply_places(
     """products[ξ * of_products + t * ld + i] = sum over c of pixels[ξ, tile t, c] u[ξ, c, i], i < height.
 
     pixels[ξ, t, c] = pixels[ξ * of_pixels + tile_numbers[t] + channel_numbers[c]], t < count, c < channels.
-    u: panels as of `transform_all_weights`, the first one at u[first + ξ * of_weights]. While the
-    tiles pass one, the next one is brought near by and by: it may have to come from far.
+    u: panels as `transform_all_weights` makes them, the first one at u[first + ξ * of_weights]. While
+    the tiles use one panel, the next one is prefetched step by step: it may have to come from memory.
     """
     lanes = vector_lanes(pixels)
     for place in range(places):
@@ -453,8 +441,8 @@ def store_tiles(
 ) -> None:  # fmt: skip
     """y[n, m + i; pixel] = act(scale[m + i] * (A' p A)[pixel] + start[m + i]) for i < height, lines of tiles.
 
-    p[ξ] = products[ξ * place_stride + tile * ld + i]. Not more than `most` lines at a time are turned round,
-    in `results`. Tiles may reach beyond y's lines and columns.
+    p[ξ] = products[ξ * place_stride + tile * ld + i]. At most `most` lines at a time are transposed, in
+    `results`. Tiles may reach beyond y's lines and columns.
     """
     width, lanes = (g.Q + 1) // 2, vector_lanes(products)
     for n in range(images):

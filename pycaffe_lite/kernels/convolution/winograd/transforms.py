@@ -5,13 +5,13 @@ An algorithm is three matrices. With w the r x r weights of a kernel, d the n x 
 
     y = A' ((G w G') * (B' d B)) A
 
-has n² products where the definition has 4 r²: 16 in place of 36 for 3x3 kernels, 36 in place of 100 for 5x5.
+has n² products instead of the definition's 4 r²: 16 instead of 36 for 3x3 kernels, 36 instead of 100 for 5x5.
 For 3x3 kernels and in one dimension that is
 
     y0 = (d0 - d2) w0 + (d1 + d2) (w0 + w1 + w2) / 2 + (d2 - d1) (w0 - w1 + w2) / 2
     y1 =                (d1 + d2) (w0 + w1 + w2) / 2 - (d2 - d1) (w0 - w1 + w2) / 2 - (d1 - d3) w2
 
-with 4 products in place of 6. y is linear in each of w and d, and so the gradients are
+with 4 products instead of 6. y is linear in w and in d, so the gradients are
 
     dw = G' ((A dy A') * (B' d B)) G,    dd = B ((G w G') * (A dy A')) B'.
 
@@ -135,7 +135,7 @@ def transform_numbers(size: int, one: int, other: int) -> tuple[int, int]:
 
 
 def _add_product(w: VectorWriter, factor: float, value: Any, total: Any) -> Any:
-    """Factor times a vector, and another one."""
+    """Factor * value + total, of vectors."""
     if factor == 1:
         return w.builder.fadd(total, value)
     if factor == -1:
@@ -144,7 +144,7 @@ def _add_product(w: VectorWriter, factor: float, value: Any, total: Any) -> Any:
 
 
 def _combined(w: VectorWriter, factors: list[Any], values: list[Any]) -> Any:
-    """The sum of factors times vectors; begins with one that is not to be multiplied, where that can be."""
+    """The sum of factors times vectors; it begins with a vector of factor 1 if there is one."""
     terms = [term for term in zip(factors, values, strict=True) if term[0] != 0]
     terms.sort(key=lambda term: term[0] != 1)
     factor, total = terms[0]
@@ -156,7 +156,7 @@ def _combined(w: VectorWriter, factors: list[Any], values: list[Any]) -> Any:
 
 
 def _transformed(w: VectorWriter, matrix: Matrix, values: list[Any]) -> list[Any]:
-    """Matrix times vectors. Rows that differ in some signs only, of x and -x, share what they sum up."""
+    """Matrix times vectors. Rows of points x and -x, which differ in some signs only, share partial sums."""
     results: list[Any] = []
     for i, row in enumerate(matrix):
         if len(results) > i:
@@ -173,14 +173,14 @@ def _transformed(w: VectorWriter, matrix: Matrix, values: list[Any]) -> list[Any
     return results
 
 
-def _turned(square: Matrix) -> Matrix:
+def _transposed(square: Matrix) -> Matrix:
     return [list(row) for row in zip(*square, strict=True)]
 
 
 def _both_sides(w: VectorWriter, matrix: Matrix, square: Matrix) -> Matrix:
     """Matrix times square times the transpose of matrix; square's numbers are vectors."""
     for _side in range(2):
-        columns = _turned(square)
+        columns = _transposed(square)
         square = [_transformed(w, matrix, column) for column in columns]
     return square
 
@@ -250,7 +250,7 @@ def write_pixels(module: Any, name: str, dtype: Any, size: int, runs: int) -> No
 
 def write_dy(module: Any, name: str, dtype: Any, size: int, runs: int) -> None:
     """Add the function of `transform_tiles` for tiles of dy."""
-    _write_tiles(module, name, dtype, _turned(ALGORITHMS[size].results), runs)
+    _write_tiles(module, name, dtype, _transposed(ALGORITHMS[size].results), runs)
 
 
 def _write_tiles(module: Any, name: str, dtype: Any, matrix: Matrix, runs: int) -> None:
@@ -364,7 +364,7 @@ def write_dy_of_channels(module: Any, name: str, dtype: Any, size: int) -> None:
                 value = w.load(w.at(dy, builder.select(there, place, INT64(0))))
                 row.append(builder.select(there, value, w.zero()))
             square.append(row)
-        _put_places(w, _both_sides(w, _turned(ALGORITHMS[size].results), square), out, place_stride)
+        _put_places(w, _both_sides(w, _transposed(ALGORITHMS[size].results), square), out, place_stride)
 
     _repeat(builder, count, [(dy, builder.mul(column, INT64(2))), (out, tile_stride)], one)
 
@@ -384,7 +384,7 @@ def write_sums(module: Any, name: str, dtype: Any, size: int) -> None:
 
     def one(a: Any, out: Any) -> None:
         sums = _spread_out(w, a, builder.mul(place_stride, INT64(n)), place_stride, n, n)
-        _put_places(w, _both_sides(w, _turned(ALGORITHMS[size].weights), sums), out, stride)
+        _put_places(w, _both_sides(w, _transposed(ALGORITHMS[size].weights), sums), out, stride)
 
     _repeat(builder, count, [(a, INT64(w.lanes)), (out, INT64(w.lanes))], one)
 
@@ -405,7 +405,7 @@ def write_added(module: Any, name: str, dtype: Any, size: int, runs: int) -> Non
     def one(a: Any, starts: Any) -> None:
         products = _spread_out(w, a, builder.mul(place_stride, INT64(n)), place_stride, n, n)
         of_run = [w.at(out, builder.load(builder.gep(starts, [INT64(i)]))) for i in range(runs)]
-        for i, row in enumerate(_both_sides(w, _turned(ALGORITHMS[size].pixels), products)):
+        for i, row in enumerate(_both_sides(w, _transposed(ALGORITHMS[size].pixels), products)):
             for number, place in enumerate(of_run):
                 pixels = w.at(place, builder.mul(line, INT64(i)))
                 # 2 run + n - 2 neighbours, vector by vector

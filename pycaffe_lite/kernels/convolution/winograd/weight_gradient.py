@@ -2,32 +2,31 @@
 
 A tile of 2x2 numbers of dy and the 4x4 or 6x6 pixels that they were computed from are transformed to 16 or 36
 numbers each (`convolution.winograd.transforms`), which are multiplied place by place and summed up over all
-tiles: for each place ξ a matrix product S[ξ, c, m] = sum over tiles of V[ξ, c, tile] D[ξ, tile, m]. In the
-end the 16 or 36 sums of each kernel are transformed to its 9 or 25 gradients: 16 products in place of 36, 36
-in place of 100. For 3x3 kernels rounding errors are of the size that adding up products has; for 5x5 kernels
+tiles: for each place ξ a matrix product S[ξ, c, m] = sum over tiles of V[ξ, c, tile] D[ξ, tile, m]. Finally
+the 16 or 36 sums of each kernel are transformed to its 9 or 25 gradients: 16 products instead of 36, 36
+instead of 100. For 3x3 kernels rounding errors are as large as those of adding up products; for 5x5 kernels
 they are about ten times as large, 3e-6 of the largest gradient.
 
 A task is a block of input and a block of output channels of a group, for one of a fixed number of parts of
-the images. It takes the tiles chunk by chunk, in an order that does not depend on threads; and so does the
-result not, either.
+the images. It takes the tiles chunk by chunk, in an order that does not depend on the number of threads, so
+the result does not depend on it either.
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pycaffe_lite.kernels.convolution.geometry import Geometry, geometry_of, list_columns
 from pycaffe_lite.kernels.convolution.phases import join_kernels, without_stride
 from pycaffe_lite.kernels.convolution.weight_sums import (
-    MOST_TURNED,
+    MOST_TRANSPOSED,
     PARTS,
     add_sums,
     adding_workspace,
-    turn,
-    turned_panel,
-    turned_size,
+    transpose_dy,
+    transposed_panel,
+    transposed_size,
 )
 from pycaffe_lite.kernels.convolution.weights import weights_in_order
 from pycaffe_lite.kernels.convolution.winograd.forward import (
@@ -52,6 +51,7 @@ from pycaffe_lite.kernels.convolution.winograd.transforms import (
     transform_table,
 )
 from pycaffe_lite.kernels.products.blocks import transpose_panel
+from pycaffe_lite.kernels.products.sizes import reader_of
 from pycaffe_lite.kernels.runtime.decorators import (
     Array,
     Tasks,
@@ -73,17 +73,16 @@ from pycaffe_lite.kernels.simd.tiles import (
 )
 from pycaffe_lite.kernels.simd.vectors import keep_small, vector_lanes
 
-MOST_TILES = 4096  # in a line: it is the least that is gone through at a time, and its sum in float32
-LEAST_TILES = 96  # in all images: below it, transforming the sums costs what the products save
+MOST_TILES = 4096  # in a line, which is the least that a task takes at a time and sums in float32
+LEAST_TILES = 96  # in all images: below it, transforming the sums costs as much as the products save
 CHUNK = 128  # tiles at a time, and in one sum: the transform of the sums makes roundings larger
 MOST_SUMS = 196608  # numbers that a task sums up: 768 KB, in the L2 cache
 FEW_SUMS = 98304  # up to which the images are cut into parts
-MOST_PIXELS = (
-    131072  # transformed ones of a chunk, 512 KB; more only where output channels are not shared out
-)
+# Transformed pixels of a chunk, 512 KB; there are more only if output channels are not cut into blocks.
+MOST_PIXELS = 131072
 
 
-class Blocks(NamedTuple):
+class WinogradWeightBlocking(NamedTuple):
     """How the sums are cut."""
 
     filled: int  # output channels of a group, filled up to whole vectors
@@ -91,30 +90,24 @@ class Blocks(NamedTuple):
     height: int  # output channels per task; the last one has all that are left
     blocks: int  # of output channels in a group
     parts: int  # of the images, each with its own sums
-    turned: int  # 1: dy is turned round beforehand; 0: the task turns its own chunks
+    transposed: int  # 1: dy is transposed beforehand; 0: the task transposes its own chunks
     totals: int  # per worker, in float64; 0 where there are few pieces
     gradients: int  # the numbers of the transforms of dy
     sums: int  # and of sums
     tasks: int
 
 
-FIELDS = len(Blocks._fields)
+blocking_of = reader_of(WinogradWeightBlocking)
 
 
-@kernel
-def blocks_of(sizes: Array) -> Blocks:
-    """The blocks that an int64 array holds."""
-    return Blocks(*to_fixed_tuple(sizes, FIELDS))
+class WinogradWeightPlan(NamedTuple):
+    """The blocking, and what goes with it."""
 
-
-class Plan(NamedTuple):
-    """Blocks, and what goes with them."""
-
-    cut: Blocks
+    cut: WinogradWeightBlocking
     image: Array  # Geometry, with the lines as they are staged
     sizes: Array  # Geometry without its stride, see `convolution.phases`
     tiles: Array  # Tiles
-    blocks: Array  # Blocks
+    blocks: Array  # WinogradWeightBlocking
     panels: int  # numbers of all panels of dy, 0 if they are not made beforehand
     sums: int  # numbers of all parts' gradients
     workspace: int  # numbers per worker
@@ -125,11 +118,15 @@ def suits(g: Geometry, lanes: int) -> bool:
     tiles = g.N * ((g.P + 1) // 2) * ((g.Q + 1) // 2)
     large = g.C // g.group * g.stride_h * g.stride_w >= LEAST_CHANNELS and tiles >= LEAST_TILES
     large = large and (g.Q + 1) // 2 <= MOST_TILES
-    return gain(g, g.M // g.group, lanes) >= LEAST_GAIN and large and turned_size(g, lanes) <= MOST_TURNED
+    return (
+        gain(g, g.M // g.group, lanes) >= LEAST_GAIN
+        and large
+        and transposed_size(g, lanes) <= MOST_TRANSPOSED
+    )
 
 
 @lru_cache(maxsize=1024)
-def plan(g: Geometry, threads: int, lanes: int) -> Plan:
+def plan(g: Geometry, threads: int, lanes: int) -> WinogradWeightPlan:
     """Cut the gradient; chunks and parts depend on the sizes alone, blocks also on the number of threads."""
     image, g = g, without_stride(g)
     rows, channels, places = g.M // g.group, g.C // g.group, places_of(g)
@@ -140,24 +137,26 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
     phases = channels // (image.C // g.group)  # of a channel of the image: a task has all of them
     width, height, across = _shape_of_task(channels, phases, filled, blocks, places * tiles.length, lanes)
     panel, count = WIDE_PICK * lanes, tiles.images * tiles.lines * ((g.Q + 1) // 2)
-    turned = width < channels  # else no other task needs the same chunks of dy
+    transposed = width < channels  # otherwise no other task needs the same chunks of dy
     workspace = tiles.room + places * (width * tiles.length + APART)
     workspace += places * (count * panel + APART) + places * (width * (height + lanes) + APART)
     chunks = -(-g.N // (parts * tiles.images)) * -(-((g.P + 1) // 2) // tiles.lines)
     pieces = chunks * -(-count // CHUNK)
     totals = places * width * (height + lanes) if pieces > FOLDED else 0
-    if not turned:
+    if not transposed:
         workspace += (2 * tiles.lines * g.Q + lanes) * panel
     numbers = transform_numbers(g.kernel_h, DY_OF_CHANNELS, SUMS)
     tasks = g.group * parts * -(-channels // width) * across
-    cut = Blocks(filled, width, height, across, parts, int(turned), totals, *numbers, tasks)
-    return Plan(
+    cut = WinogradWeightBlocking(
+        filled, width, height, across, parts, int(transposed), totals, *numbers, tasks
+    )
+    return WinogradWeightPlan(
         cut,
         np.array(staged(image, tiles)),
         np.array(g),
         np.array(tiles),
         np.array(cut),
-        turned_size(g, lanes) if turned else 0,
+        transposed_size(g, lanes) if transposed else 0,
         parts * g.group * channels * g.kernel_h * g.kernel_w * filled,
         max(workspace, adding_workspace(rows)),
     )
@@ -166,7 +165,7 @@ def plan(g: Geometry, threads: int, lanes: int) -> Plan:
 def _shape_of_task(
     channels: int, phases: int, filled: int, blocks: int, pixels: int, lanes: int
 ) -> tuple[int, int, int]:
-    """Input and output channels of a task, and blocks of output channels; at least so many `blocks` in all.
+    """Input and output channels of a task, and blocks of output channels; at least `blocks` blocks in all.
 
     phases: channels that one of the image stands for, all of them in one task. Each block of output channels
     transforms all pixels again, each block of input channels all of dy: there should be few of either.
@@ -191,8 +190,8 @@ def accumulate_by_winograd(x: Array, dy: Array, dw: Array, g: Geometry, add: boo
     memory = worker_memory(dw.dtype, min(threads, cut.tasks), workspace)
     panels, sums = scratch("packed", dw.dtype, of_panels), scratch("sums", dw.dtype, of_sums)
     dy = dy.reshape(-1)
-    if cut.turned:
-        turn(memory, dy, panels, sizes, cut.filled)
+    if cut.transposed:
+        transpose_dy(memory, dy, panels, sizes, cut.filled)
     exact = worker_totals(len(memory), cut.totals) if cut.totals > 0 else None
     sum_up = _sum_up if exact is None else _long_sum_up
     sum_up(
@@ -214,7 +213,7 @@ def _do_sum_up(
 ) -> None:  # fmt: skip
     """sums[part, group, k, m] = the part's gradient of the weight k of output channel m."""
     keep_small()
-    image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocks_of(blocks)
+    image, g, tiles, cut = geometry_of(of_image), geometry_of(sizes), tiles_of(of_tiles), blocking_of(blocks)
     channels, area, lanes = g.C // g.group, g.kernel_h * g.kernel_w, vector_lanes(x)
     rows, plane = g.M // g.group, g.P * g.Q
     P, Q, places = (g.P + 1) // 2, (g.Q + 1) // 2, (g.kernel_h + 1) * (g.kernel_w + 1)
@@ -230,7 +229,7 @@ def _do_sum_up(
     lines_of_chunk, pixels = memory, memory[tiles.room :]
     gradients = pixels[places * of_pixels :]
     totals = gradients[places * of_dy :]
-    turned = totals[places * of_sums :]
+    transposed = totals[places * of_sums :]
     starts, tile_numbers = np.empty(ld // tiles.run, np.int64), np.empty(largest, np.int64)
     channel_numbers = np.arange(cut.width) * ld
     task = take_task(tasks, cut.tasks)
@@ -259,14 +258,14 @@ def _do_sum_up(
                 vectors = wide // lanes
                 tall = tile_count(width, max_pick_rows(vectors))
                 for n in range(n0, n0 + images):
-                    if cut.turned != 0:
-                        factor, at = panels, turned_panel(g, cut.filled, group, m, lanes)
+                    if cut.transposed != 0:
+                        factor, at = panels, transposed_panel(g, cut.filled, group, m, lanes)
                         at += (n * g.P + 2 * p0) * g.Q * wide
                     else:
-                        factor, at = turned, 0
+                        factor, at = transposed, 0
                         transpose_panel(
                             dy, (n * g.M + group * rows + m) * plane + 2 * p0 * g.Q, plane,
-                            min(wide, rows - m), min(2 * lines, g.P - 2 * p0) * g.Q, wide, turned, 0,
+                            min(wide, rows - m), min(2 * lines, g.P - 2 * p0) * g.Q, wide, transposed, 0,
                         )  # fmt: skip
                     for p in range(lines):
                         transform_line(

@@ -5,6 +5,7 @@ import pytest
 
 from pycaffe_lite.kernels import convolution
 from pycaffe_lite.kernels.convolution import Window, definition
+from tests.kernels.convolution import cases
 
 # image, outputs, channels per group, window
 CASES = {
@@ -62,3 +63,15 @@ def test_gradients_are_those_of_the_forward_loops(name):
     definition.backward_weights(x, dy, dw, window)
     assert np.vdot(dx, x) == pytest.approx(np.vdot(dy, y), rel=1e-10)
     assert np.vdot(dw, w) == pytest.approx(np.vdot(dy, y), rel=1e-10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_the_algorithms_are_compared_with_is_the_definition(name):
+    x, w, _, dy, window = arrays(name)
+    y, dx, dw = np.empty_like(dy), np.empty_like(x), np.zeros_like(w)
+    definition.forward(x, w, None, y, window)
+    definition.backward_data(dy, w, dx, window)
+    definition.backward_weights(x, dy, dw, window)
+    for (got, bound), wanted in zip(cases.definition(x, w, dy, window), (y, dx, dw), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-12)
+        assert np.all(bound >= abs(got) - 1e-12)
