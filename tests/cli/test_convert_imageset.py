@@ -128,7 +128,7 @@ def test_another_root_is_another_conversion(folder, run, fails, stopped, monkeyp
         "Error: cannot go on with 'db': it was begun with another root; give the same, or delete it"
     )
     monkeypatch.undo()
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     assert convert(run, "--resume").code == 0
 
 

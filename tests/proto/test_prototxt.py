@@ -431,10 +431,6 @@ if SHARED:
             "1:31: unknown value LOWRES for 'pool', which only forks have (happynear)",
         ),
         (
-            "layer { eltwise_param { operation: STOCHASTIC_SUM } }",
-            "1:36: unknown value STOCHASTIC_SUM for 'operation', which only forks have (TSN)",
-        ),
-        (
             "layer { data_param { backend: LEVELDBB } }",
             "1:31: unknown value LEVELDBB for 'backend', did you mean LEVELDB?",
         ),

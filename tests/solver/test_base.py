@@ -9,7 +9,6 @@ from small_solver import NET, feed_iteration, settings, solver, weights
 from pycaffe_lite import random
 from pycaffe_lite.errors import FileLookupError, SolverError
 from pycaffe_lite.solver import Action, AdamSolver, SGDSolver, get_solver, solver_type_list
-from pycaffe_lite.solver.loss_window import LossWindow
 
 
 def log_of(caplog, run, *names):
@@ -169,24 +168,6 @@ def test_the_smoothed_loss_is_a_running_mean_that_restarts_with_each_step():
     np.testing.assert_allclose(smoothed, want, rtol=1e-12)
     made.step(1)
     assert smoothed[-1] == raw[-1]
-
-
-@pytest.mark.parametrize("outlier", [1e30, 1e308, np.inf, -np.inf, np.nan])
-def test_a_loss_that_left_the_window_leaves_no_trace(outlier):
-    window = LossWindow(3, start=10)
-    means = []
-    for i, loss in enumerate([3, 3, outlier, 3, 3.5, 4]):
-        window.add(loss, 10 + i)
-        means.append(window.smoothed)
-    assert means[:2] == [3, 3]
-    assert all(mean == outlier / 3 or not np.isfinite(mean) for mean in means[2:5])
-    assert means[5] == 3.5
-
-
-def test_means_of_windows_at_the_limits():
-    assert LossWindow(2).smoothed == 0
-    assert LossWindow(2, losses=[1.7e308, 1.7e308]).smoothed == 1.7e308
-    assert np.isnan(LossWindow(2, losses=[np.inf, -np.inf]).smoothed)
 
 
 def test_debug_info_only_where_shown(caplog):
