@@ -86,7 +86,7 @@ NAMES = {
 
 # Where a name does other than in pycaffe: more, less, or nothing.
 NOTES = {
-    "caffe.Net": "also `Net.from_text`, `Net.from_proto`, float64, paths as `pathlib` has them",
+    "caffe.Net": "also `from_text`, `from_proto`, float64, paths as `pathlib` has them, `copy.deepcopy`",
     "caffe.set_mode_cpu": "there is nothing else",
     "caffe.set_mode_gpu": "**no GPU**: nets run on the CPU, which the log says",
     "caffe.set_device": "**no GPU**: no effect, which the log says",
@@ -108,16 +108,14 @@ NOTES = {
     "caffe.Detector.detect_selective_search": "needs the package that pycaffe needs, and MATLAB",
     "caffe.draw.draw_net": "Graphviz where it is, else matplotlib; svg needs neither",
     "caffe.draw.get_pydot_graph": "without pydot a graph of our own, with `to_string()` and `create()`",
-    "caffe.net_spec.NetSpec": "a name that there is not is a KeyError and an AttributeError",
+    "caffe.net_spec.NetSpec": "a name that there is not is a KeyError and an AttributeError; also "
+    "SSD's `keys`, `vals` and `update`",
     "caffe._caffe.Solver.net": "the same object each time",
     "caffe._caffe.Solver.snapshot": "returns the state's path",
 }
 
 # What instances only have.
 ATTRIBUTES = {
-    "caffe._caffe.Solver.net": "The train net",
-    "caffe._caffe.Solver.test_nets": "The nets that are tested every test_interval iterations",
-    "caffe._caffe.Solver.iter": "The number of iterations done",
     "caffe._caffe.Solver.param": "The settings, a SolverParameter",
 }
 

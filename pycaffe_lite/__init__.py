@@ -1,6 +1,8 @@
 """pycaffe-lite: Caffe's nets and solvers in pure Python. `import pycaffe_lite as caffe`."""
 
-from pycaffe_lite import io as io  # these modules come along with the package, as in pycaffe
+from pycaffe_lite import _caffe as _caffe  # these modules come along with the package, as in pycaffe
+from pycaffe_lite import io as io
+from pycaffe_lite import pycaffe as pycaffe
 from pycaffe_lite import surgery as surgery
 from pycaffe_lite.alias import install_as_caffe
 from pycaffe_lite.blob import Blob

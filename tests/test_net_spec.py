@@ -98,3 +98,22 @@ def test_enum_values_that_there_are_not():
         _ = P.Pooling.MEDIAN
     with pytest.raises(AttributeError, match="no message NothingParameter"):
         _ = P.Nothing
+
+
+def test_methods_of_ssds_fork():
+    n = caffe.NetSpec()
+    n.x = L.Input(shape=dict(dim=[1, 2, 8, 8]))
+    n.c = L.Convolution(n.x, num_output=3, kernel_size=3)
+    n.r = L.ReLU(n.c)
+    n.update("c", {"dilation": 2})
+    assert (n.keys(), n.vals()) == (["x", "c", "r"], [n.x, n.c, n.r])
+    assert n.to_proto().layer[1].convolution_param.dilation == [2]
+    del n["r"]
+    assert [layer.name for layer in n.to_proto().layer] == ["x", "c"]
+    with pytest.raises(NameLookupError):
+        _ = n["keys"]
+    with pytest.raises(NameLookupError, match=r"^the net has no top 'y' \(tops: x, c\)$"):
+        n.update("y", {})
+    n.keys = L.ReLU(n.c)
+    assert n.keys is n["keys"]
+    assert n.to_proto().layer[-1].name == "keys"

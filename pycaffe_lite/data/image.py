@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import resize as kernels
 from pycaffe_lite.kernels.colors import bgr_of_rgbx
-from pycaffe_lite.proto.paths import open_regular, read_regular
+from pycaffe_lite.proto.paths import read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +50,6 @@ _OPENCV_GRAY = (1868, 9617, 4899, 14, 1 << 13)
 _JPEG_ENDS = b"\xff\xd9" * 40_000
 
 _LARGEST_FILE = 1 << 30  # bytes
-_BEGINNING_BYTES = 16  # what Pillow tells kinds of files by
 _MAX_PIXELS_VARIABLE = "PYCAFFE_LITE_MAX_PIXELS"
 _DEFAULT_MAX_PIXELS = 1 << 26
 _max_pixels: int | None = None
@@ -158,14 +156,18 @@ def read_bytes(path: Path) -> bytes:
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file begins as a picture of a kind that can be read.
+def is_readable(path: Path) -> bool:
+    """Whether a file is there and can be decoded in colour.
 
-    Raises:
-        FileLookupError: it is not there. DataError: it cannot be read.
+    Of a JPEG only the beginning is looked at: what is damaged behind it ends no decoding.
     """
-    with open_regular(path, _LARGEST_FILE, "a picture", error=DataError) as file:
-        return _factory_of(file.read(_BEGINNING_BYTES)) is not None
+    try:
+        encoded = read_bytes(path)
+        if _open(encoded, True).format not in _JPEGS:
+            decode(encoded, True)
+    except Exception:  # whatever decoders stumble over
+        return False
+    return True
 
 
 def decode_file(
@@ -217,10 +219,9 @@ def _open(encoded: bytes, color: bool | None) -> ImageFile:
     Pillow's `Image.open` would also try formats that nobody expects here, some by other programs, and has a
     limit of its own.
     """
-    factory = _factory_of(encoded[:_BEGINNING_BYTES])
-    if factory is None:
+    image = _identified(encoded)
+    if image is None:
         raise DataError(f"its {len(encoded)} bytes are not those of an image")
-    image = factory(io.BytesIO(encoded), "")
     width, height = image.size
     if width * height > max_pixels():
         raise DataError(
@@ -232,16 +233,16 @@ def _open(encoded: bytes, color: bool | None) -> ImageFile:
     return image
 
 
-def _factory_of(beginning: bytes) -> Callable[[io.BytesIO, str], ImageFile] | None:
-    """What Pillow reads a file with, by its first bytes."""
+def _identified(encoded: bytes) -> ImageFile | None:
     from PIL import Image
 
     for load_formats in (Image.preinit, Image.init):  # the most used ones, all
         load_formats()
         for name in _FORMATS:
             factory, accepts = Image.OPEN.get(name, (None, None))
-            if factory is not None and accepts is not None and accepts(beginning) is True:
-                return cast("Callable[[io.BytesIO, str], ImageFile]", factory)
+            if factory is not None and accepts is not None and accepts(encoded[:16]) is True:
+                image: ImageFile = factory(io.BytesIO(encoded), "")
+                return image
     return None
 
 

@@ -154,7 +154,7 @@ class WindowSource:
         self._batch_size = batch_size
         self._sampler = sampler
         self._files: dict[str, tuple[Path, bytes]] | None = {} if cache else None
-        self._is_picture: dict[str, bool] = {}  # what is known of the files
+        self._is_readable: dict[str, bool] = {}  # what is known of the pictures
 
     def shape(self) -> Shape:
         """Shape of the items."""
@@ -182,7 +182,7 @@ class WindowSource:
         return ""
 
     def plan(self) -> WindowWork:
-        """Draws the windows of the next batch, up to the first whose picture is none, as Caffe does."""
+        """Draws the windows of the next batch, as Caffe does: up to one whose picture cannot be read."""
         chosen: list[tuple[bool, int, bool]] = []
         for i in range(self._batch_size):
             is_object = i >= self._background
@@ -195,13 +195,13 @@ class WindowSource:
         return WindowWork(self, chosen, self._batch_size, self.state())
 
     def _has_picture(self, name: str) -> bool:
-        """Whether a file is there and begins as a picture does; looks at it once."""
-        if name not in self._is_picture:
+        """Whether a picture can be read; looks once."""
+        if name not in self._is_readable:
             try:
-                self._is_picture[name] = image.is_picture(self._locate(name))
-            except (DataError, FileLookupError):
-                self._is_picture[name] = False
-        return self._is_picture[name]
+                self._is_readable[name] = image.is_readable(self._locate(name))
+            except FileLookupError:
+                self._is_readable[name] = False
+        return self._is_readable[name]
 
     def cut(self, is_object: bool, index: int, mirrored: bool, out: Floats) -> int:
         """Cuts out a window.

@@ -27,9 +27,8 @@ def descending(scores: Array) -> Array:
             cut = _partition(order, scores, first, last)
             stack.append((cut, last, left))
             last = cut
-        if last - first > SHORT:  # too many bad partitions: a heap sort in std::sort
-            piece = order[first:last].copy()
-            order[first:last] = piece[np.argsort(-scores[piece], kind="mergesort")]
+        if last - first > SHORT:  # too many bad partitions
+            _heap_sort(order[first:last], scores)
     _insertion_sort(order, scores)
     return order
 
@@ -57,6 +56,34 @@ def _median_to_front(order: Array, scores: Array, front: int, i: int, j: int, k:
     a, b, c = scores[order[i]], scores[order[j]], scores[order[k]]
     middle = (j if b > c else k if a > c else i) if a > b else i if a > c else k if b > c else j
     order[front], order[middle] = order[middle], order[front]
+
+
+@kernel
+def _heap_sort(order: Array, scores: Array) -> None:
+    """Sort by a heap whose top is the lowest score."""
+    for hole in range((len(order) - 2) // 2, -1, -1):
+        _sink(order, scores, hole, len(order), order[hole])
+    for last in range(len(order) - 1, 0, -1):
+        index = order[last]
+        order[last] = order[0]
+        _sink(order, scores, 0, last, index)
+
+
+@kernel
+def _sink(order: Array, scores: Array, hole: int, count: int, index: int) -> None:
+    """Put an index into a heap of so many: the hole goes down to a leaf, and the index up from there."""
+    top, child = hole, 2 * hole + 2
+    while child < count:
+        if scores[order[child]] > scores[order[child - 1]]:
+            child -= 1
+        order[hole], hole = order[child], child
+        child = 2 * hole + 2
+    if child == count:  # the last one has no sibling
+        order[hole], hole = order[child - 1], child - 1
+    while hole > top and scores[order[(hole - 1) // 2]] > scores[index]:
+        parent = (hole - 1) // 2
+        order[hole], hole = order[parent], parent
+    order[hole] = index
 
 
 @kernel

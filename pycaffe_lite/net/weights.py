@@ -15,6 +15,7 @@ from pycaffe_lite.errors import PycaffeError, WeightsError
 from pycaffe_lite.formats import caffemodel, hdf5
 from pycaffe_lite.formats.model import Model, StoredBlob, StoredLayer
 from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.registry import forms_of
 
 if TYPE_CHECKING:
     from pycaffe_lite.net.net import Net
@@ -150,7 +151,9 @@ def _check(model: Model, source: StoredLayer, target: Layer[Any], shared: set[in
         len(source.blobs) < len(target.blobs) and model.format == "binaryproto"
     ):
         counts = f"{len(source.blobs)} blobs in the file, {len(target.blobs)} in the net"
-        raise WeightsError(f"{where} has {counts}; {RENAME_HINT}")
+        forms = f"the file may mean another layer of this name ('pycaffe-lite layers {target.type}'); "
+        several = len(forms_of(target.type)) > 1
+        raise WeightsError(f"{where} has {counts}; {forms * several}{RENAME_HINT}")
     for i, blob in enumerate(target.blobs):
         stored = source.blobs[i] if i < len(source.blobs) else None
         if stored is None:

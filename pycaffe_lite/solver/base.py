@@ -40,6 +40,7 @@ from pycaffe_lite.solver.forks import is_nvidias
 from pycaffe_lite.solver.local_rates import Larc
 from pycaffe_lite.solver.lookahead import Lookahead
 from pycaffe_lite.solver.loss_window import LossWindow
+from pycaffe_lite.solver.members import Members
 from pycaffe_lite.solver.nets import SolverNets
 from pycaffe_lite.solver.parts import LocalRates, SolverPart
 from pycaffe_lite.solver.rate import Progress
@@ -51,7 +52,7 @@ log = logging.getLogger(__name__)
 OnNan = Literal["stop", "warn", "ignore"]
 
 
-class Solver:
+class Solver(Members):
     """Trains a net: forward, backward, update, again and again; tests and snapshots in between.
 
     One update, as in Caffe, clips all gradients and then takes each parameter through four steps:
@@ -131,7 +132,7 @@ class Solver:
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
         self.on_nan: OnNan = on_nan
-        self.iter = 0
+        self._iter = 0
         self.progress = Progress()
         self.rate = 0.0
         self.decay = self.param.weight_decay
@@ -189,12 +190,12 @@ class Solver:
 
     def _build_nets(self, dtype: npt.DTypeLike, strict: bool) -> None:
         nets = SolverNets(self.document, strict=strict)
-        self.net = Net.from_document(nets.train_net(), dtype=dtype)
+        self._net = Net.from_document(nets.train_net(), dtype=dtype)
         weights = nets.weight_files()
         self.finetuned = self._finetune(self.net, weights)
         for name in fresh_in_all(self.finetuned):
             log.info("Layer %s is in none of these files and starts afresh", name)
-        self.test_nets: list[Net] = []
+        self._test_nets = []
         for document in nets.test_nets():
             net = Net.from_document(document, dtype=dtype)
             net.debug_info = self.param.debug_info
@@ -236,11 +237,6 @@ class Solver:
         at = self.progress._replace(loss=loss)
         self.rate, self.progress = lr_policy.learning_rate(self.param, self.iter, at)
         return self.rate
-
-    @property
-    def current_step(self) -> int:
-        """Rate steps taken by a stepwise lr_policy."""
-        return self.progress.current_step
 
     @property
     def momentum(self) -> float:
@@ -375,7 +371,7 @@ class Solver:
             log.info("Iteration %d, lr = %g", self.iter, rate)
         if not self.param.disabled_update:
             self._update(rate)
-        self.iter += 1
+        self._iter += 1
 
     def _update(self, rate: float) -> None:
         blobs = self.net.learnable_params

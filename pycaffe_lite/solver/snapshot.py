@@ -223,7 +223,7 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         log.warning("%s", line)
     if loading is not None:
         loading.commit()
-    solver.iter = state.iter
+    solver._iter = state.iter
     solver.progress = Progress(
         state.current_step,
         NO_LOSS if state.minimum_loss is None else state.minimum_loss,

@@ -142,7 +142,8 @@ def test_a_killed_process(folder, program, environment):
     command = [*program, "convert-imageset", "--backend", "leveldb", "./", "long.txt", "db"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         log_file, deadline = Path("db/000003.log"), time.monotonic() + 60
-        while not (log_file.exists() and log_file.stat().st_size) and time.monotonic() < deadline:
+        # 1000 records, which are a batch, take about 80 KB.
+        while not (log_file.exists() and log_file.stat().st_size > 200_000) and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert json.loads(Path("db/CONVERSION").read_text())["records"] is None
@@ -228,6 +229,13 @@ def test_pictures_of_other_sizes(folder, fails):
     )
 
 
+def test_nothing_stays_where_nothing_was_saved(folder, fails, run):
+    """So the same command can be given again with other options."""
+    fails("convert-imageset", "--encode_type", "xyz", "./", "list.txt", "db")
+    assert not Path("db").exists()
+    assert convert(run).code == 0
+
+
 def test_a_kind_of_file_that_cannot_be_written(folder, fails):
     assert fails("convert-imageset", "--encode_type", "xyz", "./", "list.txt", "db") == (
         "Error: picture './0.png' cannot be encoded as 'xyz': give an --encode_type out of jpg, jpeg, jpe, "
@@ -253,7 +261,8 @@ def test_too_many_pixels(folder, run):
     )
 
 
-def test_a_full_disk(folder, fails, limited):
+def test_a_full_disk(folder, fails, limited, monkeypatch):
+    monkeypatch.setattr(leveldb_writer, "_RECORDS_PER_COMMIT", 300)
     Path("long.txt").write_text("".join(f"{i % COUNT}.png {i}\n" for i in range(2000)))
     line = fails("convert-imageset", "--backend", "leveldb", "./", "long.txt", "db")
     assert line == "Error: cannot write 'db': File too large"

@@ -457,7 +457,7 @@ def test_threads_variable(program, environment):
     assert (done.returncode, done.stdout, done.stderr) == (
         1,
         "",
-        "Error: PYCAFFE_LITE_THREADS must be a whole number from 1 on, got 'abc'\n",
+        "Error: PYCAFFE_LITE_THREADS must be a whole number from 1 to 1024, got 'abc'\n",
     )
 
 

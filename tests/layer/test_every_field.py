@@ -196,6 +196,8 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
         ("ConvolutionParameter", name) for name in ("num_output", "group")
     },
     ("FocalLoss", "happynear's Caffe"): {("SoftmaxParameter", "engine")},
+    # With use_global_stats, the layer is PSPNet's.
+    ("BatchNorm", "Caffe"): {("BatchNormParameter", "update_global_stats")},
     # Statistics are averaged from the third pass on.
     ("BatchNorm", "NVIDIA"): {
         ("BatchNormParameter", name) for name in ("use_global_stats", "moving_average_fraction")
@@ -212,7 +214,6 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
 # What has to stand beside a field for it to show.
 BESIDE = {
     ("LossParameter", "pre_fixed_normalizer"): "normalization: PRE_FIXED",
-    ("BatchNormParameter", "update_global_stats"): "use_global_stats: true",
     ("ConvolutionParameter", "negative_slope"): "relu: true",
     ("InnerProductParameter", "negative_slope"): "relu: true",
     ("MultiBoxLossParameter", "sample_size"): "mining_type: HARD_EXAMPLE sample_size: 3",
@@ -234,7 +235,7 @@ VALUES = {
     ("DetectionEvaluateParameter", "resize_param"): ["{ prob: 1 }"],
     ("DetectionOutputParameter", "nms_param"): ["{ nms_threshold: 0 }"],
     ("DetectionOutputParameter", "save_output_param"): [
-        '{ output_directory: "a" label_map_file: "b" name_size_file: "c" }'
+        '{ output_directory: "a" output_format: "VOC" label_map_file: "b" name_size_file: "c" }'
     ],
     ("InterpParameter", "shrink_factor"): ["2"],
     ("MultiBoxLossParameter", "neg_overlap"): ["0.01"],

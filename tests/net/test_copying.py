@@ -44,9 +44,13 @@ def test_a_solver_is_copied_and_not_pickled(tmp_path):
     (tmp_path / "s.prototxt").write_text('net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9')
     solver = caffe.get_solver(tmp_path / "s.prototxt")
     solver.net.blobs["x"].data[...] = 1
+    solver.step(1)
     twin = copy.deepcopy(solver)
     twin.step(2)
-    assert (twin.iter, solver.iter) == (2, 0)
-    assert not np.array_equal(twin.net.params["ip"][0].data, solver.net.params["ip"][0].data)
+    mine, twins = solver.net.params["ip"][0].data, twin.net.params["ip"][0].data
+    assert (twin.iter, solver.iter) == (3, 1)
+    assert not np.array_equal(twins, mine)
+    solver.step(2)
+    assert np.array_equal(twins, mine)
     with pytest.raises(caffe.NetPicklingError):
         pickle.dumps(solver)

@@ -199,6 +199,17 @@ def test_blobs_of_bn_need_as_many_values(tmp_path):
     )
 
 
+def test_blobs_of_the_other_form_of_bn(tmp_path):
+    build(BN.replace("FORM", "bn_mode: LEARN")).save(tmp_path / "m")
+    with pytest.raises(WeightsError) as raised:
+        build(BN.replace("FORM", "")).copy_from(tmp_path / "m")
+    assert str(raised.value) == (
+        f"'{tmp_path / 'm'}': layer 'bn' (BN) has 2 blobs in the file, 4 in the net; the file may mean "
+        "another layer of this name ('pycaffe-lite layers BN'); to learn this layer from scratch instead, "
+        "rename it in the prototxt"
+    )
+
+
 def test_blobs_of_bn_in_the_prototxt_itself():
     vector = "blobs { shape { dim: 3 } data: 1 data: 2 data: 3 }"
     net = build(BN.replace("bn_param { FORM }", vector * 4))

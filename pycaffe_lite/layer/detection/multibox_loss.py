@@ -31,7 +31,8 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
     second over these and the unmatched ones with the highest losses, at most neg_pos_ratio for each matched
     one. l is the smooth L1 loss (d²/2 below 1, |d| - 1/2 above), or d²/2 with `loc_loss_type: L2`; with
     `conf_loss_type: LOGISTIC` the classes' part is the cross entropy of sigmoids. Z is the number of matches,
-    or what `loss_param` says, 1 at least.
+    or what `loss_param` says, 1 at least. With `encode_variance_in_target` t - t* is divided by the
+    variances; the gradient is not, in the fork either.
 
     Matching: `kernels.boxes.match`. Mining: MAX_NEGATIVE as above, of the priors that overlap nothing by
     `neg_overlap`; HARD_EXAMPLE, the `sample_size` priors with the highest losses of both kinds, matched or
@@ -66,19 +67,16 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
         self.background = p.background_label_id
         self.mining = p.mining_type
         if p.HasField("do_neg_mining") and p.do_neg_mining != (self.mining != NONE):
-            raise self.error(
-                "do_neg_mining says otherwise than mining_type: leave it out, it is the old name"
-            )
+            raise self.error("do_neg_mining contradicts mining_type: leave it out, it is the old name")
         if self.mining != NONE and not p.share_location:
             raise self.error("needs share_location for mining")
-        if p.map_object_to_agnostic and (self.C, self.background) not in ((2, 0), (1, -1)):
+        if p.map_object_to_agnostic and (self.C, self.background) != (2, 0):
             got = f"{self.C} and {self.background}"
             raise self.error(
-                "needs num_classes 2 and background_label_id 0, or 1 and -1, for map_object_to_agnostic, "
-                f"got {got}"
+                f"needs num_classes 2 and background_label_id 0 for map_object_to_agnostic, got {got}"
             )
         is_softmax = p.conf_loss_type == MultiBoxLossParameter.SOFTMAX
-        if is_softmax and not 0 <= self.background < self.C:
+        if is_softmax and self.background >= self.C:
             raise self.error(f"needs background_label_id from 0 to {self.C - 1}, got {self.background}")
         if p.neg_pos_ratio <= 0 and self.mining == MAX_NEGATIVE:
             raise self.error(f"needs neg_pos_ratio above 0, got {p.neg_pos_ratio:g}")

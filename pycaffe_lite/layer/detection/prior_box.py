@@ -127,7 +127,7 @@ class PriorBoxLayer(PriorsLayer):
     def sizes(self) -> list[Size]:
         p, f = self.param, np.float32
         if not p.min_size:
-            raise self.error("needs a min_size at least")
+            raise self.error("needs at least one min_size")
         if p.width or p.height:
             raise self.error("takes min_size, not width and height: those are PriorBoxClustered's")
         if p.max_size and len(p.max_size) != len(p.min_size):

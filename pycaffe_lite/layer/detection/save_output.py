@@ -47,13 +47,14 @@ class DetectionWriter:
     def of(
         cls, layer: Layer[Any], param: caffe_pb2.SaveOutputParameter, background: int
     ) -> DetectionWriter | None:
-        """The writer that a layer's `save_output_param` means; None if a folder or a file is not named.
+        """The writer that a layer's `save_output_param` means; None if it lacks folder, format or a file.
 
         Raises:
             LayerError: an unknown format, a file that cannot be read, fewer names than pictures, or a
                 resize_param without a size.
         """
-        if not (param.output_directory and param.label_map_file and param.name_size_file):
+        needed = (param.output_directory, param.output_format, param.label_map_file, param.name_size_file)
+        if not all(needed):
             return None
         if param.output_format not in FORMATS:
             known = ", ".join(FORMATS)

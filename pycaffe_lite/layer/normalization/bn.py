@@ -139,7 +139,8 @@ class BNLayer(NeuronLayer[P]):
 
 def _is_segnets(layer: caffe_pb2.LayerParameter) -> bool:
     p = layer.bn_param
-    return any(p.HasField(name) for name in ("bn_mode", "scale_filler", "shift_filler"))
+    named = any(p.HasField(name) for name in ("bn_mode", "scale_filler", "shift_filler"))
+    return named or len(layer.blobs) == 2
 
 
 @register_layer("BN", param="bn_param", origin="SegNet", applies=_is_segnets)

@@ -3,7 +3,11 @@ import pytest
 from layer_check import TEST, TRAIN, build_layer, check_layer
 
 from pycaffe_lite.errors import LayerError
+from pycaffe_lite.layer.normalization.bn import RunningBNLayer, SegNetBNLayer
+from pycaffe_lite.layer.registry import type_of
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
 
 R = np.random.default_rng(0)
 X = R.normal(1, 2, size=(3, 2, 2, 3))
@@ -148,3 +152,22 @@ def test_another_number_of_channels():
     assert str(error.value) == (
         "layer 'layer' (BN): needs 2 channels on axis 1, got bottom shape (3, 4, 2, 3)"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("", RunningBNLayer),
+        ("bn_param { }", RunningBNLayer),
+        ("bn_param { momentum: 0.9 }", RunningBNLayer),
+        ("bn_param { slope_filler { value: 1 } }", RunningBNLayer),
+        ("bn_param { bn_mode: LEARN }", SegNetBNLayer),
+        ("bn_param { scale_filler { value: 1 } }", SegNetBNLayer),
+        ("bn_param { shift_filler { value: 1 } }", SegNetBNLayer),
+        ("blobs { } blobs { }", SegNetBNLayer),
+        ("blobs { } " * 4, RunningBNLayer),
+    ],
+)
+def test_the_forms_are_told_apart(text, form):
+    message = parse(f'type: "BN" {text}', caffe_pb2.LayerParameter).message
+    assert type_of(message).layer_class is form
