@@ -98,7 +98,7 @@ NOTES = {
     "caffe.set_multiprocess": "**no effect**",
     "caffe.init_log": "may be called again",
     "caffe.Layer": "`for blob in bottom` works too",
-    "caffe.layer_type_list": "a list; Caffe's 61 types and more",
+    "caffe.layer_type_list": "a list of Caffe's 61 types and your own; with `forks=True` those of forks, too",
     "caffe._caffe.Blob.shape": "a tuple, which equals another tuple",
     "caffe._caffe.Blob.reshape": "takes a tuple too",
     "caffe._caffe.BlobVec": "a list; assigning to an index raises TypeError, as in pycaffe",

@@ -110,14 +110,18 @@ def forms_of(name: str) -> list[LayerType]:
     return [_types[name], *_forms.get(name, ())]
 
 
-def layer_type_list() -> list[str]:
-    """The known layer types, in alphabetical (byte) order."""
-    return sorted(_types)
+def layer_type_list(*, forks: bool = False) -> list[str]:
+    """Caffe's layer types and those that the program has registered, in alphabetical (byte) order.
+
+    Args:
+        forks: whether to name those of Caffe's forks and of installed packages as well.
+    """
+    return sorted(name for name, entry in _types.items() if forks or entry.origin == "Caffe")
 
 
 def layer_types() -> dict[str, LayerType]:
-    """The known layer types by name, in alphabetical order."""
-    return {name: _types[name] for name in layer_type_list()}
+    """All known layer types by name, in alphabetical order."""
+    return {name: _types[name] for name in layer_type_list(forks=True)}
 
 
 def why_unknown(name: str) -> str:
