@@ -14,7 +14,6 @@ _FORKS = {
     "SSD": "AnnotatedData VideoData",
     "Cascade R-CNN": "DetectionData EvalData",
     "Tiny-DSOD": "MultiBoxFocalLoss",
-    "MobileNet": "ReLU6",
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder",
@@ -27,8 +26,6 @@ _FORKS = {
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
-    "synopsys": "HardSigmoid HardSwish Mish",
-    "self-normalising nets": "SeLU SeLu",
     "HED": "ImageLabelmapData",
 }
 _YOUR_OWN = (

@@ -31,7 +31,7 @@ from pycaffe_lite.net.arguments import (
 )
 from pycaffe_lite.net.copying import Copies
 from pycaffe_lite.net.debug import DebugInfo
-from pycaffe_lite.net.fork_fields import check_fields
+from pycaffe_lite.net.fork_fields import check_fields, settle_batch_norms
 from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
@@ -211,7 +211,9 @@ class Net(Copies, LowLevel):
         placed = [PlacedLayer(layer, document.where(("layer", i))) for i, layer in enumerate(param.layer)]
         layers = filter_layers(placed, param.state)
         kept = {id(layer) for layer in layers}
-        check_fields(document, [i for i, layer in enumerate(placed) if id(layer) in kept])
+        indices = [i for i, layer in enumerate(placed) if id(layer) in kept]
+        check_fields(document, indices)
+        settle_batch_norms(param, indices)
         self.name: str = param.name
         self.phase: int = param.state.phase
         self.state = param.state

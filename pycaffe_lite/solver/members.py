@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.solver.rate import Progress
 
 
 class Members:
@@ -11,11 +12,17 @@ class Members:
     _iter: int
     _net: Net
     _test_nets: list[Net]
+    progress: Progress
 
     @property
     def iter(self) -> int:
         """The number of iterations done."""
         return self._iter
+
+    @property
+    def current_step(self) -> int:
+        """Rate steps taken by a stepwise lr_policy."""
+        return self.progress.current_step
 
     @property
     def net(self) -> Net:

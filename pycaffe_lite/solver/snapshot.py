@@ -28,12 +28,15 @@ from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import continuation
 from pycaffe_lite.solver.continuation import Continuation
+from pycaffe_lite.solver.rate import NO_LOSS, Progress
 
 if TYPE_CHECKING:
     from pycaffe_lite.solver.base import Solver
 
 log = logging.getLogger(__name__)
 
+# The policies whose place Caffe's own state does not hold.
+KEEP_EVENTS = ("plateau", "sgdr")
 # How many reasons an error lists.
 _MOST_REASONS = 3
 
@@ -107,10 +110,21 @@ def write(solver: Solver) -> Path:
     log.info("Snapshotting solver state to %s %s", kind, state)
     lineage = solver.lineage.next(solver.iter)
     beyond = dataclasses.replace(
-        solver.surroundings(), fingerprint=fingerprint, lineage=lineage, solver_type=solver.type
+        solver.surroundings(),
+        fingerprint=fingerprint,
+        lineage=lineage,
+        solver_type=solver.type,
+        parts={name: part.state() for name, part in solver.parts().items()},
     )
+    at, keeps_events = solver.progress, p.lr_policy in KEEP_EVENTS
     content = SolverState(
-        solver.iter, str(model), solver.current_step, tuple(solver.history), continuation.encode(beyond)
+        solver.iter,
+        str(model),
+        at.current_step,
+        tuple(solver.history),
+        continuation.encode(beyond),
+        at.minimum_loss if keeps_events else None,
+        at.last_event if keeps_events else None,
     )
     (hdf5.write_state if is_hdf5 else solverstate.write)(state, content)
     solver.lineage = lineage
@@ -209,11 +223,19 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         log.warning("%s", line)
     if loading is not None:
         loading.commit()
-    solver._iter, solver.current_step = state.iter, state.current_step
+    solver._iter = state.iter
+    solver.progress = Progress(
+        state.current_step,
+        NO_LOSS if state.minimum_loss is None else state.minimum_loss,
+        state.iter_last_event or 0,
+    )
     log.info("SGDSolver: restoring history")
     with np.errstate(over="ignore"):  # of float64 values in a float32 net
         for mine, stored in zip(solver.history, history, strict=True):
             mine[...] = stored
+    for name, part in solver.parts().items():
+        saved = beyond.parts.get(name, b"") if beyond is not None else b""
+        part.set_state(saved if part.fits(saved) else b"")
     if beyond is not None:
         if beyond.lineage.run:
             solver.lineage = dataclasses.replace(beyond.lineage, iter=state.iter)
@@ -251,6 +273,11 @@ def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuati
             f"the history was written by a solver of type {beyond.solver_type}, "
             f"and this one of type {solver.type} goes on with it as if it were its own"
         )
+    problems += [
+        f"{name} starts afresh: no state of it that fits the net was saved"
+        for name, part in solver.parts().items()
+        if not part.fits(beyond.parts.get(name, b""))
+    ]
     size = solver.param.average_loss
     if beyond.window.size != size:
         problems.append(

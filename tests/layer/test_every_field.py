@@ -175,7 +175,7 @@ ROWS |= {
     "Reorg": [([NUMBERS.standard_normal((1, 4, 4, 4))], "stride: 2", None)],
     "SegAccuracy": [([IMAGE, PIXEL_LABELS[:, None]], "", None)],
     "SoftmaxWithLossOHEM": [([IMAGE, PIXEL_LABELS], "", None)],
-    ("SoftmaxWithLoss", "SegNet and R-FCN"): [([IMAGE, PIXEL_LABELS], "", None)],
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): [([IMAGE, PIXEL_LABELS], "", None)],
     "SmoothL1LossOHEM": [([IMAGE, IMAGE * 3], "", 2)],
     ("SmoothL1Loss", "R-FCN"): [([IMAGE, IMAGE * 3, IMAGE], "", 2)],
     "ShuffleChannel": [([BOTTOM], "group: 2", None)],
@@ -225,6 +225,10 @@ ROWS |= {
     "Pooling3D": [([FILM], "kernel_size: 2 kernel_depth: 2 pool: AVE", None)],
     "NdPooling": [([FILM], KERNEL_SHAPE, None)],
     ("BN", "SegNet"): [([IMAGE], f"scale_filler {FILL}", None)],
+    ("BatchNorm", "NVIDIA"): [([IMAGE], "scale_bias: true", None)],
+    ("BatchNorm", "Intel"): [([IMAGE], "use_weight_bias: true", None)],
+    ("BatchNorm", "PSPNet"): [([IMAGE], "use_global_stats: true update_global_stats: true", None)],
+    ("Reshape", "Intel"): [([IMAGE], "pixelshuffler: 2", None)],
     ("Normalize", "SSD"): [([IMAGE], "across_spatial: true", None)],
     ("SmoothL1Loss", "Fast R-CNN and Faster R-CNN"): [([ROW, ROW * 3], "sigma: 1", None)],
 }
@@ -232,7 +236,7 @@ ROWS |= {
 NEEDS = {
     "WindowData": {"transform_param": "crop_size: 4"},
     "SoftmaxWithLossOHEM": {"loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"},
-    ("SoftmaxWithLoss", "SegNet and R-FCN"): {
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {
         "loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"
     },
 }
@@ -281,15 +285,26 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
         (name, "Cascade R-CNN"): {("BBoxRegParameter", "cls_aware")}
         for name in ("DecodeBBox", "BoxGroupOutput", "DetectionGroupLoss", "DetectionGroupAccuracy")
     },
+    # With use_global_stats, the layer is PSPNet's.
+    ("BatchNorm", "Caffe"): {("BatchNormParameter", "update_global_stats")},
+    # Statistics are averaged from the third pass on.
+    ("BatchNorm", "NVIDIA"): {
+        ("BatchNormParameter", name) for name in ("use_global_stats", "moving_average_fraction")
+    },
+    ("Reshape", "Intel"): {("ReshapeParameter", name) for name in ("shape", "axis", "num_axes")},
+    # It is about TEST.
+    ("Dropout", "Caffe"): {("DropoutParameter", "sample_weights_test")},
     # The same batch again does not change the shares.
     ("SegAccuracy", "DeepLab and PSPNet"): {("SegAccuracyParameter", "reset")},
     # Without it the layer is Caffe's.
-    ("SoftmaxWithLoss", "SegNet and R-FCN"): {("LossParameter", "weight_by_label_freqs")},
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {("LossParameter", "weight_by_label_freqs")},
     ("SoftmaxWithLossOHEM", "R-FCN"): {("LossParameter", "weight_by_label_freqs")},
 }
 # What has to stand beside a field for it to show.
 BESIDE = {
     ("LossParameter", "pre_fixed_normalizer"): "normalization: PRE_FIXED",
+    ("ConvolutionParameter", "negative_slope"): "relu: true",
+    ("InnerProductParameter", "negative_slope"): "relu: true",
     ("MultiBoxLossParameter", "sample_size"): "mining_type: HARD_EXAMPLE sample_size: 3",
     ("MultiBoxLossParameter", "mining_type"): "neg_pos_ratio: 0.25",
     (
@@ -377,6 +392,11 @@ VALUES = {
     ("PriorBoxParameter", "max_size"): ["12"],
     ("PSROIPoolingParameter", "output_dim"): ["2"],
     ("ShuffleChannelParameter", "group"): ["4"],
+    **{
+        ("BatchNormParameter", name): ["true", "false"]
+        for name in ("use_weight_bias", "scale_bias", "update_global_stats")
+    },
+    ("ReshapeParameter", "pixelshuffler"): ["2", "1"],
     ("ConvolutionParameter", "kernel_size"): ["3"],
     ("ConvolutionParameter", "stride_h"): ["2"],
     ("ConvolutionParameter", "stride_w"): ["2"],

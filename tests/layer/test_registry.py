@@ -16,7 +16,7 @@ from pycaffe_lite.layer.registry import layer_type_list, register_layer
         ("convolution", "unknown layer type 'convolution', did you mean 'Convolution'?"),
         ("InnerProdukt", "unknown layer type 'InnerProdukt', did you mean 'InnerProduct'?"),
         ("Imagedata", "unknown layer type 'Imagedata', did you mean 'ImageData'?"),
-        ("ReLU6", "layer type 'ReLU6' is not Caffe's own and not supported; it comes from MobileNet"),
+        ("GELU", "layer type 'GELU' is not Caffe's own and not supported; it comes from MyCaffe"),
         ("TRT", "layer type 'TRT' is not Caffe's own and not supported; it comes from NVIDIA's Caffe"),
         ("Qwxz", "unknown layer type 'Qwxz' ('pycaffe-lite layers' lists"),
         ("", "has no type"),

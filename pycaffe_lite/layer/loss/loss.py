@@ -36,6 +36,8 @@ class LossLayer(Layer[P]):
     # Holds if loss_param does not say it.
     # Whether SegNet's weights of classes, and an ignore_label, count in the type; if not, they are refused.
     weighs_classes: ClassVar[bool] = False
+    # The same of Intel's smooth labels.
+    smooths_labels: ClassVar[bool] = False
     ignores_labels: ClassVar[bool] = True
     default_normalization: ClassVar[int] = VALID
 
@@ -51,6 +53,8 @@ class LossLayer(Layer[P]):
             raise self.error(
                 "has no weights of classes: loss_param.weight_by_label_freqs is for SoftmaxWithLoss"
             )
+        if p.label_smoothing and not self.smooths_labels:
+            raise self.error("has no smooth labels: loss_param.label_smoothing is for SoftmaxWithLoss")
         if p.HasField("ignore_label") and not self.ignores_labels:
             raise self.error("has no labels to ignore: leave out loss_param.ignore_label")
 

@@ -35,9 +35,9 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     bottom may lie wholly outside: then y is 0, for MAX the lowest float32, and no x gets a gradient from it.
 
     Bottom: x, (N, C, H, W). Top: y, (N, C, P, Q), P = (H + 2 pad - kernel) / stride + 1, the quotient rounded
-    up, or down with round_mode FLOOR; with padding, a last window that would begin beyond H + pad is left
-    out. For MAX, optionally a second top of y's shape: h W + w of each maximum, as a float, or -1 if there is
-    none (all NaN). With global_pooling, one window covers the plane.
+    up, or down with round_mode FLOOR or ceil_mode false; with padding, a last window that would begin beyond
+    H + pad is left out. For MAX, optionally a second top of y's shape: h W + w of each maximum, as a float,
+    or -1 if there is none (all NaN). With global_pooling, one window covers the plane.
     Raises LayerError for a bottom of other than 4 axes; for sizes that are missing, given twice, or 0; for
     padding that is not below the kernel's size, or with STOCHASTIC; for a window that yields no output; for a
     second top without MAX; and in place.
@@ -138,7 +138,7 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     def _outputs(self, size: int, axis: int) -> int:
         kernel, stride, pad = self.kernel[axis], self.stride[axis], self.pad[axis]
         room = size + 2 * pad - kernel
-        if self.param.round_mode == PoolingParameter.CEIL:
+        if self.param.round_mode == PoolingParameter.CEIL and self.param.ceil_mode:
             outputs = -(-room // stride) + 1
         else:
             outputs = room // stride + 1
