@@ -285,6 +285,8 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
         (name, "Cascade R-CNN"): {("BBoxRegParameter", "cls_aware")}
         for name in ("DecodeBBox", "BoxGroupOutput", "DetectionGroupLoss", "DetectionGroupAccuracy")
     },
+    # It counts with relu, which is refused.
+    ("NdConvolution", "video-caffe"): {("ConvolutionParameter", "negative_slope")},
     # With use_global_stats, the layer is PSPNet's.
     ("BatchNorm", "Caffe"): {("BatchNormParameter", "update_global_stats")},
     # Statistics are averaged from the third pass on.
@@ -352,7 +354,7 @@ VALUES = {
     ("FrcnnOutputParameter", "iou_thr"): ["0.01"],
     ("FrcnnOutputParameter", "nms_type"): ['"IOMU"', '"other"'],
     ("FrcnnOutputParameter", "save_output_param"): [
-        '{ output_directory: "a" label_map_file: "b" name_size_file: "c" }'
+        '{ output_directory: "a" output_format: "VOC" label_map_file: "b" name_size_file: "c" }'
     ],
     ("ProposalParameter", "nms_thresh"): ["0.1"],
     ("ProposalParameter", "rpn_nms_thresh"): ["0.1"],

@@ -224,7 +224,8 @@ class DetectionGroupAccuracyLayer(WithoutGradient[caffe_pb2.DetectionGroupAccura
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p, loss = self.param, self.layer_param.loss_param
-        note_without_effect(self, *DIVISORS, "weight_by_label_freqs", "class_weighting", param=loss)
+        of_losses = ("weight_by_label_freqs", "class_weighting", "label_smoothing")
+        note_without_effect(self, *DIVISORS, *of_losses, param=loss)
         self.code = box_code(self)
         self.fields = fields_of(self, p.field_w, p.field_h, p.stride)
         self.ignore_label = loss.ignore_label if loss.HasField("ignore_label") else None

@@ -7,7 +7,7 @@ from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.vision.spatial import Sizes, SpatialWindow
 from pycaffe_lite.layer.vision.volumes import VolumeConvolutionLayer, sizes_of
-from pycaffe_lite.layer.without_effect import note_without_effect
+from pycaffe_lite.layer.without_effect import note_without_effect, refuse_fields
 from pycaffe_lite.proto import caffe_pb2
 
 # Fields of Convolution that NdConvolution does not read.
@@ -15,6 +15,8 @@ NOT_ND = (
     "pad", "pad_h", "pad_w", "kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w",
     "dilation", "axis", "force_nd_im2col",
 )  # fmt: skip
+# Fields that other forks gave to Convolution.
+OF_OTHERS = ("relu", "negative_slope", "dilation_h", "dilation_w", "hole", "hole_h", "hole_w")
 
 
 @register_layer("NdConvolution", param="convolution_param", origin="video-caffe")
@@ -33,6 +35,7 @@ class NdConvolutionLayer(VolumeConvolutionLayer[caffe_pb2.ConvolutionParameter])
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         note_engine(self)
+        refuse_fields(self, *OF_OTHERS)
         note_without_effect(
             self, *NOT_ND, because="NdConvolution reads kernel_shape, pad_shape and stride_shape"
         )

@@ -10,7 +10,7 @@ from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.vision.volumes import VolumePoolingLayer, outputs, sizes_of
-from pycaffe_lite.layer.without_effect import note_without_effect
+from pycaffe_lite.layer.without_effect import note_without_effect, refuse_fields
 from pycaffe_lite.proto import caffe_pb2
 
 # Fields of Pooling that NdPooling does not read.
@@ -91,6 +91,7 @@ class NdPoolingLayer(VolumePoolingLayer[caffe_pb2.PoolingParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         note_engine(self)
+        refuse_fields(self, "ceil_mode")
         self.check_pool(self.param.pool)
         self.spatial = len(bottom[0].shape) - 2
         if not 1 <= self.spatial <= 3:
