@@ -14,11 +14,13 @@ import sys
 
 import click
 
+from benchmarks import data
 from benchmarks.net_files import build, flops
 from benchmarks.works import BY_NAME, WORKS, Work
 from pycaffe_lite.cli.device_query import _processor
 from pycaffe_lite.kernels import available_cores
 
+DATA = "data"
 HEADER = "| work | ours ms | PyTorch ms | ratio | ONNX Runtime ms | ratio | GFLOP/s | of FMA peak |"
 
 
@@ -40,13 +42,21 @@ def measure(rival: str, work: str, threads: int, seconds: float) -> dict[str, fl
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[WORK]...", type=click.Choice(list(BY_NAME)))
+@click.argument("names", nargs=-1, metavar="[WORK]...", type=click.Choice([*BY_NAME, DATA]))
 @click.option("--threads", type=int, default=available_cores(), show_default=True)
 @click.option("--rounds", type=int, default=5, show_default=True)
 @click.option("--seconds", type=float, default=2.0, show_default=True, help="Of each measurement.")
 @click.option("--rivals", default="torch,onnx", show_default=True, help="Whom to measure against.")
 def main(names: tuple[str, ...], threads: int, rounds: int, seconds: float, rivals: str) -> None:
-    """Prints a table: medians over the rounds, and the median ratio of each rival's time to ours."""
+    """Prints a table: medians over the rounds, and the median ratio of each rival's time to ours.
+
+    The work `data` stands for itself: how fast data layers make batches, beside decoders of pictures.
+    """
+    if DATA in names:
+        data.report(threads, rounds, seconds)
+        names = tuple(name for name in names if name != DATA)
+        if not names:
+            return
     works = [BY_NAME[name] for name in names] or WORKS
     others = [rival for rival in rivals.split(",") if rival]
     peak = statistics.median(measure("peak", "-", threads, 0)["gflops"] for _ in range(3))

@@ -22,12 +22,16 @@ from rich.text import Text
 from pycaffe_lite.cli.output import SCREEN, interactive, say
 from pycaffe_lite.cli.signals import SignalRequests
 from pycaffe_lite.net.evaluate import FIRST, Output, Scores
+from pycaffe_lite.net.timing import seconds_waited
 from pycaffe_lite.solver import Solver
 
 # The bar is drawn by a thread of its own, which takes time from the kernels: not more often than needed.
 REFRESH_PER_SECOND = 4
 # The speed shown is that of the last seconds: over less time it would flicker.
 SPEED_SECONDS = 3.0
+# What an iteration waits for data is shown where it is a hundredth of the time, over a second at least.
+LEAST_SHARE = 0.01
+LEAST_SECONDS = 1.0
 # Columns from which on there is room for a longer bar.
 WIDE = 100
 
@@ -82,6 +86,8 @@ class _View:
         words = f"loss {self._solver.smoothed_loss:.4g}  lr {self._solver.rate:.3g}"
         if self._speed.images_per_second:
             words += f"  {self._speed.images_per_second:.0f} images/s"
+        if self._speed.waited_ms:
+            words += f"  {self._speed.waited_ms:.3g} ms waiting for data"
         return words
 
     def finish(self) -> None:
@@ -91,7 +97,7 @@ class _View:
         self._update()
 
     def _update(self) -> None:
-        self._speed.note(self._solver.iter)
+        self._speed.note(self._solver.iter, seconds_waited(self._solver.net))
         self.progress.update(self._task, completed=self._solver.iter)
 
     def _on_iteration(self) -> None:
@@ -129,26 +135,35 @@ class _State(ProgressColumn):
 
 
 class _Speed:
-    """Images in a second over the last seconds of training."""
+    """Over the last seconds of training: images in a second, and how long an iteration waits for data.
+
+    Attributes:
+        images_per_second: 0 until that is known.
+        waited_ms: of an iteration; 0 where it is less than a hundredth of the time.
+    """
 
     def __init__(self, images_per_iteration: int) -> None:
         self.images_per_second = 0.0
+        self.waited_ms = 0.0
         self._images = images_per_iteration
-        self._marks: deque[tuple[float, int]] = deque()
+        self._marks: deque[tuple[float, int, float]] = deque()
 
     def is_due(self) -> bool:
         """Whether it is time to note where the run is."""
         return not self._marks or time.monotonic() - self._marks[-1][0] >= 1 / REFRESH_PER_SECOND
 
-    def note(self, iteration: int) -> None:
-        """Takes in that so many iterations are done."""
+    def note(self, iteration: int, waited: float) -> None:
+        """Takes in that so many iterations are done, and for how many seconds they have waited for data."""
         now = time.monotonic()
-        self._marks.append((now, iteration))
+        self._marks.append((now, iteration, waited))
         while len(self._marks) > 2 and now - self._marks[0][0] > SPEED_SECONDS:
             self._marks.popleft()
-        since, first = self._marks[0]
+        since, first, waited_then = self._marks[0]
         if iteration > first:
             self.images_per_second = (iteration - first) * self._images / (now - since)
+        if now - since >= LEAST_SECONDS and iteration > first:
+            waits = waited - waited_then >= LEAST_SHARE * (now - since)
+            self.waited_ms = 1e3 * (waited - waited_then) / (iteration - first) if waits else 0.0
 
     def pause(self) -> None:
         """Leaves out the time since the last iteration: it was spent otherwise."""

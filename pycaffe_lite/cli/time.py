@@ -18,7 +18,16 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import Column, echo_table, progress_bar, results_wanted, say_mode, start_log
+from pycaffe_lite.cli.output import (
+    Column,
+    echo,
+    echo_table,
+    progress_bar,
+    results_wanted,
+    say_mode,
+    start_log,
+)
+from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.timing import Timings, time_layers
 from pycaffe_lite.proto import caffe_pb2
@@ -105,6 +114,8 @@ def _print_table(net: Net, timings: Timings, iterations: int) -> None:
         for layer, ahead, back in zip(net.layers, timings.forward_ms, timings.backward_ms, strict=True)
     ]
     echo_table(f"Milliseconds, mean of {iterations} iterations", columns, rows)
+    if any(isinstance(layer, PrefetchingLayer) for layer in net.layers):
+        echo(f"Of each iteration, {_number(timings.waited_ms / iterations)} ms were spent waiting for data.")
 
 
 def _first_shape(net: Net, layer: str) -> str:

@@ -39,11 +39,20 @@ class Datum(NamedTuple):
     is_cut: bool = False
 
 
+class _Beginning(NamedTuple):
+    """How a message began: the bytes before its pixels, where these end, and their shape."""
+
+    head: bytes
+    end: int
+    shape: tuple[int, int, int]
+
+
 class DatumReader:
     """Reads Datum messages out of their bytes.
 
     The messages of one database begin alike: sizes, then the length of the pixels. The reader remembers the
     last beginning, and what it means, and walks the fields of a message only where it begins otherwise.
+    Several threads may use one reader.
 
     Args:
         color: how encoded images are decoded: True: colour, False: grey, None: as they are.
@@ -51,14 +60,12 @@ class DatumReader:
 
     def __init__(self, color: bool | None = None) -> None:
         self.color = color
-        self._head = b""
-        self._end = 0
-        self._shape = (0, 0, 0)
+        self._last = _Beginning(b"", 0, (0, 0, 0))
 
     @property
     def expects_small(self) -> bool:
         """Whether messages like the last are worth trying with `read_alike`."""
-        return 0 < self._end <= _SMALL_BYTES
+        return 0 < self._last.end <= _SMALL_BYTES
 
     def read(self, message: bytes) -> Datum:
         """Reads one message.
@@ -66,12 +73,13 @@ class DatumReader:
         Raises:
             DataError: the bytes are not a Datum, or do not hold the values that they state.
         """
-        start, end = len(self._head), self._end
-        if start and len(message) > end and message.startswith(self._head):
+        head, end, shape = self._last
+        start = len(head)
+        if start and len(message) > end and message.startswith(head):
             label = _trailing_label(message[end:])
             if label is not None:
                 values = np.frombuffer(message, np.uint8, end - start, start)
-                return Datum(values.reshape(self._shape), label, False)
+                return Datum(values.reshape(shape), label, False)
         try:
             return self._walk(message, memoryview(message))
         except wire.WireError as error:
@@ -84,8 +92,8 @@ class DatumReader:
             Values, (N, C, H, W), and labels, (N,); None where the messages are large, or begin otherwise than
             the last that was read, or hold other things behind their pixels.
         """
-        start, end = len(self._head), self._end
-        size = len(messages[0])
+        head, end, shape = self._last
+        start, size = len(head), len(messages[0])
         if not self.expects_small or size - end not in (2, 4):
             return None
         if any(len(message) != size for message in messages):
@@ -93,12 +101,12 @@ class DatumReader:
         table = np.frombuffer(b"".join(messages), np.uint8).reshape(len(messages), size)
         labels = table[:, end + 1]
         alike = (
-            (table[:, :start] == np.frombuffer(self._head, np.uint8)).all()
+            (table[:, :start] == np.frombuffer(head, np.uint8)).all()
             and (table[:, end] == _LABEL_TAG).all()
             and labels.max() < 0x80
             and (size - end == 2 or (table[:, end + 2 :] == list(_NOT_ENCODED)).all())
         )
-        return (table[:, start:end].reshape(len(messages), *self._shape), labels) if alike else None
+        return (table[:, start:end].reshape(len(messages), *shape), labels) if alike else None
 
     def _walk(self, message: bytes, view: wire.Bytes) -> Datum:
         sizes = {_CHANNELS: 0, _HEIGHT: 0, _WIDTH: 0, _LABEL: 0, _ENCODED: 0}
@@ -121,13 +129,13 @@ class DatumReader:
         shape = (sizes[_CHANNELS], sizes[_HEIGHT], sizes[_WIDTH])
         if sizes[_ENCODED]:
             start, end = data or (0, 0)
-            planes, is_cut = image.decode(message[start:end], self.color, from_memory=True)
-            return Datum(planes, sizes[_LABEL], True, is_cut)
+            pixels, is_cut = image.decode(message[start:end], self.color, packed=False, from_memory=True)
+            return Datum(pixels.transpose(2, 0, 1), sizes[_LABEL], True, is_cut)
         if data is not None and data[0] < data[1]:
             start, end = data
             values: Values = _shaped(np.frombuffer(message, np.uint8, end - start, start), shape)
             if alike and not floats:
-                self._head, self._end, self._shape = message[:start], end, shape
+                self._last = _Beginning(message[:start], end, shape)
         else:
             values = _shaped(np.concatenate([np.empty(0, np.float32), *floats]).astype(np.float32), shape)
         return Datum(values, sizes[_LABEL], False)

@@ -1,27 +1,34 @@
-"""Decoding images, as Caffe gets them from OpenCV: 8-bit planes, colours in the order blue, green, red."""
+"""Pictures, as Caffe gets them from OpenCV: 8-bit pixels, colours in the order blue, green, red."""
 
 from __future__ import annotations
 
 import io
 import os
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.data import arrow
 from pycaffe_lite.data.cut_jpeg import repeat_last_row
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
+from pycaffe_lite.kernels import resize as kernels
+from pycaffe_lite.kernels.colors import bgr_of_rgbx
+from pycaffe_lite.proto.paths import read_regular
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-Planes = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 
 # The formats that OpenCV reads, too, by Pillow's names.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "SUN")
-# The planes of each kind of image that is read; others have more than 16 bits a value.
-_PLANES = {
+# The channels of each kind of image that is read; others have more than 16 bits a value.
+_CHANNELS = {
     "1": "L",
     "L": "L",
     "P": "RGB",
@@ -34,14 +41,15 @@ _PLANES = {
 }
 _JPEGS = ("JPEG", "MPO")
 _DEEP_GRAY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-# Weights of red, green and blue in grey, their sum as a power of two, what is added for rounding: libpng
+# Weights of blue, green and red in grey, their sum as a power of two, what is added for rounding: libpng
 # cuts off, OpenCV rounds.
-_PNG_GRAY = (9797, 19234, 3737, 15, 0)
-_OPENCV_GRAY = (4899, 9617, 1868, 14, 1 << 13)
+_PNG_GRAY = (3737, 19234, 9797, 15, 0)
+_OPENCV_GRAY = (1868, 9617, 4899, 14, 1 << 13)
 # What libjpeg's own reader sees behind the end of a file: markers of the end, for as long as it asks. More
 # than any part of a JPEG is long.
 _JPEG_ENDS = b"\xff\xd9" * 40_000
 
+_LARGEST_FILE = 1 << 30  # bytes
 _MAX_PIXELS_VARIABLE = "PYCAFFE_LITE_MAX_PIXELS"
 _DEFAULT_MAX_PIXELS = 1 << 26
 _max_pixels: int | None = None
@@ -82,15 +90,17 @@ class Picture(NamedTuple):
     """A decoded image.
 
     Attributes:
-        planes: (C, H, W).
+        pixels: (H, W, C), C-contiguous unless asked for otherwise; perhaps not writable.
         is_cut: whether the file was cut off, so that the lower part is missing.
     """
 
-    planes: Planes
+    pixels: Pixels
     is_cut: bool
 
 
-def decode(encoded: bytes, color: bool | None = None, *, from_memory: bool = False) -> Picture:
+def decode(
+    encoded: bytes, color: bool | None = None, *, packed: bool = True, from_memory: bool = False
+) -> Picture:
     """Decodes a JPEG, PNG or other image file.
 
     What is missing of a JPEG that is cut off becomes grey, or repeats the last row, as OpenCV does; PNGs must
@@ -99,7 +109,9 @@ def decode(encoded: bytes, color: bool | None = None, *, from_memory: bool = Fal
 
     Args:
         encoded: the file's bytes.
-        color: True: three planes; False: one; None: as many as the file has (BGR, BGRA or grey).
+        color: True: three channels; False: one; None: as many as the file has (BGR, BGRA or grey).
+        packed: whether the pixels have to be C-contiguous. Otherwise they may be a view of Pillow's memory,
+            which saves a copy (see `memory_of`).
         from_memory: whether Caffe lets OpenCV read it from memory, as a record, and not from a file; see
             `cut_jpeg.repeat_last_row`.
 
@@ -112,7 +124,7 @@ def decode(encoded: bytes, color: bool | None = None, *, from_memory: bool = Fal
     except ImportError:
         raise DataError(missing("reading encoded images", "Pillow", "image")) from None
     try:
-        return _decode(encoded, color, from_memory)
+        return _decode(encoded, color, packed, from_memory)
     except DataError:
         raise
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
@@ -120,7 +132,41 @@ def decode(encoded: bytes, color: bool | None = None, *, from_memory: bool = Fal
         raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
 
 
-def _decode(encoded: bytes, color: bool | None, from_memory: bool) -> Picture:
+def read(path: Path, color: bool | None = None, *, packed: bool = True) -> Picture:
+    """Decodes a file; see `decode`.
+
+    Raises:
+        FileLookupError: it is not there.
+        DataError: it cannot be read or decoded; the message names it.
+    """
+    return decode_file(path, read_bytes(path), color, packed=packed)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a picture's file.
+
+    Raises:
+        FileLookupError: it is not there. DataError: it cannot be read.
+    """
+    return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+
+
+def decode_file(
+    path: Path,
+    encoded: bytes,
+    color: bool | None = None,
+    *,
+    packed: bool = True,
+    from_memory: bool = False,
+) -> Picture:
+    """Decodes the bytes of a file; see `decode`. Errors name the file."""
+    try:
+        return decode(encoded, color, packed=packed, from_memory=from_memory)
+    except DataError as error:
+        raise DataError(f"picture '{path}': {error}") from None
+
+
+def _decode(encoded: bytes, color: bool | None, packed: bool, from_memory: bool) -> Picture:
     from PIL import ImageOps
 
     file, is_cut = _open(encoded, color), False
@@ -130,7 +176,7 @@ def _decode(encoded: bytes, color: bool | None, from_memory: bool) -> Picture:
             "it has 16 bits a value, which Caffe does not take as they are: set force_color or force_gray in "
             "transform_param"
         )
-    if file.mode not in _PLANES and not (is_deep and file.mode in _DEEP_GRAY):
+    if file.mode not in _CHANNELS and not (is_deep and file.mode in _DEEP_GRAY):
         raise DataError(
             f"cannot decode an image of mode '{file.mode}': only those of 8 or 16 bits a value are read"
         )
@@ -145,7 +191,7 @@ def _decode(encoded: bytes, color: bool | None, from_memory: bool) -> Picture:
             repeat_last_row(file, lambda: _open(encoded, color))
     if color is not None:
         ImageOps.exif_transpose(file, in_place=True)
-    return Picture(_planes(file, color), is_cut)
+    return Picture(_pixels(file, color, packed), is_cut)
 
 
 def _open(encoded: bytes, color: bool | None) -> ImageFile:
@@ -181,33 +227,120 @@ def _identified(encoded: bytes) -> ImageFile | None:
     return None
 
 
-def _planes(image: ImageFile, color: bool | None) -> Planes:
+def _pixels(image: ImageFile, color: bool | None, packed: bool) -> Pixels:
     if image.mode in _DEEP_GRAY:
-        gray: Planes = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.stack([gray] * 3) if color else gray[np.newaxis]
-    planes = _PLANES[image.mode]
-    if planes == "RGB" and "transparency" in image.info:
-        planes = "RGBA"
-    if color or (color is False and planes != "L"):
-        planes = "RGB"  # without opacity
-    is_inks = image.mode == "CMYK" and image.format in _JPEGS
-    pixels: Planes = _rgb_of_cmyk(np.asarray(image)) if is_inks else np.asarray(image.convert(planes))
-    if pixels.ndim == 2:
-        return pixels[np.newaxis]
-    if color is False:
-        *weights, shift, half = _PNG_GRAY if image.format == "PNG" else _OPENCV_GRAY
-        total = np.full(pixels.shape[:2], half, np.uint32)
-        for i, weight in enumerate(weights):
-            total += pixels[..., i] * np.uint32(weight)
-        gray = (total >> np.uint32(shift)).astype(np.uint8)
-        return gray[np.newaxis]
-    order = [2, 1, 0, 3][: pixels.shape[2]]
-    return np.ascontiguousarray(pixels[..., order].transpose(2, 0, 1))
+        gray: Pixels = (np.asarray(image) >> 8).astype(np.uint8)[..., np.newaxis]
+        return gray.repeat(3, 2) if color else gray
+    channels = _CHANNELS[image.mode]
+    if channels == "RGB" and "transparency" in image.info:
+        channels = "RGBA"
+    if color or (color is False and channels != "L"):
+        channels = "RGB"  # without opacity
+    if image.mode == "CMYK" and image.format in _JPEGS:
+        pixels = _bgr_of_cmyk(np.asarray(image))
+    else:
+        pixels = _bgr(image if image.mode == channels else image.convert(channels), packed or color is False)
+    if color is False and channels != "L":
+        return _gray(pixels, _PNG_GRAY if image.format == "PNG" else _OPENCV_GRAY)
+    return pixels
 
 
-def _rgb_of_cmyk(pixels: Planes) -> Planes:
+def _bgr(image: Image, packed: bool) -> Pixels:
+    """The pixels of an image of mode L, RGB or RGBA: grey, BGR or BGRA."""
+    height, width = image.height, image.width
+    if image.mode == "RGB":
+        memory = arrow.bytes_of(image, 4 * height * width)
+        if memory is not None and not packed:
+            return memory.reshape(height, width, 4)[..., 2::-1]
+        if memory is not None:
+            pixels = np.empty((height, width, 3), np.uint8)
+            bgr_of_rgbx(memory, pixels.reshape(-1))
+            return pixels
+    values = image.tobytes("raw", image.mode.replace("RGB", "BGR"))
+    return np.frombuffer(values, np.uint8).reshape(height, width, -1)
+
+
+def memory_of(planes: npt.NDArray[np.uint8]) -> Pixels | None:
+    """The memory that lies under the planes, (3, H, W), of a picture which is not packed.
+
+    Returns:
+        (H, W, 4): red, green, blue and a byte without meaning; None for planes of any other kind.
+    """
+    C, H, W = planes.shape
+    base = planes.base
+    if C != 3 or planes.strides != (-1, 4 * W, 4) or not isinstance(base, np.ndarray):
+        return None
+    if base.shape != (4 * H * W,) or planes.ctypes.data != base.ctypes.data + 2:
+        return None
+    return base.reshape(H, W, 4)
+
+
+def _gray(pixels: Pixels, weights: tuple[int, ...]) -> Pixels:
+    """(H, W, 1), of the colours of (H, W, 3)."""
+    *of_channels, shift, half = weights
+    total = np.full(pixels.shape[:2], half, np.uint32)
+    for i, weight in enumerate(of_channels):
+        total += pixels[..., i] * np.uint32(weight)
+    gray: Pixels = (total >> np.uint32(shift)).astype(np.uint8)[..., np.newaxis]
+    return gray
+
+
+def _bgr_of_cmyk(pixels: Pixels) -> Pixels:
     """OpenCV's conversion of a JPEG's values; Pillow has turned these round."""
     inks = (255 - pixels).astype(np.int32)
     black = inks[..., 3:]
-    rgb: Planes = (black - ((255 - inks[..., :3]) * black >> 8)).astype(np.uint8)
-    return rgb
+    bgr: Pixels = (black - ((255 - inks[..., 2::-1]) * black >> 8)).astype(np.uint8)
+    return bgr
+
+
+# ------------------------------------------------------------------------------------------------ resizing
+
+
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """A picture of another size, bit for bit as OpenCV's bilinear `resize` makes it.
+
+    Nothing is smoothed before shrinking, but to exactly half in both directions: then each pixel is the mean
+    of four.
+
+    Args:
+        pixels: (H, W, C), C-contiguous.
+        height, width: of the picture wanted, 1 or more.
+
+    Returns:
+        (height, width, C); the same array where it has this size.
+    """
+    H, W, C = pixels.shape
+    if pixels.shape == (height, width, C):
+        return pixels
+    out: Pixels = np.empty((height, width, C), np.uint8)
+    if pixels.shape == (2 * height, 2 * width, C):
+        kernels.half(pixels, out)
+    else:
+        upper, lower, row_weights = _neighbours(H, height, False)
+        left, right, column_weights = _neighbours(W, width, True)
+        kernels.bilinear(pixels, upper, lower, row_weights, left, right, column_weights, out)
+    return out
+
+
+@lru_cache(maxsize=64)
+def _neighbours(
+    source: int, target: int, columns: bool
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The two pixels on either side of each of `target` along an axis of `source`, and their weights.
+
+    Pixel d lies at (d + 1/2) · source / target − 1/2. Beyond the border a column gets the border's pixel
+    whole; a row gets shares of twice the same row, which rounds otherwise.
+    """
+    scale = 1 / (target / source)
+    place = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
+    first = np.floor(place).astype(np.int32)
+    rest = place - first.astype(np.float32)
+    if columns:
+        rest[(first < 0) | (first >= source - 1)] = 0
+        first = first.clip(0, source - 1)
+    one = np.float32(1 << kernels.BITS)
+    weights = np.stack([np.rint((np.float32(1) - rest) * one), np.rint(rest * one)], axis=1)
+    found = first.clip(0, source - 1), (first + 1).clip(0, source - 1), weights.astype(np.int32)
+    for array in found:
+        array.flags.writeable = False
+    return found

@@ -1,4 +1,4 @@
-"""Prefetcher: a thread that makes batches ahead of their use."""
+"""Prefetcher: threads that make batches ahead of their use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import atexit
 import math
 import os
 import threading
+import time
 import weakref
+from collections import deque
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Protocol
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.errors import DataError
+from pycaffe_lite.kernels import get_num_threads
 
 # How long the end of the process waits for a batch in the making.
 _PATIENCE_SECONDS = 5.0
@@ -36,6 +39,13 @@ class Batch:
     labels: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     state: bytes = b""
 
+    def make_room(self, shape: tuple[int, ...], labels: int) -> None:
+        """Gives `data` a shape, and `labels` a length; their values may be anything then."""
+        if self.data.shape != shape:
+            self.data = np.empty(shape, np.float32)
+        if len(self.labels) != labels:
+            self.labels = np.empty(labels, np.float32)
+
 
 def memory_of(batch_values: int, depth: int) -> int:
     """Bytes that `depth` batches take, each of so many float32 values."""
@@ -50,33 +60,56 @@ def machine_memory() -> float:
         return math.inf
 
 
-class Source(Protocol):
-    """What makes batches."""
+class Work(Protocol):
+    """A batch that is planned: what is drawn for it is drawn, what remains can be done by several threads.
 
-    def fill(self, batch: Batch) -> None:
-        """Makes the next batch, in the room of an old one."""
+    Attributes:
+        pieces: how many parts the work has.
+        state: of the source behind this batch.
+    """
+
+    pieces: int
+    state: bytes
+
+    def run(self, piece: int, batch: Batch) -> None:
+        """Does one part. Parts are begun in their order; one may wait for another that was begun before."""
+
+    def finish(self, batch: Batch) -> None:
+        """What is left when all parts are done."""
+
+
+class Source(Protocol):
+    """What batches are made of."""
+
+    def plan(self) -> Work:
+        """Takes the next batch's items, and draws; by one thread at a time, and quick."""
 
 
 class Prefetcher:
-    """Batches of a source, made by a thread as long as fewer than `depth` are waiting.
+    """Batches of a source, made by threads as long as fewer than `depth` are waiting.
 
-    The thread knows nothing of the prefetcher and of its owner: it ends when the prefetcher is closed or
-    forgotten, and with the process.
+    One thread at a time plans a batch; all of them do the work. So the batches and their order are the same
+    for any number of threads. The threads know nothing of the prefetcher and of its owner: they end when the
+    prefetcher is closed or forgotten, and with the process.
 
     Args:
-        source: makes the batches; it belongs to the thread until `close`.
+        source: of the batches; it belongs to the threads until `close`.
         depth: how many batches to keep.
-        name: of the thread.
+        name: of the threads.
+        threads: how many there may be, of which there are as many as find work. None: as many as kernels use.
+
+    Attributes:
+        seconds_waited: for how long `get` has waited, in all.
     """
 
-    def __init__(self, source: Source, depth: int, name: str) -> None:
+    def __init__(self, source: Source, depth: int, name: str, threads: int | None = None) -> None:
+        self.seconds_waited = 0.0
         self._process = os.getpid()
         self._error: BaseException | None = None
-        self._line = _Line(source, depth)
+        self._line = _Line(source, depth, threads or get_num_threads(), name)
         self._stop = weakref.finalize(self, self._line.stop)
         self._stop.atexit = False  # _end_threads does more
-        self._line.thread.name = name
-        self._line.thread.start()
+        self._line.start()
 
     def get(self) -> Batch:
         """The next batch, once it is there. It must be given back.
@@ -90,7 +123,9 @@ class Prefetcher:
                 "that runs it"
             )
         if self._error is None:
+            start = time.monotonic()
             made = self._line.made.get()
+            self.seconds_waited += time.monotonic() - start
             if isinstance(made, Batch):
                 return made
             # Kept here, not in the line: the traceback knows this object, which the line must not.
@@ -99,46 +134,185 @@ class Prefetcher:
 
     def give_back(self, batch: Batch) -> None:
         """Returns a batch whose values are no longer needed."""
-        self._line.free.put(batch)
+        self._line.take_back(batch)
 
     def close(self) -> None:
-        """Ends the thread; batches made but not taken are lost."""
+        """Ends the threads; batches made but not taken are lost."""
         self._stop()
-        self._line.thread.join()
+        self._line.join()
+
+
+class _Job:
+    """A batch in the making."""
+
+    def __init__(self, batch: Batch, work: Work | None, error: BaseException | None = None) -> None:
+        self.batch = batch
+        self.work = work
+        self.pieces = work.pieces if work else 0
+        self.left = self.pieces  # those that are not done
+        self.error = error
+        self.failed = -1  # the piece that the error comes from: that of the first piece counts
+        self.is_ready = work is None
+
+    def run(self, piece: int) -> BaseException | None:
+        """Does a piece, or finishes the batch where all are done; returns what was raised."""
+        assert self.work is not None
+        try:
+            if piece < self.pieces:
+                self.work.run(piece, self.batch)
+            else:
+                self.work.finish(self.batch)
+                self.batch.state = self.work.state
+        except BaseException as error:
+            return error
+        return None
 
 
 class _Line:
-    """What the thread works on: batches free to be filled come in, batches made go out."""
+    """What the threads work on: batches free to be filled come in, batches made go out, in order.
 
-    def __init__(self, source: Source, depth: int) -> None:
-        self.source = source
-        self.new = depth  # batches that may still be made
-        self.free: SimpleQueue[Batch | None] = SimpleQueue()
+    Whatever may happen when the garbage collector runs, `stop`, does without the lock: the collector runs in
+    any thread, also in one that holds it.
+    """
+
+    def __init__(self, source: Source, depth: int, threads: int, name: str) -> None:
         self.made: SimpleQueue[Batch | BaseException] = SimpleQueue()
-        self.stopped = False
-        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.threads: list[threading.Thread] = []
+        self._source = source
+        self._most_threads = threads
+        self._name = name
+        self._is_over = False  # after an error, or when told to stop
+        self._calls: SimpleQueue[None] = SimpleQueue()  # each wakes an idle thread
+        # What follows is for who holds the lock.
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._new = depth  # batches that may still be made
+        self._free: list[Batch] = []
+        self._is_planning = False
+        self._jobs: deque[_Job] = deque()  # not delivered yet, in order
+        self._pieces: deque[tuple[_Job, int]] = deque()  # not begun yet, in order
         _lines.add(self)
 
+    def start(self) -> None:
+        """Starts the first thread."""
+        with self._lock:
+            self._add_thread()
+
+    def _add_thread(self) -> None:
+        name = f"{self._name}, {len(self.threads) + 1}" if self.threads else self._name
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
     def _work(self) -> None:
-        """Fills batches until told to stop; an error goes to whoever waits for the batch."""
+        """Does pieces until there is no more to do; an error goes to whoever waits for the batch."""
         try:
-            while (batch := self._next_room()) is not None and not self.stopped:
-                self.source.fill(batch)
-                self.made.put(batch)
+            while (task := self._next()) is not None:
+                self._do(*task)
+                del task  # a thread that waits keeps no batch alive
         except BaseException as error:
+            self._is_over = True
             self.made.put(error)
 
-    def _next_room(self) -> Batch | None:
-        """A batch to be filled, used before if one is free; None for the end."""
-        if self.new and self.free.empty():
-            self.new -= 1
-            return Batch()
-        return self.free.get()
+    def _next(self) -> tuple[_Job, int] | None:
+        """The next piece; None for the end. Plans another batch first where pieces run short."""
+        while not self._is_over:
+            batch = None
+            with self._lock:
+                if self._may_plan():
+                    self._is_planning = True
+                    batch = self._room()
+                elif self._pieces:
+                    return self._pieces.popleft()
+                else:
+                    self._idle += 1
+            if batch is None:
+                self._calls.get()
+            else:
+                self._plan(batch)
+        return None
+
+    def _may_plan(self) -> bool:
+        has_room = bool(self._free or self._new)
+        return has_room and not self._is_planning and len(self._pieces) < len(self.threads)
+
+    def _room(self) -> Batch:
+        """A batch to be filled, used before if one is free."""
+        if self._free:
+            return self._free.pop()
+        self._new -= 1
+        return Batch()
+
+    def _plan(self, batch: Batch) -> None:
+        """Plans the next batch, and gets other threads to work on what one alone does not do at once."""
+        try:
+            job = _Job(batch, self._source.plan())
+        except BaseException as error:
+            job = _Job(batch, None, error)
+        with self._lock:
+            self._is_planning = False
+            self._jobs.append(job)
+            self._pieces.extend((job, piece) for piece in range(job.left))
+            self._deliver()
+            more = len(self._pieces) - 1
+            more -= self._wake(more)
+            for _ in range(0 if self._is_over else min(more, self._most_threads - len(self.threads))):
+                try:
+                    self._add_thread()
+                except RuntimeError:  # the system gives no more
+                    self._most_threads = len(self.threads)
+                    break
+
+    def _wake(self, count: int) -> int:
+        """Wakes so many idle threads, or all that there are; returns how many."""
+        count = max(min(count, self._idle), 0)
+        self._idle -= count
+        for _ in range(count):
+            self._calls.put(None)
+        return count
+
+    def _do(self, job: _Job, piece: int) -> None:
+        """Does a piece of a batch, and delivers the batch where it was the last."""
+        error = job.run(piece)
+        with self._lock:
+            job.left -= 1
+            if error is not None and (job.error is None or piece < job.failed):
+                job.error, job.failed = error, piece
+            is_last = not job.left
+        if not is_last:
+            return
+        if job.error is None:
+            job.error = job.run(job.pieces)
+        with self._lock:
+            job.is_ready = True
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Hands over the batches that are ready, up to the first that is not, or to an error."""
+        while self._jobs and self._jobs[0].is_ready and not self._is_over:
+            job = self._jobs.popleft()
+            if job.error is not None:
+                self.stop()
+                self.made.put(job.error)
+            else:
+                self.made.put(job.batch)
+
+    def take_back(self, batch: Batch) -> None:
+        """Takes a batch to be filled again."""
+        with self._lock:
+            self._free.append(batch)
+            self._wake(1)
 
     def stop(self) -> None:
-        """Tells the thread to end after the batch in the making."""
-        self.stopped = True
-        self.free.put(None)
+        """Tells the threads to end after the pieces in the making."""
+        self._is_over = True
+        for _ in range(self._most_threads):
+            self._calls.put(None)
+
+    def join(self, seconds: float | None = None) -> None:
+        """Waits for the threads' end, for each so long at most."""
+        for thread in self.threads:  # also for those that are added meanwhile
+            thread.join(seconds)
 
 
 _lines: weakref.WeakSet[_Line] = weakref.WeakSet()
@@ -154,4 +328,4 @@ def _end_threads() -> None:
     for line in lines:
         line.stop()
     for line in lines:
-        line.thread.join(_PATIENCE_SECONDS)
+        line.join(_PATIENCE_SECONDS)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterable
+import threading
 
 import numpy as np
+import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Datum, DatumReader, Values
+from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.lmdb_reader import LmdbReader, Record
-from pycaffe_lite.data.prefetch import Batch
-from pycaffe_lite.data.transformer import Shape, Transformer
+from pycaffe_lite.data.prefetch import Batch, Work
+from pycaffe_lite.data.transformer import Draws, Fit, Shape, Transformer
 from pycaffe_lite.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -40,8 +42,7 @@ class RecordSource:
         self._batch_size = batch_size
         self._has_labels = labels
         self._datums = DatumReader(transformer.color)
-        self._staging: Values = np.empty(0, np.uint8)
-        self._has_told_of_cut = False
+        self._has_told_of_cut = threading.Lock()  # taken for good
 
     def shape(self) -> Shape:
         """Shape of the items that the next record gives.
@@ -52,7 +53,7 @@ class RecordSource:
         datum = self._decode(self._reader.peek())
         if self._transformer.color is not None and not datum.encoded:
             log.error("force_color and force_gray are for encoded records: those of this database are not")
-        return self._transformer.top_shape(datum.values.shape)
+        return self._transformer.fit(datum.values.shape).top_shape
 
     def state(self) -> bytes:
         """The key of the next record and the transformer's random stream."""
@@ -81,68 +82,40 @@ class RecordSource:
             return f"its first record comes next: {problem}"
         return ""
 
-    def fill(self, batch: Batch) -> None:
-        """Makes the next batch.
+    def plan(self) -> Work:
+        """Reads the records of the next batch, and draws what their transformation needs.
 
         Raises:
-            DataError: a record cannot be read, or has another shape than the first of the batch.
+            DataError: the database cannot be read.
         """
-        items = self._alike_items(batch) if self._datums.expects_small else self._items(batch)
-        shape = (len(items), *self._transformer.top_shape(items.shape[1:]))
-        if batch.data.shape != shape:
-            batch.data = np.empty(shape, np.float32)
-        self._transformer.apply(items, batch.data)
-        batch.state = self.state()
-
-    def _alike_items(self, batch: Batch) -> Values:
-        """As `_items`, with fewer calls where the records are small and alike."""
         records = self._reader.read(self._batch_size)
-        alike = self._datums.read_alike([value for _, value in records])
-        if alike is None:
-            return self._items(batch, records)
-        values, labels = alike
-        items = self._room(values.shape, values.dtype)
-        items[...] = values
-        if self._has_labels:
-            batch.labels = labels.astype(np.float32)
-        return items
+        draws = self._transformer.draw(self._batch_size)
+        state = self.state()
+        alike = (
+            self._datums.read_alike([value for _, value in records]) if self._datums.expects_small else None
+        )
+        if alike is not None:
+            values, labels = alike
+            return _AlikeWork(
+                values, labels if self._has_labels else labels[:0], draws, self._transformer, state
+            )
+        return ItemWork(records, draws, self, self._transformer, self._has_labels, state)
 
-    def _items(self, batch: Batch, records: Iterable[Record] | None = None) -> Values:
-        """The next records' values in one array; their labels go into the batch.
+    def read(self, key: Record) -> Item:
+        """What a record holds."""
+        datum = self._decode(key)
+        return Item(datum.values, datum.label)
 
-        Args:
-            batch: gets the labels.
-            records: those of the batch where they are read already; otherwise they are read one by one, as
-                they may be large.
-        """
-        N = self._batch_size
-        if records is None:
-            records = (self._reader.read(1)[0] for _ in range(N))
-        labels = np.empty(N if self._has_labels else 0, np.float32)
-        items, first = self._staging, b""
-        for i, (key, value) in enumerate(records):
-            datum = self._decode((key, value))
-            values = datum.values
-            if i == 0:
-                items, first = self._room((N, *values.shape), values.dtype), key
-            elif values.shape != items.shape[1:]:
-                raise DataError(
-                    f"record '{key_text(key)}' of '{self._reader.path}' has shape {values.shape}, record "
-                    f"'{key_text(first)}' of the same batch has {items.shape[1:]}: make all records of one "
-                    "size, or batch_size 1"
-                )
-            if values.dtype != items.dtype:  # bytes and floats in one batch
-                items = items.astype(np.float32)
-            items[i] = values
-            if self._has_labels:
-                labels[i] = datum.label
-        batch.labels = labels
-        return items
+    def name(self, key: Record) -> str:
+        """A record, for messages."""
+        return f"record '{key_text(key[0])}' of '{self._reader.path}'"
 
-    def _room(self, shape: tuple[int, ...], dtype: np.dtype) -> Values:
-        if self._staging.shape != shape or self._staging.dtype != dtype:
-            self._staging = np.empty(shape, dtype)
-        return self._staging
+    def other_shape(self, key: Record, fit: Fit, first: Record, wanted: Fit) -> DataError:
+        """A record that has another shape than the first of its batch."""
+        return DataError(
+            f"{self.name(key)} has shape {fit.shape}, record '{key_text(first[0])}' of the same batch has "
+            f"{wanted.shape}: make all records of one size, or batch_size 1"
+        )
 
     def _decode(self, record: Record) -> Datum:
         key, value = record
@@ -150,8 +123,7 @@ class RecordSource:
             datum = self._datums.read(value)
         except DataError as error:
             raise DataError(f"record '{key_text(key)}' of '{self._reader.path}': {error}") from None
-        if datum.is_cut and not self._has_told_of_cut:
-            self._has_told_of_cut = True
+        if datum.is_cut and self._has_told_of_cut.acquire(blocking=False):
             log.warning(
                 "record '%s' of '%s' is a JPEG that is cut off: the part that is there is used; others "
                 "like it are not mentioned",
@@ -159,3 +131,34 @@ class RecordSource:
                 self._reader.path,
             )
         return datum
+
+
+class _AlikeWork:
+    """The making of a batch of small records of bytes that are alike: all at once, with few calls."""
+
+    pieces = 1
+
+    def __init__(
+        self,
+        values: Values,
+        labels: npt.NDArray[np.uint8],
+        draws: Draws,
+        transformer: Transformer,
+        state: bytes,
+    ) -> None:
+        self.state = state
+        self._values = values
+        self._labels = labels
+        self._draws = draws
+        self._transformer = transformer
+
+    def run(self, piece: int, batch: Batch) -> None:
+        """Makes the whole batch."""
+        values = np.ascontiguousarray(self._values, np.uint8)
+        fit = self._transformer.fit(values.shape[1:])
+        batch.make_room((len(values), *fit.top_shape), len(self._labels))
+        self._transformer.apply(values, self._transformer.places(fit, self._draws), batch.data)
+        batch.labels[:] = self._labels
+
+    def finish(self, batch: Batch) -> None:
+        """Does nothing: all is done."""

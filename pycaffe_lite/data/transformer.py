@@ -1,13 +1,15 @@
-"""Transformer: scale, mean, crop and mirror of a layer's transform_param, applied to a batch of images."""
+"""Transformer: scale, mean, crop and mirror of a layer's transform_param, applied to images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Values
+from pycaffe_lite.data.image import memory_of
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.kernels import transform
@@ -16,18 +18,52 @@ from pycaffe_lite.proto.paths import resolve
 from pycaffe_lite.random import RandomStream
 
 Shape = tuple[int, int, int]
+Draws = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+
+
+class Fit(NamedTuple):
+    """What the transformer does to images of one shape, apart from what it draws.
+
+    Attributes:
+        shape: of the images, (C, H, W).
+        top_shape: of what becomes of them.
+        mean: (C, H, W), or (C, 1, 1) for one number a channel.
+    """
+
+    shape: Shape
+    top_shape: Shape
+    mean: npt.NDArray[np.float32]
+
+
+class Places(NamedTuple):
+    """Which parts of some images are kept.
+
+    Attributes:
+        fit: what is done to images of their shape.
+        rows, columns: (N,) the first that are kept of each image.
+        mirrored: (N,) 1 for images that are mirrored, else 0.
+    """
+
+    fit: Fit
+    rows: Numbers
+    columns: Numbers
+    mirrored: Numbers
 
 
 class Transformer:
     """y = (crop of x − mean) · scale, mirrored or not; in float32, in Caffe's order.
 
     In phase TRAIN the place of the crop is drawn, otherwise it is the centre; whether to mirror is drawn in
-    either phase. These draws come from a stream of its own, which `seed_from` seeds.
+    either phase. These draws come from a stream of its own, which `seed_from` seeds. They are drawn apart
+    from what is done with them, so that several threads may work on the images at once.
 
     Args:
         param: the layer's transform_param.
         phase: caffe_pb2.TRAIN or caffe_pb2.TEST.
         folder: where mean_file is looked for besides the working directory.
+        images: what the images are called in messages, "records".
 
     Raises:
         FileLookupError: the mean file is not there.
@@ -36,7 +72,13 @@ class Transformer:
     Source: BVLC/caffe src/caffe/data_transformer.cpp
     """
 
-    def __init__(self, param: caffe_pb2.TransformationParameter, phase: int, folder: Path | None) -> None:
+    def __init__(
+        self,
+        param: caffe_pb2.TransformationParameter,
+        phase: int,
+        folder: Path | None,
+        images: str = "records",
+    ) -> None:
         if param.mean_value and param.HasField("mean_file"):
             raise DataError("transform_param has both mean_file and mean_value: leave one out")
         if param.force_color and param.force_gray:
@@ -46,10 +88,11 @@ class Transformer:
         self._stream: RandomStream | None = None
         self._mean_image: npt.NDArray[np.float32] | None = None
         if param.HasField("mean_file"):
-            self._mean_image = _read_mean(resolve(param.mean_file, folder))
-        self._mean = np.zeros((0, 1, 1), np.float32)
-        self._item_shape: Shape = (0, 0, 0)
-        self._top_shape: Shape = (0, 0, 0)
+            self._mean_image = read_mean(resolve(param.mean_file, folder))
+        self._images = images
+        self._scale = np.float32(param.scale)
+        self._draws_per_image = param.mirror + 2 * self._random_crop
+        self._last_fit = Fit((0, 0, 0), (0, 0, 0), np.zeros((0, 1, 1), np.float32))
 
     @property
     def color(self) -> bool | None:
@@ -78,23 +121,23 @@ class Transformer:
                 return "its random crops and mirroring start afresh"
         return ""
 
-    def top_shape(self, shape: Shape) -> Shape:
-        """What becomes of an item of `shape`, (C, H, W).
+    def fit(self, shape: Shape) -> Fit:
+        """What is done to images of `shape`, (C, H, W).
 
         Raises:
-            DataError: the crop or the mean does not fit such items.
+            DataError: the crop or the mean does not fit such images.
         """
-        if shape == self._item_shape:
-            return self._top_shape
+        last = self._last_fit
+        if shape == last.shape:
+            return last
         C, H, W = shape
         crop = self.param.crop_size
         if crop > min(H, W):
             raise DataError(
-                f"crop_size {crop} does not fit records of shape {shape}: make it {min(H, W)} at most"
+                f"crop_size {crop} does not fit {self._images} of shape {shape}: make it {min(H, W)} at most"
             )
-        self._mean = self._mean_for(shape)
-        self._item_shape, self._top_shape = shape, (C, crop or H, crop or W)
-        return self._top_shape
+        fit = self._last_fit = Fit(shape, (C, crop or H, crop or W), self._mean_for(shape))
+        return fit
 
     def _mean_for(self, shape: Shape) -> npt.NDArray[np.float32]:
         values = self.param.mean_value
@@ -102,43 +145,86 @@ class Transformer:
             if self._mean_image.shape != shape:
                 raise DataError(
                     f"mean_file '{self.param.mean_file}' has shape {self._mean_image.shape}, "
-                    f"the records have {shape}: make the mean of these records"
+                    f"the {self._images} have {shape}: make the mean of these {self._images}"
                 )
             return self._mean_image
         if len(values) > 1 and len(values) != shape[0]:
             raise DataError(
-                f"{len(values)} mean_values do not fit records of shape {shape}: give one, or {shape[0]}"
+                f"{len(values)} mean_values do not fit {self._images} of shape {shape}: give one, or "
+                f"{shape[0]}"
             )
         mean = np.zeros((shape[0], 1, 1), np.float32)
         if values:
             mean[:, 0, 0] = values
         return mean
 
-    def apply(self, items: Values, out: npt.NDArray[np.float32]) -> None:
-        """Transforms a batch.
+    def draw(self, count: int) -> Draws:
+        """The draws of the next images: (count, draws of an image)."""
+        if self._stream is None:
+            return np.empty((count, 0), np.uint32)
+        return self._stream.raw_array(count * self._draws_per_image).reshape(count, self._draws_per_image)
+
+    def places(self, fit: Fit, draws: Draws) -> Places:
+        """What becomes of images of one shape, by their draws."""
+        _, H, W = fit.shape
+        _, height, width = fit.top_shape
+        count = len(draws)
+        random = self._random_crop
+        return Places(
+            fit,
+            draws[:, -2].astype(np.int64) % (H - height + 1) if random else np.full(count, (H - height) // 2),
+            draws[:, -1].astype(np.int64) % (W - width + 1) if random else np.full(count, (W - width) // 2),
+            draws[:, 0].astype(np.int64) % 2 if self.param.mirror else np.zeros(count, np.int64),
+        )
+
+    def apply(self, images: Values, places: Places, out: Floats) -> None:
+        """Transforms images of one shape.
 
         Args:
-            items: (N, C, H, W) uint8 or float32, of a shape that `top_shape` has seen last.
+            images: (N, C, H, W) uint8 or float32, C-contiguous.
+            places: theirs.
             out: (N, *top_shape), overwritten.
         """
-        N = len(items)
-        _, H, W = self._item_shape
-        _, height, width = self._top_shape
-        rows = np.full(N, (H - height) // 2)
-        columns = np.full(N, (W - width) // 2)
-        mirrored = np.zeros(N, bool)
-        if self._stream:
-            per_item = self.param.mirror + 2 * self._random_crop
-            draws = self._stream.raw_array(N * per_item).reshape(N, per_item)
-            if self.param.mirror:
-                mirrored = draws[:, 0] % 2 == 1
-            if self._random_crop:
-                rows[:] = draws[:, -2] % (H - height + 1)
-                columns[:] = draws[:, -1] % (W - width + 1)
-        transform.transform(items, self._mean, np.float32(self.param.scale), rows, columns, mirrored, out)
+        fit, rows, columns, mirrored = places
+        transform.transform(images, fit.mean, self._scale, rows, columns, mirrored, out)
+
+    def apply_to_one(self, image: Values, places: Places, index: int, out: Floats) -> None:
+        """Transforms an image, which need not be contiguous: that of a picture is (H, W, C) in memory.
+
+        Args:
+            image: (C, H, W) uint8 or float32.
+            places: its own and those of others.
+            index: which of them is its own.
+            out: (top_shape), overwritten.
+        """
+        fit, rows, columns, mirrored = places
+        pixels = None if image.flags.c_contiguous else _pixels_of(image)
+        if pixels is not None:
+            row, column, is_mirrored = rows[index], columns[index], mirrored[index]
+            transform.picture(pixels, fit.mean, self._scale, row, column, is_mirrored, out)
+            return
+        values = image if image.flags.c_contiguous else image.copy()
+        own = slice(index, index + 1)
+        transform.transform(
+            values[np.newaxis],
+            fit.mean,
+            self._scale,
+            rows[own],
+            columns[own],
+            mirrored[own],
+            out[np.newaxis],
+        )
 
 
-def _read_mean(path: Path) -> npt.NDArray[np.float32]:
+def _pixels_of(planes: Values) -> npt.NDArray[np.uint8] | None:
+    """The pixels of a picture, if its planes are a view of such: (H, W, C), or as `memory_of` says."""
+    if planes.dtype != np.uint8:
+        return None
+    pixels: npt.NDArray[np.uint8] = planes.transpose(1, 2, 0)
+    return pixels if pixels.flags.c_contiguous else memory_of(pixels.transpose(2, 0, 1))
+
+
+def read_mean(path: Path) -> npt.NDArray[np.float32]:
     """The mean image of a file: of several, the first, as in Caffe; of clips, (1, C, L, H, W), if L is 1."""
     mean = binaryproto.read(path)
     shape = mean.shape

@@ -1,8 +1,8 @@
-"""The transformation of a batch of images: crop, mirror, subtract a mean, scale."""
+"""What a data transformer does to the pixels of images: crop, mirror, subtract a mean, scale."""
 
 import numpy as np
 
-from pycaffe_lite.kernels.runtime.decorators import Array, serial_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
 
 
 @serial_kernel
@@ -30,12 +30,83 @@ def transform(
                 y = out[n, c, h]
                 if whole:
                     m = mean[c, top + h, left : left + width]
-                    for w in range(width):
-                        y[w] = (np.float32(x[w]) - m[w]) * scale
+                    _by_image(x, m, scale, mirrored[n], y)
                 else:
-                    m0 = mean[c, 0, 0]
-                    for w in range(width):
-                        y[w] = (np.float32(x[w]) - m0) * scale
-                if mirrored[n]:
-                    for w in range(width // 2):
-                        y[w], y[width - 1 - w] = y[width - 1 - w], y[w]
+                    _by_channel(x, mean[c, 0, 0], scale, mirrored[n], y)
+
+
+@serial_kernel
+def picture(
+    pixels: Array, mean: Array, scale: float, row: int, column: int, mirrored: int, out: Array
+) -> None:
+    """As `transform`, of one picture whose channels lie side by side.
+
+    Args:
+        pixels: x, (H, W, C) uint8; or (H, W, 4): three channels, the last of them first, and a byte without
+            meaning.
+        mean, scale: as there.
+        row, column, mirrored: of this picture.
+        out: y, (C, h, w) float32.
+    """
+    C, height, width = out.shape
+    whole = mean.shape[1] == pixels.shape[0] and mean.shape[2] == pixels.shape[1]
+    planes = np.empty((C, width), np.uint8)
+    for h in range(height):
+        _split(pixels[row + h, column : column + width].reshape(-1), pixels.shape[2], planes)
+        for c in range(C):
+            if whole:
+                _by_image(planes[c], mean[c, row + h, column : column + width], scale, mirrored, out[c, h])
+            else:
+                _by_channel(planes[c], mean[c, 0, 0], scale, mirrored, out[c, h])
+
+
+# One row each. LLVM makes vectors of these loops only where all rows are contiguous, where the last column is
+# counted in unsigned numbers, which cannot mean a place from the end, and where 3 and 4 stand there as such.
+
+
+@kernel
+def _split(x: Array, step: int, planes: Array) -> None:
+    """The channels of a row, each for itself; step: bytes of a pixel."""
+    width = planes.shape[1]
+    if planes.shape[0] == 3 and step == 3:
+        first, second, third = planes[0], planes[1], planes[2]
+        for w in range(width):
+            first[w] = x[3 * w]
+            second[w] = x[3 * w + 1]
+            third[w] = x[3 * w + 2]
+    elif planes.shape[0] == 3:
+        first, second, third = planes[0], planes[1], planes[2]
+        for w in range(width):
+            first[w] = x[4 * w + 2]
+            second[w] = x[4 * w + 1]
+            third[w] = x[4 * w]
+    else:
+        for c in range(planes.shape[0]):
+            for w in range(width):
+                planes[c, w] = x[w * step + c]
+
+
+@kernel
+def _by_channel(x: Array, mean: float, scale: float, mirrored: int, y: Array) -> None:
+    """y[w'] = (x[w] − mean) · scale."""
+    width = y.size
+    last = np.uint64(width - 1)
+    if mirrored:
+        for w in range(width):
+            y[last - np.uint64(w)] = (np.float32(x[w]) - mean) * scale
+    else:
+        for w in range(width):
+            y[w] = (np.float32(x[w]) - mean) * scale
+
+
+@kernel
+def _by_image(x: Array, mean: Array, scale: float, mirrored: int, y: Array) -> None:
+    """y[w'] = (x[w] − mean[w]) · scale."""
+    width = y.size
+    last = np.uint64(width - 1)
+    if mirrored:
+        for w in range(width):
+            y[last - np.uint64(w)] = (np.float32(x[w]) - mean[w]) * scale
+    else:
+        for w in range(width):
+            y[w] = (np.float32(x[w]) - mean[w]) * scale

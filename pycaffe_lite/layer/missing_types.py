@@ -15,8 +15,6 @@ _CAFFES = {
     "HDF5Data": "read the file with h5py and hand it to a MemoryData layer (net.set_input_arrays), or write "
     "batches into the blobs of an Input layer",
     "HDF5Output": "read the blobs with net.forward() or net.blobs[name].data and write them with h5py",
-    "ImageData": "put the pictures into an LMDB for a Data layer, or read them in a Python layer",
-    "WindowData": "cut out the windows in a Python layer",
 }
 
 _FORKS = {

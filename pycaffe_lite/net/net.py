@@ -456,14 +456,38 @@ class Net:
         Raises:
             ArgumentError: the first layer is of another type, or the arrays do not fit it.
         """
+        first = self._memory_data("set_input_arrays")
+        with self._turn.lock:
+            first.reset(data, labels)
+
+    def add_datum_vector(self, datums: Sequence[caffe_pb2.Datum]) -> None:
+        """Hands Datum messages to the first layer, a MemoryData layer, which applies its transform_param.
+
+        Args:
+            datums: a multiple of the layer's batch_size; transformed, they have its channels, height and
+                width. More can be added when a forward pass has reached the last of them.
+
+        Raises:
+            ArgumentError: the first layer is of another type, the messages do not fit it, or it has items
+                that were added before and have not been used yet.
+        """
+        first = self._memory_data("add_datum_vector")
+        with self._turn.lock:
+            first.add_datum_vector(datums)
+
+    def add_mat_vector(self, pictures: Sequence[npt.NDArray[np.uint8]], labels: Sequence[int]) -> None:
+        """As `add_datum_vector`, with pictures, (H, W, C) each, blue first, as OpenCV has them."""
+        first = self._memory_data("add_mat_vector")
+        with self._turn.lock:
+            first.add_mat_vector(pictures, labels)
+
+    def _memory_data(self, method: str) -> MemoryDataLayer:
+        """The first layer, for a method that needs it to be a MemoryData layer."""
         first = self.layers[0] if self.layers else None
         if not isinstance(first, MemoryDataLayer):
             kind = f"layer '{first.name}' ({first.type})" if first else "nothing"
-            raise ArgumentError(
-                f"set_input_arrays needs a net that begins with a MemoryData layer, not with {kind}"
-            )
-        with self._turn.lock:
-            first.reset(data, labels)
+            raise ArgumentError(f"{method} needs a net that begins with a MemoryData layer, not with {kind}")
+        return first
 
     def clear_param_diffs(self) -> None:
         """Sets the gradients of all learnable params to zero, which arrays taken before show as well."""

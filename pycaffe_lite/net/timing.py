@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
 from pycaffe_lite.net.net import Net
 
 
@@ -16,6 +17,7 @@ class Timings:
     Attributes:
         names: the layers' names. forward_ms, backward_ms: for each layer, summed over the iterations.
         iteration_ms: for each iteration, forward and backward together. total_ms: for all of them.
+        waited_ms: of all this, how much forward passes waited for data.
     """
 
     names: list[str]
@@ -23,6 +25,12 @@ class Timings:
     backward_ms: list[float]
     iteration_ms: list[float] = field(default_factory=list)
     total_ms: float = 0.0
+    waited_ms: float = 0.0
+
+
+def seconds_waited(net: Net) -> float:
+    """For how long a net has waited for the batches of its data layers, in all."""
+    return sum(layer.seconds_waited for layer in net.layers if isinstance(layer, PrefetchingLayer))
 
 
 def time_layers(
@@ -35,7 +43,7 @@ def time_layers(
     """
     layers = len(net.layers)
     timings = Timings(net.layer_names, [0.0] * layers, [0.0] * layers)
-    begin = time.perf_counter()
+    begin, waited = time.perf_counter(), seconds_waited(net)
     for iteration in range(iterations):
         start = time.perf_counter()
         for i in range(layers):
@@ -45,6 +53,7 @@ def time_layers(
         timings.iteration_ms.append((time.perf_counter() - start) * 1e3)
         on_iteration(iteration, timings.iteration_ms[-1])
     timings.total_ms = (time.perf_counter() - begin) * 1e3
+    timings.waited_ms = (seconds_waited(net) - waited) * 1e3
     return timings
 
 

@@ -55,6 +55,17 @@ def test_table(folder, run):
     assert sum(float(line[-4]) for line in lines[3:6]) == pytest.approx(forward, abs=0.002)
 
 
+def test_waiting_for_data(folder, run):
+    """Nets without such layers say nothing of it."""
+    result = run("time", "net.prototxt", "-iterations", 2, level=2)
+    assert re.fullmatch(r"Of each iteration, \d+\.\d{3} ms were spent waiting for data\.", result.out[-1])
+    Path("plain.prototxt").write_text(
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }'
+        'layer { name: "r" type: "ReLU" bottom: "x" top: "r" }'
+    )
+    assert "waiting" not in "".join(run("time", "plain.prototxt", "-iterations", 1, level=2).out)
+
+
 @pytest.mark.parametrize(
     ("flags", "accuracy"),
     [([], False), (["-phase", "TRAIN"], False), (["-phase=TEST"], True), (["--phase", "test"], True)],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
+from one_thread import fill
 
 from pycaffe_lite.data.database import open_database
 from pycaffe_lite.data.prefetch import Batch
@@ -110,7 +111,7 @@ def read(path: Path, changing: bool = False) -> str:
         source.shape()
         batch = Batch()
         for _ in range(RECORDS + 1):
-            source.fill(batch)
+            fill(source, batch)
     except DataError as error:
         return str(error)
     return ""

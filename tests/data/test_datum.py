@@ -78,12 +78,12 @@ def test_encoded_images_are_decoded(monkeypatch):
     monkeypatch.setattr(
         image,
         "decode",
-        lambda data, color, from_memory: seen.append((data, color)) or image.Picture(PIXELS, True),
+        lambda data, color, packed, from_memory: seen.append((data, color)) or image.Picture(PIXELS, True),
     )
     encoded = Datum(data=b"file", label=4, encoded=True).SerializeToString()
     datum = DatumReader(color=True).read(encoded)
     assert seen == [(b"file", True)]
-    assert datum.values is PIXELS
+    np.testing.assert_array_equal(datum.values, PIXELS.transpose(2, 0, 1))
     assert datum.is_cut
     assert datum.label == 4
     assert datum.encoded

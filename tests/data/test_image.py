@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 
 from pycaffe_lite import set_max_pixels
 from pycaffe_lite.data import image
-from pycaffe_lite.errors import ArgumentError, DataError
+from pycaffe_lite.errors import ArgumentError, DataError, FileLookupError
 from pycaffe_lite.extras import missing
 
 IMAGES = FIXTURES / "images"
@@ -30,7 +30,7 @@ def planes(file, color=None):
     """Those of a file that is whole."""
     picture = image.decode(file, color)
     assert not picture.is_cut
-    return picture.planes
+    return picture.pixels.transpose(2, 0, 1)
 
 
 def refuses(message, *args):
@@ -191,16 +191,16 @@ def test_jpegs_that_are_cut_off(photo, color):
     for length in range(len(file) * 2 // 3, len(file), 97):
         part = image.decode(file[:length], color)
         assert part.is_cut
-        assert part.planes.shape == whole.planes.shape
-        rows = (part.planes == whole.planes).all(axis=(0, 2))
+        assert part.pixels.shape == whole.pixels.shape
+        rows = (part.pixels == whole.pixels).all(axis=(1, 2))
         is_there.append(int(rows.argmin()) if not rows.all() else 64)
-        missing = part.planes[:, is_there[-1] + 32 :]
-        assert (missing.max(axis=2) == missing.min(axis=2)).all()
+        missing = part.pixels[is_there[-1] + 32 :]
+        assert (missing.max(axis=1) == missing.min(axis=1)).all()
     assert is_there == sorted(is_there)
     assert is_there[0] > 8
     without_end = image.decode(file[:-2], color)
     assert without_end.is_cut
-    np.testing.assert_array_equal(without_end.planes, whole.planes)
+    np.testing.assert_array_equal(without_end.pixels, whole.pixels)
 
 
 def test_progressive_jpegs_that_are_cut_off(photo):
@@ -211,7 +211,7 @@ def test_progressive_jpegs_that_are_cut_off(photo):
     for length in range(scan, len(file), 23):
         part = image.decode(file[:length])
         assert part.is_cut
-        assert np.abs(part.planes.astype(int) - pixels.transpose(2, 0, 1)[::-1]).max() < 60
+        assert np.abs(part.pixels.astype(int) - pixels[..., ::-1]).max() < 60
 
 
 def test_pillow_is_left_as_it_is(photo):
@@ -298,3 +298,98 @@ def test_more_than_pillow_allows(limit):
         assert Image.MAX_IMAGE_PIXELS == 100
     finally:
         Image.MAX_IMAGE_PIXELS = pillows
+
+
+# ------------------------------------------------------------------------------------------------ resizing
+
+
+def opencvs(pixels, height, width):
+    """The rule, pixel by pixel."""
+    H, W, _ = pixels.shape
+    out = np.empty((height, width, pixels.shape[2]), np.int64)
+    for y, x in np.ndindex(height, width):
+        rows = [np.zeros(pixels.shape[2], np.int64), np.zeros(pixels.shape[2], np.int64)]
+        top, rest_y = split(y, H, height)
+        left, rest_x = split(x, W, width)
+        if left < 0 or left >= W - 1:
+            left, rest_x = min(max(left, 0), W - 1), np.float32(0)
+        for i in (0, 1):
+            row = pixels[min(max(top + i, 0), H - 1)].astype(np.int64)
+            rows[i] = row[left] * weight(1 - rest_x) + row[min(left + 1, W - 1)] * weight(rest_x)
+        parts = [(weight(w) * (row >> 4)) >> 16 for w, row in zip((1 - rest_y, rest_y), rows, strict=True)]
+        out[y, x] = np.clip((parts[0] + parts[1] + 2) >> 2, 0, 255)
+    return out
+
+
+def split(place, source, target):
+    at = np.float32((place + 0.5) * (1 / (target / source)) - 0.5)
+    return int(np.floor(at)), at - np.floor(at)
+
+
+def weight(share):
+    return int(np.rint(np.float32(share) * np.float32(2048)))
+
+
+@pytest.mark.parametrize("size", [(7, 9), (2, 3), (1, 1), (20, 5), (13, 13)])
+@pytest.mark.parametrize("shape", [(7, 9, 3), (7, 9, 1), (7, 9, 4), (1, 4, 3), (5, 1, 1)])
+def test_other_sizes(shape, size):
+    pixels = np.random.RandomState(4).randint(0, 256, shape, np.uint8)
+    np.testing.assert_array_equal(image.resize(pixels, *size), opencvs(pixels, *size))
+
+
+def test_half_the_size_is_the_mean_of_four():
+    pixels = np.random.RandomState(4).randint(0, 256, (6, 10, 3), np.uint8)
+    wanted = (pixels.reshape(3, 2, 5, 2, 3).astype(int).sum((1, 3)) + 2) // 4
+    np.testing.assert_array_equal(image.resize(pixels, 3, 5), wanted)
+
+
+def test_the_same_size_is_the_same_picture():
+    pixels = np.zeros((3, 4, 1), np.uint8)
+    assert image.resize(pixels, 3, 4) is pixels
+
+
+# ------------------------------------------------------------------------------------------- Pillow's memory
+
+
+def test_pixels_that_are_not_packed(rgb):
+    for file in (encoded(rgb), encoded(rgb, kind="JPEG")):
+        pixels = image.decode(file, True, packed=False).pixels
+        np.testing.assert_array_equal(pixels, image.decode(file, True).pixels)
+        assert pixels.strides == (4 * 7, 4, -1)
+        memory = image.memory_of(pixels.transpose(2, 0, 1))
+        np.testing.assert_array_equal(memory[..., 2::-1], pixels)
+
+
+def test_other_pixels_have_no_such_memory(rgb):
+    packed = image.decode(encoded(rgb), True).pixels
+    base = np.zeros(5 * 7 * 4, np.uint8)
+    for pixels in (packed, packed[..., ::-1], base.reshape(5, 7, 4)[..., 3:0:-1], base.reshape(5, 7, 4)):
+        assert image.memory_of(pixels.transpose(2, 0, 1)) is None
+    gray = image.decode(encoded(rgb), False, packed=False).pixels
+    assert image.memory_of(gray.transpose(2, 0, 1)) is None
+
+
+def test_a_large_picture_lies_in_several_pieces():
+    """Pillow gives each its own memory; only `tobytes` is left then."""
+    file = encoded(np.tile(np.arange(250, dtype=np.uint8)[:, None, None], (12, 2500, 3)))
+    pixels = image.decode(file, True, packed=False).pixels
+    assert pixels.shape == (3000, 2500, 3)
+    assert image.memory_of(pixels.transpose(2, 0, 1)) is None
+    assert (pixels[:, 7, 1] == np.arange(3000) % 250).all()
+
+
+# --------------------------------------------------------------------------------------------------- files
+
+
+def test_errors_name_the_file(tmp_path):
+    path = tmp_path / "cat.png"
+    with pytest.raises(FileLookupError, match=f"^no such file: '{path}'$"):
+        image.read(path)
+    path.write_bytes(b"not a png")
+    with pytest.raises(DataError, match=f"^picture '{path}': its 9 bytes are not those of an image$"):
+        image.read(path)
+
+
+def test_a_file(tmp_path, rgb):
+    (tmp_path / "cat.png").write_bytes(encoded(rgb))
+    np.testing.assert_array_equal(image.read(tmp_path / "cat.png").pixels, rgb[..., ::-1])

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from pycaffe_lite.data.prefetch import Batch, Prefetcher
+from pycaffe_lite.data.prefetch import Prefetcher
 from pycaffe_lite.errors import DataError
 
 
@@ -19,11 +19,24 @@ class Counter:
         self.made = 0
         self.fail_at = fail_at
 
-    def fill(self, batch: Batch) -> None:
+    def plan(self):
         if self.made == self.fail_at:
             raise DataError(f"no batch {self.made}")
-        batch.state = b"%d" % self.made
         self.made += 1
+        return CounterWork(self.made - 1)
+
+
+class CounterWork:
+    pieces = 1
+
+    def __init__(self, number):
+        self.state = b"%d" % number
+
+    def run(self, piece, batch):
+        pass
+
+    def finish(self, batch):
+        pass
 
 
 def wait_until(condition):
@@ -35,7 +48,7 @@ def wait_until(condition):
 
 
 def thread_of(prefetcher):
-    return prefetcher._line.thread
+    return prefetcher._line.threads[0]
 
 
 def test_batches_are_made_when_they_are_needed():
@@ -96,7 +109,7 @@ def test_the_thread_ends_with_its_owner(fail_at):
 
     owner = Owner()
     owner.prefetcher = Prefetcher(Counter(fail_at), 2, "test")
-    thread, source = thread_of(owner.prefetcher), weakref.ref(owner.prefetcher._line.source)
+    thread, source = thread_of(owner.prefetcher), weakref.ref(owner.prefetcher._line._source)
     owner.itself = owner  # only the garbage collector finds it
     owner.prefetcher.get()
     if fail_at:
@@ -142,10 +155,15 @@ def test_processes_end_in_silence_while_it_works(ending, tmp_path):
 import sys, time
 from pycaffe_lite.data.prefetch import Prefetcher
 class Slow:
-    def fill(self, batch):
+    pieces, state = 9, b""
+    def plan(self):
+        return self
+    def run(self, piece, batch):
         time.sleep(0.02)
         sum(range(20000))
-prefetcher = Prefetcher(Slow(), 100, "test")
+    def finish(self, batch):
+        pass
+prefetcher = Prefetcher(Slow(), 100, "test", threads=3)
 prefetcher.get()
 {ending}
 """
@@ -161,6 +179,111 @@ prefetcher.get()
     else:
         assert done.stderr.count("Traceback") == 1
         assert "threading" not in done.stderr
+
+
+# -------------------------------------------------------------------------------------------- several threads
+
+
+class Letters:
+    """Batches of the letters of words, a piece each; some are slow, some fail."""
+
+    def __init__(self, fail_at=()):
+        self.planned = 0
+        self.fail_at = fail_at
+        self.threads = set()
+        self.planning = threading.Lock()
+
+    def plan(self):
+        assert self.planning.acquire(blocking=False)  # by one thread at a time
+        time.sleep(0.001)
+        self.planned += 1
+        self.planning.release()
+        return LettersWork(self, self.planned - 1)
+
+
+class LettersWork:
+    pieces = 5
+
+    def __init__(self, source, number):
+        self.source, self.number = source, number
+        self.state = b"%d" % number
+        self.done = []
+
+    def run(self, piece, batch):
+        self.source.threads.add(threading.get_ident())
+        time.sleep(0.003 if piece == 0 else 0.001)
+        if (self.number, piece) in self.source.fail_at:
+            raise DataError(f"no piece {piece} of {self.number}")
+        self.done.append(piece)
+
+    def finish(self, batch):
+        assert sorted(self.done) == list(range(5))
+        batch.letters = self.number
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_batches_are_whole_and_in_order(threads, depth):
+    source = Letters()
+    prefetcher = Prefetcher(source, depth, "test", threads)
+    for i in range(12):
+        batch = prefetcher.get()
+        assert (batch.letters, batch.state) == (i, b"%d" % i)
+        prefetcher.give_back(batch)
+    prefetcher.close()
+    assert (len(source.threads) > 1) == (threads > 1)
+    assert len(prefetcher._line.threads) <= threads
+
+
+def test_threads_are_started_where_there_is_work_only():
+    prefetcher = Prefetcher(Counter(), 4, "test", 7)
+    for _ in range(50):
+        prefetcher.give_back(prefetcher.get())
+    assert len(prefetcher._line.threads) == 1
+    prefetcher.close()
+
+
+@pytest.mark.parametrize("threads", [1, 7])
+def test_the_first_error_in_order_is_raised(threads):
+    """Also where a later one is found sooner."""
+    for _ in range(5):
+        prefetcher = Prefetcher(Letters({(2, 0), (2, 3), (3, 1)}), 4, "test", threads)
+        assert [prefetcher.get().letters for _ in range(2)] == [0, 1]
+        with pytest.raises(DataError, match=r"^no piece 0 of 2$"):
+            prefetcher.get()
+        for thread in prefetcher._line.threads:
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def test_as_many_threads_as_the_system_gives(monkeypatch):
+    start = threading.Thread.start
+    started = []
+
+    def refuse(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    prefetcher = Prefetcher(Letters(), 3, "test", 7)
+    for i in range(6):
+        batch = prefetcher.get()
+        assert batch.letters == i
+        prefetcher.give_back(batch)
+    prefetcher.close()
+
+
+def test_waiting_is_measured():
+    prefetcher = Prefetcher(Letters(), 2, "test")
+    prefetcher.get()
+    waited = prefetcher.seconds_waited
+    assert 0.003 < waited < 5
+    time.sleep(0.1)
+    prefetcher.get()
+    assert prefetcher.seconds_waited < waited + 0.05
+    prefetcher.close()
 
 
 def test_no_thread_is_left_over():

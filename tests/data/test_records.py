@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from one_thread import fill
 from PIL import Image
 
 from pycaffe_lite.data.lmdb_reader import LmdbReader
@@ -26,7 +27,7 @@ def source_of(path, batch_size, labels=True, **fields):
 
 def filled(source):
     batch = Batch()
-    source.fill(batch)
+    fill(source, batch)
     return batch
 
 
@@ -46,7 +47,7 @@ def test_rooms_are_used_again(make_lmdb):
     source = source_of(make_lmdb(rng.randint(0, 256, (4, 1, 5, 6), np.uint8)), 2)
     batch = filled(source)
     data, first = batch.data, batch.data.copy()
-    source.fill(batch)
+    fill(source, batch)
     assert batch.data is data
     assert (data != first).any()
 
@@ -89,8 +90,8 @@ def test_one_shape_a_batch(make_lmdb, alike):
     refuses(
         f"record '00000002' of '{path}' has shape {items[2].shape}, record '00000000' of the same batch has "
         "(1, 2, 3): make all records of one size, or batch_size 1",
-        source.fill,
-        Batch(),
+        filled,
+        source,
     )
 
 

@@ -17,8 +17,21 @@ F = np.float32
 def run(items=ITEMS, phase=TEST, folder=None, seed=1, **fields):
     transformer = Transformer(TransformationParameter(**fields), phase, folder)
     transformer.seed_from(RandomStream(seed))
-    out = np.empty((len(items), *transformer.top_shape(items.shape[1:])), np.float32)
-    transformer.apply(items, out)
+    return applied(transformer, items)
+
+
+def applied(transformer, items):
+    """What becomes of a batch; the same of its items one by one, as records and as pictures hold them."""
+    fit, draws = transformer.fit(items.shape[1:]), transformer.draw(len(items))
+    out = np.empty((len(items), *fit.top_shape), np.float32)
+    places = transformer.places(fit, draws)
+    transformer.apply(items, places, out)
+    pictures = np.ascontiguousarray(items.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for kind in (items, pictures):
+        again = np.empty_like(out)
+        for i, item in enumerate(kind):
+            transformer.apply_to_one(item, places, i, again[i])
+        np.testing.assert_array_equal(again, out)
     return out
 
 
@@ -85,14 +98,11 @@ def test_seed_is_drawn_where_something_is_random(phase, fields, draws):
 def test_state_brings_the_same_draws_back():
     transformer = Transformer(TransformationParameter(mirror=True, crop_size=2), TRAIN, None)
     transformer.seed_from(RandomStream(3))
-    shape = (3, *transformer.top_shape(ITEMS.shape[1:]))
-    outs = np.empty((3, *shape), F)
-    transformer.apply(ITEMS, outs[0])
+    applied(transformer, ITEMS)
     state = transformer.state()
-    transformer.apply(ITEMS, outs[1])
+    wanted = applied(transformer, ITEMS)
     transformer.set_state(state)
-    transformer.apply(ITEMS, outs[2])
-    np.testing.assert_array_equal(outs[1], outs[2])
+    np.testing.assert_array_equal(applied(transformer, ITEMS), wanted)
 
 
 def test_state_of_another_transformer():
@@ -109,9 +119,7 @@ def test_state_of_another_transformer():
 def test_items_may_change_their_size():
     transformer = Transformer(TransformationParameter(mean_value=[1, 2]), TEST, None)
     for items in (ITEMS, ITEMS[:, :, :3], ITEMS):
-        out = np.empty((3, *transformer.top_shape(items.shape[1:])), F)
-        transformer.apply(items, out)
-        np.testing.assert_array_equal(out, items - np.array([1, 2], F)[:, None, None])
+        np.testing.assert_array_equal(applied(transformer, items), items - np.array([1, 2], F)[:, None, None])
 
 
 @pytest.mark.parametrize(

@@ -34,3 +34,21 @@ def test_crop_mirror_mean_scale(dtype, mean, python):
         function(items, means, np.float32(1 / 3), rows, columns, mirrored, out)
         wanted = reference(items, means, 1 / 3, rows, columns, mirrored, out.shape)
         np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("python", [False, True])
+@pytest.mark.parametrize("mean", ["channel", "image"])
+@pytest.mark.parametrize("channels", [1, 3, 4, "three of four"])
+def test_a_picture(channels, mean, python):
+    memory = pixels = rng.randint(0, 256, (9, 10, 4 if channels == "three of four" else channels), np.uint8)
+    if channels == "three of four":
+        channels, pixels = 3, memory[..., 2::-1]
+    means = rng.uniform(0, 100, (channels, *((9, 10) if mean == "image" else (1, 1)))).astype(np.float32)
+    function = transform.picture.py_func if python else transform.picture
+    for row, column, mirrored in ((0, 0, 0), (3, 2, 1)):
+        out = np.full((channels, 6, 8), np.nan, np.float32)
+        function(memory, means, np.float32(1 / 3), row, column, mirrored, out)
+        planes = pixels.transpose(2, 0, 1)[np.newaxis]
+        shape = (1, *out.shape)
+        wanted = reference(planes, means, 1 / 3, [row], [column], [mirrored], shape)[0]
+        np.testing.assert_array_equal(out, wanted)

@@ -17,6 +17,7 @@ import pytest
 from google.protobuf import text_format
 from layer_check import build_layer
 from paths import FIXTURES
+from PIL import Image
 
 from pycaffe_lite.errors import PycaffeError
 from pycaffe_lite.fillers import filler_types
@@ -42,6 +43,8 @@ CONVOLUTION_2D = f"num_output: 4 kernel_h: 2 kernel_w: 2 stride_h: 1 stride_w: 1
 POOLING_2D = "kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 2 pad_h: 0 pad_w: 0"
 RECURRENT = f"num_output: 2 weight_filler {FILL}"
 LMDB = 'source: "mnist_200_lmdb" backend: LMDB batch_size: 8'
+PICTURES = 'source: "list.txt" batch_size: 4'
+WINDOWS = 'source: "windows.txt" batch_size: 6 fg_fraction: 0.5'
 DUMMY_4D = "num: 1 channels: 1 height: 1 width: 1"
 MEMORY = "batch_size: 2 channels: 3 height: 4 width: 5"
 
@@ -62,6 +65,7 @@ ROWS = {
     "Embed": [([LABELS], f"num_output: 2 input_dim: 3 weight_filler {FILL}", None)],
     "HingeLoss": [([SCORES, LABELS], "", None)],
     "Im2col": [([IMAGE], "kernel_size: 2", None), ([IMAGE], "kernel_h: 2 kernel_w: 2", None)],
+    "ImageData": [([], PICTURES, 2)],
     "InfogainLoss": [([SCORES, LABELS], 'source: "H.binaryproto"', None)],
     "InnerProduct": [([ROW], f"num_output: 2 weight_filler {FILL}", None)],
     "Input": [([], "shape { dim: 2 }", 1)],
@@ -79,7 +83,10 @@ ROWS = {
     "Slice": [([BOTTOM], "", 2)],
     "SoftmaxWithLoss": [([IMAGE, PIXEL_LABELS], "", None)],
     "Tile": [([BOTTOM], "tiles: 2", None)],
+    "WindowData": [([], WINDOWS, 2)],
 }
+# What a type needs of other messages.
+NEEDS = {"WindowData": {"transform_param": "crop_size: 4"}}
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
     ("ConvolutionParameter", "kernel_size"): ["3"],
@@ -96,6 +103,8 @@ VALUES = {
     ("ScaleParameter", "bias_term"): ["false"],
     ("SliceParameter", "slice_point"): ["1"],
     ("TransformationParameter", "crop_size"): ["8"],
+    ("WindowDataParameter", "bg_threshold"): ["0.05"],
+    ("WindowDataParameter", "fg_fraction"): ["1"],
 }
 MODULE = """
 import pycaffe_lite
@@ -161,6 +170,13 @@ def folder(tmp_path, monkeypatch):
     for name in ("mnist_200_lmdb", "mean.binaryproto"):
         source = DATA / "db" / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    for name in ("one.png", "two.png"):
+        pixels = NUMBERS.integers(0, 256, (28, 28, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+    (tmp_path / "list.txt").write_text("one.png 3\ntwo.png 5\n")
+    (tmp_path / "windows.txt").write_text(
+        "# 0 one.png 3 28 28 4  1 0.9 2 3 20 25  2 0.6 5 5 9 9  0 0.1 0 0 12 13  0 0.4 20 20 26 25\n"
+    )
     for name, matrix in {"H": np.eye(3), "other": np.ones((3, 3))}.items():
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
     (tmp_path / "every_field_module.py").write_text(MODULE)
@@ -227,11 +243,17 @@ def test_shows(layer_type, param, name, watch):
     rows = ROWS.get(layer_type, [(bottoms, "", None)])
     bottoms, own, tops = next((row for row in rows if re.search(rf"\b{name}\b", row[1])), rows[0])
     head = f'type: "{layer_type}" ' + (f"{entry.param} {{ {own} }} " if own else "")
+    needs = NEEDS.get(layer_type, {})
+    bare = head
+    head += " ".join(f"{other} {{ {text} }}" for other, text in needs.items())
     before = watch(head, bottoms, tops)
     assert not isinstance(before[0], str), before[0]
     for value in other_values(message, name):
         if param == entry.param:
             text = f'type: "{layer_type}" {param} {{ {with_field(own, type(message), name, value)} }}'
+            text += head.removeprefix(bare)
+        elif param in needs:
+            text = f"{bare} {param} {{ {with_field(needs[param], type(message), name, value)} }}"
         else:
             text = f"{head} {param} {{ {name}: {value} }}"
         if not same(watch(text, bottoms, tops), before):

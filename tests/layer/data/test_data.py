@@ -231,7 +231,7 @@ def test_the_default_backend(db):
 
 
 def test_more_batches_than_there_is_memory_for(db, monkeypatch):
-    monkeypatch.setattr("pycaffe_lite.layer.data.data.machine_memory", lambda: 2.0**34)
+    monkeypatch.setattr("pycaffe_lite.layer.data.prefetching.machine_memory", lambda: 2.0**34)
     message = (
         f"{PLACE}data_param.prefetch: 4294967295 batches would take 1.66e+04 GiB, more than half of this "
         "machine's 16; the default is 4"

@@ -12,10 +12,9 @@ from pycaffe_lite.proto.prototxt import parse
 PARAM = "batch_size: 2 channels: 3 height: 4 width: 5"
 
 
-def net(param=PARAM, more=""):
-    text = (
-        f'layer {{ name: "m" type: "MemoryData" top: "x" top: "t" memory_data_param {{ {param} }} {more} }}'
-    )
+def net(param=PARAM, more="", phase="TEST"):
+    layer = f'name: "m" type: "MemoryData" top: "x" top: "t" memory_data_param {{ {param} }} {more}'
+    text = f"state {{ phase: {phase} }} layer {{ {layer} }}"
     return Net.from_document(parse(text, caffe_pb2.NetParameter))
 
 
@@ -77,6 +76,83 @@ def test_only_a_random_transform_takes_a_draw(caplog):
     first, second = random.stream().raw(), random.stream().raw()
     assert draws == [first, first, second]
     assert caplog.messages == ["layer 'm' (MemoryData): transform_param has no effect on arrays"] * 2
+
+
+# ------------------------------------------------------------------------------------- Datums and pictures
+
+
+TRANSFORM = "transform_param { crop_size: 4 mirror: true scale: 0.5 mean_value: 3 }"
+
+
+def pictures(count, size=(6, 7)):
+    return list(np.random.default_rng(count).integers(0, 256, (count, *size, 3), np.uint8))
+
+
+def datums(pictures):
+    planes = [picture.transpose(2, 0, 1) for picture in pictures]
+    return [
+        caffe_pb2.Datum(channels=3, height=p.shape[1], width=p.shape[2], data=p.tobytes(), label=i)
+        for i, p in enumerate(planes)
+    ]
+
+
+def transformed(pictures, stream):
+    for picture in pictures:
+        mirror, row, column = stream.below(2), stream.below(3), stream.below(4)
+        part = picture[row : row + 4, column : column + 4].transpose(2, 0, 1).astype(np.float32)
+        yield (part[..., ::-1] if mirror else part) * np.float32(0.5) - np.float32(1.5)
+
+
+@pytest.mark.parametrize("kind", ["datums", "pictures"])
+def test_what_is_added_is_transformed(kind):
+    random.set_random_seed(3)
+    made = net("batch_size: 2 channels: 3 height: 4 width: 4", TRANSFORM, "TRAIN")
+    wanted = list(transformed(pictures(4), random.RandomStream(random.RandomStream(3).raw())))
+    if kind == "datums":
+        made.add_datum_vector(datums(pictures(4)))
+    else:
+        made.add_mat_vector(pictures(4), [0, 1, 2, 3])
+    for start in (0, 2, 0):
+        made.forward()
+        np.testing.assert_allclose(made.blobs["x"].data, wanted[start : start + 2], rtol=0, atol=1e-5)
+        assert made.blobs["t"].data.ravel().tolist() == [start, start + 1]
+
+
+def test_more_can_be_added_at_the_end():
+    made = net("batch_size: 2 channels: 3 height: 6 width: 7")
+    made.add_datum_vector(datums(pictures(4)))
+    made.forward()
+    message = "layer 'm' (MemoryData): still has items to come: run forward until the last of them"
+    assert error_of(made.add_datum_vector, datums(pictures(2))) == message
+    made.forward()
+    made.add_mat_vector(pictures(2), [8, 9])
+    made.forward()
+    assert made.blobs["t"].data.ravel().tolist() == [8, 9]
+
+
+def test_what_cannot_be_added():
+    layer = "layer 'm' (MemoryData): "
+    made = net("batch_size: 2 channels: 3 height: 4 width: 4", TRANSFORM)
+    add = made.add_datum_vector
+    assert error_of(add, datums(pictures(3))) == layer + "needs a multiple of its batch_size 2, got 3 items"
+    assert error_of(add, []) == layer + "needs a multiple of its batch_size 2, got 0 items"
+    assert error_of(add, datums(pictures(2, (3, 9)))) == (
+        layer + "item 0: crop_size 4 does not fit records of shape (3, 3, 9): make it 3 at most"
+    )
+    broken = caffe_pb2.Datum(channels=3, height=1, width=1, data=b"x")
+    assert error_of(add, [*datums(pictures(1)), broken]) == (
+        layer + "item 1: says shape (3, 1, 1), but holds 1 values"
+    )
+    assert error_of(made.add_mat_vector, pictures(2), [1]) == (
+        layer + "needs 2 labels, one for each picture, got an array of shape (1,)"
+    )
+    assert error_of(made.add_mat_vector, [np.zeros((4, 4, 3))] * 2, [1, 2]) == (
+        layer + "needs pictures, (H, W, C) uint8, got an array of shape (4, 4, 3)"
+    )
+    made = net("batch_size: 1 channels: 3 height: 4 width: 4")
+    assert error_of(made.add_datum_vector, datums(pictures(1))) == (
+        layer + "needs items of shape (3, 4, 4), item 0 becomes (3, 6, 7)"
+    )
 
 
 def error_of(run, *args, kind=ArgumentError):

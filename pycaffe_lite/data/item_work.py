@@ -1,0 +1,119 @@
+"""ItemWork: a batch whose items are read and transformed one by one, in any number of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from pycaffe_lite.data.datum import Values
+from pycaffe_lite.data.prefetch import Batch
+from pycaffe_lite.data.transformer import Draws, Fit, Places, Transformer
+from pycaffe_lite.errors import DataError
+
+K_contra = TypeVar("K_contra", contravariant=True)
+K = TypeVar("K")
+
+
+class Item(NamedTuple):
+    """One item of a batch, before it is transformed.
+
+    Attributes:
+        values: (C, H, W) uint8 or float32; not necessarily contiguous.
+        label: its class.
+    """
+
+    values: Values
+    label: int
+
+
+class Reader(Protocol[K_contra]):
+    """What reads the items; several threads call it at once."""
+
+    def read(self, key: K_contra) -> Item:
+        """The item of a key.
+
+        Raises:
+            PycaffeError: it cannot be read; the message names it.
+        """
+
+    def name(self, key: K_contra) -> str:
+        """The item of a key, for messages."""
+
+    def other_shape(self, key: K_contra, fit: Fit, first: K_contra, wanted: Fit) -> DataError:
+        """What to raise where an item cannot stand in a batch with the first one."""
+
+
+class ItemWork(Generic[K]):
+    """The making of a batch whose first item gives the shape of all, as they are when they are transformed.
+
+    Args:
+        keys: of the items.
+        draws: the transformer's for these items.
+        reader, transformer: for all batches.
+        labels: whether the batch has labels.
+        state: of the source behind this batch.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[K],
+        draws: Draws,
+        reader: Reader[K],
+        transformer: Transformer,
+        labels: bool,
+        state: bytes,
+    ) -> None:
+        self.pieces = len(keys)
+        self.state = state
+        self._keys = keys
+        self._draws = draws
+        self._reader = reader
+        self._transformer = transformer
+        self._has_labels = labels
+        self._places: Places | None = None
+        self._shape_is_known = threading.Event()
+
+    def run(self, piece: int, batch: Batch) -> None:
+        """Reads an item and transforms it into its place in the batch."""
+        if piece == 0:
+            try:
+                item = self._begin(batch)
+            finally:
+                self._shape_is_known.set()
+        else:
+            item = self._reader.read(self._keys[piece])
+            self._shape_is_known.wait()
+        places, index = self._places, piece
+        if places is None:  # the first item could not be read: that is what is told
+            return
+        if item.values.shape != places.fit.shape:
+            places, index = self._places_of_other(piece, item, places.fit), 0
+        self._transformer.apply_to_one(item.values, places, index, batch.data[piece])
+        if self._has_labels:
+            batch.labels[piece] = item.label
+
+    def _begin(self, batch: Batch) -> Item:
+        """Reads the first item, and makes room for items like it."""
+        first = self._reader.read(self._keys[0])
+        fit = self._fit(0, first)
+        N = len(self._keys)
+        batch.make_room((N, *fit.top_shape), N if self._has_labels else 0)
+        self._places = self._transformer.places(fit, self._draws)
+        return first
+
+    def _places_of_other(self, i: int, item: Item, first: Fit) -> Places:
+        """That of an item which has not the shape of the first one: it may have it once it is cropped."""
+        fit = self._fit(i, item)
+        if fit.top_shape != first.top_shape:
+            raise self._reader.other_shape(self._keys[i], fit, self._keys[0], first)
+        return self._transformer.places(fit, self._draws[i : i + 1])
+
+    def _fit(self, i: int, item: Item) -> Fit:
+        try:
+            return self._transformer.fit(item.values.shape)
+        except DataError as error:
+            raise DataError(f"{self._reader.name(self._keys[i])}: {error}") from None
+
+    def finish(self, batch: Batch) -> None:
+        """Does nothing: the pieces have done all."""

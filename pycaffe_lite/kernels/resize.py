@@ -1,0 +1,90 @@
+"""Resizing pictures as OpenCV does: bilinear, in fixed point, without smoothing before shrinking.
+
+Source: OpenCV, modules/imgproc/src/resize.cpp (INTER_LINEAR of 8-bit values)
+"""
+
+import numpy as np
+
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
+
+BITS = 11  # of a weight: 2048 is 1
+
+
+@kernel
+def _row(source: Array, channels: int, left: Array, right: Array, weights: Array, out: Array) -> None:
+    """Each channel of out[x] = source[left[x]] · weights[x, 0] + source[right[x]] · weights[x, 1].
+
+    source: (W · channels,) uint8. left, right: (width,). weights: (width, 2) int32. out: (width · channels,).
+    """
+    for x in range(left.size):
+        # Unsigned numbers cannot mean places from the end, which would have to be looked for.
+        a, b, at = np.uint64(channels * left[x]), np.uint64(channels * right[x]), np.uint64(channels * x)
+        v, w = weights[x, 0], weights[x, 1]
+        if channels == 3:
+            for c in range(3):
+                k = np.uint64(c)
+                out[at + k] = np.int32(source[a + k]) * v + np.int32(source[b + k]) * w
+        else:
+            for c in range(channels):
+                k = np.uint64(c)
+                out[at + k] = np.int32(source[a + k]) * v + np.int32(source[b + k]) * w
+
+
+@kernel
+def _between(above: Array, below: Array, v: int, w: int, out: Array) -> None:
+    """Out = (above · v + below · w) / 2²², in OpenCV's steps.  above, below: int32; out: uint8."""
+    for i in range(out.size):
+        total = np.int32(v * (above[i] >> np.int32(4))) >> np.int32(16)
+        total += np.int32(w * (below[i] >> np.int32(4))) >> np.int32(16)
+        total = (total + np.int32(2)) >> np.int32(2)
+        out[i] = np.uint8(min(max(total, np.int32(0)), np.int32(255)))
+
+
+@serial_kernel
+def bilinear(
+    pixels: Array,
+    upper: Array,
+    lower: Array,
+    row_weights: Array,
+    left: Array,
+    right: Array,
+    column_weights: Array,
+    out: Array,
+) -> None:
+    """Each value of `out` from its four neighbours in `pixels`: first along the rows, then between two.
+
+    Args:
+        pixels: (H, W, C) uint8.
+        upper, lower: (height,) int32, the rows of `pixels` on either side of each row of `out`.
+        row_weights: (height, 2) int32, theirs; 2048 is 1.
+        left, right, column_weights: the same of the columns.
+        out: (height, width, C) uint8.
+    """
+    height, width, C = out.shape
+    rows = np.empty((2, width * C), np.int32)  # the last two that were made, and of which row of pixels
+    made = np.full(2, -1, np.int64)
+    for y in range(height):
+        first = 0 if made[0] == upper[y] else 1 if made[1] == upper[y] else -1
+        if first < 0:
+            first = 1 if made[0] == lower[y] else 0
+            made[first] = upper[y]
+            _row(pixels[upper[y]].reshape(-1), C, left, right, column_weights, rows[first])
+        second = 0 if made[0] == lower[y] else 1 if made[1] == lower[y] else -1
+        if second < 0:
+            second = 1 - first
+            made[second] = lower[y]
+            _row(pixels[lower[y]].reshape(-1), C, left, right, column_weights, rows[second])
+        _between(rows[first], rows[second], row_weights[y, 0], row_weights[y, 1], out[y].reshape(-1))
+
+
+@serial_kernel
+def half(pixels: Array, out: Array) -> None:
+    """Each value is the mean of 2 x 2 pixels, rounded.  pixels: (2 H, 2 W, C) uint8; out: (H, W, C)."""
+    height, width, C = out.shape
+    for y in range(height):
+        above, below = pixels[2 * y], pixels[2 * y + 1]
+        for x in range(width):
+            for c in range(C):
+                total = np.int32(above[2 * x, c]) + above[2 * x + 1, c]
+                total += np.int32(below[2 * x, c]) + below[2 * x + 1, c]
+                out[y, x, c] = (total + 2) >> 2

@@ -1,0 +1,141 @@
+"""PrefetchingLayer: what data layers share whose batches are made ahead by threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from pycaffe_lite.data.prefetch import Prefetcher, Source, machine_memory, memory_of
+from pycaffe_lite.data.transformer import Shape, Transformer
+from pycaffe_lite.errors import DataError, FileLookupError
+from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
+
+# Fields of data_param that say nothing to other layers than Data, all but `prefetch`.
+OF_DATA_ALONE = {
+    field.name: "" for field in caffe_pb2.DataParameter.DESCRIPTOR.fields if field.name != "prefetch"
+}
+
+P = TypeVar("P")
+
+
+class ResumableSource(Source, Protocol):
+    """A source of batches that can go on from where it was."""
+
+    def shape(self) -> Shape:
+        """Shape of the items to come, transformed."""
+
+    def state(self) -> bytes:
+        """Where it stands."""
+
+    def set_state(self, state: bytes) -> str:
+        """Goes on from there; returns what starts afresh instead, in words."""
+
+
+class PrefetchingLayer(Layer[P]):
+    """Threads make the batches ahead of their use, as many batches as `data_param.prefetch` says.
+
+    The batches are the same for any number of threads.
+    """
+
+    # A type gives `open`, and calls `set_up_batches` in its setup.
+    exact_bottoms = 0
+
+    def open(self, labels: bool) -> ResumableSource:
+        """The source of the batches, each with labels or without."""
+        raise NotImplementedError
+
+    def say_ignored(self, param: str, fields: dict[str, str]) -> None:
+        """Warns of fields of a message that are given and have no effect.
+
+        Args:
+            param: the field of LayerParameter that holds the message, "data_param".
+            fields: those without effect, each with what to write instead, which may be empty.
+        """
+        message = getattr(self.layer_param, param)
+        for field, instead in fields.items():
+            if message.HasField(field):
+                log.warning(
+                    "layer '%s' (%s): %s.%s has no effect, as in Caffe%s",
+                    self.name,
+                    self.type,
+                    param,
+                    field,
+                    f": write {instead}" if instead else "",
+                )
+
+    def set_up_batches(self, top: Blobs, batch_size: int) -> None:
+        """Opens the source and shapes the tops; no thread is started yet."""
+        if not self.layer_param.data_param.prefetch:
+            raise self.error("needs data_param.prefetch > 0")
+        try:
+            self._source = self.open(labels=len(top) > 1)
+            shape = self._source.shape()
+        except (DataError, FileLookupError) as error:
+            raise self._placed(error) from None
+        self._state = self._source.state()
+        self._prefetcher: Prefetcher | None = None
+        self._seconds_waited = 0.0
+        top[0].reshape(batch_size, *shape)
+        for labels in top[1:]:
+            labels.reshape(batch_size)
+        self._check_memory(sum(blob.count for blob in top))
+        log.info("output data size: %s", ",".join(str(n) for n in top[0].shape))
+
+    def _check_memory(self, values: int) -> None:
+        """Refuses to keep more batches, each of so many values, than there is room for."""
+        depth = self.layer_param.data_param.prefetch
+        needed, there = memory_of(values, depth) / 2**30, machine_memory() / 2**30
+        if needed > there / 2:
+            raise self.error(
+                f"data_param.prefetch: {depth} batches would take {needed:.3g} GiB, more than half of this "
+                f"machine's {there:.3g}; the default is {caffe_pb2.DataParameter().prefetch}"
+            )
+
+    def transformer(self, images: str) -> Transformer:
+        """That of the layer's transform_param, not seeded; `images` is what it calls them in messages."""
+        return Transformer(self.layer_param.transform_param, self.phase, self.context.folder, images)
+
+    def _placed(self, error: DataError | FileLookupError) -> DataError | FileLookupError:
+        return type(error)(str(self.error(str(error))))
+
+    @property
+    def seconds_waited(self) -> float:
+        """For how long forward passes have waited for their batches, in all."""
+        return self._seconds_waited + (self._prefetcher.seconds_waited if self._prefetcher else 0.0)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Keeps the tops: each batch brings its own shape."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if self._prefetcher is None:
+            depth = self.layer_param.data_param.prefetch
+            self._prefetcher = Prefetcher(self._source, depth, f"data of layer '{self.name}'")
+        try:
+            batch = self._prefetcher.get()
+        except (DataError, FileLookupError) as error:
+            raise self._placed(error) from None
+        for blob, values in zip(top, (batch.data, batch.labels), strict=False):
+            blob.reshape(values.shape)
+            blob.data[...] = values
+        self._state = batch.state
+        self._prefetcher.give_back(batch)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Computes nothing: there is no bottom."""
+
+    def state(self) -> bytes:
+        """The item that the next forward pass starts with, and its draws; batches ahead do not count."""
+        return self._state
+
+    def set_state(self, state: bytes) -> str:
+        if self._prefetcher is not None:
+            self._seconds_waited = self.seconds_waited
+            self._prefetcher.close()
+            self._prefetcher = None
+        afresh = self._source.set_state(state)
+        self._state = self._source.state()
+        return afresh
