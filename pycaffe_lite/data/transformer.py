@@ -84,7 +84,8 @@ class Transformer:
         if param.force_color and param.force_gray:
             raise DataError("transform_param has both force_color and force_gray: leave one out")
         self.param = param
-        self._random_crop = param.crop_size > 0 and phase == caffe_pb2.TRAIN
+        self._crop = crop_of(param)
+        self._random_crop = max(self._crop) > 0 and phase == caffe_pb2.TRAIN
         self._stream: RandomStream | None = None
         self._mean_image: npt.NDArray[np.float32] | None = None
         if param.HasField("mean_file"):
@@ -131,12 +132,16 @@ class Transformer:
         if shape == last.shape:
             return last
         C, H, W = shape
-        crop = self.param.crop_size
-        if crop > min(H, W):
-            raise DataError(
-                f"crop_size {crop} does not fit {self._images} of shape {shape}: make it {min(H, W)} at most"
-            )
-        fit = self._last_fit = Fit(shape, (C, crop or H, crop or W), self._mean_for(shape))
+        height, width = self._crop
+        if height > H or width > W:
+            if self.param.crop_size:
+                crop = f"crop_size {self.param.crop_size}"
+                cure = f"make it {min(H, W)} at most"
+            else:
+                crop = f"a crop of {height} x {width}"
+                cure = f"make it {H} x {W} at most"
+            raise DataError(f"{crop} does not fit {self._images} of shape {shape}: {cure}")
+        fit = self._last_fit = Fit(shape, (C, height or H, width or W), self._mean_for(shape))
         return fit
 
     def _mean_for(self, shape: Shape) -> npt.NDArray[np.float32]:
@@ -214,6 +219,23 @@ class Transformer:
             mirrored[own],
             out[np.newaxis],
         )
+
+
+def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
+    """Height and width of the crops; 0 and 0 for none.
+
+    Raises:
+        DataError: one of crop_h and crop_w is given without the other, or both otherwise than crop_size,
+            which forks of Caffe understand in different ways.
+    """
+    own, size = (param.crop_h, param.crop_w), param.crop_size
+    if any(own) and not all(own):
+        raise DataError(f"transform_param needs both crop_h and crop_w, got {own[0]} and {own[1]}")
+    if any(own) and size and own != (size, size):
+        raise DataError(
+            f"transform_param has crop_size {size}, and crop_h {own[0]} and crop_w {own[1]}: leave one out"
+        )
+    return own if any(own) else (size, size)
 
 
 def _pixels_of(planes: Values) -> npt.NDArray[np.uint8] | None:

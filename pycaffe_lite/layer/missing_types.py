@@ -18,7 +18,7 @@ _CAFFES = {
 }
 
 _FORKS = {
-    "SSD": "AnnotatedData VideoData",
+    "SSD": "VideoData",
     "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
     "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
     "ScaleRoute",

@@ -1,5 +1,6 @@
 """Data layers, which give a net its values."""
 
+from pycaffe_lite.layer.data import annotated_data as annotated_data
 from pycaffe_lite.layer.data import data as data
 from pycaffe_lite.layer.data import dummy_data as dummy_data
 from pycaffe_lite.layer.data import image_data as image_data
