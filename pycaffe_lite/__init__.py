@@ -2,6 +2,7 @@
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.data.image import set_max_pixels
+from pycaffe_lite.detections import Detection, detect
 from pycaffe_lite.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -47,6 +48,7 @@ __all__ = [
     "ArgumentTypeError",
     "Blob",
     "DataError",
+    "Detection",
     "FileLookupError",
     "KernelError",
     "Layer",
@@ -62,6 +64,7 @@ __all__ = [
     "SnapshotError",
     "SolverError",
     "WeightsError",
+    "detect",
     "get_num_threads",
     "get_solver",
     "init_log",

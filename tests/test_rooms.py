@@ -19,6 +19,7 @@ ORDER = [
     {"layer"},
     {"net"},
     {"solver"},
+    {"detections"},
     {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

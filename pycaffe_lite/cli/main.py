@@ -7,6 +7,7 @@ import click
 import pycaffe_lite
 from pycaffe_lite.cli import (
     dataset,
+    detect,
     device_query,
     gradcheck,
     layers,
@@ -46,6 +47,7 @@ for module in (
     layers,
     gradcheck,
     dataset,
+    detect,
     plot,
     upgrade_net,
     upgrade_solver,

@@ -322,7 +322,8 @@ class AnnotatedSource(RecordSource):
         if crop is None:
             return values
         top, left, height, width = crop
-        return values[:, top : top + height, left : left + width].copy()
+        part: Values = values[:, top : top + height, left : left + width]
+        return part
 
     @staticmethod
     def _shaped(datum: caffe_pb2.Datum, values: Values) -> Values:

@@ -139,7 +139,7 @@ def _resized(boxes: Floats, param: caffe_pb2.ResizeParameter, height: int, width
             padding[0] = (wide - aspect * tall) / 2
     new = np.array([wide, tall], f)
     scaled: Floats = boxes.reshape(-1, 2, 2) * old
-    scaled = scaled * (new - 2 * padding) / old
+    scaled = (scaled * (new - 2 * padding) / old).astype(f)
     scaled[:, 0] = padding + np.maximum(scaled[:, 0], 0)
     scaled[:, 1] = padding + np.minimum(scaled[:, 1], new)
     result: Floats = (scaled / new).reshape(-1, 4)

@@ -198,7 +198,7 @@ def _eroded(pixels: Pixels) -> Pixels:
     least = padded[1:-1, 1:-1].copy()
     for other in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
         np.minimum(least, other, out=least)
-    return least
+    return np.asarray(least)
 
 
 def _with_places(pixels: Pixels, param: caffe_pb2.SaltPepperParameter, places: Places) -> Pixels:

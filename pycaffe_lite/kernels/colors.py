@@ -20,7 +20,7 @@ def bgr_of_rgbx(pixels: Array, out: Array) -> None:
         out[target + np.uint64(2)] = pixels[source]
 
 
-# ---------------------------------------------------------------------------------------------- hue, saturation
+# --------------------------------------------------------------------------------- hue, saturation and value
 
 _SHIFT = 12  # of OpenCV's divisions
 _HALF = 1 << (_SHIFT - 1)
@@ -48,10 +48,8 @@ def hsv_of_bgr(pixels: Array, out: Array) -> None:
             h = b - r + 2 * diff
         else:
             h = r - g + 4 * diff
-        if diff:
+        if diff:  # otherwise h is 0
             h = (h * np.int64(np.rint((_CIRCLE << _SHIFT) / (6 * diff))) + _HALF) >> _SHIFT
-        else:
-            h = 0
         out[i, 0], out[i, 1], out[i, 2] = h + _CIRCLE if h < 0 else h, s, v
 
 
