@@ -84,7 +84,8 @@ class PictureSource:
         Raises:
             FileLookupError, DataError: the picture cannot be read or transformed.
         """
-        return self._transformer.fit(self.read(int(self._order[self._next])).values.shape).top_shape
+        first = self.read(int(self._order[self._next])).values
+        return self._transformer.fit(self._transformer.prepared(first, 0).shape).top_shape
 
     def state(self) -> bytes:
         """Which picture comes next in which order, and the transformer's random stream."""
@@ -133,7 +134,9 @@ class PictureSource:
                 self._epochs += 1
                 self._shuffle()
         draws = self._transformer.draw(self._batch_size)
-        return ItemWork(lines, draws, self, self._transformer, True, self.state())
+        work = ItemWork(lines, draws, self, self._transformer, True, b"")
+        work.state = self.state()  # behind all that this batch has drawn
+        return work
 
     def read(self, key: int) -> Item:
         """The picture of a line, counted from 0, in the size wanted."""

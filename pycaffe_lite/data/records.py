@@ -53,7 +53,7 @@ class RecordSource:
         datum = self._decode(self._reader.peek())
         if self._transformer.color is not None and not datum.encoded:
             log.error("force_color and force_gray are for encoded records: those of this database are not")
-        return self._transformer.fit(datum.values.shape).top_shape
+        return self._transformer.fit(self._transformer.prepared(datum.values, 0).shape).top_shape
 
     def state(self) -> bytes:
         """The key of the next record and the transformer's random stream."""
@@ -98,6 +98,10 @@ class RecordSource:
         """
         records = self._reader.read(self._batch_size)
         draws = self._transformer.draw(self._batch_size)
+        if self._transformer.prepares:
+            work = ItemWork(records, draws, self, self._transformer, self._has_labels, b"")
+            work.state = self.state()
+            return work
         state = self.state()
         alike = (
             self._datums.read_alike([value for _, value in records]) if self._datums.expects_small else None

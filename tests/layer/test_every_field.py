@@ -56,6 +56,7 @@ ROWS = {
     "ContrastiveLoss": [([SCORES, SCORES + 0.1, LABELS], "", None)],
     "Convolution": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
     "Crop": [([IMAGE, IMAGE[:, :3, :3, :3]], "", None)],
+    "AnnotatedData": [([], "", 2)],
     "Data": [([], LMDB, 2)],
     "Deconvolution": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
     "DummyData": [([], "shape { dim: 2 }", 1), ([], DUMMY_4D, 1)],

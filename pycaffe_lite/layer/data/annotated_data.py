@@ -50,6 +50,10 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
         transform, batch_size = self.layer_param.transform_param, self.layer_param.data_param.batch_size
         if not batch_size:
             raise self.error("needs data_param.batch_size > 0")
+        if self.param.label_map_file:
+            log.info(
+                "label_map_file '%s' is not read: it is for programs that draw", self.param.label_map_file
+            )
         try:
             self._check(transform, batch_size)
         except DataError as error:
@@ -84,7 +88,7 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
     def open(self, labels: bool) -> AnnotatedSource:
         data, folder, stream = self.layer_param.data_param, self.context.folder, random.stream()
         stream.raw()  # the fork seeds the thread that reads records, which draws nothing
-        transformer = self.transformer("records")
+        transformer = self.transformer("records", prepares=False)
         path = resolve(data.source, folder)
         reader = open_database(path, data.backend)
         transformer.seed_from(stream)

@@ -9,7 +9,7 @@ from pycaffe_lite.data.image_list import read_list
 from pycaffe_lite.data.pictures import PictureSource
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import OF_DATA_ALONE, PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import OF_ANNOTATED_DATA, OF_DATA_ALONE, PrefetchingLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -58,7 +58,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             )
         self.say_ignored("image_data_param", _IGNORED)
         self.say_ignored("data_param", OF_DATA_ALONE)
-        self.say_ignored("transform_param", _FOR_RECORDS)
+        self.say_ignored("transform_param", {**_FOR_RECORDS, **OF_ANNOTATED_DATA})
         self.set_up_batches(top, p.batch_size)
 
     def open(self, labels: bool) -> PictureSource:
@@ -84,7 +84,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
                     f"which has {count}: make it {count} at most"
                 )
         transformer.seed_from(stream)
-        stream.raw()  # Caffe seeds its thread, which never uses its seed
+        transformer.seed_preparation(stream.raw())  # the seed of the thread, which only forks use
         return PictureSource(
             pictures,
             lambda name: resolve(p.root_folder + name, folder),
