@@ -20,9 +20,7 @@ OF_DATA_ALONE = {
 }
 
 # Fields of transform_param that only pictures with boxes have.
-OF_ANNOTATED_DATA = {
-    name: "use a layer of type AnnotatedData" for name in ("emit_constraint", "distort_param", "expand_param")
-}
+OF_ANNOTATED_DATA = dict.fromkeys(("emit_constraint", "distort_param", "expand_param"), "use a layer of type AnnotatedData")
 
 P = TypeVar("P")
 

@@ -80,7 +80,9 @@ def test_golden(name, folder):
 class Rig:
     """A layer and its tops."""
 
-    def __init__(self, transform="", own="", source="annotated_same_lmdb", phase=0, tops=2, batch_size=4, seed=3):
+    def __init__(
+        self, transform="", own="", source="annotated_same_lmdb", phase=0, tops=2, batch_size=4, seed=3
+    ):
         text = (
             f'name: "data" type: "AnnotatedData" transform_param {{ {transform} }} '
             f'data_param {{ source: "{source}" backend: LMDB batch_size: {batch_size} }} '
@@ -154,7 +156,13 @@ def test_labels_for_yolo(folder):
     assert label.shape == (4, 1, 300, 5)
     record = caffe_pb2.AnnotatedDatum.FromString(records("annotated_same_lmdb")[0][1])
     easy = [
-        (group.group_label - 1, (b.xmin + b.xmax) / 2, (b.ymin + b.ymax) / 2, b.xmax - b.xmin, b.ymax - b.ymin)
+        (
+            group.group_label - 1,
+            (b.xmin + b.xmax) / 2,
+            (b.ymin + b.ymax) / 2,
+            b.xmax - b.xmin,
+            b.ymax - b.ymin,
+        )
         for group in record.annotation_group
         for b in (annotation.bbox for annotation in group.annotation)
         if not b.difficult
@@ -176,7 +184,9 @@ def test_records_of_floats(folder):
     np.testing.assert_array_equal(data[0], 2 * values)
     assert label.tolist() == [[[[-1.0] * 8]]]
     rig = Rig("resize_param { height: 2 width: 2 }", source="floats", batch_size=1, phase=1)
-    with pytest.raises(DataError, match="record '0' of '.*floats': expand_param, resize_param and noise_param "):
+    with pytest.raises(
+        DataError, match="record '0' of '.*floats': expand_param, resize_param and noise_param "
+    ):
         rig.forward()
 
 
