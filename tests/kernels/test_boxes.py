@@ -24,15 +24,17 @@ def overlap(a, b):
     if not (width > 0 and height > 0):
         return a.dtype.type(0)
     common = width * height
-    area = [(c[2] - c[0]) * (c[3] - c[1]) if c[2] >= c[0] and c[3] >= c[1] else c.dtype.type(0) for c in (a, b)]
+    area = [
+        (c[2] - c[0]) * (c[3] - c[1]) if c[2] >= c[0] and c[3] >= c[1] else c.dtype.type(0) for c in (a, b)
+    ]
     return common / (area[0] + area[1] - common)
 
 
 def suppressed(own, scores, least, most, threshold, eta):
-    order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > least][:most]
+    order = [i for i in np.argsort(-scores, kind="stable") if float(scores[i]) > least][:most]
     kept, limit = [], threshold
     for i in order:
-        if all(float(overlap(own[i], own[k])) <= limit for k in kept):
+        if not any(float(overlap(own[i], own[k])) > limit for k in kept):
             kept.append(i)
             if eta < 1 and limit > 0.5:
                 limit *= eta
@@ -52,11 +54,11 @@ def test_suppress(count, most, threshold, eta, dtype):
     assert kept[0, 1, : counts[0, 1]].tolist() == wanted
 
 
-def test_an_overlap_that_is_the_threshold():
-    """0.3 in float32 is above 0.3: boxes that overlap by that much are too near."""
-    own = np.array([[0, 0, 1, 1], [0, 0, 0.3, 1]], np.float32)
+def test_an_overlap_that_is_nearly_the_threshold():
+    """A threshold in float64 that float32 would round up to the overlap."""
+    own = np.array([[0, 0, 1, 1], [0, 0, 0.5, 1]], np.float32)
     scores = np.array([[[0, 0], [0.9, 0.8]]], np.float32)
-    for threshold, stay in ((0.3, 1), (float(np.float32(0.3)), 2)):
+    for threshold, stay in ((0.5, 2), (0.5 - 1e-12, 1)):
         kept, counts = np.empty((1, 2, 2), np.int64), np.empty((1, 2), np.int64)
         boxes.suppress(own[None, :, None], scores, 0, 0.0, 2, threshold, 1.0, kept, counts)
         assert counts[0, 1] == stay
