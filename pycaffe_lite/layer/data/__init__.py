@@ -6,4 +6,5 @@ from pycaffe_lite.layer.data import dummy_data as dummy_data
 from pycaffe_lite.layer.data import image_data as image_data
 from pycaffe_lite.layer.data import input as input
 from pycaffe_lite.layer.data import memory_data as memory_data
+from pycaffe_lite.layer.data import picture_pairs as picture_pairs
 from pycaffe_lite.layer.data import window_data as window_data

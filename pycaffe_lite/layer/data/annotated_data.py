@@ -10,7 +10,7 @@ from pycaffe_lite.data.annotated import AnnotatedSource
 from pycaffe_lite.data.database import open_database
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import OF_SEGMENTATION_DATA, PrefetchingLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -58,12 +58,16 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
             self._check(transform, batch_size)
         except DataError as error:
             raise self.error(str(error)) from None
+        self.say_ignored("transform_param", OF_SEGMENTATION_DATA)
         self.set_up_batches(top, batch_size)
         if len(top) > 1:
             top[1].reshape(*self._annotated.label_shape())
 
     @staticmethod
     def _check(transform: caffe_pb2.TransformationParameter, batch_size: int) -> None:
+        for name in ("random_resize_param", "random_aspect_ratio_param"):
+            if transform.HasField(name):
+                raise DataError(f"takes no {name}, which does not carry boxes along: use a batch_sampler")
         for resize in transform.resize_param:
             resizing.check(resize)
             if resize.resize_mode == caffe_pb2.ResizeParameter.FIT_SMALL_SIZE and batch_size != 1:

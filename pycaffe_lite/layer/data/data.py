@@ -6,7 +6,7 @@ from pycaffe_lite import random
 from pycaffe_lite.data.database import open_database
 from pycaffe_lite.data.records import RecordSource
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import OF_ANNOTATED_DATA, PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import OF_ANNOTATED_DATA, OF_SEGMENTATION_DATA, PrefetchingLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -41,7 +41,7 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
         if not self.param.batch_size:
             raise self.error("needs data_param.batch_size > 0")
         self.say_ignored("data_param", _IGNORED)
-        self.say_ignored("transform_param", OF_ANNOTATED_DATA)
+        self.say_ignored("transform_param", {**OF_ANNOTATED_DATA, **OF_SEGMENTATION_DATA})
         self.set_up_batches(top, self.param.batch_size)
 
     def open(self, labels: bool) -> RecordSource:

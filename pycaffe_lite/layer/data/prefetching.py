@@ -19,8 +19,11 @@ OF_DATA_ALONE = {
     field.name: "" for field in caffe_pb2.DataParameter.DESCRIPTOR.fields if field.name != "prefetch"
 }
 
-# Fields of transform_param that only pictures with boxes have.
-OF_ANNOTATED_DATA = dict.fromkeys(("emit_constraint", "distort_param", "expand_param"), "use a layer of type AnnotatedData")
+# Fields of transform_param that only some types of layers read.
+OF_ANNOTATED_DATA = dict.fromkeys(
+    ("emit_constraint", "distort_param", "expand_param"), "use a layer of type AnnotatedData"
+)
+OF_SEGMENTATION_DATA = {"scale_factors": "use a layer of type ImageSegData"}
 
 P = TypeVar("P")
 
@@ -122,7 +125,7 @@ class PrefetchingLayer(Layer[P]):
             batch = self._prefetcher.get()
         except (DataError, FileLookupError) as error:
             raise self._placed(error) from None
-        for blob, values in zip(top, (batch.data, batch.labels), strict=False):
+        for blob, values in zip(top, (batch.data, batch.labels, batch.sizes), strict=False):
             blob.reshape(values.shape)
             blob.data[...] = values
         self._state = batch.state

@@ -12,7 +12,12 @@ from pycaffe_lite.data.window_list import read_windows
 from pycaffe_lite.data.windows import Cutting, Floats, WindowSource
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import OF_ANNOTATED_DATA, OF_DATA_ALONE, PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import (
+    OF_ANNOTATED_DATA,
+    OF_DATA_ALONE,
+    OF_SEGMENTATION_DATA,
+    PrefetchingLayer,
+)
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -32,6 +37,7 @@ _NOT_OF_WINDOWS = {
     **dict.fromkeys(("resize_param", "noise_param", "random_resize_param", "random_aspect_ratio_param"), ""),
     **dict.fromkeys(("crop_h", "crop_w", "crop_height", "crop_width"), "write crop_size instead"),
     **OF_ANNOTATED_DATA,
+    **OF_SEGMENTATION_DATA,
 }
 _CHANNELS = 3
 
