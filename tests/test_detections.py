@@ -7,7 +7,7 @@ from PIL import Image
 from pycaffe_lite import ArgumentError, DataError, Detection, FileLookupError, Net, detect
 from pycaffe_lite.detections import draw_detections, read_names
 
-# Two priors; what each is comes from the picture's first pixel: blue is its score of class 1, green of class 2.
+# Two priors, whose scores come from the picture's first pixel: blue is that of class 1, green of class 2.
 NET = """
 name: "two"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
@@ -23,11 +23,14 @@ layer {
   detection_output_param { num_classes: 3 confidence_threshold: 0 nms_param { nms_threshold: 0.9 } }
 }
 """
+INPUT = """
+layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 1 dim: {} dim: 4 dim: 4 }} }} }}
+"""
 
 
 @pytest.fixture
 def net(tmp_path):
-    """A net whose first prior gets the picture's blue, and the second its green, as scores of classes 1 and 2."""
+    """A net whose first prior gets the picture's blue, and the second its green, as scores."""
     (tmp_path / "net.prototxt").write_text(NET)
     net = Net(tmp_path / "net.prototxt", 1)
     weights = net.params["first"][0].data
@@ -98,16 +101,16 @@ def test_pictures(net, tmp_path):
     ("text", "says"),
     [
         (
-            'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }',
+            INPUT.format(3),
             "net 'n' has no output of boxes: rows of 7 numbers, as DetectionOutput makes them",
         ),
         (
             'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 } } }',
-            "net 'n' must have one input of pictures, (N, C, H, W), and at most im_info beside it, got none: use "
-            "the prototxt for deployment",
+            "net 'n' must have one input of pictures, (N, C, H, W), and at most im_info beside it, got none: "
+            "use the prototxt for deployment",
         ),
         (
-            'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 4 dim: 4 } } }',
+            INPUT.format(2),
             "input 'x' of net 'n' must have 1 or 3 channels, got shape (1, 2, 4, 4)",
         ),
     ],

@@ -1,7 +1,7 @@
 """Draws pictures with one to three shapes each and writes them as databases: `python make_shapes.py`.
 
-The databases, shapes_train_lmdb and shapes_test_lmdb, hold AnnotatedDatum records, as AnnotatedData reads them.
-They are the same on every machine with the same Pillow. Needs Pillow.
+The databases, shapes_train_lmdb and shapes_test_lmdb, hold AnnotatedDatum records, as AnnotatedData reads
+them. They are the same on every machine with the same Pillow. Needs Pillow.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _FILE = click.Path(path_type=Path)
     "--mean",
     metavar="VALUES|F",
     default="",
-    help="What is subtracted: numbers for blue, green and red, such as 104,117,123; or a .npy or .binaryproto.",
+    help="What is subtracted: one number or one for each channel, 104,117,123; or a .npy or .binaryproto.",
 )
 @click.option("--scale", metavar="X", type=float, default=1.0, help="Factor after the mean.  [default: 1]")
 @click.option(

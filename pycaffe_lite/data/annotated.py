@@ -121,6 +121,8 @@ class AnnotatedSource(RecordSource):
         key = self._reader.peek()
         record = self._parse(key)
         height, width, channels = self._shape_of(record, key)
+        if self._transformer.color is not None and not record.datum.encoded:
+            log.error("force_color and force_gray are for encoded records: those of this database are not")
         resize = self._resize(0)
         if resize is not None:
             height, width = resizing.new_size(resize, height, width)
@@ -149,7 +151,7 @@ class AnnotatedSource(RecordSource):
             return "; ".join(filter(None, [afresh, "its random samples and colours start afresh"]))
         return afresh
 
-    # --------------------------------------------------------------------------------------------- the drawing
+    # -------------------------------------------------------------------------------------------- the drawing
 
     def plan(self) -> Work:
         """Reads the records of the next batch, and draws what becomes of each.
@@ -363,7 +365,7 @@ class AnnotatedSource(RecordSource):
             labels[n, 0, : len(boxes), 3:] = boxes[:, 2:] - boxes[:, :2]
         return labels
 
-    # ---------------------------------------------------------------------------------------------- one record
+    # --------------------------------------------------------------------------------------------- one record
 
     def _parse(self, key: Record) -> caffe_pb2.AnnotatedDatum:
         try:

@@ -129,7 +129,7 @@ class PairTransform:
 
 
 class _Pair(NamedTuple):
-    """What of a picture goes into a batch: its pixels, (h, w, C), labels, (h, w), and height and width before."""
+    """What of a picture goes into a batch: pixels, (h, w, C), labels, (h, w); height and width before."""
 
     pixels: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -144,8 +144,8 @@ class PairSource(PictureSource):
         locate: from a name of the list to the file.
         transformer: for mean and scale; it draws nothing.
         pairs: for all else. stream: from which its draws come, if there are any.
-        batch_size, color, size, shuffler_seed, start: as for PictureSource. smooth: whether labels are resized
-            like pictures.
+        batch_size, color, size, shuffler_seed, start: as for PictureSource.
+        smooth: whether labels are resized like pictures.
     """
 
     def __init__(
@@ -179,6 +179,7 @@ class PairSource(PictureSource):
         return super().state() + (self._stream.state() if self._pairs.draws else b"")
 
     def set_state(self, state: bytes) -> str:
+        """Goes on from where `state()` was taken; returns what starts afresh instead, in words."""
         size = len(self._stream.state()) if self._pairs.draws else 0
         place = state[: len(state) - size] if size else state
         afresh = super().set_state(place)
@@ -266,8 +267,8 @@ class _PairWork:
             return
         if pair.labels.shape != first.labels.shape:
             raise DataError(
-                f"{self._source.name(self._lines[piece])} has size {pair.labels.shape}, the first of the batch "
-                f"{first.labels.shape}: give new sizes or crops, or batch_size 1"
+                f"{self._source.name(self._lines[piece])} has size {pair.labels.shape}, the first of the "
+                f"batch {first.labels.shape}: give new sizes or crops, or batch_size 1"
             )
         self._source.values_of(pair, batch.data[piece])
 

@@ -1,4 +1,4 @@
-"""What forks of Caffe do to the pixels of a picture before the transformer's crop: other sizes, noise, colours.
+"""What forks of Caffe do to the pixels of a picture before the transformer's crop: other sizes, and noise.
 
 Source: weiliu89/caffe and intel/caffe, src/caffe/data_transformer.cpp
 """

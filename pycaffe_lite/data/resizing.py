@@ -140,9 +140,8 @@ def _lanczos(place: float, source: int, target: int) -> tuple[int, list[float]]:
     first, x = _split(place, source, target)
     if x < np.finfo(np.float32).eps:
         return first - 3, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
-    weights = [
-        math.sin(d * math.pi) * math.sin(d * math.pi / 4) / d**2 for d in (x + 3 - i for i in range(8))
-    ]
+    places = [(x + 3 - i) * math.pi for i in range(8)]
+    weights = [math.sin(d) * math.sin(d / 4) / d**2 for d in places]
     total = sum(weights)
     return first - 3, [weight / total for weight in weights]
 
@@ -165,7 +164,7 @@ _WEIGHTS: dict[int, Callable[[float, int, int], tuple[int, list[float]]]] = {
 def _taps(
     source: int, target: int, weights: Callable[[float, int, int], tuple[int, list[float]]]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Of each of `target` pixels along an axis of `source` the pixels that it is made of, and their weights."""
+    """The pixels of `source` that each of `target` pixels along an axis is made of, and their weights."""
     places: list[Sequence[int]] = []
     shares: list[Sequence[float]] = []
     for place in range(target):

@@ -265,7 +265,8 @@ def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
         height, width = param.crop_height or size, param.crop_width or size
         if not (height and width):
             raise DataError(
-                f"transform_param needs both crop_height and crop_width, or crop_size, got {height} and {width}"
+                "transform_param needs both crop_height and crop_width, or crop_size, "
+                f"got {height} and {width}"
             )
         return height, width
     own = (param.crop_h, param.crop_w)

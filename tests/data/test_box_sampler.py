@@ -77,7 +77,7 @@ def test_a_kind_that_was_met_counts_for_the_next_objects():
 
 
 def test_too_many():
-    with pytest.raises(DataError, match="^batch_samplers may take 4294967295 samples: lower max_sample or"):
+    with pytest.raises(DataError, match=r"^batch_samplers may take 4294967295 samples: lower max_sample or"):
         sampler("max_trials: 4294967294")
 
 

@@ -75,12 +75,12 @@ def test_saltpepper():
     assert (found[changed] == [1, 2, 3]).all()
     assert set(zip(*np.nonzero(changed), strict=True)) <= set(zip(places[1], places[0], strict=True))
     param.saltpepper_param.value.pop()
-    with pytest.raises(DataError, match="^saltpepper_param needs 1 value or 3, got 2$"):
+    with pytest.raises(DataError, match=r"^saltpepper_param needs 1 value or 3, got 2$"):
         noise.noisy(PIXELS, param, places)
 
 
 def test_hsv():
     found = noisy(convert_to_hsv=True)
     np.testing.assert_array_equal(found[..., 2], PIXELS.max(axis=2))
-    with pytest.raises(DataError, match="are for pictures in colour$"):
+    with pytest.raises(DataError, match=r"are for pictures in colour$"):
         noisy(pixels=PIXELS[..., :1], convert_to_hsv=True)

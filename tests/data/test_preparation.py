@@ -82,5 +82,5 @@ def test_errors(text, says):
 
 
 def test_floats():
-    with pytest.raises(DataError, match="are for pictures of bytes$"):
+    with pytest.raises(DataError, match=r"are for pictures of bytes$"):
         prepared("noise_param { inverse: true }", values=PLANES.astype(np.float32))

@@ -88,5 +88,5 @@ def test_padding_by_pixels(pad, row):
 
 def test_pad_values_of_another_number():
     param = R(height=6, width=6, resize_mode=R.FIT_LARGE_SIZE_AND_PAD, pad_value=[1, 2])
-    with pytest.raises(DataError, match="^resize_param needs no pad_value, 1 or 3, got 2$"):
+    with pytest.raises(DataError, match=r"^resize_param needs no pad_value, 1 or 3, got 2$"):
         resizing.resized(PIXELS, param, R.NEAREST)

@@ -41,7 +41,7 @@ def test_definitions():
     precisions = np.array([1, 1, 3 / 4, 4 / 7])
     assert average_precision(HITS, 5, "Integral") == pytest.approx(precisions.sum() / 5)
     assert average_precision(HITS, 5, "MaxIntegral") == pytest.approx(precisions.sum() / 5)
-    # Recalls from 0 to 0.4 with precision 1, 0.5 (and 0.6, as float32 is above it) with 3/4, up to 0.8 with 4/7.
+    # Recalls from 0 to 0.4 with precision 1, 0.5 and 0.6 (float32 is above it) with 3/4, up to 0.8 with 4/7.
     assert average_precision(HITS, 5, "11point") == pytest.approx((5 + 2 * 3 / 4 + 2 * 4 / 7) / 11)
 
 

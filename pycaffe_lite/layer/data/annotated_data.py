@@ -10,6 +10,7 @@ from pycaffe_lite.data.annotated import AnnotatedSource
 from pycaffe_lite.data.database import open_database
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.data.data import WITHOUT_EFFECT
 from pycaffe_lite.layer.data.prefetching import OF_SEGMENTATION_DATA, PrefetchingLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -54,11 +55,16 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
             log.info(
                 "label_map_file '%s' is not read: it is for programs that draw", self.param.label_map_file
             )
+        if self.param.HasField("anno_type"):
+            log.info("anno_type counts, whatever type a record says it is of")
+        if self.param.yolo_data_type not in (0, 1):
+            raise self.error(f"unknown yolo_data_type {self.param.yolo_data_type} (known: 0, 1)")
         try:
             self._check(transform, batch_size)
         except DataError as error:
             raise self.error(str(error)) from None
         self.say_ignored("transform_param", OF_SEGMENTATION_DATA)
+        self.say_ignored("data_param", WITHOUT_EFFECT)
         self.set_up_batches(top, batch_size)
         if len(top) > 1:
             top[1].reshape(*self._annotated.label_shape())

@@ -12,7 +12,7 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
 
 # Fields of data_param that Caffe knows and does not look at, and what to write instead.
-_IGNORED = {
+WITHOUT_EFFECT = {
     "scale": "transform_param.scale",
     "mean_file": "transform_param.mean_file",
     "crop_size": "transform_param.crop_size",
@@ -40,7 +40,7 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if not self.param.batch_size:
             raise self.error("needs data_param.batch_size > 0")
-        self.say_ignored("data_param", _IGNORED)
+        self.say_ignored("data_param", WITHOUT_EFFECT)
         self.say_ignored("transform_param", {**OF_ANNOTATED_DATA, **OF_SEGMENTATION_DATA})
         self.set_up_batches(top, self.param.batch_size)
 

@@ -112,7 +112,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
         )
 
     def _sizing(self) -> Callable[[int, int], tuple[int, int]] | None:
-        """How a picture's size follows from what it is; None: `new_height` and `new_width` say it, or it stays."""
+        """How a picture's size follows from its own; None: new_height and new_width say it, or it stays."""
         p = self.param
         if p.short_side:
             return partial(_by_short_side, p.short_side)

@@ -60,7 +60,8 @@ class PairsLayer(PrefetchingLayer[P]):
             raise self.error("needs a batch_size > 0")
         if bool(p.new_height) != bool(p.new_width):
             raise self.error(
-                f"needs both new_height and new_width above 0, or neither, got {p.new_height} and {p.new_width}"
+                "needs both new_height and new_width above 0, or neither, "
+                f"got {p.new_height} and {p.new_width}"
             )
         self.say_ignored("data_param", OF_DATA_ALONE)
         self.set_up_batches(top, p.batch_size)
@@ -80,11 +81,14 @@ class PairsLayer(PrefetchingLayer[P]):
         pictures, others = read_pairs(path, self.label_kind)
         seed = stream.raw() if p.shuffle else None
         log.info("A total of %d examples.", len(others))
-        start = stream.below(p.rand_skip) if p.rand_skip else 0
+        start = 0
+        if p.rand_skip:
+            start = stream.below(p.rand_skip)
+            log.info("Skipping first %d data points.", start)
         if start >= len(others):
             raise DataError(
-                f"rand_skip {p.rand_skip} leaves out the first {start} pictures of '{path}' this time, which has "
-                f"{len(others)}: make it {len(others)} at most"
+                f"rand_skip {p.rand_skip} leaves out the first {start} pictures of '{path}' this time, which "
+                f"has {len(others)}: make it {len(others)} at most"
             )
         stream.raw()  # the seed of the thread
         locate: Callable[[str], Path] = lambda name: resolve(p.root_folder + name, folder)  # noqa: E731
@@ -96,8 +100,8 @@ class PairsLayer(PrefetchingLayer[P]):
             plain.mean_file = self.layer_param.transform_param.mean_file
         transformer = Transformer(plain, self.phase, folder, "pictures")
         return PairSource(
-            pictures, others, self.label_kind, locate, transformer, pairs, own, p.batch_size, p.is_color, size,
-            seed, start, self.smooth_labels,
+            pictures, others, self.label_kind, locate, transformer, pairs, own, p.batch_size, p.is_color,
+            size, seed, start, self.smooth_labels,
         )  # fmt: skip
 
 

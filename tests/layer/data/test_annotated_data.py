@@ -1,7 +1,7 @@
 """AnnotatedData: what SSD's fork gave, then our own ways.
 
-`tests/fixtures/annotated/` holds databases and, for each net in `index.json`, what the fork returned: `data@K`
-and `label@K` after forward pass K, behind `seedS:` where something was random.
+`tests/fixtures/annotated/` holds databases and, for each net in `index.json`, what the fork returned:
+`data@K` and `label@K` after forward pass K, behind `seedS:` where something was random.
 """
 
 import json
@@ -140,8 +140,8 @@ def test_resumed_in_the_middle(folder, passes):
 
 def test_state_of_nothing_starts_afresh(folder):
     assert Rig(ALL, SAMPLERS).layer.set_state(b"") == (
-        "its first record comes next: the one saved has a key of 0 bytes; its random crops and mirroring start "
-        "afresh; its random samples and colours start afresh"
+        "its first record comes next: the one saved has a key of 0 bytes; its random crops and mirroring "
+        "start afresh; its random samples and colours start afresh"
     )
 
 
@@ -185,7 +185,7 @@ def test_records_of_floats(folder):
     assert label.tolist() == [[[[-1.0] * 8]]]
     rig = Rig("resize_param { height: 2 width: 2 }", source="floats", batch_size=1, phase=1)
     with pytest.raises(
-        DataError, match="record '0' of '.*floats': expand_param, resize_param and noise_param "
+        DataError, match=r"record '0' of '.*floats': expand_param, resize_param and noise_param "
     ):
         rig.forward()
 
@@ -227,7 +227,8 @@ def test_raw_records_are_not_distorted(folder, caplog):
         (
             "distort_param { contrast_lower: 2 contrast_upper: 1 }",
             "",
-            "distort_param needs contrast_upper of contrast_lower or more, and that of 0 or more, got 1 and 2",
+            "distort_param needs contrast_upper of contrast_lower or more, and that of 0 or more, got 1 "
+            "and 2",
         ),
         ("distort_param { hue_delta: -1 }", "", "distort_param needs hue_delta of 0 or more, got -1"),
         ("crop_h: 4", "", "transform_param needs both crop_h and crop_w, got 4 and 0"),
@@ -273,5 +274,5 @@ def test_errors(folder, transform, own, says):
 
 def test_a_record_that_is_none(folder):
     write_lmdb(folder / "broken", [(b"0", b"\xff\xff")])
-    with pytest.raises(DataError, match="record '0' of 'broken' is not an AnnotatedDatum$"):
+    with pytest.raises(DataError, match=r"record '0' of 'broken' is not an AnnotatedDatum$"):
         Rig(source="broken")

@@ -337,5 +337,5 @@ def test_sizes_that_follow(tmp_path, pixels, own, shape):
 
 
 def test_sizes_by_half(tmp_path, pixels):
-    with pytest.raises(LayerError, match="min_height and min_width above 0, or neither, got 3 and 0$"):
+    with pytest.raises(LayerError, match=r"min_height and min_width above 0, or neither, got 3 and 0$"):
         layer(tmp_path, "min_height: 3")

@@ -108,7 +108,7 @@ def test_scaled(pairs):
     rig = Rig("ImageSegData", own, "scale_factors: 0.5 scale_factors: 2")
     shapes = {rig.forward()[1].shape for _ in range(12)}
     assert shapes == {(1, 1, 3, 4), (1, 1, 12, 16)}
-    data, label = Rig("ImageSegData", SEG, "scale_factors: 2").forward()
+    _data, label = Rig("ImageSegData", SEG, "scale_factors: 2").forward()
     np.testing.assert_array_equal(label[0, 0], pairs[0][1].repeat(2, axis=0).repeat(2, axis=1))
 
 
