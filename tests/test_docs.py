@@ -44,6 +44,9 @@ NOT_RUN = {
     "pycaffe-lite time <(": "needs a shell",
     "sed ": "needs a shell",
     "ENV ": "a setting of an image",
+    "python make_shapes.py": "is of another folder",
+    "pycaffe-lite train ssd_shapes_solver.prototxt": "trains for a minute, with that folder's data",
+    "pycaffe-lite detect ssd_shapes.prototxt": "needs the weights of that training",
 }
 
 

@@ -194,6 +194,7 @@ class AnnotatedSource(RecordSource):
         if transform.HasField("expand_param"):
             expansion = distortion.draw_expansion(transform.expand_param, height, width, self._stream)
         if expansion is not None:
+            self._check_canvas(expansion, key)
             boxes = boxes.within(expansion.box(height, width), emit)
             height, width = expansion.height, expansion.width
         crop = None
@@ -212,6 +213,14 @@ class AnnotatedSource(RecordSource):
             stated = record.datum.height or size[0], record.datum.width or size[1]
         picture = _Picture(key, record.datum, changes, expansion, crop)
         return self._draw_transform(picture, (channels, *size), stated, resize, boxes)
+
+    def _check_canvas(self, expansion: distortion.Expansion, key: Record) -> None:
+        """Refuses a canvas of more pixels than a picture may have."""
+        if expansion.height * expansion.width > image.max_pixels():
+            raise DataError(
+                f"{self.name(key)} would get a canvas of {expansion.height} x {expansion.width}, more than "
+                f"{image.max_pixels()} pixels: lower max_expand_ratio"
+            )
 
     def _draw_transform(
         self,

@@ -86,7 +86,14 @@ def test_every_enum_value_both_ways():
     }
     expected = table("caffe_proto_enums.tsv")
     assert expected <= built
-    assert {row[1:3] for row in built - expected} == {("Phase", "RUN"), ("DB", "IMAGEDB")}
+    assert {row[1:3] for row in built - expected} == {
+        ("Phase", "RUN"),
+        ("DB", "IMAGEDB"),
+        ("NormalizationMode", "PRE_FIXED"),
+        ("LabelType", "NONE"),
+        ("LabelType", "IMAGE"),
+        ("LabelType", "PIXEL"),
+    }
 
 
 def test_every_field_of_forks_has_its_numbers():

@@ -32,7 +32,6 @@ def make(tmp_path):
         ),
         ("min_lr: 1e-5", "min_lr: 1e-5 is not supported"),
         ("larc: true", "larc: true is not supported"),
-        ("eval_type: 'detection'", "eval_type: detection is not supported"),
         ("momentum_policy: 'poly'", "momentum_policy: poly is not supported"),
         ("clip_weights: 1", "clip_weights: 1 is not supported"),
         ("amsgrad: t", "amsgrad: t is not supported"),

@@ -276,3 +276,18 @@ def test_a_record_that_is_none(folder):
     write_lmdb(folder / "broken", [(b"0", b"\xff\xff")])
     with pytest.raises(DataError, match=r"record '0' of 'broken' is not an AnnotatedDatum$"):
         Rig(source="broken")
+
+
+def test_a_canvas_beyond_bounds(folder):
+    rig = Rig("expand_param { max_expand_ratio: 1e6 }")
+    with pytest.raises(
+        DataError, match=r"would get a canvas of \d+ x \d+, more than \d+ pixels: lower max_expand"
+    ):
+        rig.forward()
+
+
+def test_a_mean_of_one_number_for_each_channel(folder):
+    plain, _ = Rig(phase=1).forward()
+    other, _ = Rig("mean_value: [1, 2, 3] scale: 0.5", phase=1).forward()
+    wanted = (plain - np.array([1, 2, 3], np.float32)[:, None, None]) * np.float32(0.5)
+    np.testing.assert_array_equal(other, wanted)
