@@ -8,6 +8,7 @@ from pycaffe_lite.alias import install_as_caffe
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.classifier import Classifier
 from pycaffe_lite.data.image import set_max_pixels
+from pycaffe_lite.detections import Detection, detect
 from pycaffe_lite.detector import Detector
 from pycaffe_lite.errors import (
     ArgumentError,
@@ -72,6 +73,7 @@ __all__ = [
     "Blob",
     "Classifier",
     "DataError",
+    "Detection",
     "Detector",
     "FileLookupError",
     "ImageError",
@@ -94,6 +96,7 @@ __all__ = [
     "SolverError",
     "Timer",
     "WeightsError",
+    "detect",
     "get_num_threads",
     "get_solver",
     "has_nccl",

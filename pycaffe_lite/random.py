@@ -55,11 +55,11 @@ class RandomStream:
         for i in range(1, WORDS):
             word = (1812433253 * (word ^ word >> 30) + i) & _MAX_DRAW
             words.append(word)
-        self._use(np.copyto, np.array([*words, WORDS], np.uint32))
+        self.use(np.copyto, np.array([*words, WORDS], np.uint32))
 
     def state(self) -> bytes:
         """The stream's state: 2500 bytes, the same on every machine."""
-        words: npt.NDArray[np.uint32] = self._use(np.copy)
+        words: npt.NDArray[np.uint32] = self.use(np.copy)
         return words.astype(_STATE_DTYPE).tobytes()
 
     def set_state(self, state: bytes) -> None:
@@ -71,10 +71,10 @@ class RandomStream:
         words = np.frombuffer(state, _STATE_DTYPE) if len(state) == 4 * (WORDS + 1) else None
         if words is None or words[WORDS] > WORDS:
             raise ArgumentError(f"{len(state)} bytes are not the state of a random stream")
-        self._use(np.copyto, words)
+        self.use(np.copyto, words)
 
-    def _use(self, function: Callable[..., Any], *args: object) -> Any:
-        """Calls a function with the state and further arguments, and returns its result."""
+    def use(self, function: Callable[..., Any], *args: object) -> Any:
+        """Calls a kernel with the state, (625,) uint32, and further arguments, and returns its result."""
         if self._lock is None:
             return function(self._state, *args)
         with self._lock:
@@ -87,7 +87,7 @@ class RandomStream:
     def raw_array(self, count: int) -> npt.NDArray[np.uint32]:
         """The next `count` draws."""
         out = np.empty(count, np.uint32)
-        self._use(random_draws.raw, out)
+        self.use(random_draws.raw, out)
         return out
 
     def below(self, n: int) -> int:
@@ -112,7 +112,7 @@ class RandomStream:
         if not (a <= b < np.inf and 0 < span < np.inf):
             raise ArgumentError(f"cannot draw uniform values of [{low:g}, {high:g}]")
         out = _room(count, np.float32, out)
-        self._use(random_draws.uniform, a, above, out)
+        self.use(random_draws.uniform, a, above, out)
         return out
 
     def normal(self, count: int, mean: float, std: float, out: Floats | None = None) -> Floats:
@@ -131,7 +131,7 @@ class RandomStream:
             raise ArgumentError(f"cannot draw normal values with the standard deviation {std:g}")
         out = _room(count, np.float32, out)
         layers = _normal_layers(), _exponential_layers()
-        self._use(random_draws.normal, np.float32(mean), np.float32(std), *layers, out)
+        self.use(random_draws.normal, np.float32(mean), np.float32(std), *layers, out)
         return out
 
     def bernoulli(
@@ -158,13 +158,13 @@ class RandomStream:
         if p == 0:
             out.fill(0)
         else:
-            self._use(random_draws.bernoulli, _largest_draw(float(p), np.dtype(dtype)), out)
+            self.use(random_draws.bernoulli, _largest_draw(float(p), np.dtype(dtype)), out)
         return out
 
     def permutation(self, count: int) -> npt.NDArray[np.int64]:
         """The order that `shuffle` gives `count` items: the old index of the new first, second, ... item."""
         order = np.arange(count)
-        self._use(random_draws.permute, order)
+        self.use(random_draws.permute, order)
         return order
 
     def shuffle(self, items: MutableSequence[Any]) -> None:

@@ -10,7 +10,9 @@ import signal
 
 import pytest
 
-collect_ignore = [] if os.environ.get("PYCAFFE_LITE_SHARED") else ["test_real.py", "test_wild.py"]
+collect_ignore = ["test_real.py", "test_real_forks.py", "test_wild.py"]
+if os.environ.get("PYCAFFE_LITE_SHARED"):
+    collect_ignore = []
 
 CPU = os.environ.get("NUMBA_CPU_NAME")
 # Bytes of a vector register, how many registers there are, whether there is FMA.

@@ -49,6 +49,9 @@ NOT_RUN = {
     "python draw.py": "the same",
     "pycaffe-lite train shapes_solver.prototxt": "the same",
     "pycaffe-lite train digits_solver.prototxt": "the same",
+    "python make_shapes.py": "is of another folder",
+    "pycaffe-lite train ssd_shapes_solver.prototxt": "trains for a minute, with that folder's data",
+    "pycaffe-lite detect ssd_shapes.prototxt": "needs the weights of that training",
 }
 
 

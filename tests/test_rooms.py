@@ -21,7 +21,7 @@ ORDER = [
     {"net"},
     {"solver"},
     {"timer", "parallel", "dot", "io", "net_spec", "coord_map"},
-    {"pycaffe", "_caffe", "classifier", "detector", "draw", "surgery"},
+    {"pycaffe", "_caffe", "classifier", "detector", "detections", "draw", "surgery"},
     {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

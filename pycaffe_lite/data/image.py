@@ -50,6 +50,8 @@ _OPENCV_GRAY = (1868, 9617, 4899, 14, 1 << 13)
 _JPEG_ENDS = b"\xff\xd9" * 40_000
 
 _LARGEST_FILE = 1 << 30  # bytes
+# The EXIF field that says how a picture is to be turned, and the last value of it without a quarter turn.
+_ORIENTATION, _UPRIGHT = 0x0112, 4
 _MAX_PIXELS_VARIABLE = "PYCAFFE_LITE_MAX_PIXELS"
 _DEFAULT_MAX_PIXELS = 1 << 26
 _max_pixels: int | None = None
@@ -183,6 +185,32 @@ def decode_file(
         return decode(encoded, color, packed=packed, from_memory=from_memory)
     except DataError as error:
         raise DataError(f"picture '{path}': {error}") from None
+
+
+def shape(encoded: bytes, color: bool | None = None) -> tuple[int, int, int]:
+    """Height, width and channels of what `decode` would make of a file, by what stands at its beginning.
+
+    Raises:
+        DataError: as `decode`, as far as the beginning shows it.
+    """
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        raise DataError(missing("reading encoded images", "Pillow", "image")) from None
+    try:
+        file = _open(encoded, None)
+        height, width = file.height, file.width
+        if color is not None and file.getexif().get(_ORIENTATION, 1) > _UPRIGHT:
+            height, width = width, height
+    except DataError:
+        raise
+    except Exception as error:  # as in `decode`
+        problem = str(error) or type(error).__name__
+        raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
+    if color is not None:
+        return height, width, 3 if color else 1
+    kind = _CHANNELS.get(file.mode, "L")
+    return height, width, len("RGBA" if kind == "RGB" and "transparency" in file.info else kind)
 
 
 def _decode(encoded: bytes, color: bool | None, packed: bool, from_memory: bool) -> Picture:

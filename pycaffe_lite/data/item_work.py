@@ -71,6 +71,7 @@ class ItemWork(Generic[K]):
         self._reader = reader
         self._transformer = transformer
         self._has_labels = labels
+        self._seeds = transformer.draw_seeds(len(keys)) if transformer.prepares else None
         self._places: Places | None = None
         self._shape_is_known = threading.Event()
 
@@ -82,7 +83,7 @@ class ItemWork(Generic[K]):
             finally:
                 self._shape_is_known.set()
         else:
-            item = self._reader.read(self._keys[piece])
+            item = self._read(piece)
             self._shape_is_known.wait()
         places, index = self._places, piece
         if places is None:  # the first item could not be read: that is what is told
@@ -93,9 +94,19 @@ class ItemWork(Generic[K]):
         if self._has_labels:
             batch.labels[piece] = item.label
 
+    def _read(self, piece: int) -> Item:
+        """An item, prepared for the transformer."""
+        item = self._reader.read(self._keys[piece])
+        if self._seeds is None:
+            return item
+        try:
+            return item._replace(values=self._transformer.prepared(item.values, self._seeds[piece]))
+        except DataError as error:
+            raise DataError(f"{self._reader.name(self._keys[piece])}: {error}") from None
+
     def _begin(self, batch: Batch) -> Item:
         """Reads the first item, and makes room for items like it."""
-        first = self._reader.read(self._keys[0])
+        first = self._read(0)
         fit = self._fit(0, first)
         N = len(self._keys)
         batch.make_room((N, *fit.top_shape), N if self._has_labels else 0)

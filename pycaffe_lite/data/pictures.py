@@ -46,6 +46,7 @@ class PictureSource:
         size: height and width to which they are resized; None: they stay as they are.
         shuffler_seed: of the stream that shuffles them; None: they keep their order.
         start: how many pictures are left out at first.
+        sizing: from the height and width of a picture to those to which it is resized, in place of `size`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class PictureSource:
         size: tuple[int, int] | None = None,
         shuffler_seed: int | None = None,
         start: int = 0,
+        sizing: Callable[[int, int], tuple[int, int]] | None = None,
     ) -> None:
         self._pictures = pictures
         self._locate = locate
@@ -65,6 +67,7 @@ class PictureSource:
         self._batch_size = batch_size
         self._color = color
         self._size = size
+        self._sizing = sizing
         self._seed = shuffler_seed
         self._start = start
         self._has_told_of_cut = threading.Lock()  # taken for good
@@ -90,7 +93,8 @@ class PictureSource:
         Raises:
             FileLookupError, DataError: the picture cannot be read or transformed.
         """
-        return self._transformer.fit(self.read(int(self._order[self._next])).values.shape).top_shape
+        first = self.read(int(self._order[self._next])).values
+        return self._transformer.fit(self._transformer.prepared(first, 0).shape).top_shape
 
     def state(self) -> bytes:
         """Which picture comes next in which order, and the transformer's random stream."""
@@ -129,6 +133,14 @@ class PictureSource:
 
     def plan(self) -> Work:
         """Takes the next pictures of the list, and draws what their transformation needs."""
+        lines = self._next_lines()
+        draws = self._transformer.draw(self._batch_size)
+        work = ItemWork(lines, draws, self, self._transformer, True, b"")
+        work.state = self.state()  # behind all that this batch has drawn
+        return work
+
+    def _next_lines(self) -> list[int]:
+        """The lines of the next batch; behind the last one the order begins anew."""
         lines: list[int] = []
         while len(lines) < self._batch_size:
             part = self._order[self._next : self._next + self._batch_size - len(lines)]
@@ -138,8 +150,7 @@ class PictureSource:
                 self._next = 0
                 self._epochs += 1
                 self._shuffle()
-        draws = self._transformer.draw(self._batch_size)
-        return ItemWork(lines, draws, self, self._transformer, True, self.state())
+        return lines
 
     def read(self, key: int) -> Item:
         """The picture of a line, counted from 0, in the size wanted."""
@@ -148,7 +159,7 @@ class PictureSource:
             raise DataError(f"{place} names no picture: leave no line empty")
         try:
             path = self._locate(name)
-            picture = image.read(path, self._color, packed=self._size is not None)
+            picture = image.read(path, self._color, packed=self._size is not None or self._sizing is not None)
         except (DataError, FileLookupError) as error:
             what = str(error)
             if isinstance(error, FileLookupError):
@@ -164,7 +175,11 @@ class PictureSource:
                 place,
                 path,
             )
-        pixels = picture.pixels if self._size is None else image.resize(picture.pixels, *self._size)
+        pixels, size = picture.pixels, self._size
+        if self._sizing is not None:
+            size = self._sizing(*pixels.shape[:2])
+        if size is not None:
+            pixels = image.resize(pixels, *size)
         return Item(pixels.transpose(2, 0, 1), int(self._pictures.labels[key]))
 
     def name(self, key: int) -> str:

@@ -32,11 +32,13 @@ class Batch:
     Attributes:
         data: the items, float32.
         labels: (N,) float32.
+        sizes: (N, 1, 1, 2) float32, heights and widths of pictures, where a layer has a top of them.
         state: of the source behind this batch: what it needs to make the next.
     """
 
     data: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     labels: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    sizes: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     state: bytes = b""
 
     def make_room(self, shape: tuple[int, ...], labels: int) -> None:

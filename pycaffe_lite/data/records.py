@@ -53,12 +53,16 @@ class RecordSource:
         datum = self._decode(self._reader.peek())
         if self._transformer.color is not None and not datum.encoded:
             log.error("force_color and force_gray are for encoded records: those of this database are not")
-        return self._transformer.fit(datum.values.shape).top_shape
+        return self._transformer.fit(self._transformer.prepared(datum.values, 0).shape).top_shape
 
     def state(self) -> bytes:
         """The key of the next record and the transformer's random stream."""
+        return self._place() + self._transformer.state()
+
+    def _place(self) -> bytes:
+        """The key of the next record, and before it its length."""
         key = self._reader.key
-        return _KEY_LENGTH.pack(len(key)) + key + self._transformer.state()
+        return _KEY_LENGTH.pack(len(key)) + key
 
     def set_state(self, state: bytes) -> str:
         """Goes on from where `state()` was taken, as far as the database and the transformer allow.
@@ -68,8 +72,12 @@ class RecordSource:
         """
         size = _KEY_LENGTH.size
         end = size + (_KEY_LENGTH.unpack_from(state)[0] if len(state) >= size else 0)
-        afresh = [self._go_to(state[size:end]), self._transformer.set_state(state[end:])]
+        afresh = [self._go_to(state[size:end]), self._set_streams(state[end:])]
         return "; ".join(filter(None, afresh))
+
+    def _set_streams(self, state: bytes) -> str:
+        """Lets the random streams go on; says what starts afresh instead."""
+        return self._transformer.set_state(state)
 
     def _go_to(self, key: bytes) -> str:
         """Makes the record with a key the next, or the first where there is no such record; says why."""
@@ -90,6 +98,10 @@ class RecordSource:
         """
         records = self._reader.read(self._batch_size)
         draws = self._transformer.draw(self._batch_size)
+        if self._transformer.prepares:
+            work = ItemWork(records, draws, self, self._transformer, self._has_labels, b"")
+            work.state = self.state()
+            return work
         state = self.state()
         alike = (
             self._datums.read_alike([value for _, value in records]) if self._datums.expects_small else None

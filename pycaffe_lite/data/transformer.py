@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.image import memory_of
+from pycaffe_lite.data.preparation import Preparation
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.kernels import transform
@@ -64,6 +66,7 @@ class Transformer:
         phase: caffe_pb2.TRAIN or caffe_pb2.TEST.
         folder: where mean_file is looked for besides the working directory.
         images: what the images are called in messages, "records".
+        prepares: whether `prepared` does what comes before the crop; else the caller does it.
 
     Raises:
         FileLookupError: the mean file is not there.
@@ -78,13 +81,17 @@ class Transformer:
         phase: int,
         folder: Path | None,
         images: str = "records",
+        prepares: bool = True,
     ) -> None:
         if param.mean_value and param.HasField("mean_file"):
             raise DataError("transform_param has both mean_file and mean_value: leave one out")
         if param.force_color and param.force_gray:
             raise DataError("transform_param has both force_color and force_gray: leave one out")
         self.param = param
-        self._random_crop = param.crop_size > 0 and phase == caffe_pb2.TRAIN
+        self._crop = crop_of(param)
+        self.preparation = Preparation(param) if prepares else None
+        self._seeds: RandomStream | None = None
+        self._random_crop = max(self._crop) > 0 and phase == caffe_pb2.TRAIN
         self._stream: RandomStream | None = None
         self._mean_image: npt.NDArray[np.float32] | None = None
         if param.HasField("mean_file"):
@@ -104,22 +111,44 @@ class Transformer:
         if self.param.mirror or self._random_crop:
             self._stream = RandomStream(stream.raw())
 
+    def seed_preparation(self, seed: int) -> None:
+        """Seeds what `prepared` draws: in the forks the stream of the thread that reads."""
+        if self.preparation is not None and self.preparation.is_random:
+            self._seeds = RandomStream(seed)
+
     def state(self) -> bytes:
-        """Where the private stream stands; empty where there is none."""
-        return self._stream.state() if self._stream else b""
+        """Where the private streams stand; empty where there is none."""
+        return b"".join(stream.state() for stream in (self._stream, self._seeds) if stream)
 
     def set_state(self, state: bytes) -> str:
-        """Goes on from where `state()` was taken, if there was a stream, too.
+        """Goes on from where `state()` was taken, if there were the same streams.
 
         Returns:
             What starts afresh instead, in words; empty where nothing does.
         """
-        if self._stream:
+        streams = [stream for stream in (self._stream, self._seeds) if stream]
+        if streams and len(state) % len(streams):
+            return "its random crops and mirroring start afresh"
+        size = len(state) // max(len(streams), 1)
+        for i, stream in enumerate(streams):
             try:
-                self._stream.set_state(state)
+                stream.set_state(state[i * size : (i + 1) * size])
             except ArgumentError:
                 return "its random crops and mirroring start afresh"
         return ""
+
+    @property
+    def prepares(self) -> bool:
+        """Whether `prepared` does anything."""
+        return bool(self.preparation)
+
+    def draw_seeds(self, count: int) -> Sequence[int]:
+        """The seeds of the preparation of the next images."""
+        return [0] * count if self._seeds is None else self._seeds.raw_array(count).tolist()
+
+    def prepared(self, image: Values, seed: int) -> Values:
+        """An image, (C, H, W), as it is before its crop; of other sizes perhaps."""
+        return self.preparation.apply(image, seed) if self.preparation else image
 
     def fit(self, shape: Shape) -> Fit:
         """What is done to images of `shape`, (C, H, W).
@@ -131,12 +160,16 @@ class Transformer:
         if shape == last.shape:
             return last
         C, H, W = shape
-        crop = self.param.crop_size
-        if crop > min(H, W):
-            raise DataError(
-                f"crop_size {crop} does not fit {self._images} of shape {shape}: make it {min(H, W)} at most"
-            )
-        fit = self._last_fit = Fit(shape, (C, crop or H, crop or W), self._mean_for(shape))
+        height, width = self._crop
+        if height > H or width > W:
+            if self.param.crop_size:
+                crop = f"crop_size {self.param.crop_size}"
+                cure = f"make it {min(H, W)} at most"
+            else:
+                crop = f"a crop of {height} x {width}"
+                cure = f"make it {H} x {W} at most"
+            raise DataError(f"{crop} does not fit {self._images} of shape {shape}: {cure}")
+        fit = self._last_fit = Fit(shape, (C, height or H, width or W), self._mean_for(shape))
         return fit
 
     def _mean_for(self, shape: Shape) -> npt.NDArray[np.float32]:
@@ -214,6 +247,36 @@ class Transformer:
             mirrored[own],
             out[np.newaxis],
         )
+
+
+def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
+    """Height and width of the crops; 0 and 0 for none.
+
+    Raises:
+        DataError: one of crop_h and crop_w is given without the other, or both otherwise than crop_size,
+            which forks of Caffe understand in different ways.
+    """
+    size = param.crop_size
+    if param.crop_height or param.crop_width:
+        if param.crop_h or param.crop_w:
+            raise DataError(
+                "transform_param has crop_height or crop_width, and crop_h or crop_w: leave one out"
+            )
+        height, width = param.crop_height or size, param.crop_width or size
+        if not (height and width):
+            raise DataError(
+                "transform_param needs both crop_height and crop_width, or crop_size, "
+                f"got {height} and {width}"
+            )
+        return height, width
+    own = (param.crop_h, param.crop_w)
+    if any(own) and not all(own):
+        raise DataError(f"transform_param needs both crop_h and crop_w, got {own[0]} and {own[1]}")
+    if any(own) and size and own != (size, size):
+        raise DataError(
+            f"transform_param has crop_size {size}, and crop_h {own[0]} and crop_w {own[1]}: leave one out"
+        )
+    return own if any(own) else (size, size)
 
 
 def _pixels_of(planes: Values) -> npt.NDArray[np.uint8] | None:

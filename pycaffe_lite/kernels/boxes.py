@@ -17,6 +17,7 @@ from pycaffe_lite.kernels.runtime.decorators import Array, kernel, parallel_kern
 CORNER, CENTER_SIZE, CORNER_SIZE = 1, 2, 3
 LEAST_OVERLAP = 1e-6  # of a match
 LEAST_AREA = 1e-5  # of a box that suppression takes into account
+BOXES_AT_ONCE = 32  # with which a box is compared before it is asked whether it stays
 
 
 @kernel
@@ -185,24 +186,64 @@ def _match_each(overlaps: Array, threshold: float, index: Array, best: Array) ->
 
 
 @kernel
+def _below(limit: float, kind: Any) -> Any:
+    """The largest number of a type that is not above a limit: comparisons with either come to the same."""
+    bound = kind(limit)
+    return np.nextafter(bound, kind(-np.inf)) if bound > limit else bound
+
+
+@kernel
+def _overlaps_any(box: Array, size: float, corners: Array, sizes: Array, bound: float) -> bool:
+    """Whether a box overlaps one of BOXES_AT_ONCE others by more than a bound.
+
+    size: of the box. corners: (4, BOXES_AT_ONCE), each corner of the others in a row, so that LLVM makes
+    vectors of the loop. sizes: (BOXES_AT_ONCE,) theirs.
+    """
+    left, top, right, bottom = box[0], box[1], box[2], box[3]
+    x0, y0, x1, y1 = corners[0], corners[1], corners[2], corners[3]
+    found = 0
+    for k in range(BOXES_AT_ONCE):
+        width = min(right, x1[k]) - max(left, x0[k])
+        height = min(bottom, y1[k]) - max(top, y0[k])
+        common = width * height
+        share = common / (size + sizes[k] - common)
+        found |= (width > 0) & (height > 0) & (share > bound)
+    return found != 0
+
+
+@kernel
 def _suppress(boxes: Array, order: Array, threshold: float, eta: float, kept: Array) -> int:
     """Keep, in their order, the boxes that overlap no kept one by more than the threshold.
 
     boxes: (P, 4). order: indices. kept: the indices that stay; as many as are returned. After each kept box,
     a threshold above 0.5 is multiplied by an eta below 1.
     """
+    kind = boxes.dtype.type
+    # Blocks of boxes that stay; where a block has room left, there are boxes that overlap nothing.
+    blocks = (order.size + BOXES_AT_ONCE - 1) // BOXES_AT_ONCE
+    corners = np.empty((blocks, 4, BOXES_AT_ONCE), boxes.dtype)
+    sizes = np.zeros((blocks, BOXES_AT_ONCE), boxes.dtype)
+    corners[:, :2], corners[:, 2:] = np.inf, -np.inf
     count, limit = 0, threshold
+    bound = _below(limit, kind)
     for i in order:
+        box = boxes[i]
+        size = area(box)
         keep = True
-        for k in range(count):
-            if overlap(boxes[i], boxes[kept[k]]) > limit:
+        for block in range((count + BOXES_AT_ONCE - 1) // BOXES_AT_ONCE):
+            if _overlaps_any(box, size, corners[block], sizes[block], bound):
                 keep = False
                 break
         if keep:
             kept[count] = i
+            block, place = count // BOXES_AT_ONCE, count % BOXES_AT_ONCE
+            for corner in range(4):
+                corners[block, corner, place] = box[corner]
+            sizes[block, place] = size
             count += 1
             if eta < 1 and limit > 0.5:
                 limit *= eta
+                bound = _below(limit, kind)
     return count
 
 
@@ -210,7 +251,12 @@ def _suppress(boxes: Array, order: Array, threshold: float, eta: float, kept: Ar
 def _by_score(scores: Array, threshold: float, most: int) -> Array:
     """Indices of the scores above the threshold, the highest first, equal ones in order; `most` of them."""
     found = np.flatnonzero(scores > threshold)
-    order = np.argsort(-scores[found], kind="mergesort")
+    values = -scores[found]
+    if 0 < most < found.size // 2:  # most of them need no place in an order
+        last = np.partition(values, most - 1)[most - 1]
+        few = np.flatnonzero(values <= last)
+        found, values = found[few], values[few]
+    order = np.argsort(values, kind="mergesort")
     return found[order[:most]]
 
 

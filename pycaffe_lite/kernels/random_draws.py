@@ -72,6 +72,16 @@ def _draw_unit(state: Array) -> Any:
             return unit
 
 
+@kernel
+def draw_uniform(state: Array, low: float, high: float) -> Any:
+    """Draws one value u/2³² · (high − low) + low, again if that is not below high."""
+    span = high - low
+    value = high
+    while value >= high:
+        value = np.float32(_draw(state)) / _TWO_32 * span + low
+    return value
+
+
 @serial_kernel
 def raw(state: Array, out: Array) -> None:
     """out[i] = the next raw draw.  out: (count,) uint32."""
@@ -82,12 +92,8 @@ def raw(state: Array, out: Array) -> None:
 @serial_kernel
 def uniform(state: Array, low: float, high: float, out: Array) -> None:
     """out[i] = u/2³² · (high − low) + low, drawn again if that is not below high.  out: (count,)."""
-    span = high - low
     for i in range(out.size):
-        value = high
-        while value >= high:
-            value = np.float32(_draw(state)) / _TWO_32 * span + low
-        out[i] = value
+        out[i] = draw_uniform(state, low, high)
 
 
 @serial_kernel

@@ -88,3 +88,62 @@ def half(pixels: Array, out: Array) -> None:
                 total = np.int32(above[2 * x, c]) + above[2 * x + 1, c]
                 total += np.int32(below[2 * x, c]) + below[2 * x + 1, c]
                 out[y, x, c] = (total + 2) >> 2
+
+
+@serial_kernel
+def taps(
+    pixels: Array, rows: Array, row_weights: Array, columns: Array, column_weights: Array, out: Array
+) -> None:
+    """Each value of `out` from k x k values of `pixels`: first along the rows, then along the columns.
+
+    Args:
+        pixels: (H, W, C) uint8.
+        rows: (height, k), which rows of `pixels` each row of `out` is made of.
+        row_weights: (height, k) int32, theirs; 2048 is 1.
+        columns, column_weights: (width, k), the same of the columns.
+        out: (height, width, C) uint8.
+    """
+    height, width, C = out.shape
+    k = rows.shape[1]
+    made = np.empty((pixels.shape[0], width, C), np.int32)
+    for y in range(pixels.shape[0]):
+        for x in range(width):
+            for c in range(C):
+                total = np.int32(0)
+                for i in range(k):
+                    total += np.int32(pixels[y, columns[x, i], c]) * column_weights[x, i]
+                made[y, x, c] = total
+    for y in range(height):
+        for x in range(width):
+            for c in range(C):
+                whole = np.int64(1 << (2 * BITS - 1))
+                for i in range(k):
+                    whole += np.int64(made[rows[y, i], x, c]) * row_weights[y, i]
+                out[y, x, c] = min(max(whole >> (2 * BITS), 0), 255)
+
+
+@serial_kernel
+def area(pixels: Array, row_ends: Array, column_ends: Array, out: Array) -> None:
+    """Each value of `out` is the mean of the rectangle of `pixels` that it covers, parts of pixels included.
+
+    Args:
+        pixels: (H, W, C) uint8.
+        row_ends: (height + 1,) float64, where the rows of `out` begin and end in `pixels`.
+        column_ends: (width + 1,), the same of the columns.
+        out: (height, width, C) uint8; halves are rounded to even numbers.
+    """
+    height, width, C = out.shape
+    for y in range(height):
+        top, bottom = row_ends[y], row_ends[y + 1]
+        first_row, last_row = int(top), min(int(np.ceil(bottom)), pixels.shape[0])
+        for x in range(width):
+            left, right = column_ends[x], column_ends[x + 1]
+            first, last = int(left), min(int(np.ceil(right)), pixels.shape[1])
+            for c in range(C):
+                total = 0.0
+                for i in range(first_row, last_row):
+                    line = 0.0
+                    for j in range(first, last):
+                        line += (min(right, j + 1.0) - max(left, j)) * pixels[i, j, c]
+                    total += (min(bottom, i + 1.0) - max(top, i)) * line
+                out[y, x, c] = np.rint(total / ((bottom - top) * (right - left)))

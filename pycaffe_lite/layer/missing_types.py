@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from pycaffe_lite.proto.text_slips import nearest
 
 _FORKS = {
-    "SSD": "AnnotatedData VideoData",
+    "SSD": "VideoData",
     "Cascade R-CNN": "DetectionData EvalData",
     "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder",
-    "SegNet": "DenseImageData",
-    "DeepLab and PSPNet": "DenseCRF ImageSegData",
+    "DeepLab and PSPNet": "DenseCRF",
     "CRF-RNN": "MultiStageMeanfield",
     "TSN": "SegData",
     "warp-ctc": "CTCLoss",

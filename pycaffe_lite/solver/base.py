@@ -18,6 +18,7 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, SolverError
 from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
+from pycaffe_lite.net.detection_scores import DetectionSum
 from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
@@ -490,6 +491,8 @@ class Solver(Members):
         net = self.test_nets[index]
         net.share_with(self.net)
         total = ScoreSum()
+        if self.param.eval_type == settings.DETECTION:
+            total = DetectionSum(net, self.param.ap_version)
         for _ in range(self.param.test_iter[index]):
             self._poll_while_testing()
             if self._stop_requested:
@@ -500,12 +503,23 @@ class Solver(Members):
                 batch_hook(index, total.count)
         if self.param.test_compute_loss and total.count:
             log.info("Test loss: %g", total.mean_loss())
+        if isinstance(total, DetectionSum):
+            self._log_classes(total)
         scores = total.means()
         for line in scores.lines(lambda i, score: f"    Test net output #{i}: {score}"):
             log.info("%s", line)
         self.last_test_scores[index] = scores
         for hook in self.after_test:
             hook(index, scores)
+
+    def _log_classes(self, total: DetectionSum) -> None:
+        """Says how well each class is detected, where `show_per_class_result` asks for it."""
+        for _, classes in total.of_classes():
+            for label, precision in classes.items():
+                if precision is None:
+                    log.warning("Class %d was not detected once", label)
+                elif self.param.show_per_class_result:
+                    log.info("class%d: %g", label, precision)
 
     def _poll_while_testing(self) -> None:
         while (action := self.action_request()) is not Action.NONE:

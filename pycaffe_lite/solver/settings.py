@@ -10,6 +10,7 @@ from typing import Any
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.net.arguments import path_of
+from pycaffe_lite.net.detection_scores import AP_VERSIONS
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.fork_fields import Result, fork_field, value_in
 from pycaffe_lite.proto.prototxt import Document, read_solver
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 SolverDocument = Document[caffe_pb2.SolverParameter]
 SolverSource = StrPath | caffe_pb2.SolverParameter | SolverDocument
+
+DETECTION = "detection"
+_EVAL_TYPES = ("classification", DETECTION)
 
 # An infinite limit to the norm of the gradients is no limit, as is a number below 0.
 _MAY_BE_INFINITE = ("clip_gradients",)
@@ -57,6 +61,7 @@ def check_settings(document: SolverDocument) -> None:
             raise SolverError(
                 where + known.refusal(field.name if value is None else f"{field.name}: {value}")
             )
+    _check_evaluation(document)
     for descriptor, value in document.message.ListFields():
         name = descriptor.name
         if not isinstance(value, float) or math.isfinite(value):
@@ -140,3 +145,12 @@ def check_forks(document: SolverDocument, solver_type: str, decays_apart: Sequen
         fork_rates.check(p)
     except SolverError as error:
         refuse("lr_policy", str(error))
+
+
+def _check_evaluation(document: SolverDocument) -> None:
+    for name, known in (("eval_type", _EVAL_TYPES), ("ap_version", AP_VERSIONS)):
+        value = getattr(document.message, name)
+        if value not in known:
+            raise SolverError(
+                f"{document.where((name,))}unknown {name} '{value}' (known: {', '.join(known)})"
+            )

@@ -57,8 +57,10 @@ ROWS = {
     "ContrastiveLoss": [([SCORES, SCORES + 0.1, LABELS], "", None)],
     "Convolution": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
     "Crop": [([IMAGE, IMAGE[:, :3, :3, :3]], "", None)],
+    "AnnotatedData": [([], 'label_map_file: "map"', 2), ([], "yolo_data_type: 1 yolo_data_jitter: 0.2", 2)],
     "Data": [([], LMDB, 2)],
     "Deconvolution": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
+    "DenseImageData": [([], 'source: "pairs.txt" batch_size: 3', 2)],
     "DummyData": [([], "shape { dim: 2 }", 1), ([], DUMMY_4D, 1)],
     "Eltwise": [
         ([ROW, ROW * [0, 1, 1, 1]], text, None) for text in ("", "operation: PROD stable_prod_grad: true")
@@ -68,7 +70,8 @@ ROWS = {
     "HDF5Output": [([ROW, LABELS[:2]], 'file_name: "a.h5"', 0)],
     "HingeLoss": [([SCORES, LABELS], "", None)],
     "Im2col": [([IMAGE], "kernel_size: 2", None), ([IMAGE], "kernel_h: 2 kernel_w: 2", None)],
-    "ImageData": [([], PICTURES, 2)],
+    "ImageData": [([], PICTURES, 2), ([], PICTURES + " min_height: 30 min_width: 31", 2)],
+    "ImageSegData": [([], 'source: "pairs.txt" batch_size: 3 label_type: PIXEL', 3)],
     "InfogainLoss": [([SCORES, LABELS], 'source: "H.binaryproto"', None)],
     "InnerProduct": [([ROW], f"num_output: 2 weight_filler {FILL}", None)],
     "Input": [([], "shape { dim: 2 }", 1)],
@@ -235,6 +238,7 @@ ROWS |= {
 # What a type needs of other messages.
 NEEDS = {
     "WindowData": {"transform_param": "crop_size: 4"},
+    "AnnotatedData": {"data_param": 'source: "annotated_raw_lmdb" backend: LMDB batch_size: 2'},
     "SoftmaxWithLossOHEM": {"loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"},
     ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {
         "loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"
@@ -407,6 +411,9 @@ VALUES = {
     ("EltwiseParameter", "coeff"): ["[2, 3]"],
     ("ExpParameter", "base"): ["2"],
     ("FlattenParameter", "end_axis"): ["2"],
+    ("AnnotatedDataParameter", "anno_type"): ["BBOX"],
+    ("AnnotatedDataParameter", "yolo_data_type"): ["0"],
+    ("ImageDataParameter", "min_height"): ["40"],
     ("LogParameter", "base"): ["2"],
     ("PoolingParameter", "stride"): ["3"],
     ("PythonParameter", "layer"): ['"Triple"'],
@@ -490,6 +497,8 @@ def folder(tmp_path, monkeypatch):
         pixels = NUMBERS.integers(0, 256, (28, 28, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "list.txt").write_text("one.png 3\ntwo.png 5\n")
+    (tmp_path / "pairs.txt").write_text("one.png two.png\ntwo.png one.png\n")
+    shutil.copytree(DATA / "annotated" / "annotated_raw_lmdb", tmp_path / "annotated_raw_lmdb")
     (tmp_path / "windows.txt").write_text(
         "# 0 one.png 3 28 28 4  1 0.9 2 3 20 25  2 0.6 5 5 9 9  0 0.1 0 0 12 13  0 0.4 20 20 26 25\n"
     )

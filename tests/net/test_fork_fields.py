@@ -107,10 +107,8 @@ def test_what_a_layer_does_not_read_stops_nothing(build):
 
 
 def test_a_data_layers_fields(build):
-    transform = "transform_param { resize_param { height: 3 } }"
-    with pytest.raises(
-        LayerError, match=r"layer 'l' \(Data\): transform_param.resize_param is not supported"
-    ):
+    transform = "transform_param { pad: 3 }"
+    with pytest.raises(LayerError, match=r"layer 'l' \(Data\): transform_param.pad: 3 is not supported"):
         build(layer("Data", f'data_param {{ source: "none" batch_size: 1 }} {transform}', bottom=""))
     with pytest.raises(LayerError, match=r"layer 'l' \(Data\): data_param.shuffle: true is not supported"):
         build(layer("Data", 'data_param { source: "none" batch_size: 1 shuffle: true }', bottom=""))

@@ -88,7 +88,9 @@ def test_every_enum_value_both_ways():
     }
     expected = table("caffe_proto_enums.tsv")
     assert expected <= built
-    assert {row[2] for row in built - expected} <= {value for _, _, value in FORK_VALUES}
+    ours = {row[:2] for row in expected}
+    beyond = {row[2] for row in built - expected if row[:2] in ours}
+    assert beyond <= {value for _, _, value in FORK_VALUES}
 
 
 def test_every_field_of_forks_has_its_numbers():

@@ -33,7 +33,6 @@ def make(tmp_path):
         ),
         ("sparse_mode: SPARSE_UPDATE", "sparse_mode: SPARSE_UPDATE is not supported"),
         ("test_and_snapshot_last_epochs: 3", "test_and_snapshot_last_epochs: 3 is not supported"),
-        ("eval_type: 'detection'", "eval_type: detection is not supported"),
     ],
 )
 def test_a_field_of_a_fork_that_changes_the_training(make, tmp_path, text, says):

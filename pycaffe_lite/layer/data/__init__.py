@@ -1,5 +1,6 @@
 """Data layers, which give a net its values."""
 
+from pycaffe_lite.layer.data import annotated_data as annotated_data
 from pycaffe_lite.layer.data import data as data
 from pycaffe_lite.layer.data import dummy_data as dummy_data
 from pycaffe_lite.layer.data import hdf5_data as hdf5_data
@@ -7,4 +8,5 @@ from pycaffe_lite.layer.data import hdf5_output as hdf5_output
 from pycaffe_lite.layer.data import image_data as image_data
 from pycaffe_lite.layer.data import input as input
 from pycaffe_lite.layer.data import memory_data as memory_data
+from pycaffe_lite.layer.data import picture_pairs as picture_pairs
 from pycaffe_lite.layer.data import window_data as window_data

@@ -6,13 +6,13 @@ from pycaffe_lite import random
 from pycaffe_lite.data.database import open_database
 from pycaffe_lite.data.records import RecordSource
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import OF_ANNOTATED_DATA, OF_SEGMENTATION_DATA, PrefetchingLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
 
 # Fields of data_param that Caffe knows and does not look at, and what to write instead.
-_IGNORED = {
+WITHOUT_EFFECT = {
     "scale": "transform_param.scale",
     "mean_file": "transform_param.mean_file",
     "crop_size": "transform_param.crop_size",
@@ -46,7 +46,8 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
                 "data_param.backend IMAGEDB is MyCaffe's SQL database, which is not supported: convert the "
                 "data to an LMDB and write 'backend: LMDB'"
             )
-        self.say_ignored("data_param", _IGNORED)
+        self.say_ignored("data_param", WITHOUT_EFFECT)
+        self.say_ignored("transform_param", {**OF_ANNOTATED_DATA, **OF_SEGMENTATION_DATA})
         self.set_up_batches(top, self.param.batch_size)
 
     def open(self, labels: bool) -> RecordSource:
@@ -54,8 +55,8 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
         path = resolve(self.param.source, self.context.folder)
         reader = open_database(path, self.param.backend)
         stream = random.stream()
-        # Caffe seeds the transformer twice and then its thread, which never uses its seed.
+        # Caffe seeds the transformer twice and then its thread, whose seed only forks use.
         transformer.seed_from(stream)
         transformer.seed_from(stream)
-        stream.raw()
+        transformer.seed_preparation(stream.raw())
         return RecordSource(reader, transformer, self.param.batch_size, labels)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from pycaffe_lite import random
 from pycaffe_lite.data.image_list import read_list
 from pycaffe_lite.data.pictures import PictureSource
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import OF_DATA_ALONE, PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import (
+    OF_ANNOTATED_DATA,
+    OF_DATA_ALONE,
+    OF_SEGMENTATION_DATA,
+    PrefetchingLayer,
+)
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -22,6 +29,7 @@ _IGNORED = {
     "mean_file": "transform_param.mean_file",
     "crop_size": "transform_param.crop_size",
     "mirror": "transform_param.mirror",
+    **dict.fromkeys(("label_type", "ignore_label"), "use a layer of type ImageSegData"),
 }
 _FOR_RECORDS = {
     "force_color": "image_data_param.is_color",
@@ -35,7 +43,8 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
 
     `source` is a text file with a line for each picture: its file, a space, its label. The files are looked
     for behind `root_folder`, which is put before their names as it is. Pictures are read in colour, or in
-    grey where `is_color` is false, and resized where `new_height` and `new_width` are given; then comes what
+    grey where `is_color` is false, and resized where `new_height` and `new_width` are given, or by forks'
+    `short_side`, or `min_height` and `min_width`; then comes what
     `transform_param` says. With `shuffle` each epoch has another order; with `rand_skip` the first begins
     somewhere among the first `rand_skip` pictures.
 
@@ -56,9 +65,14 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
                 "needs both image_data_param.new_height and new_width above 0, or neither, "
                 f"got {p.new_height} and {p.new_width}"
             )
+        if bool(p.min_height) != bool(p.min_width):
+            raise self.error(
+                "needs both image_data_param.min_height and min_width above 0, or neither, "
+                f"got {p.min_height} and {p.min_width}"
+            )
         self.say_ignored("image_data_param", _IGNORED)
         self.say_ignored("data_param", OF_DATA_ALONE)
-        self.say_ignored("transform_param", _FOR_RECORDS)
+        self.say_ignored("transform_param", {**_FOR_RECORDS, **OF_ANNOTATED_DATA, **OF_SEGMENTATION_DATA})
         self.set_up_batches(top, p.batch_size)
 
     def open(self, labels: bool) -> PictureSource:
@@ -84,7 +98,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
                     f"which has {count}: make it {count} at most"
                 )
         transformer.seed_from(stream)
-        stream.raw()  # Caffe seeds its thread, which never uses its seed
+        transformer.seed_preparation(stream.raw())  # the seed of the thread, which only forks use
         return PictureSource(
             pictures,
             lambda name: resolve(p.root_folder + name, folder),
@@ -94,4 +108,30 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             (p.new_height, p.new_width) if p.new_height else None,
             shuffler_seed,
             start,
+            self._sizing(),
         )
+
+    def _sizing(self) -> Callable[[int, int], tuple[int, int]] | None:
+        """How a picture's size follows from its own; None: new_height and new_width say it, or it stays."""
+        p = self.param
+        if p.short_side:
+            return partial(_by_short_side, p.short_side)
+        if p.min_height and not p.new_height:
+            return partial(_enlarged, p.min_height, p.min_width)
+        return None
+
+
+def _by_short_side(side: int, height: int, width: int) -> tuple[int, int]:
+    """The shorter side gets a length, the other follows and loses its fraction. Source: NVIDIA/caffe."""
+    if height < width:
+        return side, width * side // height
+    return height * side // width, side
+
+
+def _enlarged(least_height: int, least_width: int, height: int, width: int) -> tuple[int, int]:
+    """A smaller picture gets one of two lengths, where more of it is missing. Source: intel/caffe."""
+    if height >= least_height and width >= least_width:
+        return height, width
+    if least_width - width > least_height - height:
+        return int(least_width * height / width + 0.5), least_width
+    return least_height, int(least_height * width / height + 0.5)

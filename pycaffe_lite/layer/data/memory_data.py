@@ -55,6 +55,8 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         except (DataError, FileLookupError) as error:
             raise type(error)(str(self.error(str(error)))) from None
         self._transformer.seed_from(random.stream())
+        if self._transformer.preparation is not None and self._transformer.preparation.is_random:
+            self._transformer.seed_preparation(random.stream().raw())
         self._datums = DatumReader(self._transformer.color)
         self._has_added = False  # items that no forward pass has gone through to the end
         self._items: Floats | None = None
@@ -149,6 +151,12 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
             raise ArgumentError(
                 str(self.error(f"needs a multiple of its batch_size {N}, got {len(images)} items"))
             )
+        if self._transformer.prepares:
+            seeds = self._transformer.draw_seeds(len(images))
+            images = [
+                self._checked(i, self._transformer.prepared, values, seed)
+                for i, (values, seed) in enumerate(zip(images, seeds, strict=True))
+            ]
         items = np.empty((len(images), *self.item_shape), np.float32)
         fits: list[Fit] = []
         for i, values in enumerate(images):

@@ -19,6 +19,12 @@ OF_DATA_ALONE = {
     field.name: "" for field in caffe_pb2.DataParameter.DESCRIPTOR.fields if field.name != "prefetch"
 }
 
+# Fields of transform_param that only some types of layers read.
+OF_ANNOTATED_DATA = dict.fromkeys(
+    ("emit_constraint", "distort_param", "expand_param"), "use a layer of type AnnotatedData"
+)
+OF_SEGMENTATION_DATA = {"scale_factors": "use a layer of type ImageSegData"}
+
 P = TypeVar("P")
 
 
@@ -55,16 +61,16 @@ class PrefetchingLayer(Layer[P]):
             param: the field of LayerParameter that holds the message, "data_param".
             fields: those without effect, each with what to write instead, which may be empty.
         """
-        message = getattr(self.layer_param, param)
+        given = {field.name for field, _ in getattr(self.layer_param, param).ListFields()}
         for field, instead in fields.items():
-            if message.HasField(field):
+            if field in given:
                 log.warning(
                     "layer '%s' (%s): %s.%s has no effect, as in Caffe%s",
                     self.name,
                     self.type,
                     param,
                     field,
-                    f": write {instead}" if instead else "",
+                    f": {instead}" if " " in instead else f": write {instead}" if instead else "",
                 )
 
     def set_up_batches(self, top: Blobs, batch_size: int) -> None:
@@ -95,9 +101,10 @@ class PrefetchingLayer(Layer[P]):
                 f"machine's {there:.3g}; the default is {caffe_pb2.DataParameter().prefetch}"
             )
 
-    def transformer(self, images: str) -> Transformer:
+    def transformer(self, images: str, *, prepares: bool = True) -> Transformer:
         """That of the layer's transform_param, not seeded; `images` is what it calls them in messages."""
-        return Transformer(self.layer_param.transform_param, self.phase, self.context.folder, images)
+        param, folder = self.layer_param.transform_param, self.context.folder
+        return Transformer(param, self.phase, folder, images, prepares)
 
     def _placed(self, error: DataError | FileLookupError) -> DataError | FileLookupError:
         return type(error)(str(self.error(str(error))))
@@ -118,7 +125,7 @@ class PrefetchingLayer(Layer[P]):
             batch = self._prefetcher.get()
         except (DataError, FileLookupError) as error:
             raise self._placed(error) from None
-        for blob, values in zip(top, (batch.data, batch.labels), strict=False):
+        for blob, values in zip(top, (batch.data, batch.labels, batch.sizes), strict=False):
             blob.reshape(values.shape)
             blob.data[...] = values
         self._state = batch.state

@@ -12,7 +12,12 @@ from pycaffe_lite.data.window_list import read_windows
 from pycaffe_lite.data.windows import Cutting, Floats, WindowSource
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
-from pycaffe_lite.layer.data.prefetching import OF_DATA_ALONE, PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import (
+    OF_ANNOTATED_DATA,
+    OF_DATA_ALONE,
+    OF_SEGMENTATION_DATA,
+    PrefetchingLayer,
+)
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -26,7 +31,14 @@ _IGNORED = {
     "crop_size": "transform_param.crop_size",
     "mirror": "transform_param.mirror",
 }
-_NOT_OF_WINDOWS = {"scale": "window_data_param.scale", "force_color": "", "force_gray": ""}
+_NOT_OF_WINDOWS = {
+    "scale": "window_data_param.scale",
+    **dict.fromkeys(("force_color", "force_gray"), ""),
+    **dict.fromkeys(("resize_param", "noise_param", "random_resize_param", "random_aspect_ratio_param"), ""),
+    **dict.fromkeys(("crop_h", "crop_w", "crop_height", "crop_width"), "write crop_size instead"),
+    **OF_ANNOTATED_DATA,
+    **OF_SEGMENTATION_DATA,
+}
 _CHANNELS = 3
 
 
@@ -71,7 +83,7 @@ class WindowDataLayer(PrefetchingLayer[caffe_pb2.WindowDataParameter]):
         p, transform = self.param, self.layer_param.transform_param
         folder, stream = self.context.folder, random.stream()
         # Caffe makes a transformer, which it does not use, and seeds it twice; and its thread, likewise.
-        transformer = self.transformer("pictures")
+        transformer = self.transformer("pictures", prepares=False)
         transformer.seed_from(stream)
         path = resolve(p.source, folder)
         log.info("Opening file %s", path)

@@ -298,7 +298,7 @@ def test_fields_without_effect_are_said(db, caplog):
 def test_every_field_is_used_or_said_to_have_no_effect():
     used = {"source", "batch_size", "backend", "prefetch"}
     fields = {field.name for field in caffe_pb2.DataParameter.DESCRIPTOR.fields}
-    assert fields == used | set(data_layers._IGNORED)
+    assert fields == used | set(data_layers.WITHOUT_EFFECT)
 
 
 def test_mycaffes_database():

@@ -341,3 +341,27 @@ def test_labels_beyond_the_classes(tmp_path, pixels):
         f"{tmp_path}/net.prototxt:6: layer 'loss' (SoftmaxWithLoss): label {labels[bad]:g} at ({bad},) is "
         "out of range: 2 classes, 0 to 1; set ignore_label to skip it"
     )
+
+
+# ------------------------------------------------------------------------------------ sizes of forks' fields
+
+
+@pytest.mark.parametrize(
+    ("own", "shape"),
+    [
+        ("short_side: 4", (4, 5)),
+        ("short_side: 16 new_height: 3 new_width: 3", (16, 20)),
+        ("min_height: 16 min_width: 12", (16, 20)),
+        ("min_height: 9 min_width: 30", (24, 30)),
+        ("min_height: 8 min_width: 9", (8, 10)),
+    ],
+)
+def test_sizes_that_follow(tmp_path, pixels, own, shape):
+    """Of pictures of 8 x 10."""
+    data, _ = layer(tmp_path, own).forward()
+    assert data.shape == (1, 3, *shape)
+
+
+def test_sizes_by_half(tmp_path, pixels):
+    with pytest.raises(LayerError, match=r"min_height and min_width above 0, or neither, got 3 and 0$"):
+        layer(tmp_path, "min_height: 3")
