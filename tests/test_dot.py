@@ -100,6 +100,12 @@ def test_boxes_lie_apart_in_the_order_of_the_edges_and_inside(rankdir):
     assert max(place[3] for place in places) <= float(root.get("height"))
 
 
+def test_a_node_is_as_far_on_as_the_longest_way_to_it():
+    found = boxes(graph_of(["ax", "xe", "ab", "bc", "ce"]).create("svg"))
+    assert found["x"][1] == found["b"][1]
+    assert found["e"][1] > found["c"][1]
+
+
 def test_a_circle_and_a_node_on_its_own():
     found = boxes(graph_of(["ab", "ba", "c"]).create("svg"))
     assert found["a"][1] < found["b"][1]
@@ -107,7 +113,7 @@ def test_a_circle_and_a_node_on_its_own():
 
 
 def test_edges_do_not_cross_where_that_can_be():
-    found = boxes(graph_of(["a", "b", "ad", "bc"]).create("svg"))
+    found = boxes(graph_of(["a", "b", "bc", "ad"]).create("svg"))
     assert (found["a"][0] < found["b"][0]) == (found["d"][0] < found["c"][0])
 
 
