@@ -80,7 +80,9 @@ def test_an_exception_is_blamed_once():
     assert (str(first), blamed(first), blamed(second)) == ("inner: x", "inner raised ValueError: x", None)
 
 
-@pytest.mark.parametrize("error", [OSError(2, "No such file", "a"), KeyError("k"), ValueError("a", "b"), ValueError(3)])
+@pytest.mark.parametrize(
+    "error", [OSError(2, "No such file", "a"), KeyError("k"), ValueError("a", "b"), ValueError(3)]
+)
 def test_an_exception_that_says_more_keeps_what_it_says(error):
     args, text = error.args, str(error)
     blame(error, "place")
