@@ -54,5 +54,5 @@ def test_other_files():
 
 
 def test_what_is_no_datum():
-    with pytest.raises(DataError, match="^record 'k1' of 'db': not a Datum message: "):
+    with pytest.raises(DataError, match=r"^record 'k1' of 'db': not a Datum message: "):
         datum_message(ListReader([]), b"k1", b"\xff")

@@ -30,5 +30,5 @@ def test_unfinished_databases(tmp_path, settings, remedy):
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"tool": "x"}', b"3"])
 def test_what_is_no_mark(tmp_path, content):
     (tmp_path / MARK_FILE).write_bytes(content)
-    with pytest.raises(DataError, match="is damaged: make the database again$"):
+    with pytest.raises(DataError, match=r"is damaged: make the database again$"):
         read_mark(tmp_path)

@@ -69,7 +69,7 @@ def test_what_is_no_such_data_set(tmp_path, name, says, options):
 
 
 def test_a_number_without_rows(write):
-    with pytest.raises(DataError, match="'x' of '.*' is one number without an axis: it needs rows"):
+    with pytest.raises(DataError, match=r"'x' of '.*' is one number without an axis: it needs rows"):
         read_arrays(write(x=np.float32(3)), ["x"])
 
 
@@ -82,7 +82,7 @@ def test_files_of_something_else(tmp_path, write):
     with pytest.raises(FileLookupError, match="no such file"):
         read_arrays(tmp_path / "none.h5", ["x"])
     (tmp_path / "text").write_text("no such thing")
-    with pytest.raises(DataError, match="is not an HDF5 file$"):
+    with pytest.raises(DataError, match=r"is not an HDF5 file$"):
         read_arrays(tmp_path / "text", ["x"])
     path = write(x=DATA)
     path.write_bytes(path.read_bytes()[:-40])
@@ -93,6 +93,6 @@ def test_files_of_something_else(tmp_path, write):
 def test_packed_files_need_h5py(write, monkeypatch):
     plain, packed = write(x=DATA), write({"compression": "gzip"}, x=DATA)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(DataError, match="reading '.*' .*needs h5py"):
+    with pytest.raises(DataError, match=r"reading '.*' .*needs h5py"):
         read_arrays(packed, ["x"])
     assert plain == packed

@@ -94,6 +94,6 @@ def test_without_resume_nothing_is_touched(tmp_path, mark, says):
 def test_one_writer_at_a_time(tmp_path):
     with (
         growing_database(tmp_path / "db", "lmdb", "tool", {}),
-        pytest.raises(DataError, match="another process is writing '.*db': wait for it, or end it"),
+        pytest.raises(DataError, match=r"another process is writing '.*db': wait for it, or end it"),
     ):
         grow(tmp_path / "db", settings={}, resume=True)

@@ -68,9 +68,9 @@ def test_a_folder_with_something_in_it(tmp_path):
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path):
     for records in ([(b"a", b"\xff")], [(b"a", datum(GREY)), (b"b", datum(GREY)[:-3])]):
-        with pytest.raises(DataError, match="^record '[ab]' of 'db': "):
+        with pytest.raises(DataError, match=r"^record '[ab]' of 'db': "):
             exported(tmp_path / f"out{len(records)}", *records)
-    with pytest.raises(DataError, match="^record 'a' of 'db': "):
+    with pytest.raises(DataError, match=r"^record 'a' of 'db': "):
         draw_sheet(ListReader([(b"a", b"\xff")]), 1, tmp_path / "sheet.png")
     assert not (tmp_path / "sheet.png").exists()
 
