@@ -78,7 +78,7 @@ def test_a_table_that_is_cut_off(path, size):
 def test_another_packing(tmp_path):
     write_table(tmp_path / "x.ldb", [(internal(b"a", 1), b"v")], packing=4)
     with pytest.raises(
-        LevelDbError, match="x.ldb is packed in the way 4, and only plain blocks and Snappy's"
+        LevelDbError, match=r"x.ldb is packed in the way 4, and only plain blocks and Snappy's"
     ):
         list(Table(tmp_path / "x.ldb").entries(b""))
 
