@@ -48,6 +48,7 @@ def test_a_record_in_one_piece():
     assert log_of(b"abc") == struct.pack("<IHB", crc, 3, 1) + b"abc"
     assert masked(0) == 0xA282EAD8
     assert masked(1) == 0xA282EAD8 + (1 << 17)
+    assert masked(1 << 31) == 0xA282EAD8 + (1 << 16)
 
 
 SIZES = [0, 1, BLOCK - 7, BLOCK - 8, BLOCK - 13, BLOCK - 14, 3 * BLOCK]

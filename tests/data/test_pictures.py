@@ -69,6 +69,7 @@ def test_it_goes_on_from_its_state(source, seed, batches):
     labels_of(first, batches)
     other = source(shuffler_seed=None if seed is None else 99)
     assert other.set_state(first.state()) == ""
+    assert other.state() == first.state()
     assert labels_of(other, 6) == labels_of(first, 6)
 
 
