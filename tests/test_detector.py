@@ -65,10 +65,10 @@ def test_context_around_a_window(make):
 
 def test_outside_the_image_there_is_the_mean(make):
     mean = np.array([10.0, 20.0, 30.0])
-    detector = make(context_pad=2, mean=mean, raw_scale=2.0, channel_swap=(2, 1, 0))
-    np.testing.assert_array_equal(detector.crop_mean.reshape(-1, 3)[0], [15, 10, 5])
+    detector = make(context_pad=2, mean=mean, raw_scale=2.0, channel_swap=(1, 2, 0))
+    np.testing.assert_array_equal(detector.crop_mean.reshape(-1, 3)[0], [15, 5, 10])
     crop = detector.crop(np.ones((8, 8, 3), np.float32), (0, 0, 3, 3))
-    np.testing.assert_array_equal(crop[0, 0], [15, 10, 5])
+    np.testing.assert_array_equal(crop[0, 0], [15, 5, 10])
     np.testing.assert_array_equal(crop[-1, -1], [1, 1, 1])
     zeros = make(context_pad=2).crop_mean
     assert zeros.shape == (6, 6, 3)

@@ -1,5 +1,7 @@
 """Databases that are whole or not there, shown by a kind that is a file of lines."""
 
+import os
+
 import pytest
 
 from pycaffe_lite.data.whole_database import write_whole
@@ -59,6 +61,22 @@ def test_an_error_on_the_way_leaves_what_was_there(path, earlier):
         write_whole(path, records(), Lines)
     assert list(path.parent.iterdir()) == [path] * earlier
     assert not earlier or (path / "lines").read_bytes() == b"a 1\nb 2\n"
+
+
+def test_where_it_cannot_take_its_place_the_earlier_one_stays(path, monkeypatch):
+    write_whole(path, RECORDS, Lines)
+    rename = os.rename
+
+    def rename_but_not_the_new_one(source, target):
+        if source.name.endswith(".tmp"):
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", rename_but_not_the_new_one)
+    with pytest.raises(DataError, match=r"^cannot write '.*db': Input/output error$"):
+        write_whole(path, RECORDS[:1], Lines)
+    assert (path / "lines").read_bytes() == b"a 1\nb 2\n"
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("last", [b"b", b"ab", b""])
