@@ -57,6 +57,7 @@ _SOLVER_TYPES = {
     "RMSPROP": "RMSProp",
     "ADADELTA": "AdaDelta",
     "ADAM": "Adam",
+    "SAG": "SAG",
 }
 # What of a net outlives the step from V0, besides its layers.
 _V0_NET_FIELDS = ("name", "input", "input_dim", "force_backward")

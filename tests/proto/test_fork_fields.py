@@ -12,8 +12,8 @@ CHANGES = ForkField(Result.CHANGES, "0", "A, B", "sizes are rounded down", "")
 
 
 def test_what_is_known_of_a_field():
-    known = fork_field("PoolingParameter", "ceil_mode")
-    assert (known.result, known.as_caffe) == (Result.CHANGES, "true")
+    known = fork_field("PoolingParameter", "torch_pooling")
+    assert (known.result, known.as_caffe) == (Result.CHANGES, "false")
     assert known.instead == "write round_mode: FLOOR, Caffe's own field for it"
     assert fork_field("PoolingParameter", "no_such_field") is None
 

@@ -37,6 +37,9 @@ def test_values_of_an_enum():
         "PROD": 0,
         "SUM": 1,
         "MAX": 2,
+        "SUB": 20001,
+        "DIV": 20002,
+        "MIN": 20003,
     }
 
 

@@ -19,13 +19,13 @@ def log_of(caplog, run, *names):
 
 
 def test_types():
-    assert solver_type_list() == ["AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"]
+    assert solver_type_list() == ["AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SAG", "SGD"]
     assert type(get_solver(settings("type: 'Adam'"))) is AdamSolver
     with pytest.raises(SolverError) as caught:
         get_solver(settings("type: 'sgd'"))
     assert str(caught.value) == (
         "unknown solver type 'sgd', did you mean 'SGD'? "
-        "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)"
+        "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SAG, SGD)"
     )
 
 
@@ -301,7 +301,10 @@ def test_settings_that_cannot_be(text, message):
 def test_settings_found_wrong_when_training():
     with pytest.raises(SolverError) as caught:
         solver("weight_decay: 0.1 regularization_type: 'L3'").step(1)
-    assert str(caught.value) == "unknown regularization_type 'L3' (known types: L1, L2)"
+    assert str(caught.value) == (
+        "unknown regularization_type 'L3' for solvers of type SGD "
+        "(known types: L1, L2, L2_unitary, WD, decoupled)"
+    )
     solver("regularization_type: 'L3'").step(1)
     with pytest.raises(SolverError, match=r"^unknown lr_policy 'x'"):
         solver("lr_policy: 'x'").step(1)

@@ -7,7 +7,7 @@ from pycaffe_lite.solver.registry import register_solver, solver_type_list
 
 
 def test_a_solver_is_of_the_class_that_its_type_names():
-    assert solver_type_list() == ["AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"]
+    assert solver_type_list() == ["AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SAG", "SGD"]
     for name in ("Adam", "Nesterov"):
         made = get_solver(settings(f"type: '{name}'"))
         assert type(made).__name__ == f"{name}Solver"
@@ -18,7 +18,7 @@ def test_a_solver_is_of_the_class_that_its_type_names():
     ("name", "hint"),
     [
         ("adam", ", did you mean 'Adam'?"),
-        ("SAG", ", which only NVIDIA's fork has"),
+        ("SAGG", ", did you mean 'SAG'?"),
         ("Lion", ""),
     ],
 )
@@ -26,7 +26,8 @@ def test_an_unknown_type(name, hint):
     with pytest.raises(SolverError) as caught:
         get_solver(settings(f"type: '{name}'"))
     assert str(caught.value) == (
-        f"unknown solver type '{name}'{hint} (known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)"
+        f"unknown solver type '{name}'{hint} (known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SAG, "
+        "SGD)"
     )
 
 
