@@ -12,7 +12,6 @@ from paths import FIXTURES
 from test_golden import run
 
 from pycaffe_lite.layer.detection.rcnn_config import cfg as rcnn_cfg
-from pycaffe_lite.layer.missing_types import missing_types
 from pycaffe_lite.net.net import Net
 
 FOLDER = FIXTURES / "golden_forks"
@@ -21,8 +20,6 @@ KINDS = json.loads((FOLDER / "index.json").read_text())
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_golden(name, monkeypatch):
-    if KINDS[name].split("/")[0] in missing_types():
-        pytest.skip("not there yet")
     with np.load(FOLDER / f"{name}.npz") as case:
         configure(case, monkeypatch)
         run(case, Net(FOLDER / f"{name}.prototxt", int(case["phase"])))
