@@ -19,6 +19,7 @@ from pycaffe_lite.formats.atomic import atomic_write
 from pycaffe_lite.printable import printable
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*|-?\d+", re.ASCII)
+_BEFORE_QUOTE = re.compile(r'\\+(?="|\Z)')
 _TEXTS = ("dot", "gv", "raw")
 # Sizes in pixels at 72 to the inch: of letters, and between nodes.
 _LETTER, _LINE, _FONT = 7.0, 15.0, 12
@@ -96,7 +97,11 @@ class Graph:
 
 
 def _quoted(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', r"\"") + '"'
+    if _PLAIN.fullmatch(text):
+        return text
+    # A backslash before a quote, or at the end, would take the quote with it.
+    body = _BEFORE_QUOTE.sub(lambda found: 2 * found[0], text).replace('"', r"\"")
+    return f'"{body}"'
 
 
 # ---------------------------------------------------------------------------------------------- the picture

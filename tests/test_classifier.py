@@ -1,4 +1,4 @@
-"""What the recorded cases (test_pycaffe_golden.py) leave open of Classifier and Detector."""
+"""What the recorded cases (test_pycaffe_golden.py) leave open of Classifier."""
 
 import numpy as np
 import pytest
@@ -31,21 +31,7 @@ def test_images_stay_as_they_are(files):
     assert np.array_equal(image, before)
 
 
-def test_windows_of_the_nets_size_do_not_change_the_image(files):
-    """The crop is a view of the image, and preprocessing works in place."""
-    detector = caffe.Detector(*files, raw_scale=255)
-    window = np.array([4, 4, 10, 10])
-    one, two = detector.detect_windows([(IMAGE, [window, window])])
-    assert np.array_equal(one["prediction"], two["prediction"])
-
-
-def test_no_windows(files):
-    assert caffe.Detector(*files).detect_windows([(IMAGE, [])]) == []
-
-
 def test_settings_that_do_not_fit(files, tmp_path):
-    with pytest.raises(ArgumentError, match="context_pad 3 leaves nothing of an input 6 wide"):
-        caffe.Detector(*files, context_pad=3)
     with pytest.raises(ArgumentError, match="the order of channels of 'data' needs 3 numbers"):
         caffe.Classifier(*files, channel_swap=(1, 0))
     (tmp_path / "d.prototxt").write_text(
@@ -53,8 +39,3 @@ def test_settings_that_do_not_fit(files, tmp_path):
     )
     with pytest.raises(ArgumentError, match="has no Input layer, whose blob an image could fill"):
         caffe.Classifier(tmp_path / "d.prototxt", files[1])
-
-
-def test_selective_search_says_what_it_needs(files):
-    with pytest.raises(ImportError, match="selective_search_ijcv_with_python"):
-        caffe.Detector(*files).detect_selective_search([str(IMAGE)])

@@ -3,7 +3,6 @@
 import logging
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -61,18 +60,6 @@ def test_a_callback_needs_both_functions(tmp_path):
     for args in ((lambda: None,), (lambda: None, 3), (None, None)):
         with pytest.raises(ArgumentTypeError, match="two functions: on_start and on_gradients_ready"):
             solver.add_callback(*args)
-
-
-def test_timer():
-    timer = caffe.Timer()
-    assert timer.ms == 0
-    timer.start()
-    time.sleep(0.002)
-    running = timer.ms
-    timer.stop()
-    assert 2 <= running <= timer.ms
-    timer.stop()  # a second time: nothing
-    assert timer.ms >= running
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1"])

@@ -1,4 +1,4 @@
-"""compute-image-mean and mean convert: what Caffe's own cases (test_golden_tools.py) leave open."""
+"""mean convert: what Caffe's own cases (test_golden_tools.py) leave open."""
 
 from pathlib import Path
 
@@ -15,38 +15,6 @@ MEAN = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def test_either_kind_of_database(run):
-    """The kind is found out."""
-    names = "raw_lmdb", "raw_leveldb_log"
-    lmdb, leveldb = (run("compute_image_mean", DB / name, "m.binaryproto") for name in names)
-    assert lmdb.code == leveldb.code == 0
-    assert lmdb.out == leveldb.out
-    assert lmdb.out[0] == "mean_value channel [0]: 129.657"
-    assert lmdb.out[-1] == "wrote m.binaryproto"
-
-
-def test_the_other_kind(fails):
-    assert fails("compute-image-mean", "-backend", "leveldb", DB / "raw_lmdb") == (
-        f"Error: '{DB}/raw_lmdb' is an LMDB, not a LevelDB: give --backend lmdb"
-    )
-
-
-def test_records_of_other_sizes(fails):
-    assert fails("compute-image-mean", DB / "sizes_lmdb", "m.binaryproto") == (
-        f"Error: record '00000001' of '{DB}/sizes_lmdb' has shape (1, 4, 6), the first has (1, 3, 7): a mean "
-        "needs "
-        "records of one size; convert-imageset makes them with --resize_height and --resize_width"
-    )
-    assert not Path("m.binaryproto").exists()
-
-
-def test_no_datum(fails):
-    assert fails("compute-image-mean", DB / "garbage_lmdb") == (
-        f"Error: record '0' of '{DB}/garbage_lmdb': not a Datum message: at byte 0: a number runs past the "
-        "end"
-    )
 
 
 def test_convert_to_numpy_and_back(run):

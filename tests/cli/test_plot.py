@@ -238,3 +238,11 @@ def test_what_cannot_be_written(fails, plot):
     )
     assert fails("plot", "a.log", "none/a.png").startswith("Error: cannot write 'none/a.png': ")
     assert fails("plot", "none.log", "a.png") == "Error: no such file: 'none.log'"
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_plot(folder, run, ending):
+    run("train", "solver.prototxt", "--log_file", "a.log")
+    result = run("plot", "a.log", f"a.{ending}", "--title", "a run")
+    assert result == (0, [f"wrote a.{ending}"], [])
+    assert Path(f"a.{ending}").stat().st_size > 1000

@@ -223,29 +223,6 @@ def test_the_user_is_told_that_kernels_are_compiled(terminal, monkeypatch, tmp_p
     assert log.read_text().count("] compiling kernels") == 1
 
 
-def test_results_go_to_stdout_unless_the_log_goes_there(monkeypatch, tmp_path):
-    paths = [tmp_path / name for name in ("both", "other", "both")]
-    with open(paths[0], "a") as both, open(paths[1], "a") as other, open(paths[2], "a") as same:
-        monkeypatch.setattr("sys.stderr", both)
-        monkeypatch.setattr("sys.stdout", same)
-        with click.Context(click.Command("x")):
-            monkeypatch.setenv("GLOG_minloglevel", "0")
-            output.start_log()
-            assert not output.results_wanted()
-            monkeypatch.setattr("sys.stdout", other)
-            assert output.results_wanted()
-        monkeypatch.setattr("sys.stdout", same)
-        with click.Context(click.Command("x")):
-            monkeypatch.setenv("GLOG_minloglevel", "1")
-            output.start_log()
-            assert output.results_wanted()
-
-
-def test_without_stderr(monkeypatch):
-    monkeypatch.setattr("sys.stderr", None)
-    assert not output.interactive()
-
-
 # -------------------------------------------------------------------------------- a real pseudo-terminal
 
 

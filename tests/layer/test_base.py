@@ -56,7 +56,8 @@ def bounds(**attributes):
 def test_numbers_of_bottoms_and_tops(attributes, bottoms, tops, says):
     with pytest.raises(LayerError, match=rf"^layer 'l' \(Kind\): {says}$"):
         set_up(bounds(**attributes), bottoms, tops)
-    set_up(bounds(exact_bottoms=2, min_tops=1, max_tops=3), 2, 3)
+    for tops in (1, 3):
+        set_up(bounds(exact_bottoms=2, min_tops=1, max_tops=3), 2, tops)
 
 
 def test_errors_name_the_layer_and_its_place():
@@ -98,6 +99,17 @@ def test_the_loss_weight_stands_in_the_tops_gradient():
     first.data[...] = 100
     second.data[...] = [[1, 2], [3, 4]]
     assert layer.loss([first, second]) == 25
+
+
+def test_the_loss_of_a_top_of_one_number():
+    class Scalar(Layer):
+        def reshape(self, bottom, top):
+            top[0].reshape(())
+
+    layer = make(Scalar, "loss_weight: 0.5")
+    (top,) = set_up(layer)
+    top.data[...] = 3
+    assert layer.loss([top]) == 1.5
 
 
 def test_the_loss_is_summed_in_float64():

@@ -10,6 +10,7 @@ layer { name: "x" type: "DummyData" top: "x" dummy_data_param {
   shape { dim: 2 dim: 3 dim: 4 dim: 5 } data_filler { type: "uniform" } } }
 layer { name: "flat" type: "Flatten" bottom: "x" top: "flat" }
 layer { name: "sums" type: "Reduction" bottom: "x" top: "sums" reduction_param { axis: 1 } }
+layer { name: "all" type: "Reduction" bottom: "x" top: "all" }
 layer { name: "deep" type: "Reshape" bottom: "x" top: "deep"
         reshape_param { shape { dim: 2 dim: 3 dim: 2 dim: 2 dim: 5 } } }
 """
@@ -39,6 +40,13 @@ def test_records_are_datums_of_the_items(net):
 def test_each_pass_has_a_batch_of_its_own(net):
     first, second = features(net, ["x"], 2)
     assert first != second
+
+
+def test_a_blob_without_axes_is_one_record(net):
+    ((message,),) = next(features(net, ["all"], 1))
+    datum = caffe_pb2.Datum.FromString(message)
+    assert (datum.channels, datum.height, datum.width) == (1, 1, 1)
+    assert list(datum.float_data) == [net.blobs["all"].data.item()]
 
 
 @pytest.mark.parametrize(

@@ -72,5 +72,6 @@ def test_a_label_with_a_fraction_is_cut_and_told_of_once(layer, caplog):
 
 def test_a_reader_does_not_keep_its_layer_alive(layer):
     before = sys.getrefcount(layer)
-    LabelReader(layer, None)
+    reader = LabelReader(layer, None)
     assert sys.getrefcount(layer) == before
+    assert reader.counted == 0

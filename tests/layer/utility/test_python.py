@@ -8,7 +8,7 @@ from layer_check import build_layer, check_layer
 
 import pycaffe_lite
 from pycaffe_lite.alias import is_installed_as_caffe, uninstall_as_caffe
-from pycaffe_lite.errors import LayerError, blame, blamed
+from pycaffe_lite.errors import LayerError, blamed
 from pycaffe_lite.layer.utility.python import PythonLayer, PythonLayerBase, UserBlobs
 from pycaffe_lite.layer.utility.stand_ins import register_stand_in
 from pycaffe_lite.net.net import Net
@@ -276,13 +276,6 @@ def test_an_exception_keeps_what_it_carries():
         run(python_param("Breaks", 'param_str: "file"'))
     assert (raised.value.errno, raised.value.filename) == (2, "none")
     assert blamed(raised.value).endswith("raised FileNotFoundError: [Errno 2] No such file: 'none'")
-
-
-def test_an_exception_is_blamed_once():
-    first, second = ValueError("x"), ValueError("y")
-    blame(first, "inner")
-    blame(first, "outer")
-    assert (str(first), blamed(first), blamed(second)) == ("inner: x", "inner raised ValueError: x", None)
 
 
 @pytest.mark.parametrize("verb", ["setup", "reshape", "forward", "backward"])
