@@ -1,10 +1,12 @@
 """Public nets as their authors published them, run without their data.
 
 The folder that PYCAFFE_LITE_SHARED names holds the nets (`wild/OWNER__REPO/PATH`) and what Caffe 1.0 makes of
-each (`golden/wild_shapes.json.gz`): `status`, and where it builds, the shape of every blob and learnable
-blob for TRAIN and TEST. There, as here, each top of a data layer is an Input layer of its own, named after
-the layer and the top's index: the first (2, 3, side, side), with the side of crop_size, else of new_height,
-else 224; the second (2,).
+each (`golden/wild_shapes.json.gz`), and of those that it cannot read or run, what their fork makes of them
+(`golden/wild_fork_shapes.json.gz`, without Split layers): `status`, and where it builds, the shape of every
+blob and learnable blob for TRAIN and TEST. There, as here, each top of a data layer is an Input layer of its
+own, named after the layer and the top's index: the first (2, 3, height, width), of crop_size, else of
+resize_param, else of new_height, else 224; the second (2,). AnnotatedData has labels (1, 1, 3, 8), and
+DenseImageData images of 360 x 480, with labels of that size.
 
     python tests/wild_nets.py                 what becomes of each net, and how many fail for which reason
     python tests/wild_nets.py --run [--limit MB] [NAME ...]
@@ -36,8 +38,14 @@ from pycaffe_lite.proto.prototxt import Document, read_net
 if "PYCAFFE_LITE_SHARED" not in os.environ:
     raise SystemExit("set PYCAFFE_LITE_SHARED to the folder that holds wild/ and golden/wild_shapes.json.gz")
 SHARED = Path(os.environ["PYCAFFE_LITE_SHARED"])
-DATA_LAYERS = ("Data", "HDF5Data", "ImageData", "MemoryData", "WindowData")
 PHASES = ("TRAIN", "TEST")
+# What was recorded of these leaves out a field of theirs, which makes other blobs (NVIDIA's scale_bias), or
+# which other batches than the Input's fit (Intel's bn_stats_batch_size).
+LEFT_OUT = (
+    "NVIDIA__caffe/examples__TensorRT__deploy_trt.prototxt",
+    "NVIDIA__caffe/models__alexnet_bn__train_val.prototxt",
+    "intel__caffe/examples__model_optimization__models__Facebook_ResNet_50__Baseline__train_val.prototxt",
+)
 # Values for learnable blobs, by type of layer: means of 0, variances and scales of 1.
 CONSTANTS = {"BatchNorm": (0, 1, 1), "Scale": (1, 0)}
 NUMBERS = np.random.default_rng(0).uniform(-1, 1, 2**16 + 1).astype(np.float32)
@@ -48,8 +56,9 @@ class WildNet:
     """A public net.
 
     Attributes:
-        name: OWNER__REPO/PATH. status: what Caffe makes of it, in a word.
-        shapes: phase → `blobs`, by name, and `params`, by layer; only the phases in which Caffe builds it.
+        name: OWNER__REPO/PATH. status: what Caffe makes of it, or else its fork, in words.
+        shapes: phase → `blobs`, by name, and `params`, by layer; only the phases in which it is built, and
+            none of those in LEFT_OUT.
     """
 
     name: str
@@ -73,12 +82,24 @@ class WildNet:
 
 def wild_nets():
     """All of them, in the order of their names."""
-    with gzip.open(SHARED / "golden" / "wild_shapes.json.gz") as file:
-        table = json.load(file)
+    table = _table("wild_shapes") | _table("wild_fork_shapes")
     return [
-        WildNet(name, entry["status"], {phase: entry[phase] for phase in PHASES if entry.get(phase)})
+        WildNet(
+            name,
+            entry["status"],
+            {phase: entry[phase] for phase in PHASES if entry.get(phase) and name not in LEFT_OUT},
+        )
         for name, entry in sorted(table.items())
     ]
+
+
+def _table(name):
+    with gzip.open(SHARED / "golden" / f"{name}.json.gz") as file:
+        return json.load(file)
+
+
+def is_data(layer):
+    return layer.type.endswith("Data") and layer.type != "DummyData" and not layer.bottom
 
 
 def build(net, phase, *, backward=False):
@@ -92,9 +113,9 @@ def build(net, phase, *, backward=False):
     message.ClearField("layer")
     places = {}  # of the layers that stay
     for i, layer in enumerate(document.message.layer):
-        if layer.type not in DATA_LAYERS:
+        if not is_data(layer):
             places[i] = len(message.layer)
-        message.layer.extend(inputs_for(layer) if layer.type in DATA_LAYERS else [layer])
+        message.layer.extend(inputs_for(layer) if is_data(layer) else [layer])
     message.state.phase = caffe_pb2.Phase.Value(phase)
     changed = Document(message, document.path, moved(document.unknown, places))
     with mock.patch.object(fillers, "fill", no_fill):
@@ -124,12 +145,22 @@ def has_loss(net):
 
 def inputs_for(layer):
     """The Input layers in the place of a data layer."""
-    side = layer.transform_param.crop_size or layer.image_data_param.new_height or 224
+    side = layer.image_data_param.new_height or 224
+    image, labels = (2, 3, side, side), (2,)
+    if layer.type == "DenseImageData":
+        image, labels = (2, 3, 360, 480), (2, 1, 360, 480)
+    if layer.type == "AnnotatedData":
+        labels = (1, 1, 3, 8)
+    if layer.transform_param.resize_param:
+        resized = layer.transform_param.resize_param[0]
+        image = (2, 3, resized.height, resized.width)
+    if side := layer.transform_param.crop_size:
+        image = (2, 3, side, side)
     for i, top in enumerate(layer.top):
         new = caffe_pb2.LayerParameter(name=f"{layer.name}_{i}", type="Input", top=[top])
         new.include.extend(layer.include)
         new.exclude.extend(layer.exclude)
-        new.input_param.shape.add(dim=(2, 3, side, side) if i == 0 else (2,))
+        new.input_param.shape.add(dim=labels if i else image)
         yield new
 
 

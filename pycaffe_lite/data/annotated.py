@@ -20,9 +20,9 @@ import numpy.typing as npt
 from pycaffe_lite.data import distortion, image, noise, resizing
 from pycaffe_lite.data.annotations import Annotations, Floats
 from pycaffe_lite.data.box_sampler import BoxSampler, draw_jittered
+from pycaffe_lite.data.database import Reader, Record
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.image import Pixels
-from pycaffe_lite.data.database import Reader, Record
 from pycaffe_lite.data.prefetch import Batch, Work
 from pycaffe_lite.data.records import RecordSource
 from pycaffe_lite.data.transformer import Fit, Places, Shape, Transformer

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.errors import FileLookupError, PycaffeError
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.detection.ground_truth import BOX, CLASS, DIFFICULT, IMAGE, PADDING, shape_of_rows
 from pycaffe_lite.layer.detection.resized import check_resize, in_picture
@@ -30,7 +30,8 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
     then for each detection image, class, score, whether it is true, whether it is false; image by image and
     class by class. With a `name_size_file` (lines NAME HEIGHT WIDTH) overlaps are those in pixels.
     There is no gradient.
-    Raises LayerError for shapes that do not fit, and options that make no sense.
+    Raises LayerError for shapes that do not fit, and options that make no sense; in the first pass for a
+    `name_size_file` that is not there.
     Source: weiliu89/caffe src/caffe/layers/detection_evaluate_layer.cpp
     """
 
@@ -47,13 +48,16 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
         if not p.overlap_threshold > 0:
             raise self.error(f"needs overlap_threshold above 0, got {p.overlap_threshold:g}")
         self.sizes: list[tuple[int, int]] = []
+        self.missing = ""  # what to say of a file that only passes need
         self.seen = 0
         if p.name_size_file:
             try:
                 names = read_names(resolve(p.name_size_file, self.context.folder))
+                self.sizes = [(height, width) for _, height, width in names]
+            except FileLookupError as error:
+                self.missing = str(error)
             except PycaffeError as error:
                 raise self.error(str(error)) from None
-            self.sizes = [(height, width) for _, height, width in names]
         check_resize(self, p.resize_param if p.HasField("resize_param") else None)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -65,6 +69,8 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
             top[0].reshape(1, 1, classes + 1, 5)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if self.missing:
+            raise self.error(self.missing)
         found = bottom[0].data.reshape(-1, 7)
         found = found[found[:, CLASS] != -1]
         truth = bottom[1].data.reshape(-1, 8)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import DataError, NetError, PycaffeError
+from pycaffe_lite.errors import DataError, FileLookupError, NetError, PycaffeError
 from pycaffe_lite.formats.atomic import atomic_write, reason
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.detection.resized import check_resize, in_picture
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import read_regular, resolve
 from pycaffe_lite.proto.prototxt import parse
+
+log = logging.getLogger(__name__)
 
 FORMATS = ("VOC", "COCO", "ILSVRC")
 MOST_BYTES = 2**28  # of a list of names
@@ -49,6 +52,9 @@ class DetectionWriter:
     ) -> DetectionWriter | None:
         """The writer that a layer's `save_output_param` means; None if it lacks folder, format or a file.
 
+        There is none either, and the log says so, if a file that it names is not there: published nets name
+        files of their authors, which nobody needs who wants to see what the net finds.
+
         Raises:
             LayerError: an unknown format, a file that cannot be read, fewer names than pictures, or a
                 resize_param without a size.
@@ -62,6 +68,9 @@ class DetectionWriter:
         try:
             names = read_names(resolve(param.name_size_file, layer.context.folder))
             labels = read_labels(resolve(param.label_map_file, layer.context.folder))
+        except FileLookupError as error:
+            log.warning("%s: no files of detections are written: %s", layer.where(), error)
+            return None
         except PycaffeError as error:
             raise layer.error(str(error)) from None
         if max(param.num_test_image, 1) > len(names):

@@ -96,6 +96,12 @@ def test_another_background():
     assert_rows(got[:2], [[-1, 0, 0, -1, -1], [-1, 2, 1, -1, -1]])
 
 
+def test_sizes_that_are_not_there():
+    """Only passes need them: the nets that authors publish name files of theirs."""
+    with pytest.raises(LayerError, match=r"^layer 'layer' \(DetectionEvaluate\): no such file: 'nowhere'"):
+        evaluate('name_size_file: "nowhere"')
+
+
 def test_overlaps_in_pixels(tmp_path, monkeypatch):
     """A box of 4 x 3 pixels in one of 4 x 4; each includes its last pixels: 20 of 25."""
     monkeypatch.chdir(tmp_path)

@@ -172,9 +172,15 @@ def test_a_folder_that_cannot_be_made(files):
     )
 
 
-def test_files_that_are_not_there(files):
-    with pytest.raises(LayerError, match=r"^layer 'layer' \(DetectionOutput\): no such file: 'nowhere'"):
-        layer('label_map_file: "labels" name_size_file: "nowhere"', [[0, 0, 0]])
+def test_files_that_are_not_there(files, caplog):
+    rig = layer('label_map_file: "labels" name_size_file: "nowhere"', [[0, 0.8, 0]])
+    (said,) = caplog.messages
+    assert said.startswith(
+        "layer 'layer' (DetectionOutput): no files of detections are written: no such file: 'nowhere'"
+    )
+    rig.forward()
+    assert rig.top[0].count == 7
+    assert not (files / "out").exists()
 
 
 def test_reading_names_and_labels(files):
