@@ -20,6 +20,7 @@ ORDER = [
     {"layer"},
     {"net"},
     {"solver"},
+    {"view"},
     {"timer", "parallel", "dot", "io", "net_spec", "coord_map"},
     {"pycaffe", "_caffe", "classifier", "detector", "draw", "surgery"},
     {"cli", "__init__", "__main__"},
