@@ -9,9 +9,9 @@ import pytest
 from google.protobuf import text_format
 
 from pycaffe_lite import draw
-from pycaffe_lite.dot import Graph, Node
 from pycaffe_lite.errors import ArgumentError, PycaffeError
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.view.dot import Graph, Node
 
 NET = """
 name: 'a "net" <1>'

@@ -21,7 +21,7 @@ ORDER = [
     {"net"},
     {"solver"},
     {"view"},
-    {"timer", "parallel", "dot", "io", "net_spec", "coord_map"},
+    {"timer", "parallel", "io", "net_spec", "coord_map"},
     {"pycaffe", "_caffe", "classifier", "detector", "draw", "surgery"},
     {"cli", "__init__", "__main__"},
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import click
 
@@ -32,7 +33,7 @@ def command(
     multiply-adds of a forward pass and the memory that it takes; the sums of these, what training needs, and
     what looks like a mistake. Nothing is run, and the data sets need not be there.
     """
-    start_log()
+    start_log(least=logging.WARNING)
     shaped = shaped_net(
         net_file, caffe_pb2.Phase.Value(phase), level, split_names(stage), shapes, strict=strict
     )
