@@ -16,6 +16,7 @@ from pycaffe_lite.cli import (
     gradcheck,
     layers,
     mean,
+    parse_log,
     plot,
     summary,
     test,
@@ -61,6 +62,7 @@ for module in (
     extract_features,
     db,
     plot,
+    parse_log,
     upgrade_net,
     upgrade_solver,
 ):
