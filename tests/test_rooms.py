@@ -22,7 +22,7 @@ ORDER = [
     {"solver"},
     {"view"},
     {"timer", "parallel", "io", "net_spec", "coord_map"},
-    {"pycaffe", "_caffe", "classifier", "detector", "draw", "surgery"},
+    {"pycaffe", "_caffe", "classifier", "classify", "detector", "draw", "surgery"},
     {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

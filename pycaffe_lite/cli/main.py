@@ -6,6 +6,7 @@ import click
 
 import pycaffe_lite
 from pycaffe_lite.cli import (
+    classify,
     compute_image_mean,
     convert_imageset,
     dataset,
@@ -13,6 +14,7 @@ from pycaffe_lite.cli import (
     device_query,
     draw,
     extract_features,
+    filters,
     gradcheck,
     layers,
     mean,
@@ -52,6 +54,8 @@ for module in (
     time,
     summary,
     draw,
+    classify,
+    filters,
     device_query,
     layers,
     gradcheck,

@@ -105,9 +105,13 @@ def echo_bars(counts: Sequence[tuple[str, int]]) -> None:
     width = max(room - name_width - number_width - 4, 10)
     most = max(count for _, count in counts)
     for name, (_, count) in zip(names, counts, strict=True):
-        eighths = round(8 * width * count / most)
-        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-        echo(f"{name:>{name_width}}  {count:>{number_width}}  {bar}")
+        echo(f"{name:>{name_width}}  {count:>{number_width}}  {bar(count / most, width)}")
+
+
+def bar(part: float, width: int) -> str:
+    """A bar as long as a part, 0 to 1, of a width in letters."""
+    eighths = round(8 * width * part)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def start_log(log_file: Path | None = None, *, append: bool = False, least: int = logging.INFO) -> None:
