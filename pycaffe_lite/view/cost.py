@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pycaffe_lite.blob import Blob
-from pycaffe_lite.layer.registry import layer_types
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.proto import caffe_pb2
 
@@ -26,7 +25,8 @@ def multiply_adds(node: Node) -> int | None:
         node: the layer with its bottoms and tops.
 
     Returns:
-        Their number; None where it depends on the data, or on a user's Python code.
+        Their number; None where it depends on the data or a user's Python code, and for types that this
+        module does not know.
     """
     cost = _COSTS.get(node.layer.type)
     return None if cost is None else cost(node)
@@ -36,11 +36,6 @@ def traffic(node: Node) -> int:
     """The bytes that a forward pass reads and writes at least: bottoms, weights and tops, each once."""
     copies = node.layer.type in ("Split", "Reshape", "Flatten") or not node.bottom
     return 0 if copies else sum(_bytes(blob) for blob in (*node.bottom, *node.layer.blobs, *node.top))
-
-
-def is_counted(layer_type: str) -> bool:
-    """Whether the multiply-adds of a layer type are known from its shapes."""
-    return layer_type in _COSTS
 
 
 def _bytes(blob: Blob) -> int:
@@ -157,6 +152,7 @@ def _free(node: Node) -> int:
     return 0
 
 
+# Not here is what depends on the boxes, the labels, or the user's code.
 _COSTS: dict[str, Cost] = {
     **dict.fromkeys(
         ("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"), _convolution
@@ -217,15 +213,3 @@ _COSTS: dict[str, Cost] = {
         _free,
     ),
 }
-# What their forward pass does depends on the boxes, the labels, or the user's code.
-DEPENDS_ON_DATA = frozenset(
-    {
-        *("BoxAnnotatorOHEM", "CtcLoss", "DetectionEvaluate", "DetectionOutput", "MultiBoxLoss"),
-        *("PSROIPooling", "Python"),
-    }
-)
-
-
-def uncounted_types() -> set[str]:
-    """The known layer types of which this module does not say what they cost; there are none."""
-    return set(layer_types()) - set(_COSTS) - DEPENDS_ON_DATA

@@ -81,7 +81,8 @@ def test_other_weights():
 
 
 def test_sheets(tmp_path):
-    sections = [Section(name, np.full((30, 500, 3), (10, 20, 200), np.uint8)) for name in ("a", "\x1b[2J猫", "c" * 500)]
+    picture = np.full((30, 500, 3), (10, 20, 200), np.uint8)
+    sections = [Section(name, picture) for name in ("a", "\x1b[2J猫", "c" * 500)]
     write_sheet(tmp_path / "a.png", sections)
     with Image.open(tmp_path / "a.png") as sheet:
         pixels = np.asarray(sheet)
