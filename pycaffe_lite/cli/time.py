@@ -159,8 +159,8 @@ def _print_rates(net: Net, timings: Timings, iterations: int) -> None:
     ]
     echo_table(f"Milliseconds, mean of {iterations} iterations; rates of the forward pass", columns, rows)
     echo(
-        f"Peak of this machine: {peak.gflops:.0f} GFLOP/s in a product of matrices, {peak.gbytes:.1f} GB/s in "
-        "a copy."
+        f"Peak of this machine: {peak.gflops:.0f} GFLOP/s in a product of matrices, {peak.gbytes:.1f} GB/s "
+        "in a copy."
     )
 
 
