@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from paths import FIXTURES
+from paths import FIXTURES, ROOT
 from PIL import Image
 
 import pycaffe_lite as caffe
@@ -134,7 +134,7 @@ def test_labels(tmp_path):
 def test_lenet_reads_a_digit():
     """The weights of 50 iterations know most digits; this one is written by hand."""
     weights = FIXTURES / "lenet" / "lenet_iter_50.caffemodel"
-    classifier = image_classifier("models/lenet/lenet.prototxt", weights, input_scale=1 / 256)
+    classifier = image_classifier(f"{ROOT}/models/lenet/lenet.prototxt", weights, input_scale=1 / 256)
     image = np.zeros((28, 28, 1))
     image[5:23, 13:16] = 1
     (scores,) = classifier.predict([image], oversample=False)

@@ -41,14 +41,15 @@ def suspicions(shaped: ShapedNet) -> list[str]:
 
 
 def _unread(shaped: ShapedNet, names: list[str], has_loss: bool) -> Iterator[str]:
-    """Blobs that no layer reads, where they are no results: data, and what is beside a loss."""
+    """Blobs that no layer reads, where they are no results: data, and what stands beside a loss in TRAIN."""
     graph = shaped.net.graph
+    is_training = has_loss and shaped.net.phase == caffe_pb2.TRAIN
     outputs = set(graph.outputs)
     for node in graph.nodes:
         layer = node.layer
         for i, weight in zip(node.top_ids, layer.loss_weights, strict=True):
             is_result = bool(weight) or layer.is_loss or layer.type in _REPORTS
-            if i in outputs and not is_result and (has_loss or not node.bottom):
+            if i in outputs and not is_result and (is_training or not node.bottom):
                 what = f"No layer reads blob '{names[i]}', which layer '{layer.name}' makes"
                 yield f"{what}; a Silence layer says that it is meant to be so."
 

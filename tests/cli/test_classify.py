@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import FIXTURES
+from paths import FIXTURES, ROOT
 from PIL import Image
 
 import pycaffe_lite as caffe
 
-LENET = ("models/lenet/lenet.prototxt", FIXTURES / "lenet" / "lenet_iter_50.caffemodel")
+LENET = (f"{ROOT}/models/lenet/lenet.prototxt", FIXTURES / "lenet" / "lenet_iter_50.caffemodel")
 PICTURES = FIXTURES / "pycaffe" / "data" / "images"
 
 
@@ -26,7 +26,7 @@ def digit(tmp_path):
 @pytest.fixture(scope="module")
 def googlenet(tmp_path_factory):
     path = tmp_path_factory.mktemp("googlenet") / "g.caffemodel"
-    caffe.Net("models/googlenet/googlenet.prototxt", caffe.TEST).save(path)
+    caffe.Net(f"{ROOT}/models/googlenet/googlenet.prototxt", caffe.TEST).save(path)
     return path
 
 
@@ -81,7 +81,7 @@ def test_a_folder_with_a_broken_picture(run, digit, tmp_path):
 
 def test_googlenet(run, googlenet, tmp_path):
     picture = next(PICTURES.glob("big.png"))
-    model = "models/googlenet/googlenet.prototxt"
+    model = f"{ROOT}/models/googlenet/googlenet.prototxt"
     drawings = ("--activations", tmp_path / "a.png", "--saliency", tmp_path / "s.png")
     result = run(
         "classify", model, googlenet, picture, "--mean", "104,117,123", "--center-only", *drawings, level=2

@@ -1,6 +1,7 @@
 """`pycaffe-lite draw`."""
 
 import pytest
+from paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -14,13 +15,15 @@ import pytest
     ],
 )
 def test_formats(run, tmp_path, file, start):
-    result = run("draw", "models/lenet/lenet.prototxt", tmp_path / file)
+    result = run("draw", f"{ROOT}/models/lenet/lenet.prototxt", tmp_path / file)
     assert (result.code, result.out, result.err) == (0, [f"wrote {tmp_path / file}"], [])
     assert (tmp_path / file).read_bytes().startswith(start)
 
 
 def test_googlenet(run, tmp_path):
-    result = run("draw", "models/googlenet/googlenet.prototxt", tmp_path / "net.html", "--rankdir", "LR")
+    result = run(
+        "draw", f"{ROOT}/models/googlenet/googlenet.prototxt", tmp_path / "net.html", "--rankdir", "LR"
+    )
     assert result.code == 0
     assert "inception_5b/output" in (tmp_path / "net.html").read_text()
 

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from paths import ROOT
 
 
 @pytest.mark.parametrize(("net", "layers", "params"), [("lenet", 9, "431 k"), ("googlenet", 143, "7.00 M")])
 def test_table(run, net, layers, params):
-    result = run("summary", f"models/{net}/{net}.prototxt", "--phase", "TEST", level=2)
+    result = run("summary", f"{ROOT}/models/{net}/{net}.prototxt", "--phase", "TEST", level=2)
     assert (result.code, result.err) == (0, [])
     lines = [line.split() for line in result.out if line.strip()]
     assert lines[0][1:] == ["(TEST)"]
@@ -18,7 +19,7 @@ def test_table(run, net, layers, params):
 
 
 def test_json(run):
-    result = run("summary", "models/lenet/lenet.prototxt", "--json", level=2)
+    result = run("summary", f"{ROOT}/models/lenet/lenet.prototxt", "--json", level=2)
     summary = json.loads("\n".join(result.out))
     assert summary["params"] == 431_080
     assert summary["layers"][1]["shapes"] == [[64, 20, 24, 24]]

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 NUMBER = r"[-+.e\d]+"
 
@@ -100,7 +101,7 @@ def test_table_of_layers_without_tops_and_letters_that_the_terminal_lacks(folder
 
 @pytest.mark.parametrize("net", ["lenet", "googlenet"])
 def test_layers_by_cost(run, net):
-    model = f"models/{net}/{net}.prototxt"
+    model = f"{ROOT}/models/{net}/{net}.prototxt"
     result = run("time", model, "--iterations", 1, "--phase", "TEST", "--table", level=2)
     assert result.code == 0
     lines = [line.split() for line in result.out if line.strip()]

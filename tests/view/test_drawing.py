@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from paths import ROOT
 
 from pycaffe_lite import TEST, TRAIN
 from pycaffe_lite.errors import ArgumentError
@@ -117,7 +118,7 @@ def test_the_page_needs_nothing_from_elsewhere(net_file):
 
 @pytest.mark.parametrize("net", ["lenet", "googlenet"])
 def test_pages_and_pictures_of_nets(net):
-    drawn = drawn_net(f"models/{net}/{net}.prototxt", TEST)
+    drawn = drawn_net(f"{ROOT}/models/{net}/{net}.prototxt", TEST)
     graph = drawn.layer_graph("TB")
     svg = ElementTree.fromstring(graph.draw("svg"))
     keys = [group.get("data-key") for group in svg.iter("{http://www.w3.org/2000/svg}g")]

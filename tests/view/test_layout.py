@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import ROOT
 
 from pycaffe_lite import TEST
 from pycaffe_lite.view.drawing import drawn_net
@@ -84,7 +85,7 @@ def test_an_edge_back_and_a_label():
 
 @pytest.mark.parametrize("kind", ["layer_graph", "blob_graph"])
 def test_googlenet_is_laid_out_at_once(kind):
-    graph = getattr(drawn_net("models/googlenet/googlenet.prototxt", TEST), kind)("TB")
+    graph = getattr(drawn_net(f"{ROOT}/models/googlenet/googlenet.prototxt", TEST), kind)("TB")
     start = time.perf_counter()
     layout = graph.picture().layout
     assert time.perf_counter() - start < 2

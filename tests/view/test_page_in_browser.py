@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import pytest
+from paths import ROOT
 
 from pycaffe_lite import TEST
 from pycaffe_lite.view.drawing import drawn_net
@@ -35,7 +36,7 @@ document.body.append(made);
 @pytest.mark.parametrize("case", ["lenet", "names"])
 def test_search_click_and_zoom(case, tmp_path):
     if case == "lenet":
-        file, key = "models/lenet/lenet.prototxt", "5"
+        file, key = f"{ROOT}/models/lenet/lenet.prototxt", "5"
     else:
         file, key = tmp_path / "net.prototxt", "1"
         file.write_text(

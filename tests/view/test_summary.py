@@ -1,6 +1,7 @@
 """Nets in numbers, and what is suspicious in them."""
 
 import pytest
+from paths import ROOT
 
 from pycaffe_lite import TEST, TRAIN
 from pycaffe_lite.data.lmdb_writer import write_lmdb
@@ -30,7 +31,7 @@ def summary(tmp_path):
 
 
 def test_lenet():
-    summary = summarize(shaped_net("models/lenet/lenet.prototxt", TEST))
+    summary = summarize(shaped_net(f"{ROOT}/models/lenet/lenet.prototxt", TEST))
     assert summary.params == 431_080
     conv1 = summary.layers[1]
     assert (conv1.name, conv1.bottoms, conv1.tops) == ("conv1", ["data"], ["conv1"])
@@ -42,7 +43,7 @@ def test_lenet():
 
 
 def test_googlenet():
-    summary = summarize(shaped_net("models/googlenet/googlenet.prototxt", TEST))
+    summary = summarize(shaped_net(f"{ROOT}/models/googlenet/googlenet.prototxt", TEST))
     assert summary.params == 6_998_552
     assert summary.multiply_adds == pytest.approx(1.58e9, rel=0.01)
     readers = [layer.name for layer in summary.layers if "pool2/3x3_s2" in layer.bottoms]

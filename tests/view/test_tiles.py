@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from paths import ROOT
 from PIL import Image
 
 from pycaffe_lite.errors import DataError, WeightsError
@@ -104,7 +105,7 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", ["", ".h5"])
 def test_weights_of_a_file(suffix):
-    file = f"tests/fixtures/lenet/lenet_iter_50.caffemodel{suffix}"
+    file = f"{ROOT}/tests/fixtures/lenet/lenet_iter_50.caffemodel{suffix}"
     titles = [section.title for section in weight_sections(file, "conv1")]
     assert titles == ["conv1 blob 0: 20x1x5x5", "conv1 blob 1: 20"]
     with pytest.raises(WeightsError, match=r"has no layer 'conv3' \(did you mean 'conv"):
