@@ -31,6 +31,7 @@ NAMES = {
         reshape() clear_param_diffs() copy_from save save_hdf5 load_hdf5 share_with
         before_forward after_forward before_backward after_backward _forward _backward _batch _blobs
         _blob_names _layer_names _inputs _outputs _blob_loss_weights _top_ids _bottom_ids _set_input_arrays
+        _blobs_dict _input_list _output_list
     """,
     "caffe._caffe.Blob": "data diff shape num channels height width count reshape",
     "caffe._caffe.BlobVec": "",
@@ -85,7 +86,7 @@ NAMES = {
 
 # Where a name does other than in pycaffe: more, less, or nothing.
 NOTES = {
-    "caffe.Net": "also `Net.from_text`, `Net.from_proto`, float64, paths as `pathlib` has them",
+    "caffe.Net": "also `from_text`, `from_proto`, float64, paths as `pathlib` has them, `copy.deepcopy`",
     "caffe.set_mode_cpu": "there is nothing else",
     "caffe.set_mode_gpu": "**no GPU**: nets run on the CPU, which the log says",
     "caffe.set_device": "**no GPU**: no effect, which the log says",
@@ -97,7 +98,7 @@ NOTES = {
     "caffe.set_multiprocess": "**no effect**",
     "caffe.init_log": "may be called again",
     "caffe.Layer": "`for blob in bottom` works too",
-    "caffe.layer_type_list": "a list; Caffe's 61 types and more",
+    "caffe.layer_type_list": "a list of Caffe's 61 types and your own; with `forks=True` those of forks, too",
     "caffe._caffe.Blob.shape": "a tuple, which equals another tuple",
     "caffe._caffe.Blob.reshape": "takes a tuple too",
     "caffe._caffe.BlobVec": "a list; assigning to an index raises TypeError, as in pycaffe",
@@ -107,16 +108,14 @@ NOTES = {
     "caffe.Detector.detect_selective_search": "needs the package that pycaffe needs, and MATLAB",
     "caffe.draw.draw_net": "Graphviz where it is, else matplotlib; svg needs neither",
     "caffe.draw.get_pydot_graph": "without pydot a graph of our own, with `to_string()` and `create()`",
-    "caffe.net_spec.NetSpec": "a name that there is not is a KeyError and an AttributeError",
+    "caffe.net_spec.NetSpec": "a name that there is not is a KeyError and an AttributeError; also "
+    "SSD's `keys`, `vals` and `update`",
     "caffe._caffe.Solver.net": "the same object each time",
     "caffe._caffe.Solver.snapshot": "returns the state's path",
 }
 
 # What instances only have.
 ATTRIBUTES = {
-    "caffe._caffe.Solver.net": "The train net",
-    "caffe._caffe.Solver.test_nets": "The nets that are tested every test_interval iterations",
-    "caffe._caffe.Solver.iter": "The number of iterations done",
     "caffe._caffe.Solver.param": "The settings, a SolverParameter",
 }
 

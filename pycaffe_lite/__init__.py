@@ -1,6 +1,8 @@
 """pycaffe-lite: Caffe's nets and solvers in pure Python. `import pycaffe_lite as caffe`."""
 
-from pycaffe_lite import io as io  # these modules come along with the package, as in pycaffe
+from pycaffe_lite import _caffe as _caffe  # these modules come along with the package, as in pycaffe
+from pycaffe_lite import io as io
+from pycaffe_lite import pycaffe as pycaffe
 from pycaffe_lite import surgery as surgery
 from pycaffe_lite.alias import install_as_caffe
 from pycaffe_lite.blob import Blob
@@ -19,6 +21,7 @@ from pycaffe_lite.errors import (
     LayerImportError,
     NameLookupError,
     NetError,
+    NetPicklingError,
     PrototxtError,
     PycaffeError,
     SnapshotError,
@@ -27,6 +30,7 @@ from pycaffe_lite.errors import (
 )
 from pycaffe_lite.glog import init_log, log
 from pycaffe_lite.kernels import get_num_threads, set_num_threads
+from pycaffe_lite.layer.detection.rcnn_config import cfg as rcnn_cfg
 from pycaffe_lite.layer.registry import layer_type_list
 from pycaffe_lite.layer.utility.python import PythonLayerBase as Layer
 from pycaffe_lite.mode import set_device, set_mode_cpu, set_mode_gpu
@@ -80,6 +84,7 @@ __all__ = [
     "NesterovSolver",
     "Net",
     "NetError",
+    "NetPicklingError",
     "NetSpec",
     "PrototxtError",
     "PycaffeError",
@@ -98,6 +103,7 @@ __all__ = [
     "layers",
     "log",
     "params",
+    "rcnn_cfg",
     "set_device",
     "set_max_pixels",
     "set_mode_cpu",

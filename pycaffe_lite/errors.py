@@ -8,6 +8,7 @@ PycaffeError
 │   └── InputArrayError     arrays that a MemoryData layer cannot take (also a RuntimeError)
 ├── FileLookupError     a file that is not there (also a RuntimeError, which pycaffe raises)
 ├── NetError            layers that do not fit together: unknown or doubly made blobs, bad sharing
+│   ├── NetPicklingError    a net handed to pickle (also a RuntimeError, as in pycaffe, and a TypeError)
 │   └── LayerError      what one layer needs and did not get: names the layer, its type, the shapes
 │       └── LayerImportError    a Python layer whose module or class is not there (also an ImportError)
 ├── WeightsError        a .caffemodel that cannot be read or does not fit the net
@@ -66,6 +67,10 @@ class FileLookupError(PycaffeError, RuntimeError):
 
 class NetError(PycaffeError):
     """A net whose layers do not fit together."""
+
+
+class NetPicklingError(NetError, RuntimeError, TypeError):
+    """A net that was handed to pickle, perhaps on its way to another process."""
 
 
 class LayerError(NetError):

@@ -119,6 +119,7 @@ def _xavier(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStrea
 def _msra(shape: Shape, filler: caffe_pb2.FillerParameter, stream: RandomStream) -> Floats:
     """Draws from N(0, 2/n), n by `variance_norm`; He, Zhang, Ren and Sun, 2015."""
     std = np.sqrt(np.float32(2) / np.float32(_fan("msra", shape, filler.variance_norm)))
+    std *= np.float32(filler.scale)  # Intel's; 1 in Caffe
     return stream.normal(_count(shape), 0, std)
 
 
@@ -146,7 +147,7 @@ _FILLERS: dict[str, Filler] = {
 _READ = {
     "constant": ("value",),
     "gaussian": ("mean", "std", "sparse"),
-    "msra": ("variance_norm",),
+    "msra": ("variance_norm", "scale"),
     "uniform": ("min", "max"),
     "xavier": ("variance_norm",),
 }

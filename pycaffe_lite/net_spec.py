@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -44,13 +45,15 @@ __all__ = [
 def param_name_dict() -> dict[str, str]:
     """The layer types whose parameters have a message of the type's name, and its field: ReLU → relu.
 
-    The field's full name is `relu_param`, the message's `ReLUParameter`.
+    The field's full name is `relu_param`, the message's `ReLUParameter`. Where a fork has a second field with
+    this message, as `relu6_param` is one, the first one is the type's own.
     """
-    return {
-        field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
-        for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields
-        if field.name.endswith("_param") and field.message_type is not None
-    }
+    names: dict[str, str] = {}
+    for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields:
+        if field.name.endswith("_param") and field.message_type is not None:
+            type_name = field.message_type.name.removesuffix("Parameter")
+            names.setdefault(type_name, field.name.removesuffix("_param"))
+    return names
 
 
 _param_names = param_name_dict()
@@ -233,6 +236,10 @@ class NetSpec:
         net.data, net.label = L.DummyData(shape=[...], ntop=2)
         net["conv/3x3"] = L.Convolution(net.data, num_output=4, kernel_size=3)
 
+    SSD's fork adds methods: `keys()` gives the names and `vals()` the tops; `update(name, params)` sets more
+    parameters of a top's layer; `del net["name"]` forgets a name. Where a top is called `keys`, `vals` or
+    `update`, that name gives the top, as in Caffe.
+
     Attributes:
         tops: the tops by name, in the order of their assignment.
     """
@@ -245,17 +252,22 @@ class NetSpec:
     def __setattr__(self, name: str, value: Top) -> None:
         self.tops[name] = value
 
-    def __getattr__(self, name: str) -> Top:
-        tops: Mapping[str, Top] = vars(self).get("tops", {})
-        if name not in tops:
-            raise NameLookupError(f"the net has no top '{name}' (tops: {', '.join(tops) or 'none'})")
-        return tops[name]
+    def __getattr__(self, name: str) -> Any:
+        if name in _METHODS_OF_SSD and name not in self.tops:
+            return partial(_METHODS_OF_SSD[name], self)
+        return self[name]
 
     def __setitem__(self, key: str, value: Top) -> None:
         self.tops[key] = value
 
     def __getitem__(self, item: str) -> Top:
-        return self.__getattr__(item)
+        tops: Mapping[str, Top] = vars(self).get("tops", {})  # a copy in the making has none
+        if item not in tops:
+            raise NameLookupError(f"the net has no top '{item}' (tops: {', '.join(tops) or 'none'})")
+        return tops[item]
+
+    def __delitem__(self, name: str) -> None:
+        del self.tops[name]
 
     def to_proto(self) -> caffe_pb2.NetParameter:
         """The net that computes all tops that have a name.
@@ -269,6 +281,21 @@ class NetSpec:
         names: dict[Top | Function, str] = {top: name for name, top in self.tops.items()}
         functions = dict.fromkeys(_function_of(top) for top in self.tops.values())
         return _net(functions, names)
+
+
+def _keys(net: NetSpec) -> list[str]:
+    return list(net.tops)
+
+
+def _vals(net: NetSpec) -> list[Top]:
+    return list(net.tops.values())
+
+
+def _update(net: NetSpec, name: str, params: Mapping[str, Any]) -> None:
+    _function_of(net[name]).params.update(params)
+
+
+_METHODS_OF_SSD: dict[str, Callable[..., Any]] = {"keys": _keys, "vals": _vals, "update": _update}
 
 
 def _function_of(top: Top | Function) -> Function:

@@ -35,7 +35,7 @@ PAGES = [
 ]
 WORKED_EXAMPLE = "adding-a-layer.md"
 SHELL = ("sh", "bash", "console", "dockerfile")
-LANGUAGES = (*SHELL, "python", "proto", "")
+LANGUAGES = (*SHELL, "python", "proto", "toml", "")
 
 # Commands that are shown and not run, each with the reason. Of `make` and `pip`, which take minutes, only the
 # names of targets and extras are checked.
@@ -45,8 +45,10 @@ NOT_RUN = {
     "sed ": "needs a shell",
     "ENV ": "a setting of an image",
     "cd models/shapes": "tests/test_shapes.py follows this page",
+    "cd models/digits": "tests/test_digits.py follows this page",
     "python draw.py": "the same",
     "pycaffe-lite train shapes_solver.prototxt": "the same",
+    "pycaffe-lite train digits_solver.prototxt": "the same",
 }
 
 
@@ -321,6 +323,8 @@ def test_the_worked_example(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     places = set()
     for block in blocks_of(page):
+        if block.language not in ("python", "proto"):
+            continue
         place = re.search(r"`([\w/]+\.(?:py|proto))`", block.heading)
         assert place, f"{block.heading}: names no file"
         assert place[1] not in places

@@ -171,3 +171,11 @@ def compare(net, golden, prefix):
             name, _, index = key[len(prefix) :].partition(":")
             got = net.params[name][int(index)] if index else net.blobs[name]
             np.testing.assert_array_equal(got.data.view(np.uint32), golden[key].view(np.uint32), key)
+
+
+def test_intels_scale_of_msra():
+    plain, scaled = Blob((4, 3, 5), np.float64), Blob((4, 3, 5), np.float64)
+    for blob, scale in ((plain, 1), (scaled, 2)):
+        random.set_random_seed(3)
+        fillers.fill(blob, caffe_pb2.FillerParameter(type="msra", scale=scale))
+    np.testing.assert_allclose(scaled.data, 2 * plain.data, rtol=1e-12)

@@ -1,6 +1,8 @@
 """pycaffe's small names: what they do where they have no meaning here."""
 
 import logging
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -128,3 +130,26 @@ def test_lists_of_the_net_are_copies():
     assert (net._layer_names[0], net._blob_names[net._inputs[0]]) == ("in", "x")
     assert [net._blob_names[i] for i in net._top_ids(1)] == ["y"]
     assert net._blobs[net._bottom_ids(1)[0]] is net.blobs["x"]
+    assert (net._input_list, net._output_list) == (net.inputs, net.outputs) == (["x"], ["loss"])
+    assert net._blobs_dict == net.blobs
+
+
+def test_a_solvers_place_is_not_set_from_outside(tmp_path):
+    (tmp_path / "n.prototxt").write_text(NET)
+    (tmp_path / "s.prototxt").write_text('net: "n.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 2')
+    solver = caffe.get_solver(tmp_path / "s.prototxt")
+    for name in ("iter", "net", "test_nets", "lr"):
+        with pytest.raises(AttributeError):
+            setattr(solver, name, getattr(solver, name))
+    solver.step(1)
+    assert solver.iter == 1
+
+
+def test_modules_that_come_along():
+    """As with pycaffe: `import caffe` is enough for these."""
+    code = """if True:
+        import pycaffe_lite as caffe
+        assert caffe.pycaffe.Net is caffe._caffe.Net is caffe.Net
+        modules = caffe.io, caffe.net_spec, caffe.classifier, caffe.detector, caffe.proto.caffe_pb2
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,7 +4,6 @@ import importlib
 import sys
 
 import numpy as np
-import pytest
 from click.testing import CliRunner
 from small_data import write_files
 
@@ -178,7 +177,6 @@ def test_siamese_nets_share_weights_and_learn(tmp_path):
     assert np.array_equal(features[0], features[1])
 
 
-@pytest.mark.skipif("HDF5Data" not in caffe.layer_type_list(), reason="needs layer type HDF5Data")
 def test_logistic_regression_from_hdf5(tmp_path):
     import h5py
 

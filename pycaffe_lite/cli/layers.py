@@ -13,8 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.output import echo
 from pycaffe_lite.layer.base import Layer
-from pycaffe_lite.layer.missing_types import why_missing
-from pycaffe_lite.layer.registry import LayerType, forms_of, layer_types
+from pycaffe_lite.layer.registry import LayerType, forms_of, layer_types, load_plugins, why_unknown
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.comments import comment_on
 from pycaffe_lite.proto.text_fields import fields_of
@@ -32,6 +31,7 @@ def command(layer_type: str | None) -> None:
     each fork. With it, prints what the type computes, the shapes of its bottoms, tops and learnable blobs,
     and its parameters with their defaults. Where forks gave one name to several layers, it describes each.
     """
+    load_plugins()
     types = layer_types()
     if layer_type is None:
         for line in _list(types):
@@ -42,7 +42,7 @@ def command(layer_type: str | None) -> None:
                 for line in paragraph.split("\n"):
                     echo(line)
     else:
-        raise click.UsageError(why_missing(layer_type, types))
+        raise click.UsageError(why_unknown(layer_type))
 
 
 def _list(types: Iterable[str]) -> Iterator[str]:

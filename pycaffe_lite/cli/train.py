@@ -28,6 +28,7 @@ from pycaffe_lite.formats.atomic import set_aside
 from pycaffe_lite.net.evaluate import Scores
 from pycaffe_lite.net.weights import fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
 
@@ -35,6 +36,14 @@ log = logging.getLogger(__name__)
 
 _TERMINATED = 143  # as shells have it: 128 + SIGTERM
 _MOST_NAMES = 20
+
+
+def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> str | None:
+    """The fork that a name on the command line means, in whatever letters."""
+    by_name = {fork.lower(): fork for fork in FORKS}
+    if name is not None and name.lower() not in by_name:
+        raise click.BadParameter(f"unknown fork '{name}' (known: {', '.join(FORKS)})")
+    return by_name[name.lower()] if name is not None else None
 
 
 @click.command("train", cls=CaffeCommand)
@@ -59,6 +68,14 @@ _MOST_NAMES = 20
     type=click.IntRange(1),
     metavar="N",
     help="Keep the newest N snapshots of this run and remove its older ones.  [default: all]",
+)
+@click.option(
+    "--for",
+    "fork",
+    metavar="FORK",
+    callback=_fork_of,
+    help="The fork of Caffe that shall read the weights, SSD or SegNet for instance, if the net has layers "
+    "that only forks have.  [default: the first that has them all]",
 )
 @click.option(
     "--log-file",
@@ -100,6 +117,7 @@ def command(
     snapshot: str,
     exact: bool,
     keep: int | None,
+    fork: str | None,
     log_file: Path | None,
     sigint_effect: str,
     sighup_effect: str,
@@ -133,7 +151,7 @@ def command(
     requests = SignalRequests(sigint_effect, sighup_effect)
     with _named(file):
         runner = get_solver(
-            document, strict=strict, action_request=requests.next_action, on_nan=on_nan, keep=keep
+            document, strict=strict, action_request=requests.next_action, on_nan=on_nan, fork=fork, keep=keep
         )
     check_layers(runner.net, file)
     if interactive():

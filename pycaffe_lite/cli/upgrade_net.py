@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -12,13 +13,15 @@ from google.protobuf.message import DecodeError, Message
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.output import echo, start_log
 from pycaffe_lite.errors import PrototxtError, PycaffeError
+from pycaffe_lite.formats import forks
 from pycaffe_lite.formats.atomic import atomic_write, read_bytes
+from pycaffe_lite.formats.wire import WireError
 from pycaffe_lite.proto import caffe_pb2, prototxt, upgrade
 from pycaffe_lite.proto.text_writer import TextWriter
 
 log = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 # The exit statuses are those of Caffe's own programs.
 INCOMPLETE = 1
 # Characters that no text has, and each binary message has near its start.
@@ -46,21 +49,24 @@ def command(ctx: click.Context, old: str, new: str) -> None:
     """
     start_log()
     try:
-        net = read_binary(old, caffe_pb2.NetParameter)
+        net = read_binary(old, caffe_pb2.NetParameter, forks.read_net)
         if net is None:
             document = prototxt.read_net(old)
             complete = write_text(new, document) and document.complete
         else:
-            complete = upgrade.upgrade_net(net, old)
-            write(new, net.SerializeToString())
+            complete = upgrade.upgrade_net(net.message, old)
+            write(new, forks.write_net(net))
     except PrototxtError as error:
         raise Unreadable(str(error)) from None
     if not complete:
         ctx.exit(INCOMPLETE)
 
 
-def read_binary(path: str, message_class: type[M]) -> M | None:
-    """The message that a file holds in binary form; None if the file is a text.
+def read_binary(path: str, kind: type[Message], read: Callable[[bytes], T]) -> T | None:
+    """What a file holds in binary form; None if the file is a text.
+
+    Args:
+        path: of the file. kind: of the message in it. read: makes something of its bytes.
 
     Raises:
         PycaffeError: the file cannot be read. PrototxtError: it holds no such message.
@@ -69,10 +75,9 @@ def read_binary(path: str, message_class: type[M]) -> M | None:
     if not CONTROL.intersection(content[:LOOK].tobytes()):
         return None
     try:
-        return message_class.FromString(content.tobytes())
-    except DecodeError:
-        kind = message_class.DESCRIPTOR.name
-        raise PrototxtError(f"{path}: this is neither a text nor a binary {kind}") from None
+        return read(content.tobytes())
+    except (DecodeError, WireError):
+        raise PrototxtError(f"{path}: this is neither a text nor a binary {kind.DESCRIPTOR.name}") from None
 
 
 def write_text(path: str, document: prototxt.Document[Any]) -> bool:

@@ -23,7 +23,7 @@ def command(old: str, new: str) -> None:
     """
     start_log()
     try:
-        solver = upgrade_net.read_binary(old, caffe_pb2.SolverParameter)
+        solver = upgrade_net.read_binary(old, caffe_pb2.SolverParameter, caffe_pb2.SolverParameter.FromString)
         if solver is None:
             upgrade_net.write_text(new, prototxt.read_written_solver(old))
         else:

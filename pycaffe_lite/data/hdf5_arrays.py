@@ -18,6 +18,9 @@ from pycaffe_lite.formats.hdf5_format import SIGNATURE, FormatError, Tree, Value
 
 Floats = npt.NDArray[np.float32]
 
+# Something else may precede the file proper: 512 bytes, or twice that, and so on.
+_USER_BLOCKS = 24
+
 
 def read_arrays(path: Path, names: Sequence[str]) -> list[Floats]:
     """Reads data sets of a file as float32; others in the file do not matter.
@@ -38,9 +41,11 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[Floats]:
             rows differ; h5py is needed and not installed.
     """
     content = read_bytes(path, error=DataError)
-    if content[: len(SIGNATURE)].tobytes() != SIGNATURE:
-        raise DataError(f"'{path}' is not an HDF5 file")
     try:
+        if not _has_signature(content, 0):
+            if not any(_has_signature(content, 512 << i) for i in range(_USER_BLOCKS)):
+                raise DataError(f"'{path}' is not an HDF5 file")
+            raise FormatError("it begins with a user block, as MATLAB's files do")
         tree = read_tree(content, only={name.split("/")[0] for name in names})
     except FormatError as problem:
         arrays = _read_with_library(path, names, problem)
@@ -53,6 +58,10 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[Floats]:
     if not len(arrays[0]):
         raise DataError(f"the data sets of '{path}' have no rows")
     return arrays
+
+
+def _has_signature(content: npt.NDArray[np.uint8], offset: int) -> bool:
+    return content[offset : offset + len(SIGNATURE)].tobytes() == SIGNATURE
 
 
 def _item(tree: Tree, name: str) -> Tree | Values | None:

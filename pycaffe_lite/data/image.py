@@ -119,10 +119,7 @@ def decode(
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
             more than 8 bits a value (16, where `color` is given).
     """
-    try:
-        import PIL  # noqa: F401
-    except ImportError:
-        raise DataError(missing("reading encoded images", "Pillow", "image")) from None
+    check_pillow("reading encoded images")
     try:
         return _decode(encoded, color, packed, from_memory)
     except DataError:
@@ -130,6 +127,14 @@ def decode(
     except Exception as error:  # what decoders stumble over in a damaged file may be anything
         problem = str(error) or type(error).__name__
         raise DataError(f"cannot decode an image of {len(encoded)} bytes: {problem}") from None
+
+
+def check_pillow(purpose: str) -> None:
+    """Raises a DataError where Pillow is missing, which is needed for a purpose, "reading pictures"."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError:
+        raise DataError(missing(purpose, "Pillow", "image")) from None
 
 
 def read(path: Path, color: bool | None = None, *, packed: bool = True) -> Picture:
@@ -149,6 +154,20 @@ def read_bytes(path: Path) -> bytes:
         FileLookupError: it is not there. DataError: it cannot be read.
     """
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file is there and can be decoded in colour.
+
+    Of a JPEG only the beginning is looked at: what is damaged behind it ends no decoding.
+    """
+    try:
+        encoded = read_bytes(path)
+        if _open(encoded, True).format not in _JPEGS:
+            decode(encoded, True)
+    except Exception:  # whatever decoders stumble over
+        return False
+    return True
 
 
 def decode_file(
@@ -236,6 +255,8 @@ def _pixels(image: ImageFile, color: bool | None, packed: bool) -> Pixels:
         channels = "RGBA"
     if color or (color is False and channels != "L"):
         channels = "RGB"  # without opacity
+    if channels == "RGB":
+        image.info.pop("transparency", None)  # Pillow warns that it is lost
     if image.mode == "CMYK" and image.format in _JPEGS:
         pixels = _bgr_of_cmyk(np.asarray(image))
     else:
@@ -308,10 +329,18 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
 
     Returns:
         (height, width, C); the same array where it has this size.
+
+    Raises:
+        DataError: the picture wanted has more than `max_pixels()`.
     """
     H, W, C = pixels.shape
     if pixels.shape == (height, width, C):
         return pixels
+    if height * width > max_pixels():
+        raise DataError(
+            f"cannot resize to {width} x {height} pixels, more than {max_pixels()}; to do it all the same, "
+            f"give --max_pixels or set {_MAX_PIXELS_VARIABLE}"
+        )
     out: Pixels = np.empty((height, width, C), np.uint8)
     if pixels.shape == (2 * height, 2 * width, C):
         kernels.half(pixels, out)

@@ -22,6 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 _NUMBER = re.compile(rb"[ \t\n\v\f\r]*([+-]?[0-9]+)")
 _LABEL = re.compile(rb"[+-]?[0-9]+\s*")
 _INT_BITS = 32
+_LONGEST_LONG = 4000  # digits, of which Python reads no more than 4300; zeros at the front count, too
 
 
 class ImageList(NamedTuple):
@@ -81,7 +82,8 @@ def read_list(path: Path) -> ImageList:
 def _atoi(text: bytes) -> int:
     """What C makes a text: the number at its beginning, or 0; with 32 bits."""
     number = _NUMBER.match(text)
-    value = int(number[1][:20]) if number else 0
+    # A long is what it reads, which stops at its bounds; an int is what it keeps of that.
+    value = min(max(int(number[1][:_LONGEST_LONG]) if number else 0, -(1 << 63)), (1 << 63) - 1)
     bound = 1 << (_INT_BITS - 1)
     return (value + bound) % (2 * bound) - bound
 

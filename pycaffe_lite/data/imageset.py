@@ -21,7 +21,6 @@ from pycaffe_lite.data.image_list import ImageList, read_list
 from pycaffe_lite.data.new_database import earlier_settings, growing_database
 from pycaffe_lite.data.whole_database import Writer
 from pycaffe_lite.errors import DataError, FileLookupError
-from pycaffe_lite.extras import missing
 from pycaffe_lite.formats.wire import bytes_field, varint_field
 from pycaffe_lite.kernels import available_cores
 from pycaffe_lite.random import RandomStream
@@ -110,7 +109,7 @@ class Imageset:
     def __init__(
         self, root: str, list_file: Path, out: Path, backend: str, settings: Settings, resume: bool = False
     ) -> None:
-        _check_pillow()
+        image.check_pillow("reading pictures")
         self._root = root
         self._out = out
         self._backend = backend
@@ -148,7 +147,7 @@ class Imageset:
         """
         settings = {
             **self._settings._asdict(),
-            "root": os.path.abspath(self._root or "."),
+            "root": _absolute(self._root),
             "list": self._list.checksum,
             "backend": self._backend,
             "seed": self._seed,
@@ -223,13 +222,6 @@ class Imageset:
         return _encoded_datum(_encode(pixels, encoding, file), label)
 
 
-def _check_pillow() -> None:
-    try:
-        import PIL  # noqa: F401
-    except ImportError:
-        raise DataError(missing("reading pictures", "Pillow", "image")) from None
-
-
 def _lines_of(list_file: Path) -> ImageList:
     """The list; an empty one where Caffe finds nothing."""
     try:
@@ -242,6 +234,12 @@ def _lines_of(list_file: Path) -> ImageList:
         problem = str(error)
     log.warning("%s; the database will be empty, as in Caffe", problem)
     return ImageList(list_file, [], np.empty(0, np.int32), 0)
+
+
+def _absolute(root: str) -> str:
+    """What stands before each name, from the root of the file system on; `a/` and `a` differ."""
+    folder, beginning = os.path.split(root)
+    return os.path.join(os.path.abspath(folder or "."), beginning)
 
 
 def _ending(name: str) -> str:

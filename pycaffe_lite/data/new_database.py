@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -69,7 +70,8 @@ def growing_database(
     """Makes a database, or goes on with one, and yields its writer.
 
     It grows under its own name. At the end of the block all is committed, and the database is marked as
-    whole (see `conversion`). Where an exception ends it, what has been committed stays, marked as unfinished.
+    whole (see `conversion`). Where an exception ends it, what has been committed stays, marked as unfinished;
+    where nothing has been, the folder that was made for it goes.
 
     Args:
         path: the folder to be; the one around it must be there.
@@ -85,18 +87,25 @@ def growing_database(
     earlier = earlier_settings(path, tool) if resume else None
     if earlier is not None:
         _check_same(path, earlier, json.loads(json.dumps(settings)))
-    elif not (resume and path.is_dir()):
+    makes_folder = earlier is None and not (resume and path.is_dir())
+    if makes_folder:
         _make_folder(path)
     with _alone(path):
-        if earlier is None:
-            write_mark(path, Mark(tool, settings))
-        writer: Writer = LmdbWriter(path) if backend == LMDB else LevelDbWriter(path)
+        writer: Writer | None = None
         try:
-            yield writer
-            writer.commit()
-        finally:
-            writer.close()
-        write_mark(path, Mark(tool, settings, writer.records))
+            if earlier is None:
+                write_mark(path, Mark(tool, settings))
+            writer = LmdbWriter(path) if backend == LMDB else LevelDbWriter(path)
+            try:
+                yield writer
+                writer.commit()
+            finally:
+                writer.close()
+            write_mark(path, Mark(tool, settings, writer.records))
+        except BaseException:
+            if makes_folder and not (writer and writer.records):
+                shutil.rmtree(path, ignore_errors=True)
+            raise
 
 
 def _check_same(path: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:

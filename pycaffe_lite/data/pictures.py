@@ -21,6 +21,12 @@ from pycaffe_lite.random import RandomStream
 
 log = logging.getLogger(__name__)
 
+# What a name of which there is no file may have in it, and what is wrong with the list then.
+_WRONG_CHARACTERS = {
+    "\0": "save the list as UTF-8, not UTF-16",
+    "\t": "a space must stand before the label, not a tab",
+    "\r": "save the list with line feeds at the ends of its lines, not carriage returns alone",
+}
 # State: checksum and length of the list, the shuffler's seed or -1, epochs ended, the line that comes next.
 _STATE = struct.Struct("<IQqQQ")
 
@@ -145,8 +151,11 @@ class PictureSource:
             picture = image.read(path, self._color, packed=self._size is not None)
         except (DataError, FileLookupError) as error:
             what = str(error)
-            if "\t" in name and isinstance(error, FileLookupError):
-                what = f"no such file: {name!r}; a space must stand before the label, not a tab"
+            if isinstance(error, FileLookupError):
+                for character, hint in _WRONG_CHARACTERS.items():
+                    if character in name:
+                        what = f"no such file: {name!r}; {hint}"
+                        break
             raise type(error)(f"{place}: {what}") from None
         if picture.is_cut and self._has_told_of_cut.acquire(blocking=False):
             log.warning(

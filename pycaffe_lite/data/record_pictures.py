@@ -11,7 +11,7 @@ import numpy as np
 
 from pycaffe_lite.data.contents import datum_message, file_kind
 from pycaffe_lite.data.database import Reader, first_records
-from pycaffe_lite.data.datum import DatumReader, Values
+from pycaffe_lite.data.datum import Datum, DatumReader, Values
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.extras import missing
@@ -43,10 +43,9 @@ def draw_sheet(reader: Reader, count: int, out: Path) -> int:
     size = columns * width + _MARGIN, -(-count // columns) * height + _MARGIN
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
-    datums = DatumReader()
     for i, (key, value) in enumerate(first_records(reader, count)):
         try:
-            datum = datums.read(value)
+            datum = _read(value)
             picture = _fitted(_picture(datum.values))
         except DataError as error:
             raise _placed(reader, key, error) from None
@@ -114,6 +113,14 @@ def _write_values(folder: Path, stem: str, values: Values) -> str:
         name = f"{stem}.npy"
         np.save(folder / name, values)
     return name
+
+
+def _read(message: bytes) -> Datum:
+    """A record as it is stored; in colour where that is refused, as 16 bits a value are."""
+    try:
+        return DatumReader().read(message)
+    except DataError:
+        return DatumReader(True).read(message)
 
 
 def _picture(values: Values) -> Image:

@@ -1,7 +1,8 @@
 """Lists of windows in pictures, as R-CNN writes them and WindowData reads them.
 
 A block for each picture: `# 0`, the picture's file, its channels, height and width, the number of its
-windows, then a line for each window: `class overlap x1 y1 x2 y2`.
+windows, then a line for each window: `class overlap x1 y1 x2 y2`. The number behind `#` says which picture
+the windows are of, counted from 0 in the order of the blocks. Of the channels only those of the last count.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pycaffe_lite.proto.paths import read_regular
 _LARGEST_LIST = 1 << 34  # bytes
 _CHANNELS = 3  # of the pictures, which are always read in colour
 _NUMBERS = 6  # of a window
+_MOST_DIGITS = 18  # of a whole number
 
 
 class Windows(NamedTuple):
@@ -54,6 +56,14 @@ class WindowList(NamedTuple):
     checksum: int
 
 
+class _Picture(NamedTuple):
+    """What a list says of a picture: its file and its channels, and up to which line it says so."""
+
+    name: str
+    channels: int
+    line: int
+
+
 def read_windows(path: Path, fg_threshold: float, bg_threshold: float) -> WindowList:
     """Reads a list.
 
@@ -64,20 +74,30 @@ def read_windows(path: Path, fg_threshold: float, bg_threshold: float) -> Window
 
     Raises:
         FileLookupError: there is no such file.
-        DataError: it cannot be read; a foreground window has a class below 1; there are no windows of one of
-            the two kinds.
+        DataError: it cannot be read; the last picture has other channels than 3; there is no picture of a
+            number; a foreground window has a class below 1; there are no windows of one of the two kinds.
     """
     content = read_regular(path, _LARGEST_LIST, "a list of windows", error=DataError)
     words = _Words(path, content)
     names: list[str] = []
+    numbered: list[tuple[int, int]] = []  # numbers of pictures, and the lines of the list where they stand
     pictures: list[npt.NDArray[np.int64]] = []
     numbers: list[npt.NDArray[np.float64]] = []
+    last = _Picture("", _CHANNELS, 0)
     while words.more():
-        index, name = _picture(words, len(names))
-        names.append(name)
+        index = _number(words)
+        numbered.append((index, words.line))
+        last = _picture(words)
+        names.append(last.name)
         windows = words.numbers(words.integer("the number of windows") * _NUMBERS, "windows")
         numbers.append(windows.reshape(-1, _NUMBERS))
         pictures.append(np.full(len(numbers[-1]), index))
+    if last.channels != _CHANNELS:
+        message = f"'{last.name}' has {last.channels} channels: pictures are read with 3, write 3"
+        raise words.error(message, last.line)
+    for index, line in numbered:
+        if index >= len(names):
+            raise words.error(f"there is no picture {index} in the list: number them 0, 1, 2, ...", line)
     table = np.concatenate([np.empty((0, _NUMBERS)), *numbers])
     of_picture = np.concatenate([np.empty(0, np.int64), *pictures])
     integers = table[:, [0, 2, 3, 4, 5]].astype(np.int64)
@@ -93,21 +113,21 @@ def read_windows(path: Path, fg_threshold: float, bg_threshold: float) -> Window
     return WindowList(path, names, foreground, background, zlib.crc32(content))
 
 
-def _picture(words: _Words, count: int) -> tuple[int, str]:
-    """Number and name of the next picture, after `count` others."""
+def _number(words: _Words) -> int:
+    """The number at the beginning of the next block."""
     mark = words.next("'#'")
     if mark != b"#":
         raise words.error(
             f"'#' and the number of a picture must come here, got '{mark.decode(errors='replace')}'"
         )
-    index = words.integer("the number of a picture")
-    if not 0 <= index <= count:
-        raise words.error(f"picture {index} comes after {count} others: number them 0, 1, 2, ...")
+    return words.integer("the number of a picture")
+
+
+def _picture(words: _Words) -> _Picture:
+    """The next picture."""
     name = words.next("a picture's file").decode("utf-8", "surrogateescape")
     channels, _, _ = (words.integer(f"the {size} of a picture") for size in ("channels", "height", "width"))
-    if channels != _CHANNELS:
-        raise words.error(f"'{name}' has {channels} channels: pictures are read with 3, write 3")
-    return index, name
+    return _Picture(name, channels, words.line)
 
 
 def _check(
@@ -138,8 +158,9 @@ class _Words:
 
     def __init__(self, path: Path, content: bytes) -> None:
         self._path = path
+        self._most = (len(content) + 1) // 2  # words, each with what separates it from the next
         self._lines = iter(enumerate(content.split(b"\n"), 1))
-        self._line = 0
+        self.line = 0  # of the word before
         self._words: list[bytes] = []
         self._used = 0
 
@@ -149,7 +170,7 @@ class _Words:
             following = next(self._lines, None)
             if following is None:
                 return False
-            self._line, text = following
+            self.line, text = following
             self._words, self._used = text.split(), 0
         return True
 
@@ -163,12 +184,14 @@ class _Words:
     def integer(self, what: str) -> int:
         """The next word, a whole number of 0 or more."""
         word = self.next(what)
-        if not word.isdigit():
+        if not (word.isdigit() and len(word) <= _MOST_DIGITS):
             raise self.error(f"{what} must be a whole number, got '{word.decode(errors='replace')}'")
         return int(word)
 
     def numbers(self, count: int, what: str) -> npt.NDArray[np.float64]:
         """The next `count` words, as numbers: of windows, whose overlap need not be whole."""
+        if count > self._most:
+            raise self.error(f"the list is too short for so many {what}")
         out = np.fromiter(self._floats(count, what), np.float64, count)
         whole = np.delete(out.reshape(-1, _NUMBERS), 1, axis=1)
         if not (np.abs(whole) < 1 << 31).all() or (whole != np.rint(whole)).any():
@@ -184,6 +207,6 @@ class _Words:
                 text = word.decode(errors="replace")
                 raise self.error(f"a window is 'class overlap x1 y1 x2 y2', got '{text}'") from None
 
-    def error(self, message: str) -> DataError:
-        """An error at the current line."""
-        return DataError(f"line {self._line} of '{self._path}': {message}")
+    def error(self, message: str, line: int | None = None) -> DataError:
+        """An error at a line, or at the current one."""
+        return DataError(f"line {line or self.line} of '{self._path}': {message}")

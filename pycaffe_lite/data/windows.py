@@ -131,6 +131,9 @@ class WindowSource:
         foreground: how many of them show objects.
         sampler: the stream that windows and their mirroring are drawn from.
         cache: whether the pictures' files are kept in memory once they are read.
+
+    Raises:
+        DataError: Pillow is missing, without which no picture can be read.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class WindowSource:
         sampler: RandomStream,
         cache: bool,
     ) -> None:
+        image.check_pillow("reading pictures")
         self._windows = windows
         self._locate = locate
         self._cutting = cutting
@@ -150,6 +154,7 @@ class WindowSource:
         self._batch_size = batch_size
         self._sampler = sampler
         self._files: dict[str, tuple[Path, bytes]] | None = {} if cache else None
+        self._is_readable: dict[str, bool] = {}  # what is known of the pictures
 
     def shape(self) -> Shape:
         """Shape of the items."""
@@ -177,7 +182,7 @@ class WindowSource:
         return ""
 
     def plan(self) -> WindowWork:
-        """Draws the windows of the next batch."""
+        """Draws the windows of the next batch, as Caffe does: up to one whose picture cannot be read."""
         chosen: list[tuple[bool, int, bool]] = []
         for i in range(self._batch_size):
             is_object = i >= self._background
@@ -185,7 +190,18 @@ class WindowSource:
             index = self._sampler.below(len(kind.pictures))
             mirrored = self._cutting.mirror and self._sampler.below(2) == 1
             chosen.append((is_object, index, mirrored))
-        return WindowWork(self, chosen, self.state())
+            if not self._has_picture(self._windows.names[kind.pictures[index]]):
+                break
+        return WindowWork(self, chosen, self._batch_size, self.state())
+
+    def _has_picture(self, name: str) -> bool:
+        """Whether a picture can be read; looks once."""
+        if name not in self._is_readable:
+            try:
+                self._is_readable[name] = image.is_readable(self._locate(name))
+            except FileLookupError:
+                self._is_readable[name] = False
+        return self._is_readable[name]
 
     def cut(self, is_object: bool, index: int, mirrored: bool, out: Floats) -> int:
         """Cuts out a window.
@@ -253,11 +269,21 @@ class WindowWork:
 
     As in Caffe, a picture that cannot be read ends the batch: what should come from there on is zeros, with
     label 0, and the log has an error.
+
+    Args:
+        source: cuts out the windows.
+        chosen: the windows: whether of an object, which one, whether mirrored; fewer than the batch has items
+            where the last one's picture cannot be read.
+        batch_size: items of the batch.
+        state: of the source behind this batch.
     """
 
-    def __init__(self, source: WindowSource, chosen: list[tuple[bool, int, bool]], state: bytes) -> None:
+    def __init__(
+        self, source: WindowSource, chosen: list[tuple[bool, int, bool]], batch_size: int, state: bytes
+    ) -> None:
         self.pieces = len(chosen)
         self.state = state
+        self._batch_size = batch_size
         self._source = source
         self._chosen = chosen
         self._lock = threading.Lock()
@@ -269,7 +295,7 @@ class WindowWork:
         """Cuts out a window."""
         with self._lock:
             if not self._has_room:
-                batch.make_room((len(self._chosen), *self._source.shape()), len(self._chosen))
+                batch.make_room((self._batch_size, *self._source.shape()), self._batch_size)
                 self._has_room = True
         batch.data[piece] = 0
         try:
@@ -286,7 +312,7 @@ class WindowWork:
                 "'%s': %s; the last %d windows of the batch are zeros with label 0, as in Caffe",
                 self._source.path,
                 self._error,
-                len(self._chosen) - self._bad,
+                self._batch_size - self._bad,
             )
-            batch.data[self._bad :] = 0
-            batch.labels[self._bad :] = 0
+        batch.data[self._bad :] = 0
+        batch.labels[self._bad :] = 0

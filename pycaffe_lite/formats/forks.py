@@ -22,10 +22,12 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.forks import FORKS, is_fork_field, numbers_of, params_of_type
 
 _LAYER = caffe_pb2.LayerParameter.DESCRIPTOR
+_CURE = "save the weights as HDF5 (in a solver, snapshot_format: HDF5)"
+_NET_LAYER = 100  # the number of NetParameter.layer
 
 
 class _Field(NamedTuple):
-    """What becomes of a field: its new number, and the message's type where it holds one."""
+    """What becomes of a field: its new number, and the type of a message in it that has fields of forks."""
 
     number: int
     message: Descriptor | None
@@ -60,6 +62,41 @@ def _forks_that_fit(layer_type: str, message: bytes) -> set[str]:
     }
 
 
+class BinaryNet(NamedTuple):
+    """A net that was read from its binary form, and the fork whose numbers that has; None: Caffe's."""
+
+    message: caffe_pb2.NetParameter
+    fork: str | None
+
+
+def read_net(content: bytes) -> BinaryNet:
+    """Reads a net in its binary form with the numbers of the fork that its layers tell.
+
+    Fields that neither Caffe nor the fork has are kept as they are.
+
+    Raises:
+        DecodeError, WireError: it is no net.
+    """
+    buffer = wire.view_of(content)
+    layers = [
+        content[field.start : field.end]
+        for field in wire.fields(buffer, 0, len(buffer))
+        if field.number == _NET_LAYER and field.wire_type == LENGTH
+    ]
+    fork = fork_of((caffe_pb2.LayerParameter.FromString(layer).type, layer) for layer in layers)
+    kind = _type(caffe_pb2.NetParameter)
+    ours = _renumbered(content, kind, partial(_from_fork, fork), keep=True) if fork else content
+    return BinaryNet(caffe_pb2.NetParameter.FromString(ours), fork)
+
+
+def write_net(net: BinaryNet) -> bytes:
+    """The binary form of a net, in the numbers of its fork."""
+    content = net.message.SerializeToString()
+    if net.fork is None:
+        return content
+    return _renumbered(content, _type(caffe_pb2.NetParameter), partial(_to_fork, net.fork), keep=True)
+
+
 def to_ours(message: bytes, kind: type[Message], fork: str | None) -> bytes:
     """A message with our numbers in place of a fork's.
 
@@ -86,18 +123,22 @@ def _type(kind: type[Message]) -> Descriptor:
     return descriptor
 
 
-def _renumbered(message: bytes, kind: Descriptor, numbers_for: Callable[[Descriptor], _Numbers]) -> bytes:
+def _renumbered(
+    message: bytes, kind: Descriptor, numbers_for: Callable[[Descriptor], _Numbers], *, keep: bool = False
+) -> bytes:
+    """A message with other numbers; keep: whether fields that have none keep theirs, or are left out."""
     buffer = wire.view_of(message)
     numbers = numbers_for(kind)
     parts: list[bytes] = []
     for field in wire.fields(buffer, 0, len(buffer)):
         new = numbers.get(field.number)
-        if new is None:
+        if new is None and not keep:
             continue
+        new = new or _Field(field.number, None)
         payload = bytes(buffer[field.start : field.end])
         if field.wire_type == LENGTH:
             if new.message is not None:
-                payload = _renumbered(payload, new.message, numbers_for)
+                payload = _renumbered(payload, new.message, numbers_for, keep=keep)
             payload = wire.varint(len(payload)) + payload
         parts += [wire.tag(new.number, field.wire_type), payload]
     return b"".join(parts)
@@ -126,7 +167,22 @@ def _to_fork(fork: str, kind: Descriptor) -> _Numbers:
 
 
 def _ours(field: FieldDescriptor) -> _Field:
-    return _Field(field.number, field.message_type)
+    kind = field.message_type
+    return _Field(field.number, kind if kind is not None and _concerns_forks(kind) else None)
+
+
+@cache
+def _concerns_forks(kind: Descriptor) -> bool:
+    """Whether a message, or one within it, has fields of forks; blobs, which are large, have none."""
+    seen, left = {kind}, [kind]
+    while left:
+        message = left.pop()
+        if any(is_fork_field(message.name, field.name) for field in message.fields):
+            return True
+        inner = {field.message_type for field in message.fields if field.message_type} - seen
+        seen |= inner
+        left.extend(inner)
+    return False
 
 
 def forks_with(message: Message) -> list[str]:
@@ -155,6 +211,8 @@ def fork_for(net: caffe_pb2.NetParameter, wanted: str | None) -> str | None:
     Raises:
         WeightsError: there is no such fork, or it lacks a field; the message names the layer.
     """
+    if wanted is not None and wanted not in FORKS:
+        raise WeightsError(f"unknown fork '{wanted}' (known: {', '.join(FORKS)})")
     if not any(True for _ in _fork_fields(net)):
         return None
     if wanted is None:
@@ -162,8 +220,6 @@ def fork_for(net: caffe_pb2.NetParameter, wanted: str | None) -> str | None:
         if fits:
             return fits[0]
         raise WeightsError(_why_no_fork(net))
-    if wanted not in FORKS:
-        raise WeightsError(f"unknown fork '{wanted}' (known: {', '.join(FORKS)})")
     for layer in net.layer:
         for message, name in _fork_fields(layer):
             if wanted not in numbers_of(message, name):
@@ -183,9 +239,9 @@ def _why_no_fork(net: caffe_pb2.NetParameter) -> str:
         if not left & fits:
             return (
                 f"no fork of Caffe has the fields of both layer '{layer.name}' ({layer.type}) and {seen}, "
-                "and one number means different things in different forks: save the weights as HDF5"
+                f"and one number means different things in different forks: {_CURE}"
             )
         if fits != set(FORKS):
             seen = f"layer '{layer.name}' ({layer.type})"
         left &= fits
-    return "no fork of Caffe has all fields of this net: save the weights as HDF5"
+    return f"no fork of Caffe has all fields of this net: {_CURE}"

@@ -45,7 +45,7 @@ _RESUME_GROUP, _RESUME = "pycaffe_lite", "resume"
 # A limit for damaged files, far beyond any layer's.
 _MAX_BLOBS = 256
 # What a state holds besides its history.
-_STATE_HEAD = ("iter", "current_step", "learned_net", _RESUME_GROUP)
+_STATE_HEAD = ("iter", "current_step", "learned_net", "minimum_loss", "iter_last_event", _RESUME_GROUP)
 # A file may be packed. Weights hardly shrink; one that unpacks to more than this many times its size, and to
 # more than some memory that everybody has, is a trap or a mistake.
 _MOST_COMPRESSION = 100
@@ -154,6 +154,8 @@ def _state(tree: Tree) -> SolverState:
         _count(tree, "current_step"),
         tuple(_floats(history, str(i)) for i in range(len(history))),
         resume.tobytes() if isinstance(resume, np.ndarray) else None,
+        _number(tree, "minimum_loss") if "minimum_loss" in tree else None,
+        _count(tree, "iter_last_event") if "iter_last_event" in tree else None,
     )
 
 
@@ -289,6 +291,14 @@ def _floats(group: Tree, name: str) -> Array:
     return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
 
 
+def _number(tree: Tree, name: str) -> float:
+    """The one number of a dataset."""
+    values = _floats(tree, name)
+    if values.size != 1:
+        raise FormatError(f"'{name}' holds {values.size} numbers instead of one")
+    return float(values.ravel()[0])
+
+
 def _count(tree: Tree, name: str) -> int:
     """The one number of a dataset, at least 0."""
     values = tree.get(name)
@@ -353,6 +363,10 @@ def write_state(path: StrPath, state: SolverState, *, error: type[PycaffeError] 
         "current_step": np.array([state.current_step], np.int32),
         "history": {str(i): values for i, values in enumerate(state.history)},
     }
+    if state.minimum_loss is not None:
+        tree["minimum_loss"] = np.array([state.minimum_loss], np.float32)
+    if state.iter_last_event is not None:
+        tree["iter_last_event"] = np.array([state.iter_last_event], np.int32)
     if state.resume is not None:
         tree[_RESUME_GROUP] = {_RESUME: np.frombuffer(state.resume, np.uint8)}
     _write(path, tree, error)

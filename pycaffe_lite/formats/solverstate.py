@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,11 +11,12 @@ from pycaffe_lite.formats import kinds, wire
 from pycaffe_lite.formats.atomic import StrPath, atomic_write, open_regular, read_bytes, reason
 from pycaffe_lite.formats.model import Array
 from pycaffe_lite.formats.state import SolverState
-from pycaffe_lite.formats.wire import LENGTH, VARINT, Field, WireError
+from pycaffe_lite.formats.wire import FIXED32, LENGTH, VARINT, Field, WireError
 from pycaffe_lite.formats.wireblob import blob_parts, read_blob, write_part
 
 # Fields of SolverState; the last is ours. Caffe does not know it and passes over it.
 _ITER, _LEARNED_NET, _HISTORY, _CURRENT_STEP = 1, 2, 3, 4
+_MINIMUM_LOSS, _ITER_LAST_EVENT = 5, 6  # of SSD's fork and its children
 RESUME_FIELD = 10_701
 # A limit for damaged files, far beyond any net's number of learnable blobs.
 _MOST_FIELDS = 100_000
@@ -71,14 +73,16 @@ def _parse(
 ) -> SolverState:
     """A state from the fields of its message; `read_history` is given those of the history."""
     numbers: dict[int, int] = {}
-    learned_net, resume = b"", None
+    learned_net, resume, minimum_loss = b"", None, None
     for field in fields:
-        if field.wire_type == VARINT and field.number in (_ITER, _CURRENT_STEP):
+        if field.wire_type == VARINT and field.number in (_ITER, _CURRENT_STEP, _ITER_LAST_EVENT):
             numbers[field.number] = wire.signed(field.value, 32)
         elif field.number == _LEARNED_NET:
             if field.wire_type != LENGTH:
                 raise WireError(field.start, "the name of its weights is not a text")
             learned_net = payload(field)
+        elif field.wire_type == FIXED32 and field.number == _MINIMUM_LOSS:
+            minimum_loss = struct.unpack("<f", payload(field))[0]
         elif field.wire_type == LENGTH and field.number == _HISTORY:
             read_history(field)
         elif field.wire_type == LENGTH and field.number == RESUME_FIELD:
@@ -88,7 +92,8 @@ def _parse(
     if numbers[_ITER] < 0:
         raise WireError(0, f"iteration {numbers[_ITER]} is impossible")
     name = learned_net.decode("utf-8", "surrogateescape")
-    return SolverState(numbers[_ITER], name, max(numbers.get(_CURRENT_STEP, 0), 0), (), resume)
+    step, last_event = max(numbers.get(_CURRENT_STEP, 0), 0), numbers.get(_ITER_LAST_EVENT)
+    return SolverState(numbers[_ITER], name, step, (), resume, minimum_loss, last_event)
 
 
 def write(path: StrPath, state: SolverState, *, error: type[PycaffeError] = SnapshotError) -> None:
@@ -109,6 +114,10 @@ def _parts(state: SolverState) -> Iterator[bytes | Array]:
     yield wire.bytes_field(_LEARNED_NET, state.learned_net.encode("utf-8", "surrogateescape"))
     yield from _history_parts(state.history)
     yield wire.varint_field(_CURRENT_STEP, state.current_step)
+    if state.minimum_loss is not None:
+        yield wire.tag(_MINIMUM_LOSS, FIXED32) + struct.pack("<f", state.minimum_loss)
+    if state.iter_last_event is not None:
+        yield wire.varint_field(_ITER_LAST_EVENT, state.iter_last_event)
     if state.resume is not None:
         yield wire.bytes_field(RESUME_FIELD, state.resume)
 

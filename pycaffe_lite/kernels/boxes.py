@@ -80,10 +80,14 @@ def decode(priors: Array, variances: Array, code: int, encoded: bool, offsets: A
 def encode(priors: Array, variances: Array, code: int, encoded: bool, boxes: Array, offsets: Array) -> int:
     """The offsets of boxes from prior boxes, the reverse of `decode`; all (count, 4).
 
-    Returns how many pairs have no code: CENTER_SIZE needs positive sides of both, CORNER_SIZE of the prior.
+    Returns how many pairs have no code: CENTER_SIZE needs positive sides of both, CORNER_SIZE of the prior,
+    and all need positive variances.
     """
     wrong = 0
     for i in range(len(boxes)):
+        if not min(variances[i, 0], variances[i, 1], variances[i, 2], variances[i, 3]) > 0:
+            wrong += 1
+            continue
         prior, box, t = priors[i], boxes[i], offsets[i]
         width, height = prior[2] - prior[0], prior[3] - prior[1]
         if code == CORNER:

@@ -16,8 +16,11 @@ NEVER = -np.inf  # the logarithm of 0
 @kernel
 def _add(a: float, b: float) -> float:
     """The logarithm of a sum, from the logarithms of its parts."""
-    high, low = max(a, b), min(a, b)
-    return high if low == NEVER else high + math.log1p(math.exp(low - high))
+    if a == NEVER:
+        return b
+    if b == NEVER:
+        return a
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Sums, products and maxima of arrays of one size.
+"""Sums, products, quotients, maxima and minima of arrays of one size.
 
 Each function takes in one more array, or the first two at once: however many bottoms there are, no
 intermediate arrays are made.
@@ -27,6 +27,18 @@ def product(a: Number, b: Number) -> Number:
 
 
 @elementwise
+def quotient(a: Number, b: Number) -> Number:
+    """Quotient: y = a / b."""
+    return a / b
+
+
+@elementwise
+def divisor_gradient(y: Number, x: Number, dy: Number) -> Number:
+    """Gradient of a quotient y, of which x is one divisor: dx = -y / x dy."""
+    return -y / x * dy
+
+
+@elementwise
 def quotient_product(y: Number, x: Number, dy: Number) -> Number:
     """Gradient of a product y, of which x is one factor: dx = y / x dy."""
     return y / x * dy
@@ -47,6 +59,20 @@ def maximum_with(x: Number, index: int, winner: int, y: Number) -> tuple[int, Nu
 
 
 @elementwise
-def maximum_gradient(winner: int, index: int, dy: Number) -> Number:
-    """Gradient of a maximum: dx = dy if winner is index, else 0."""
+def minimum(a: Number, b: Number) -> tuple[int, Number]:
+    """Smaller one of two: winner = 0 and y = a if a < b, else winner = 1 and y = b."""
+    first = a < b
+    return (0 if first else 1), (a if first else b)
+
+
+@elementwise
+def minimum_with(x: Number, index: int, winner: int, y: Number) -> tuple[int, Number]:
+    """Smaller one of x and y: winner = index and y = x if x < y; else both stay as they are."""
+    smaller = x < y
+    return (index if smaller else winner), (x if smaller else y)
+
+
+@elementwise
+def winner_gradient(winner: int, index: int, dy: Number) -> Number:
+    """Gradient of a maximum or minimum: dx = dy if winner is index, else 0."""
     return dy if winner == index else type(dy)(0)

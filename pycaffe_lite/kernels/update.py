@@ -111,12 +111,13 @@ class Rule:
 
     Attributes:
         py_func: the formula that it was made from, a plain function of numbers.
+        takes_weight: whether the formula takes w, behind g.
     """
 
-    def __init__(self, formula: Formula, histories: int) -> None:
-        self.py_func = formula
+    def __init__(self, formula: Formula, histories: int, takes_weight: bool) -> None:
+        self.py_func, self.takes_weight = formula, takes_weight
         self.__doc__, self.__name__, self.__module__ = formula.__doc__, formula.__name__, formula.__module__
-        self._kernel = worker_kernel(_for_arrays(formula, histories))
+        self._kernel = worker_kernel(_for_arrays(formula, histories, takes_weight))
 
     def __call__(self, arrays: Sequence[Array], numbers: Array, finite: Array) -> None:
         """Updates a parameter, its diff and its history in place.
@@ -129,10 +130,11 @@ class Rule:
         self._kernel(no_memory(arrays[0].dtype), tuple(arrays), numbers, finite)
 
 
-def _for_arrays(formula: Formula, histories: int) -> Callable[..., None]:
+def _for_arrays(formula: Formula, histories: int, takes_weight: bool) -> Callable[..., None]:
     """The worker kernel of a rule: all four steps at each place of the arrays."""
     compiled_formula = kernel(formula)
-    count = formula.__code__.co_argcount - 1 - histories  # of the rule's own numbers
+    count = formula.__code__.co_argcount - 1 - takes_weight - histories  # of the rule's own numbers
+    weights = 1 if takes_weight else 0
 
     def runs(arrays: Any, numbers: Array, finite: Array, tasks: Tasks, _memory: Array) -> None:
         T, fine = arrays[0].dtype.type, True
@@ -143,7 +145,7 @@ def _for_arrays(formula: Formula, histories: int) -> Callable[..., None]:
             for i in range(first, stop):
                 before = elements_at(arrays, arrays, i)
                 g = regularize(normalize(before[1], clip, norm), before[0], l2, l1)
-                after = compiled_formula(g, *(before[2:] + own))
+                after = compiled_formula(g, *(before[:weights] + before[2:] + own))
                 w = before[0] - after[0]
                 set_elements(arrays, i, (w, *after))
                 fine &= is_finite(w)
@@ -155,7 +157,7 @@ def _for_arrays(formula: Formula, histories: int) -> Callable[..., None]:
     return runs
 
 
-def rule(histories: int = 1) -> Callable[[Formula], Rule]:
+def rule(histories: int = 1, *, takes_weight: bool = False) -> Callable[[Formula], Rule]:
     """Makes a rule from its formula for one number of a parameter.
 
     The formula takes g, the numbers of the history, and the rule's own numbers, of which η is the first. It
@@ -163,8 +165,9 @@ def rule(histories: int = 1) -> Callable[[Formula], Rule]:
 
     Args:
         histories: the number of history arrays.
+        takes_weight: whether the formula takes w, too, behind g.
     """
-    return lambda formula: Rule(formula, histories)
+    return lambda formula: Rule(formula, histories, takes_weight)
 
 
 # ------------------------------------------------------------------------------------------ the six rules
@@ -231,6 +234,45 @@ def adam(
     m = beta1 * m + (one - beta1) * g
     v = beta2 * v + (one - beta2) * (g * g)
     return eta * (m / (math.sqrt(v) + delta)), m, v
+
+
+# ------------------------------------------------------------------------------------------ rules of forks
+
+
+@rule(takes_weight=True)
+def sgd_with_decay_apart(
+    g: Number, w: Number, h: Number, eta: Number, mu: Number, decay: Number
+) -> tuple[Number, ...]:
+    """Momentum that weight decay is no part of: h ← μh + ηg;  diff = h + decay · w."""
+    h = mu * h + eta * g
+    return h + decay * w, h
+
+
+@rule(histories=2)
+def sgd_with_dropout(g: Number, h: Number, kept: Number, eta: Number, mu: Number) -> tuple[Number, ...]:
+    """Momentum of which only some numbers are kept: h ← kept · (μh + ηg);  diff = h. kept: 1 or 0."""
+    h = kept * (mu * h + eta * g)
+    return h, h, kept
+
+
+@rule(histories=2, takes_weight=True)
+def adam_with_options(
+    g: Number, w: Number, m: Number, v: Number, eta: Number, beta1: Number, beta2: Number, delta: Number,
+    mean: Number, never_falls: Number, from_mean: Number, divides: Number, decay: Number,
+) -> tuple[Number, ...]:  # fmt: skip
+    """Adam with what forks have added to it. The last five numbers, but `mean` and `decay`, are 0 or 1.
+
+    g ← g − mean;  m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)d², where d is g, or g − m with `from_mean`, and
+    not below the old v with `never_falls`;  diff = η · m / (√v + δ), or ηm without `divides`, + decay · w.
+    """
+    one, zero = type(g)(1), type(g)(0)
+    g = g - mean
+    m = beta1 * m + (one - beta1) * g
+    d = g - m if from_mean != zero else g
+    moment = beta2 * v + (one - beta2) * (d * d)
+    v = max(v, moment) if never_falls != zero else moment
+    step = m / (math.sqrt(v) + delta) if divides != zero else m
+    return eta * step + decay * w, m, v
 
 
 # ---------------------------------------------------------------------------------------- whole gradients

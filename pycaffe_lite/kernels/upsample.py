@@ -27,10 +27,11 @@ def unpool(x: Array, mask: Array, y: Array) -> int:
 
 @parallel_kernel
 def pick(dy: Array, mask: Array, dx: Array) -> None:
-    """dx[n, i] = dy[n, mask[n, i]].  dx, mask: (planes, values). dy: (planes, places)."""
+    """dx[n, i] = dy[n, mask[n, i]], 0 outside.  dx, mask: (planes, values). dy: (planes, places)."""
     for n in prange(dx.shape[0]):
         for i in range(dx.shape[1]):
-            dx[n, i] = dy[n, np.int64(mask[n, i])]
+            place = np.int64(mask[n, i])
+            dx[n, i] = dy[n, place] if 0 <= place < dy.shape[1] else dy.dtype.type(0)
 
 
 @parallel_kernel

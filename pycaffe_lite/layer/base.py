@@ -78,6 +78,8 @@ class Layer(Generic[P]):
     passes_values_on: ClassVar[bool] = False
     # Indices of learnable blobs by which values are divided: the neutral value of these is 1, not 0.
     divisor_blobs: ClassVar[tuple[int, ...]] = ()
+    # Whether learnable blobs take stored values of any shape, as long as there are as many.
+    takes_blobs_of_any_shape: ClassVar[bool] = False
     # Whether the layer can do the scale and the shift of a batch normalization before it.
     completes_batch_norm: ClassVar[bool] = False
 
@@ -155,11 +157,12 @@ class Layer(Generic[P]):
             if index >= len(given):
                 raise self.error(f"has {len(given)} blobs in its prototxt, needs at least {index + 1}")
             values = array_of(given[index])
-            if values.shape != blob.shape:
+            is_fit = self.takes_blobs_of_any_shape and values.size == blob.count
+            if values.shape != blob.shape and not is_fit:
                 raise self.error(
                     f"needs shape {blob.shape} for blob {index}, got {values.shape} in its prototxt"
                 )
-            blob.data[...] = values
+            blob.data[...] = values.reshape(blob.shape)
         elif filler is not None:
             try:
                 fillers.fill(blob, filler)

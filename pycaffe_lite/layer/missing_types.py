@@ -12,30 +12,26 @@ from pycaffe_lite.proto.text_slips import nearest
 
 _FORKS = {
     "SSD": "AnnotatedData VideoData",
-    "Cascade R-CNN": "BboxAccuracy BoxGroupOutput DecodeBBox DetectionData DetectionGroupAccuracy "
-    "DetectionGroupLoss EvalData FrcnnOutput HardMining ProposalTarget "
-    "ScaleRoute",
-    "several detectors": "Proposal ROIAlign",
+    "Cascade R-CNN": "DetectionData EvalData",
     "Tiny-DSOD": "MultiBoxFocalLoss",
-    "MobileNet": "ReLU6",
-    "MobileNet-YOLO": "RegionLoss YoloSeg Yolov3 Yolov3DetectionOutput",
+    "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "CTCGreedyDecoder",
     "SegNet": "DenseImageData",
     "DeepLab and PSPNet": "DenseCRF ImageSegData",
     "CRF-RNN": "MultiStageMeanfield",
     "TSN": "SegData",
-    "video-caffe": "NdConvolution NdPooling",
-    "C3D": "Convolution3D Pooling3D",
     "warp-ctc": "CTCLoss",
-    "SphereFace": "LargeMarginInnerProduct MarginInnerProduct",
+    "SphereFace": "LargeMarginInnerProduct",
     "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
-    "synopsys": "HardSigmoid HardSwish Mish",
-    "self-normalising nets": "SeLU SeLu",
     "HED": "ImageLabelmapData",
 }
+_YOUR_OWN = (
+    "a type of your own can be a Python layer, or come from an installed package with an entry point "
+    "pycaffe_lite.layers"
+)
 _FORK_OF = {name: fork for fork, names in _FORKS.items() for name in names.split()}
 
 
@@ -46,12 +42,15 @@ def why_missing(name: str, known: Iterable[str]) -> str:
         name: the type. known: the types that are registered.
     """
     if name in _FORK_OF:
-        return f"layer type '{name}' is not Caffe's own and not supported; it comes from {_FORK_OF[name]}"
+        return (
+            f"layer type '{name}' is not Caffe's own and not supported; it comes from {_FORK_OF[name]} "
+            f"({_YOUR_OWN})"
+        )
     if not name:
         return 'has no type: write type: "..." with a layer type'
     close = nearest(name, {*known, *_FORK_OF})
-    meant = f", did you mean '{close}'?" if close else ""
-    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists all known types)"
+    meant, more = (f", did you mean '{close}'?", "") if close else ("", f"; {_YOUR_OWN}")
+    return f"unknown layer type '{name}'{meant} ('pycaffe-lite layers' lists all known types{more})"
 
 
 def missing_types() -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from pycaffe_lite.errors import LayerError
+from pycaffe_lite.layer import plugins
 from pycaffe_lite.layer.base import Layer, LayerContext
 from pycaffe_lite.layer.missing_types import why_missing
 from pycaffe_lite.proto import caffe_pb2
@@ -34,6 +35,8 @@ class LayerType(NamedTuple):
 _types: dict[str, LayerType] = {}
 # Forks gave one name to several layers: these are the forms that are told by what the layer says.
 _forms: dict[str, list[LayerType]] = {}
+# What is wrong with installed packages that bring a type.
+_broken: dict[str, str] = {}
 
 
 def register_layer(
@@ -68,11 +71,38 @@ def register_layer(
 
 
 def type_of(layer_param: caffe_pb2.LayerParameter) -> LayerType | None:
-    """The type of a layer, in the form that its message means; None where there is no such type."""
+    """The type of a layer, in the form that its message means; None where there is no such type.
+
+    A type that is unknown is looked for among those that installed packages bring.
+    """
+    if layer_param.type not in _types:
+        _load(layer_param.type)
     for form in _forms.get(layer_param.type, ()):
         if form.applies is not None and form.applies(layer_param):
             return form
     return _types.get(layer_param.type)
+
+
+def _load(name: str) -> None:
+    """Has the installed package that brings a type register it; what is wrong with it is kept."""
+    problem = plugins.load(name)
+    package = plugins.package_of(name)
+    if name in _types and _types[name].origin == "Caffe":
+        _types[name] = _types[name]._replace(origin=package)
+    elif problem is None and package and name not in _types:
+        problem = f"{package} brings it, but registers no layer type of this name"
+    _broken.pop(name, None)
+    if problem is not None:
+        _broken[name] = problem
+
+
+def load_plugins() -> None:
+    """Registers all types that installed packages bring; the log says which packages are broken."""
+    for name in plugins.names():
+        if name not in _types:
+            _load(name)
+        if name in _broken:
+            log.warning("layer type '%s': %s", name, _broken[name])
 
 
 def forms_of(name: str) -> list[LayerType]:
@@ -80,14 +110,25 @@ def forms_of(name: str) -> list[LayerType]:
     return [_types[name], *_forms.get(name, ())]
 
 
-def layer_type_list() -> list[str]:
-    """The known layer types, in alphabetical (byte) order."""
-    return sorted(_types)
+def layer_type_list(*, forks: bool = False) -> list[str]:
+    """Caffe's layer types and those that the program has registered, in alphabetical (byte) order.
+
+    Args:
+        forks: whether to name those of Caffe's forks and of installed packages as well.
+    """
+    return sorted(name for name, entry in _types.items() if forks or entry.origin == "Caffe")
 
 
 def layer_types() -> dict[str, LayerType]:
-    """The known layer types by name, in alphabetical order."""
-    return {name: _types[name] for name in layer_type_list()}
+    """All known layer types by name, in alphabetical order."""
+    return {name: _types[name] for name in layer_type_list(forks=True)}
+
+
+def why_unknown(name: str) -> str:
+    """The message about a type that is not registered."""
+    if name in _broken:
+        return f"layer type '{name}' is not there: {_broken[name]}"
+    return why_missing(name, {*_types, *plugins.names()})
 
 
 def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -> Layer[Any]:
@@ -100,7 +141,7 @@ def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -
     """
     entry = type_of(layer_param)
     if entry is None:
-        why = why_missing(layer_param.type, _types)
+        why = why_unknown(layer_param.type)
         raise LayerError(f"{context.where}layer '{layer_param.name}': {why}")
     for field, _ in layer_param.ListFields():
         known = field.name in (entry.param, *entry.layer_class.also_reads)

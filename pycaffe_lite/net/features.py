@@ -20,14 +20,14 @@ def check_features(net: Net, blobs: Sequence[str]) -> None:
     """Makes sure that blobs of a net can become records.
 
     Raises:
-        NetError: there is no such blob, or one has no axis, or more than 4.
+        NetError: there is no such blob, or one has more than 4 axes.
     """
     for name in blobs:
         if name not in net.blobs:
             raise NetError(f"the net has no blob '{name}'; it has {', '.join(net.blobs)}")
         shape = net.blobs[name].shape
-        if not 1 <= len(shape) <= _AXES:
-            raise NetError(f"blob '{name}' has shape {shape}: records are of blobs of 1 to {_AXES} axes")
+        if len(shape) > _AXES:
+            raise NetError(f"blob '{name}' has shape {shape}: records are of blobs of at most {_AXES} axes")
 
 
 def features(net: Net, blobs: Sequence[str], batches: int) -> Iterator[list[list[bytes]]]:
@@ -37,7 +37,8 @@ def features(net: Net, blobs: Sequence[str], batches: int) -> Iterator[list[list
         net: with data of its own. blobs: names. batches: forward passes.
 
     Yields:
-        After each pass, for each blob the messages of its items.
+        After each pass, for each blob the messages of its items; a blob without axes, such as a loss, is one
+        item.
     """
     for _ in range(batches):
         net.forward()

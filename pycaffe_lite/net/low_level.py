@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.net.graph import Graph
 
@@ -52,3 +54,20 @@ class LowLevel:
     def _bottom_ids(self, layer: int) -> list[int]:
         """Indices among the blobs of a layer's bottoms."""
         return list(self.graph.nodes[layer].bottom_ids)
+
+    # pycaffe keeps what `blobs`, `inputs` and `outputs` give under these names, which programs read.
+
+    @property
+    def _blobs_dict(self) -> OrderedDict[str, Blob]:
+        """Blobs by name, in the order of their making, in a fresh dictionary."""
+        return OrderedDict(zip(self.graph.blob_names, self.graph.blobs, strict=True))
+
+    @property
+    def _input_list(self) -> list[str]:
+        """Names of the tops of Input layers, in a fresh list."""
+        return [self.graph.blob_names[i] for i in self.graph.inputs]
+
+    @property
+    def _output_list(self) -> list[str]:
+        """Names of the blobs that no layer reads, in alphabetical order, in a fresh list."""
+        return [self.graph.blob_names[i] for i in self.graph.outputs]

@@ -29,8 +29,9 @@ from pycaffe_lite.net.arguments import (
     path_of,
     state_arguments,
 )
+from pycaffe_lite.net.copying import Copies
 from pycaffe_lite.net.debug import DebugInfo
-from pycaffe_lite.net.fork_fields import check_fields
+from pycaffe_lite.net.fork_fields import check_fields, settle_batch_norms
 from pycaffe_lite.net.fusion import backward_parts, forward_parts
 from pycaffe_lite.net.graph import Graph, blobs_of, missing_gradient
 from pycaffe_lite.net.joining import join_in_place
@@ -52,7 +53,7 @@ StrPath = str | os.PathLike[str]
 LayerCallback = Callable[[int], object]
 
 
-class Net(LowLevel):
+class Net(Copies, LowLevel):
     """A net in one phase, ready to run.
 
     `Net(file, phase)` reads a prototxt and fills the weights as it says. `weights` names one or more weight
@@ -210,7 +211,9 @@ class Net(LowLevel):
         placed = [PlacedLayer(layer, document.where(("layer", i))) for i, layer in enumerate(param.layer)]
         layers = filter_layers(placed, param.state)
         kept = {id(layer) for layer in layers}
-        check_fields(document, [i for i, layer in enumerate(placed) if id(layer) in kept])
+        indices = [i for i, layer in enumerate(placed) if id(layer) in kept]
+        check_fields(document, indices)
+        settle_batch_norms(param, indices)
         self.name: str = param.name
         self.phase: int = param.state.phase
         self.state = param.state
@@ -657,9 +660,19 @@ class Net(LowLevel):
         """
         weight_files.copy_from(self, Path(path_of(file, "a weights file")))
 
-    def save(self, file: StrPath, *, write_diff: bool = False) -> None:
-        """Writes the net with its weights as a .caffemodel, whole or not at all."""
-        weight_files.save(self, Path(path_of(file, "the file to save to")), write_diff=write_diff)
+    def save(self, file: StrPath, *, write_diff: bool = False, fork: str | None = None) -> None:
+        """Writes the net with its weights as a .caffemodel, whole or not at all.
+
+        Args:
+            file: its name. write_diff: whether to write the gradients too.
+            fork: the fork of Caffe that shall read it, `SSD` or `SegNet` say, if the net has fields that only
+                forks have; None: the first fork that has all of them.
+
+        Raises:
+            WeightsError: no fork has all fields of the net, or the one that was asked for lacks one.
+        """
+        path = Path(path_of(file, "the file to save to"))
+        weight_files.save(self, path, write_diff=write_diff, fork=fork)
 
     def save_hdf5(self, file: StrPath, *, write_diff: bool = False) -> None:
         """Writes the weights as Caffe's HDF5 file, whole or not at all; needs h5py."""

@@ -15,6 +15,7 @@ from pycaffe_lite.errors import PycaffeError, WeightsError
 from pycaffe_lite.formats import caffemodel, hdf5
 from pycaffe_lite.formats.model import Model, StoredBlob, StoredLayer
 from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.registry import forms_of
 
 if TYPE_CHECKING:
     from pycaffe_lite.net.net import Net
@@ -150,23 +151,38 @@ def _check(model: Model, source: StoredLayer, target: Layer[Any], shared: set[in
         len(source.blobs) < len(target.blobs) and model.format == "binaryproto"
     ):
         counts = f"{len(source.blobs)} blobs in the file, {len(target.blobs)} in the net"
-        raise WeightsError(f"{where} has {counts}; {RENAME_HINT}")
+        forms = f"the file may mean another layer of this name ('pycaffe-lite layers {target.type}'); "
+        several = len(forms_of(target.type)) > 1
+        raise WeightsError(f"{where} has {counts}; {forms * several}{RENAME_HINT}")
     for i, blob in enumerate(target.blobs):
         stored = source.blobs[i] if i < len(source.blobs) else None
         if stored is None:
             if id(blob) not in shared:
                 raise WeightsError(f"{where} lacks blob {i} of shape {blob.shape} in the file")
-        elif not stored.fits(blob.shape):
+        elif not (
+            stored.fits(blob.shape) or (target.takes_blobs_of_any_shape and stored.data.size == blob.count)
+        ):
             raise WeightsError(
                 f"{where} has blob {i} of shape {stored.shape} in the file, {blob.shape} in the net; "
                 f"{RENAME_HINT}"
             )
 
 
-def save(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> bytes:
-    """Writes the binary file and returns its fingerprint; failures are raised as `error`."""
+def save(
+    net: Net,
+    path: Path,
+    *,
+    write_diff: bool,
+    fork: str | None = None,
+    error: type[PycaffeError] = WeightsError,
+) -> bytes:
+    """Writes the binary file, for a fork of Caffe if one is named, and returns its fingerprint.
+
+    Raises:
+        WeightsError: the fork, or every fork, lacks a field of the net. Other failures are raised as `error`.
+    """
     blobs = [layer.blobs for layer in net.layers]
-    return caffemodel.write(path, net.to_proto(), blobs, diff=write_diff, error=error)
+    return caffemodel.write(path, net.to_proto(), blobs, diff=write_diff, fork=fork, error=error)
 
 
 def save_hdf5(net: Net, path: Path, *, write_diff: bool, error: type[PycaffeError] = WeightsError) -> bytes:

@@ -32,6 +32,7 @@ _MOST_NAMES = 4
 FORK_VALUES = {
     ("DataParameter", "backend", "IMAGEDB"): "MyCaffe",
     ("EltwiseParameter", "operation", "DIV"): "MyCaffe",
+    ("EltwiseParameter", "operation", "MIN"): "MyCaffe",
     ("EltwiseParameter", "operation", "SORT"): "happynear",
     ("EltwiseParameter", "operation", "STOCHASTIC_SUM"): "TSN",
     ("EltwiseParameter", "operation", "SUB"): "MyCaffe",
@@ -56,8 +57,6 @@ class Result(Enum):
     HARMLESS = "harmless"
     CHANGES = "changes"
     CHANGES_TRAINING = "changes in TRAIN"
-    # Of BatchNorm: the fork scales and shifts as well; a Scale layer behind it does that in TEST.
-    CHANGES_WITHOUT_SCALE = "changes in TRAIN or without Scale"
 
 
 class ForkField(NamedTuple):

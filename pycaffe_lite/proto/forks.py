@@ -15,11 +15,12 @@ from typing import NamedTuple
 TABLE = Path(__file__).with_name("fork_numbers.tsv")
 
 # The forks, in the order in which they are thought of where several fit: what most detectors use comes first.
+# MyCaffe's schema has no numbers, so its fields have those of ours.
 FORKS = (
     "SSD", "RefineDet", "SegNet", "PSPNet", "MobileNet-YOLO", "R-FCN", "Cascade-R-CNN", "warp-ctc",
     "SphereFace", "Intel", "NVIDIA", "happynear", "TSN", "synopsys", "C3D", "video-caffe", "OpenVINO",
     "CaffeMex", "Cysu", "CC5.0", "sophgo", "jolibrain", "Tiny-DSOD", "CRNN", "venkai", "kuaitoukid",
-    "FlowNet2", "lisa-caffe", "caffe-jacinto", "Cambricon",
+    "FlowNet2", "lisa-caffe", "caffe-jacinto", "Cambricon", "DeepLab", "MyCaffe",
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def resolve(name: StrPath, near: Path | None = None) -> Path:
     if given.is_absolute():
         raise FileLookupError(f"no such file: {str(given)!r}{escapes}")
     tried = [Path.cwd()]
-    for folder in _upwards(near):
+    for folder in upwards(near):
         if os.path.exists(folder / given):
             return folder / given
         if folder not in tried:
@@ -73,7 +73,7 @@ def _escapes_in(name: str) -> str:
     return f", with {' and '.join(escapes)} read as one character each: {BACKSLASH}"
 
 
-def _upwards(folder: Path | None) -> Iterator[Path]:
+def upwards(folder: Path | None) -> Iterator[Path]:
     """The folder and those above it."""
     if folder is not None:
         folder = Path(os.path.abspath(folder))

@@ -57,6 +57,7 @@ _SOLVER_TYPES = {
     "RMSPROP": "RMSProp",
     "ADADELTA": "AdaDelta",
     "ADAM": "Adam",
+    "SAG": "SAG",
 }
 # What of a net outlives the step from V0, besides its layers.
 _V0_NET_FIELDS = ("name", "input", "input_dim", "force_backward")
@@ -273,7 +274,11 @@ def _upgrade_v0_layer(
             )
             complete = False
         else:
-            _put(new, target, value)
+            try:
+                _put(new, target, value)
+            except ValueError:  # a size below 0: V0 had signed ones
+                what = f"V0 layer '{v0.name}' has {descriptor.name} {value}, which must not be negative"
+                raise UpgradeError(name, what, path) from None
     return complete
 
 

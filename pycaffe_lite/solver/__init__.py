@@ -1,4 +1,4 @@
-"""Solvers: the training loop and the six update rules; importing this room registers them all."""
+"""Solvers: the training loop and the update rules; importing this room registers them all."""
 
 from pycaffe_lite.solver.action import Action
 from pycaffe_lite.solver.adadelta import AdaDeltaSolver
@@ -9,6 +9,7 @@ from pycaffe_lite.solver.nesterov import NesterovSolver
 from pycaffe_lite.solver.past_snapshots import find_latest_snapshot
 from pycaffe_lite.solver.registry import get_solver, solver_type_list
 from pycaffe_lite.solver.rmsprop import RMSPropSolver
+from pycaffe_lite.solver.sag import SAGSolver
 from pycaffe_lite.solver.sgd import SGDSolver
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "AdamSolver",
     "NesterovSolver",
     "RMSPropSolver",
+    "SAGSolver",
     "SGDSolver",
     "Solver",
     "find_latest_snapshot",

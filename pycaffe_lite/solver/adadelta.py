@@ -25,5 +25,5 @@ class AdaDeltaSolver(Solver):
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η, μ and δ."""
         mu = self.param.momentum
-        delta = self.param.delta
+        delta = self.least_delta(1e-3)
         return eta, mu, delta

@@ -22,5 +22,5 @@ class AdaGradSolver(Solver):
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η and δ."""
-        delta = self.param.delta
+        delta = self.least_delta(1e-3)
         return eta, delta

@@ -18,27 +18,41 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, SolverError
 from pycaffe_lite.formats.atomic import StrPath
 from pycaffe_lite.kernels.update import Gradient, Rule, sum_squares
-from pycaffe_lite.net.arguments import path_of
 from pycaffe_lite.net.evaluate import Scores, ScoreSum, output_scores
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import Loaded, copy_from, fresh_in_all
 from pycaffe_lite.printable import Lines
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.prototxt import Document, read_solver, text_of
-from pycaffe_lite.solver import continuation, divergence, lr_policy, past_snapshots, settings, snapshot
+from pycaffe_lite.proto.forks import FORKS
+from pycaffe_lite.proto.prototxt import text_of
+from pycaffe_lite.solver import (
+    continuation,
+    divergence,
+    lr_policy,
+    past_snapshots,
+    schedules,
+    settings,
+    snapshot,
+    weight_bounds,
+)
 from pycaffe_lite.solver.action import Action, ActionRequest, no_request
+from pycaffe_lite.solver.forks import is_nvidias
+from pycaffe_lite.solver.local_rates import Larc
+from pycaffe_lite.solver.lookahead import Lookahead
 from pycaffe_lite.solver.loss_window import LossWindow
+from pycaffe_lite.solver.members import Members
 from pycaffe_lite.solver.nets import SolverNets
+from pycaffe_lite.solver.parts import LocalRates, SolverPart
+from pycaffe_lite.solver.rate import Progress
+from pycaffe_lite.solver.settings import SolverSource, solver_document
 from pycaffe_lite.solver.updates import Updates
 
 log = logging.getLogger(__name__)
 
-SolverDocument = Document[caffe_pb2.SolverParameter]
-SolverSource = StrPath | caffe_pb2.SolverParameter | SolverDocument
 OnNan = Literal["stop", "warn", "ignore"]
 
 
-class Solver:
+class Solver(Members):
     """Trains a net: forward, backward, update, again and again; tests and snapshots in between.
 
     One update, as in Caffe, clips all gradients and then takes each parameter through four steps:
@@ -57,6 +71,8 @@ class Solver:
         strict: a field that the schema does not know is an error.
         action_request: asked after each update, and before each test batch, what to do.
         on_nan: what to do when the loss or a weight becomes infinite or NaN.
+        fork: the fork of Caffe for which snapshots are written, if the net has fields that only forks have;
+            None: the first that has all of them.
         keep: how many snapshots of the run to keep: once so many newer ones are complete, an older one is
             removed, both its files. None: all.
 
@@ -68,9 +84,9 @@ class Solver:
             it do so at once.
         finetuned: what became of each file of `weights` in the train net.
         lineage: where its latest snapshot stands among those of the run.
-        iter: number of iterations done. current_step: rate steps taken by a stepwise lr_policy.
+        iter: number of iterations done. progress: how far lr_policy has got.
         history: the rule's memory, one array per parameter, or two (all first ones first).
-        rate: the learning rate of the latest update.
+        rate, decay: the learning rate and the weight decay of the latest update. regularization: its type.
         last_test_scores: per test net, the mean outputs of the latest test.
         after_test: functions called as f(test net's index, its scores) after each test.
         after_test_batch: the same as f(test net's index, number of batches done) while testing.
@@ -79,7 +95,8 @@ class Solver:
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
         SolverError: the settings contradict each other. NetError: a net cannot be built.
-        ArgumentError: keep is below 1.
+        SnapshotError: snapshots are asked for and cannot be written.
+        ArgumentError: keep is below 1, or there is no such fork.
 
     Source: BVLC/caffe src/caffe/solver.cpp, src/caffe/solvers/sgd_solver.cpp
     """
@@ -89,6 +106,8 @@ class Solver:
     rule: ClassVar[Rule]
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
+    # The regularization types of forks that the solver type's own numbers take care of.
+    decays_apart: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -98,20 +117,26 @@ class Solver:
         strict: bool = False,
         action_request: ActionRequest = no_request,
         on_nan: OnNan = "stop",
+        fork: str | None = None,
         keep: int | None = None,
     ) -> None:
+        if fork is not None and fork not in FORKS:
+            raise ArgumentError(f"unknown fork '{fork}' (known: {', '.join(FORKS)})")
         if keep is not None and keep < 1:
             raise ArgumentError(f"a solver keeps at least 1 snapshot, not {keep}")
         document = solver_document(source, strict=strict)
         self.document = document
         self.param = document.message
+        self.fork = fork
         self.keep = keep
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
         self.on_nan: OnNan = on_nan
-        self.iter = 0
-        self.current_step = 0
+        self._iter = 0
+        self.progress = Progress()
         self.rate = 0.0
+        self.decay = self.param.weight_decay
+        self.regularization = self.param.regularization_type
         self.last_test_scores: dict[int, Scores] = {}
         self.after_test: list[Callable[[int, Scores], object]] = []
         self.after_test_batch: list[Callable[[int, int], object]] = []
@@ -128,6 +153,8 @@ class Solver:
         if self.param.random_seed >= 0:
             random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
         self._build_nets(dtype, strict)
+        if self.param.snapshot > 0 or fork is not None:
+            snapshot.check_net(self)
         self.window = LossWindow(self.param.average_loss)
         self.continue_window = False  # after a restore, the next step keeps the window
         self.history: list[Array] = [
@@ -135,7 +162,10 @@ class Solver:
             for _ in range(self.histories)
             for blob in self.net.learnable_params
         ]
-        self._updates = Updates(self.rule)
+        self._updates = Updates(self.choose_rule())
+        self.local_rates = self.choose_local_rates()
+        self._are_bounded = weight_bounds.are_bounded(self.param)
+        self.lookahead = Lookahead(self.param, self.net.learnable_params) if self.param.lookahead else None
         log.info("Solver scaffolding done.")
 
     def check_settings(self) -> None:
@@ -146,6 +176,7 @@ class Solver:
         """
         p, place = self.param, self.document.where
         settings.check_settings(self.document)
+        settings.check_forks(self.document, self.type, self.decays_apart)
         for name in ("average_loss", "iter_size"):
             if getattr(p, name) < 1:
                 raise SolverError(f"{place((name,))}{name} must be at least 1, got {getattr(p, name)}")
@@ -159,12 +190,12 @@ class Solver:
 
     def _build_nets(self, dtype: npt.DTypeLike, strict: bool) -> None:
         nets = SolverNets(self.document, strict=strict)
-        self.net = Net.from_document(nets.train_net(), dtype=dtype)
+        self._net = Net.from_document(nets.train_net(), dtype=dtype)
         weights = nets.weight_files()
         self.finetuned = self._finetune(self.net, weights)
         for name in fresh_in_all(self.finetuned):
             log.info("Layer %s is in none of these files and starts afresh", name)
-        self.test_nets: list[Net] = []
+        self._test_nets = []
         for document in nets.test_nets():
             net = Net.from_document(document, dtype=dtype)
             net.debug_info = self.param.debug_info
@@ -201,9 +232,16 @@ class Solver:
 
     @property
     def lr(self) -> float:
-        """The learning rate that the policy gives now; asking may take a step of lr_policy multistep."""
-        self.rate, self.current_step = lr_policy.learning_rate(self.param, self.iter, self.current_step)
+        """The learning rate that the policy gives now; asking may take a step of a stepwise lr_policy."""
+        loss = self.smoothed_loss if self.window.losses and self.param.lr_policy == "plateau" else math.inf
+        at = self.progress._replace(loss=loss)
+        self.rate, self.progress = lr_policy.learning_rate(self.param, self.iter, at)
         return self.rate
+
+    @property
+    def momentum(self) -> float:
+        """The momentum now."""
+        return self.param.momentum
 
     @property
     def smoothed_loss(self) -> float:
@@ -226,6 +264,7 @@ class Solver:
         p = self.param
         if p.snapshot_after_train:
             snapshot.check_folder(p.snapshot_prefix, self.iter)
+            snapshot.check_net(self)
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", p.lr_policy)
         if resume is not None:
@@ -240,7 +279,7 @@ class Solver:
         if p.display > 0 and self.iter % p.display == 0:
             self.window.add(self.net.forward_loss(), self.iter)
             log.info("Iteration %d, loss = %g", self.iter, self.smoothed_loss)
-        if p.test_interval > 0 and self.iter % p.test_interval == 0:
+        if p.test_interval > 0 and (self.iter - p.test_offset) % p.test_interval == 0:
             self.test_all()
         log.info("Optimization Done.")
 
@@ -330,14 +369,52 @@ class Solver:
         rate = self.lr
         if self.param.display > 0 and self.iter % self.param.display == 0:
             log.info("Iteration %d, lr = %g", self.iter, rate)
+        if not self.param.disabled_update:
+            self._update(rate)
+        self._iter += 1
+
+    def _update(self, rate: float) -> None:
+        blobs = self.net.learnable_params
+        self.decay = schedules.weight_decay(self.param, self.iter)
         clip, norm = self.clip_gradients(), self.normalize()
-        numbers = [
-            (*Gradient(clip, norm, *self.regularize(k)), *self.compute_update_value(rate * lr_mult))
-            for k, lr_mult in enumerate(self.net.params_lr)
-        ]
-        if not self._updates.run(numbers, self.net.learnable_params, self.history):
+        if self.local_rates is None:
+            etas = [rate * lr_mult for lr_mult in self.net.params_lr]
+        else:
+            etas = self.local_rates.rates(rate, clip * norm)
+        numbers = [self.numbers(k, eta, clip, norm) for k, eta in enumerate(etas)]
+        if not self._updates.run(numbers, blobs, self.update_history()):
             self._report_nan("a weight became infinite or NaN", divergence.origin_in_backward)
-        self.iter += 1
+        if self.lookahead is not None:
+            self.lookahead.after_update()
+        if self._are_bounded:
+            weight_bounds.bound_weights(self.param, blobs)
+
+    def parts(self) -> dict[str, SolverPart]:
+        """What goes on exactly only with a state of its own, beside the history, by name."""
+        parts: dict[str, SolverPart | None] = {"lookahead": self.lookahead}
+        if self.param.larc_turbo and isinstance(self.local_rates, Larc):
+            parts["larc_turbo"] = self.local_rates
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def choose_rule(self) -> Rule:
+        """The kernel for the settings."""
+        return self.rule
+
+    def choose_local_rates(self) -> LocalRates | None:
+        """What gives each parameter a rate of its own; None where it is the solver's times lr_mult."""
+        return None
+
+    def update_history(self) -> list[Array]:
+        """The history arrays that the kernel takes."""
+        return self.history
+
+    def numbers(self, k: int, eta: float, clip: float, norm: float) -> tuple[float, ...]:
+        """The kernel's numbers for parameter k, whose rate is η (eta)."""
+        return (*Gradient(clip, norm, *self.regularize(k)), *self.compute_update_value(eta))
+
+    def least_delta(self, least: float) -> float:
+        """δ; with settings of NVIDIA's fork, which raises smaller ones, `least` at least."""
+        return max(self.param.delta, least) if is_nvidias(self.param) else self.param.delta
 
     def clip_gradients(self) -> float:
         """The factor that brings the L2 norm of all gradients down to clip_gradients; 1 if it is lower.
@@ -364,18 +441,16 @@ class Solver:
     def regularize(self, k: int) -> tuple[float, float]:
         """λ of parameter k for L2 and for L1 regularization: weight_decay · decay_mult for the one set.
 
-        Raises:
-            SolverError: regularization_type is neither.
+        Both are 0 with jolibrain's regularization_type "decoupled", which some rules take care of themselves.
         """
-        decay = self.param.weight_decay * self.net.params_weight_decay[k]
-        kind = self.param.regularization_type
-        if not decay:
+        if self.regularization == "decoupled":
             return 0.0, 0.0
-        if kind == "L2":
-            return decay, 0.0
-        if kind == "L1":
-            return 0.0, decay
-        raise SolverError(f"unknown regularization_type '{kind}' (known types: L1, L2)")
+        decay = self.decay * self.net.params_weight_decay[k]
+        return (0.0, decay) if self.regularization == "L1" else (decay, 0.0)
+
+    def weight_decay(self, k: int) -> float:
+        """λ of parameter k."""
+        return self.decay * self.net.params_weight_decay[k]
 
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """The numbers that the rule takes: first the rate η (lr times lr_mult), then its own."""
@@ -387,7 +462,7 @@ class Solver:
         p = self.param
         return (
             p.test_interval > 0
-            and self.iter % p.test_interval == 0
+            and (self.iter - p.test_offset) % p.test_interval == 0
             and (self.iter > 0 or p.test_initialization)
         )
 
@@ -479,20 +554,3 @@ class Solver:
             In each case nothing has changed.
         """
         snapshot.restore(self, state_file, exact=exact)
-
-
-def solver_document(source: Any, *, strict: bool = False) -> SolverDocument:
-    """The settings as a document: read from a prototxt, or around a copy of a message.
-
-    Raises:
-        ArgumentError: it is neither a path nor such a message or document.
-    """
-    if isinstance(source, Document) and isinstance(source.message, caffe_pb2.SolverParameter):
-        return source
-    if isinstance(source, caffe_pb2.SolverParameter):
-        copy = caffe_pb2.SolverParameter()
-        copy.CopyFrom(source)
-        return Document(copy)
-    return read_solver(
-        path_of(source, "a solver, given by its prototxt or its SolverParameter,"), strict=strict
-    )

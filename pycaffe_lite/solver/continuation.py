@@ -11,6 +11,7 @@ A message in protocol buffers' wire format, so that later versions can add to it
     7  when it was written, in nanoseconds since 1970
     8  the same of the run's snapshot before it
     9  solver type
+    10 a part of the solver's state: name, bytes (fields 1 and 2)
 
 The oldest states have neither fields 6 to 9 nor the types of layers.
 """
@@ -37,7 +38,7 @@ from pycaffe_lite.solver.loss_window import LossWindow
 
 VERSION = 1
 _VERSION, _RANDOM, _WINDOW, _LAYER, _FINGERPRINT = 1, 2, 3, 4, 5
-_RUN, _TIME, _PREVIOUS, _SOLVER_TYPE = 6, 7, 8, 9
+_RUN, _TIME, _PREVIOUS, _SOLVER_TYPE, _PART = 6, 7, 8, 9, 10
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Continuation:
         fingerprint: of the weights file; see `formats.atomic.fingerprint`.
         lineage: of the snapshot; its iteration stands elsewhere in the state.
         solver_type: the type of the solver that wrote the history; empty in the oldest states.
+        parts: the states of what forks' settings add to a solver, by name.
     """
 
     random: bytes
@@ -102,6 +104,7 @@ class Continuation:
     fingerprint: bytes = b""
     lineage: Lineage = Lineage()
     solver_type: str = ""
+    parts: dict[str, bytes] = field(default_factory=dict)
 
 
 def capture(nets: Sequence[Net], window: LossWindow) -> Continuation:
@@ -188,6 +191,8 @@ def encode(state: Continuation) -> bytes:
         inside = wire.varint_field(1, net) + wire.bytes_field(2, name.encode())
         inside += wire.bytes_field(3, layer.state) + wire.bytes_field(4, layer.type.encode())
         parts.append(wire.bytes_field(_LAYER, inside))
+    for name, part in state.parts.items():
+        parts.append(wire.bytes_field(_PART, wire.bytes_field(1, name.encode()) + wire.bytes_field(2, part)))
     return b"".join(parts)
 
 
@@ -208,6 +213,7 @@ def _decode(buffer: wire.Bytes) -> Continuation:
     numbers = {_VERSION: 0, _TIME: 0, _PREVIOUS: 0}
     window = LossWindow(0)
     layers: dict[tuple[int, str], LayerState] = {}
+    parts: dict[str, bytes] = {}
     for f in wire.fields(buffer, 0, len(buffer)):
         if f.number in numbers and f.wire_type == VARINT:
             numbers[f.number] = f.value
@@ -217,6 +223,8 @@ def _decode(buffer: wire.Bytes) -> Continuation:
             _decode_window(buffer, f, window)
         elif f.number == _LAYER and f.wire_type == LENGTH:
             _decode_layer(buffer, f, layers)
+        elif f.number == _PART and f.wire_type == LENGTH:
+            _decode_part(buffer, f, parts)
     version = numbers[_VERSION]
     if version != VERSION:
         raise SnapshotError(
@@ -229,6 +237,7 @@ def _decode(buffer: wire.Bytes) -> Continuation:
         payloads[_FINGERPRINT],
         Lineage(payloads[_RUN], numbers[_TIME], numbers[_PREVIOUS]),
         payloads[_SOLVER_TYPE].decode("utf-8", "replace"),
+        parts,
     )
 
 
@@ -245,6 +254,16 @@ def _decode_window(buffer: wire.Bytes, inside: wire.Field, window: LossWindow) -
     if 1 <= len(floats) <= 1 + size:
         window.size = size
         window.start, window.losses = start, floats[1:].tolist()  # floats[0], the mean, follows from them
+
+
+def _decode_part(buffer: wire.Bytes, inside: wire.Field, parts: dict[str, bytes]) -> None:
+    name, state = "", b""
+    for f in wire.fields(buffer, inside.start, inside.end):
+        if f.number == 1 and f.wire_type == LENGTH:
+            name = wire.text(buffer, f)
+        elif f.number == 2 and f.wire_type == LENGTH:
+            state = bytes(buffer[f.start : f.end])
+    parts[name] = state
 
 
 def _decode_layer(buffer: wire.Bytes, inside: wire.Field, layers: dict[tuple[int, str], LayerState]) -> None:

@@ -1,7 +1,8 @@
 """Learning rate policies: the rate of an iteration, from the solver's settings.
 
-Each policy is a function of the settings, the iteration and the number of rate steps taken so far; it
-returns the rate and the number of steps taken now. Letters: η₀ is base_lr, γ gamma, i the iteration.
+Each policy is a function of the settings, the iteration and how far it has got; it returns the rate and how
+far it has got now. Letters: η₀ is base_lr, γ gamma, i the iteration. These are Caffe's own; `fork_rates` has
+those of forks, and what forks put before and behind a policy.
 
 Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp, GetLearningRate
 """
@@ -17,71 +18,61 @@ import numpy as np
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.text_slips import nearest
+from pycaffe_lite.solver import fork_rates
+from pycaffe_lite.solver.rate import Progress, Rate, power
 
 log = logging.getLogger(__name__)
 
 
-class Rate(NamedTuple):
-    """A learning rate, and how many of its steps a stepwise policy has taken to get there."""
-
-    value: float
-    current_step: int
-
-
-def fixed(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def fixed(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀."""
-    return Rate(p.base_lr, current_step)
+    return Rate(p.base_lr, at)
 
 
-def step(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def step(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀ · γ^⌊i / stepsize⌋."""
-    current_step = i // p.stepsize
-    return Rate(p.base_lr * _power(p.gamma, current_step), current_step)
+    step = i // p.stepsize
+    return Rate(p.base_lr * power(p.gamma, step), at._replace(current_step=step))
 
 
-def exp(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def exp(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀ · γ^i."""
-    return Rate(p.base_lr * _power(p.gamma, i), current_step)
+    return Rate(p.base_lr * power(p.gamma, i), at)
 
 
-def inv(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def inv(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀ · (1 + γ · i)^−power."""
-    return Rate(p.base_lr * _power(1 + p.gamma * i, -p.power), current_step)
+    return Rate(p.base_lr * power(1 + p.gamma * i, -p.power), at)
 
 
-def multistep(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def multistep(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀ · γ^(stepvalues reached).
 
     Each evaluation takes at most one step, so two stepvalues in one place need two iterations.
     """
-    if current_step < len(p.stepvalue) and i >= p.stepvalue[current_step]:
-        current_step += 1
-        log.info("MultiStep Status: Iteration %d, step = %d", i, current_step)
-    return Rate(p.base_lr * _power(p.gamma, current_step), current_step)
+    step = at.current_step
+    if step < len(p.stepvalue) and i >= p.stepvalue[step]:
+        step += 1
+        log.info("MultiStep Status: Iteration %d, step = %d", i, step)
+    return Rate(p.base_lr * power(p.gamma, step), at._replace(current_step=step))
 
 
-def poly(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def poly(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀ · (1 − i / max_iter)^power: 0 at the end; after it NaN, unless power is whole."""
-    return Rate(p.base_lr * _power(1 - i / p.max_iter, p.power), current_step)
+    return Rate(p.base_lr * power(1 - i / p.max_iter, p.power), at)
 
 
-def sigmoid(p: caffe_pb2.SolverParameter, i: int, current_step: int) -> Rate:
+def sigmoid(p: caffe_pb2.SolverParameter, i: int, at: Progress) -> Rate:
     """η = η₀ / (1 + e^(−γ · (i − stepsize)))."""
     with np.errstate(over="ignore"):
         decay = float(np.exp(np.float64(-p.gamma * (i - p.stepsize))))
-    return Rate(p.base_lr / (1 + decay), current_step)
-
-
-def _power(base: float, exponent: float) -> float:
-    """base^exponent as C computes it: infinite if it overflows, NaN if it is not real."""
-    with np.errstate(all="ignore"):
-        return float(np.power(np.float64(base), np.float64(exponent)))
+    return Rate(p.base_lr / (1 + decay), at)
 
 
 class Policy(NamedTuple):
     """A policy and the settings that it needs: gamma of at least 0, the others above 0."""
 
-    rate: Callable[[caffe_pb2.SolverParameter, int, int], Rate]
+    rate: Callable[[caffe_pb2.SolverParameter, int, Progress], Rate]
     needs: Sequence[str] = ()
 
 
@@ -95,15 +86,15 @@ POLICIES = {
     "step": Policy(step, ["gamma", "stepsize"]),
 }
 
-# Policies that forks have added, and the names of these forks.
+# Policies that forks have added.
 FORKS = {
-    "exp10": "TSN",
-    "multifixed": "Intel, MobileNet-YOLO",
-    "plateau": "SSD, Intel",
-    "pose": "CC5.0",
-    "sgdr": "jolibrain",
-    "smoothstep": "Cysu",
-    "stepdecr": "Cysu",
+    "exp10": Policy(fork_rates.exp10, ["stepsize"]),
+    "multifixed": Policy(fork_rates.multifixed),
+    "plateau": Policy(fork_rates.plateau, ["gamma"]),
+    "pose": Policy(fork_rates.pose, ["gamma"]),
+    "sgdr": Policy(fork_rates.sgdr),
+    "smoothstep": Policy(fork_rates.smoothstep, ["gamma", "stepsize"]),
+    "stepdecr": Policy(fork_rates.stepdecr, ["stepsize"]),
 }
 
 
@@ -113,24 +104,28 @@ def policy_of(param: caffe_pb2.SolverParameter) -> Policy:
     Raises:
         SolverError: an unknown lr_policy, or a setting that it needs is missing or out of range.
     """
-    policy = POLICIES.get(param.lr_policy)
+    name = param.lr_policy
+    policy = POLICIES.get(name) or FORKS.get(name)
     if policy is None:
-        meant = ""
-        if forks := FORKS.get(param.lr_policy):
-            meant = f", which only forks have ({forks})"
-        elif close := nearest(param.lr_policy, POLICIES):
-            meant = f", did you mean '{close}'?"
+        close = nearest(name, [*POLICIES, *FORKS])
+        meant = f", did you mean '{close}'?" if close else ""
         raise SolverError(
-            f"unknown lr_policy '{param.lr_policy}'{meant} (known policies: {', '.join(POLICIES)})"
+            f"unknown lr_policy '{name}'{meant} (known policies: {', '.join(POLICIES)}; of forks: "
+            f"{', '.join(FORKS)})"
         )
-    for name in policy.needs:
-        value = getattr(param, name)
-        if value < 0 or (value == 0 and name != "gamma"):
-            bound = "at least 0" if name == "gamma" else "above 0"
-            raise SolverError(f"lr_policy '{param.lr_policy}' needs {name} {bound}, got {value:g}")
+    for needed in policy.needs:
+        value = getattr(param, needed)
+        if value < 0 or (value == 0 and needed != "gamma"):
+            bound = "at least 0" if needed == "gamma" else "above 0"
+            raise SolverError(f"lr_policy '{name}' needs {needed} {bound}, got {value:g}")
     return policy
 
 
-def learning_rate(param: caffe_pb2.SolverParameter, iteration: int, current_step: int) -> Rate:
-    """The rate of an iteration, by the policy that the settings name."""
-    return policy_of(param).rate(param, iteration, current_step)
+def learning_rate(param: caffe_pb2.SolverParameter, iteration: int, at: Progress) -> Rate:
+    """The rate of an iteration, by the policy that the settings name and what forks add to it."""
+    policy = policy_of(param)
+    early = fork_rates.early_rate(param, iteration)
+    rate = policy.rate(param, iteration, at) if early is None else Rate(early, at)
+    return rate._replace(
+        value=fork_rates.with_floor(param, iteration, rate.value, is_early=early is not None)
+    )

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.proto.text_slips import nearest
-from pycaffe_lite.solver.base import Solver, SolverSource, solver_document
+from pycaffe_lite.solver.base import Solver
+from pycaffe_lite.solver.settings import SolverSource, solver_document
 
 S = TypeVar("S", bound=type[Solver])
 
@@ -47,7 +48,7 @@ def get_solver(source: SolverSource, **options: Any) -> Solver:
     if solver_class is None:
         name, known = document.message.type, solver_type_list()
         close = nearest(name, known)
-        meant = f", did you mean '{close}'?" if close else ", which only NVIDIA's fork has" * (name == "SAG")
+        meant = f", did you mean '{close}'?" if close else ""
         where = document.where(("type",))
         raise SolverError(f"{where}unknown solver type '{name}'{meant} (known types: {', '.join(known)})")
     return solver_class(document, **options)

@@ -33,5 +33,5 @@ class RMSPropSolver(Solver):
     def compute_update_value(self, eta: float) -> tuple[float, ...]:
         """η, ρ and δ."""
         rho = self.param.rms_decay
-        delta = self.param.delta
+        delta = self.least_delta(1e-4)
         return eta, rho, delta

@@ -12,26 +12,31 @@ import dataclasses
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError
+from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, WeightsError
 from pycaffe_lite.formats import hdf5, solverstate
 from pycaffe_lite.formats.atomic import StrPath, fingerprint_of, reason, temporary_path
+from pycaffe_lite.formats.forks import fork_for
 from pycaffe_lite.formats.state import SolverState
 from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import continuation
 from pycaffe_lite.solver.continuation import Continuation
+from pycaffe_lite.solver.rate import NO_LOSS, Progress
 
 if TYPE_CHECKING:
     from pycaffe_lite.solver.base import Solver
 
 log = logging.getLogger(__name__)
 
+# The policies whose place Caffe's own state does not hold.
+KEEP_EVENTS = ("plateau", "sgdr")
 # How many reasons an error lists.
 _MOST_REASONS = 3
 
@@ -60,6 +65,20 @@ def check_folder(prefix: str, iteration: int) -> None:
         ) from None
 
 
+def check_net(solver: Solver) -> None:
+    """Finds out before training whether the files of snapshots can hold the net.
+
+    Raises:
+        SnapshotError: no fork of Caffe has all fields of the net, or not the one for which it is written.
+    """
+    if solver.param.snapshot_format == caffe_pb2.SolverParameter.HDF5:
+        return
+    try:
+        fork_for(solver.net.to_proto(), solver.fork)
+    except WeightsError as error:
+        raise SnapshotError(f"cannot write snapshots: {error}") from None
+
+
 def check_prefix(prefix: str) -> None:
     """Makes sure that the names of files can begin with it.
 
@@ -80,20 +99,32 @@ def write(solver: Solver) -> Path:
     """
     p = solver.param
     check_prefix(p.snapshot_prefix)
+    check_net(solver)
     is_hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
     ending, kind = (".h5", "HDF5 file") if is_hdf5 else ("", "binary proto file")
     stem = f"{p.snapshot_prefix}_iter_{solver.iter}"
     model, state = Path(f"{stem}.caffemodel{ending}"), Path(f"{stem}.solverstate{ending}")
-    save = weights.save_hdf5 if is_hdf5 else weights.save
+    save = weights.save_hdf5 if is_hdf5 else partial(weights.save, fork=solver.fork)
     log.info("Snapshotting to %s %s", kind, model)
     fingerprint = save(solver.net, model, write_diff=p.snapshot_diff, error=SnapshotError)
     log.info("Snapshotting solver state to %s %s", kind, state)
     lineage = solver.lineage.next(solver.iter)
     beyond = dataclasses.replace(
-        solver.surroundings(), fingerprint=fingerprint, lineage=lineage, solver_type=solver.type
+        solver.surroundings(),
+        fingerprint=fingerprint,
+        lineage=lineage,
+        solver_type=solver.type,
+        parts={name: part.state() for name, part in solver.parts().items()},
     )
+    at, keeps_events = solver.progress, p.lr_policy in KEEP_EVENTS
     content = SolverState(
-        solver.iter, str(model), solver.current_step, tuple(solver.history), continuation.encode(beyond)
+        solver.iter,
+        str(model),
+        at.current_step,
+        tuple(solver.history),
+        continuation.encode(beyond),
+        at.minimum_loss if keeps_events else None,
+        at.last_event if keeps_events else None,
     )
     (hdf5.write_state if is_hdf5 else solverstate.write)(state, content)
     solver.lineage = lineage
@@ -192,11 +223,19 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         log.warning("%s", line)
     if loading is not None:
         loading.commit()
-    solver.iter, solver.current_step = state.iter, state.current_step
+    solver._iter = state.iter
+    solver.progress = Progress(
+        state.current_step,
+        NO_LOSS if state.minimum_loss is None else state.minimum_loss,
+        state.iter_last_event or 0,
+    )
     log.info("SGDSolver: restoring history")
     with np.errstate(over="ignore"):  # of float64 values in a float32 net
         for mine, stored in zip(solver.history, history, strict=True):
             mine[...] = stored
+    for name, part in solver.parts().items():
+        saved = beyond.parts.get(name, b"") if beyond is not None else b""
+        part.set_state(saved if part.fits(saved) else b"")
     if beyond is not None:
         if beyond.lineage.run:
             solver.lineage = dataclasses.replace(beyond.lineage, iter=state.iter)
@@ -234,6 +273,11 @@ def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuati
             f"the history was written by a solver of type {beyond.solver_type}, "
             f"and this one of type {solver.type} goes on with it as if it were its own"
         )
+    problems += [
+        f"{name} starts afresh: no state of it that fits the net was saved"
+        for name, part in solver.parts().items()
+        if not part.fits(beyond.parts.get(name, b""))
+    ]
     size = solver.param.average_loss
     if beyond.window.size != size:
         problems.append(

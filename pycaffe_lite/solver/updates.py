@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,10 @@ class Updates:
         self._recording = Recording()
         self._conditions: Conditions | None = None
         self._history: list[Array] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Updates:
+        # A copied solver records calls for its own memory; the kernel is the same for all.
+        return Updates(self._rule)
 
     def run(
         self, numbers: Sequence[Sequence[float]], blobs: Sequence[Blob], history: Sequence[Array]

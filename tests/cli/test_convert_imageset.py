@@ -1,7 +1,6 @@
 """convert-imageset beyond Caffe's own runs (test_golden_tools.py): stopped, taken up again, and bad input."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -72,7 +71,7 @@ def test_it_is_taken_up_again(folder, run, stopped, monkeypatch, backend, shuffl
     assert not result.out
     assert json.loads(Path("db/CONVERSION").read_text())["records"] is None
     monkeypatch.undo()
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     result = convert(run, *options, "--resume")
     assert result.code == 0
     assert result.out == ["db: 10 records"]
@@ -91,7 +90,7 @@ def test_an_unfinished_database_is_refused(folder, run, fails, stopped, monkeypa
         stopped(5)
         convert(run)
     monkeypatch.undo()
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     refusal = (
         "Error: 'db' is unfinished: convert-imageset, which writes it, is at work or was stopped; run it "
         "again "
@@ -121,6 +120,18 @@ def test_what_cannot_be_taken_up_again(folder, run, fails):
     )
 
 
+def test_another_root_is_another_conversion(folder, run, fails, stopped, monkeypatch):
+    """ROOT is put before each name as it is: without its slash the rest would be skipped."""
+    stopped(8)
+    run("convert-imageset", f"{folder}/", "list.txt", "db")
+    assert fails("convert-imageset", "--resume", f"{folder}", "list.txt", "db") == (
+        "Error: cannot go on with 'db': it was begun with another root; give the same, or delete it"
+    )
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert convert(run, "--resume").code == 0
+
+
 def test_resuming_what_is_not_there_begins_it(folder, run):
     assert convert(run, "--resume").out == ["db: 10 records"]
 
@@ -131,7 +142,8 @@ def test_a_killed_process(folder, program, environment):
     command = [*program, "convert-imageset", "--backend", "leveldb", "./", "long.txt", "db"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         log_file, deadline = Path("db/000003.log"), time.monotonic() + 60
-        while not (log_file.exists() and log_file.stat().st_size) and time.monotonic() < deadline:
+        # 1000 records, which are a batch, take about 80 KB.
+        while not (log_file.exists() and log_file.stat().st_size > 200_000) and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert json.loads(Path("db/CONVERSION").read_text())["records"] is None
@@ -217,6 +229,13 @@ def test_pictures_of_other_sizes(folder, fails):
     )
 
 
+def test_nothing_stays_where_nothing_was_saved(folder, fails, run):
+    """So the same command can be given again with other options."""
+    fails("convert-imageset", "--encode_type", "xyz", "./", "list.txt", "db")
+    assert not Path("db").exists()
+    assert convert(run).code == 0
+
+
 def test_a_kind_of_file_that_cannot_be_written(folder, fails):
     assert fails("convert-imageset", "--encode_type", "xyz", "./", "list.txt", "db") == (
         "Error: picture './0.png' cannot be encoded as 'xyz': give an --encode_type out of jpg, jpeg, jpe, "
@@ -242,7 +261,8 @@ def test_too_many_pixels(folder, run):
     )
 
 
-def test_a_full_disk(folder, fails, limited):
+def test_a_full_disk(folder, fails, limited, monkeypatch):
+    monkeypatch.setattr(leveldb_writer, "_RECORDS_PER_COMMIT", 300)
     Path("long.txt").write_text("".join(f"{i % COUNT}.png {i}\n" for i in range(2000)))
     line = fails("convert-imageset", "--backend", "leveldb", "./", "long.txt", "db")
     assert line == "Error: cannot write 'db': File too large"

@@ -1,5 +1,6 @@
 """db info, head and export."""
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -71,6 +72,16 @@ def test_head(run):
         assert sheet.size == (4 * 118 + 6, 132 + 6)
         colors = np.asarray(sheet)
     assert (colors != 255).any()
+
+
+def test_head_of_16_bits(run):
+    """Which a net takes only in forced colours; a picture to look at is one all the same."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 200 * 257, np.uint16)).save(file, "PNG")
+    write_lmdb(Path("db"), [(b"a", Datum(encoded=True, data=file.getvalue()).SerializeToString())])
+    assert run("db", "head", "db", "a.png", level=1).code == 0
+    with Image.open("a.png") as sheet:
+        assert sheet.getpixel((60, 60)) == (200, 200, 200)
 
 
 def test_head_of_floats_and_of_fewer_records(run):

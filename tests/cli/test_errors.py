@@ -323,14 +323,15 @@ def test_weights_that_are_none(folder, fails, content, says):
             '"fixed"',
             '"stepp"',
             " unknown lr_policy 'stepp', did you mean 'step'? "
-            "(known policies: exp, fixed, inv, multistep, poly, sigmoid, step)",
+            "(known policies: exp, fixed, inv, multistep, poly, sigmoid, step; of forks: exp10, multifixed, "
+            "plateau, pose, sgdr, smoothstep, stepdecr)",
         ),
         ('"fixed"', '"step"', " lr_policy 'step' needs stepsize above 0, got 0"),
         (
             "display",
             'type: "Adamm" display',
             "7: unknown solver type 'Adamm', did you mean 'Adam'? "
-            "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)",
+            "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SAG, SGD)",
         ),
         ("test_interval: 2", "", " a solver with test nets needs test_interval above 0, got 0"),
         ("display", "iter_size: 0 display", "7: iter_size must be at least 1, got 0"),
@@ -456,7 +457,7 @@ def test_threads_variable(program, environment):
     assert (done.returncode, done.stdout, done.stderr) == (
         1,
         "",
-        "Error: PYCAFFE_LITE_THREADS must be a whole number from 1 on, got 'abc'\n",
+        "Error: PYCAFFE_LITE_THREADS must be a whole number from 1 to 1024, got 'abc'\n",
     )
 
 
@@ -545,7 +546,7 @@ def test_a_forks_field_that_changes_the_result(folder, edit, fails):
 
 
 def test_a_forks_field_in_a_solver(folder, edit, fails):
-    edit("solver.prototxt", "display", "warmup_iter: 5 display")
+    edit("solver.prototxt", "display", "stepearly: 5 display")
     assert fails("train", "solver.prototxt").startswith(
-        "Error: solver.prototxt:7: warmup_iter: 5 is not supported"
+        "Error: solver.prototxt:7: stepearly: 5 is not supported"
     )

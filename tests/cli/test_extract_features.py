@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from paths import FIXTURES
 
+from pycaffe_lite.data.database import open_any
+from pycaffe_lite.proto import caffe_pb2
+
 FOLDER = FIXTURES / "data_layers"
 FILES = ("features.caffemodel", "features.prototxt")
 
@@ -19,6 +22,16 @@ def folder(tmp_path, monkeypatch):
 def test_results(run):
     result = run("extract_features", *FILES, "ip,conv", "a,b", 2, "lmdb", level=3)
     assert result == (0, ["a: 4 records", "b: 4 records"], [])
+
+
+def test_a_loss_is_one_record_of_each_batch(run):
+    """A blob without axes, whose missing axes count as 1."""
+    loss = 'layer { name: "sum" type: "Reduction" bottom: "ip" top: "sum" }\n'
+    Path("net.prototxt").write_text(Path(FILES[1]).read_text() + loss)
+    assert run("extract-features", FILES[0], "net.prototxt", "sum", "a", 3, "lmdb", level=2).code == 0
+    _, reader = open_any(Path("a"))
+    datums = [caffe_pb2.Datum.FromString(value) for _, value in reader.read(reader.count())]
+    assert [(d.channels, d.height, d.width, len(d.float_data)) for d in datums] == [(1, 1, 1, 1)] * 3
 
 
 def test_an_unknown_blob(run):

@@ -263,3 +263,65 @@ def test_strict(folder, edit, fails, run):
         "Error: solver.prototxt:7:1: unknown field 'momentum_of_a_fork' in SolverParameter — "
         '"momentum_of_a_fork: 1 display: 2"'
     )
+
+
+BN = """
+layer { name: "bn" type: "BN" bottom: "ip" top: "bn" bn_param { slope_filler { value: 1 } } }
+"""
+CTC = """
+layer {
+  name: "x" type: "Input" top: "x" top: "y"
+  input_param { shape { dim: 2 dim: 1 dim: 3 } shape { dim: 1 } }
+}
+layer {
+  name: "ctc" type: "CtcLoss" bottom: "x" bottom: "y" top: "ctc" ctc_loss_param { blank_label: 1 }
+}
+"""
+
+
+def add_to_net(*layers):
+    file = Path("net.prototxt")
+    file.write_text(file.read_text() + "".join(layers))
+
+
+@pytest.mark.parametrize(
+    ("flags", "fork"), [((), "PSPNet"), (("--for", "TSN"), "TSN"), (("-for=tsn",), "TSN")]
+)
+def test_weights_are_written_for_a_fork(folder, run, flags, fork):
+    add_to_net(BN)
+    assert run("train", "solver.prototxt", *flags).code == 0
+    assert caffemodel.fork_of(caffemodel.read("small_iter_4.caffemodel")) == fork
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags", "message"),
+    [
+        (
+            "snapshot: 2",
+            (),
+            "Error: solver.prototxt: cannot write snapshots: no fork of Caffe has the fields of both layer "
+            "'ctc' (CtcLoss) and layer 'bn' (BN), and one number means different things in different forks: "
+            "save the weights as HDF5 (in a solver, snapshot_format: HDF5)",
+        ),
+        (
+            "snapshot_after_train: false",
+            ("--for", "PSPNet"),
+            "Error: solver.prototxt: cannot write snapshots: layer 'ctc' (CtcLoss): PSPNet's Caffe has no "
+            "'ctc_loss_param' in LayerParameter, so this net cannot be written for it; these have: CC5.0, "
+            "CRNN, jolibrain, warp-ctc",
+        ),
+    ],
+)
+def test_a_net_that_no_fork_can_read_is_refused_before_training(
+    folder, edit, fails, settings, flags, message
+):
+    edit("solver.prototxt", "max_iter: 4", f"max_iter: 4 {settings}")
+    add_to_net(BN, CTC)
+    assert fails("train", "solver.prototxt", *flags) == message
+    assert not list(Path().glob("small_iter*"))
+
+
+def test_an_unknown_fork(folder, misused):
+    assert misused("train", "solver.prototxt", "--for", "SSD2").startswith(
+        "Error: Invalid value for '--for': unknown fork 'SSD2' (known: SSD, RefineDet, "
+    )

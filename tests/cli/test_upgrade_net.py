@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pycaffe_lite.formats.forks import BinaryNet, read_net, write_net
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.prototxt import parse
 
 OLD = """\
 # of 2014
@@ -134,3 +136,19 @@ def test_other_failures(old, fails, misused):
     assert fails("upgrade-net", "none", "new") == "Error: no such file: 'none'"
     assert fails("upgrade-net", old, "no/new") == "Error: cannot write 'no/new': No such file or directory"
     assert misused("upgrade-net", old) == "Error: Missing argument 'OUT'."
+
+
+def test_a_binary_net_of_a_fork(folder, run):
+    text = 'layer { name: "p" type: "PriorBox" bottom: "x" bottom: "x" prior_box_param { min_size: 30 } }'
+    net = parse(text, caffe_pb2.NetParameter).message
+    net.layer[0].blobs.add(data=[1, 2]).shape.dim.append(2)
+    net.input.append("x")  # of an old net
+    net.input_dim.extend([1, 3, 8, 8])
+    Path("old.caffemodel").write_bytes(write_net(BinaryNet(net, "SSD")))
+    assert run("upgrade-net", "old.caffemodel", "new.caffemodel").out == ["wrote new.caffemodel"]
+    content = Path("new.caffemodel").read_bytes()
+    upgraded = read_net(content)
+    assert upgraded.fork == "SSD"
+    assert [layer.type for layer in upgraded.message.layer] == ["Input", "PriorBox"]
+    assert upgraded.message.layer[1] == net.layer[0]
+    assert b"\xda\x0c" in content  # 203, SSD's number for prior_box_param

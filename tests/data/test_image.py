@@ -79,6 +79,18 @@ def test_palette(rgb):
     np.testing.assert_array_equal(planes(file.getvalue()), wanted)
 
 
+@pytest.mark.parametrize("transparency", [2, bytes(range(16))])
+def test_a_palette_with_opacity(rgb, transparency):
+    """Without it, and without a warning of Pillow's, of which every one is an error here."""
+    palette = Image.fromarray(rgb).quantize(16)
+    file = io.BytesIO()
+    palette.save(file, "PNG", transparency=transparency)
+    bgr = np.asarray(palette.convert("RGB"))[..., ::-1].transpose(2, 0, 1)
+    np.testing.assert_array_equal(planes(file.getvalue(), True), bgr)
+    assert planes(file.getvalue(), False).shape == (1, 5, 7)
+    np.testing.assert_array_equal(planes(file.getvalue())[:3], bgr)
+
+
 def test_jpeg_gray_is_its_brightness_plane():
     flat = np.full((8, 8, 3), (200, 30, 60), np.uint8)
     file = encoded(flat, kind="JPEG", quality=100, subsampling=0)
@@ -335,6 +347,15 @@ def weight(share):
 def test_other_sizes(shape, size):
     pixels = np.random.RandomState(4).randint(0, 256, shape, np.uint8)
     np.testing.assert_array_equal(image.resize(pixels, *size), opencvs(pixels, *size))
+
+
+def test_a_size_too_large_for_memory():
+    with pytest.raises(DataError) as raised:
+        image.resize(np.zeros((2, 2, 3), np.uint8), 10**6, 10**6)
+    assert str(raised.value) == (
+        "cannot resize to 1000000 x 1000000 pixels, more than 67108864; to do it all the same, give "
+        "--max_pixels or set PYCAFFE_LITE_MAX_PIXELS"
+    )
 
 
 def test_half_the_size_is_the_mean_of_four():

@@ -42,6 +42,17 @@ def test_background_has_label_0(read):
     assert read(GOOD).background.labels.tolist() == [0, 0]
 
 
+def test_pictures_in_another_order(read):
+    """The number of a block is that of the picture which its windows are of, wherever its file stands."""
+    found = read(GOOD.replace("# 0", "# x").replace("# 1", "# 0").replace("# x", "# 1"))
+    assert found.names == ["dog.jpg", "cat.jpg"]
+    assert found.foreground.pictures.tolist() == [1, 1, 0]
+
+
+def test_channels_of_the_last_picture_count(read):
+    assert len(read(GOOD.replace("3\n100", "1\n100")).names) == 2
+
+
 def test_thresholds_are_compared_in_float32(read):
     assert len(read(GOOD.replace("0.5 5", "0.7 5"), fg_threshold=0.7).foreground.labels) == 3
 
@@ -50,9 +61,15 @@ def test_thresholds_are_compared_in_float32(read):
     ("old", "new", "message"),
     [
         ("# 1", "1", "line 11 of '{}': '#' and the number of a picture must come here, got '1'"),
-        ("# 1", "# 2", "line 11 of '{}': picture 2 comes after 1 others: number them 0, 1, 2, ..."),
+        ("# 1", "# 2", "line 11 of '{}': there is no picture 2 in the list: number them 0, 1, 2, ..."),
         ("# 0", "# x", "line 1 of '{}': the number of a picture must be a whole number, got 'x'"),
-        ("3\n100", "1\n100", "line 5 of '{}': 'dog.jpg' has 1 channels: pictures are read with 3, write 3"),
+        (
+            "# 1",
+            f"# {'9' * 30}",
+            f"line 11 of '{{}}': the number of a picture must be a whole number, got '{'9' * 30}'",
+        ),
+        ("jpg 3", "jpg 1", "line 11 of '{}': 'cat.jpg' has 1 channels: pictures are read with 3, write 3"),
+        ("200\n4", "200\n99999999999", "line 6 of '{}': the list is too short for so many windows"),
         ("0.9", "high", "line 7 of '{}': a window is 'class overlap x1 y1 x2 y2', got 'high'"),
         (
             "1 2 3 4",

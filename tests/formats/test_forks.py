@@ -4,7 +4,16 @@ import pytest
 
 from pycaffe_lite.errors import WeightsError
 from pycaffe_lite.formats import caffemodel, wire
-from pycaffe_lite.formats.forks import fork_for, fork_of, forks_with, to_fork, to_ours
+from pycaffe_lite.formats.forks import (
+    BinaryNet,
+    fork_for,
+    fork_of,
+    forks_with,
+    read_net,
+    to_fork,
+    to_ours,
+    write_net,
+)
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
 
@@ -86,7 +95,8 @@ def test_no_fork_has_all_fields():
         fork_for(net(CTC, IP, SEGNET_BN), None)
     assert str(raised.value) == (
         "no fork of Caffe has the fields of both layer 'bn' (BN) and layer 'ctc' (CtcLoss), and one number "
-        "means different things in different forks: save the weights as HDF5"
+        "means different things in different forks: save the weights as HDF5 (in a solver, snapshot_format: "
+        "HDF5)"
     )
 
 
@@ -112,3 +122,19 @@ def test_a_file_is_written_for_a_fork_and_read_back(tmp_path):
     assert caffemodel.fork_of(model) == "TSN"
     assert caffemodel.layer_message(model["bn"], "TSN") == message.layer[0]
     assert not caffemodel.layer_message(model["bn"]).HasField("bn_param")
+
+
+@pytest.mark.parametrize("fork", ["PSPNet", "TSN"])
+def test_a_whole_net_is_read_and_written_in_the_numbers_of_its_fork(fork):
+    message = net(IP, BN)
+    content = write_net(BinaryNet(message, fork))
+    assert content != message.SerializeToString()
+    assert read_net(content) == BinaryNet(message, fork)
+
+
+def test_what_the_schema_lacks_stays_in_a_net():
+    unknown = wire.tag(9999, wire.LENGTH) + b"\x02hi"
+    content = write_net(BinaryNet(net(BN), "TSN")) + unknown
+    assert write_net(read_net(content)) == content
+    plain = net(IP).SerializeToString() + unknown
+    assert (read_net(plain).fork, write_net(read_net(plain))) == (None, plain)

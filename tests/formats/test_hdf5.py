@@ -168,14 +168,6 @@ def test_a_file_cut_short(tmp_path):
     )
 
 
-def test_a_group_inside_itself(tmp_path):
-    with h5py.File(tmp_path / "x", "w") as file:
-        group = file.create_group("data")
-        group["again"] = group
-    with pytest.raises(WeightsError, match=r"two places point at byte \d+$"):
-        hdf5.read_model(tmp_path / "x")
-
-
 def test_a_blob_number_beyond_reason(tmp_path):
     with h5py.File(tmp_path / "x", "w") as file:
         file["data/ip/999999999"] = np.ones(1, np.float32)

@@ -1,4 +1,4 @@
-"""Sums, products and maxima; Dropout's product, Split's sum, copies and constants, which are as simple."""
+"""Sums, products, maxima and the like; Dropout's product, Split's sum, copies and constants: as simple."""
 
 import math
 
@@ -19,8 +19,15 @@ CASES = [
     (eltwise.maximum, (2.0, 2.0), (1, 2.0)),
     (eltwise.maximum_with, (3.0, 4, 1, 2.0), (4, 3.0)),
     (eltwise.maximum_with, (2.0, 4, 1, 2.0), (1, 2.0)),
-    (eltwise.maximum_gradient, (4, 4, 3.0), 3.0),
-    (eltwise.maximum_gradient, (1, 4, 3.0), 0.0),
+    (eltwise.minimum, (2.0, 3.0), (0, 2.0)),
+    (eltwise.minimum, (3.0, 2.0), (1, 2.0)),
+    (eltwise.minimum, (2.0, 2.0), (1, 2.0)),
+    (eltwise.minimum_with, (1.0, 4, 1, 2.0), (4, 1.0)),
+    (eltwise.minimum_with, (2.0, 4, 1, 2.0), (1, 2.0)),
+    (eltwise.winner_gradient, (4, 4, 3.0), 3.0),
+    (eltwise.winner_gradient, (1, 4, 3.0), 0.0),
+    (eltwise.quotient, (3.0, 0.5), 6.0),
+    (eltwise.divisor_gradient, (6.0, 3.0, 5.0), -10.0),
     (dropout.apply, (3.0, 1, 2.0), 6.0),
     (dropout.apply, (3.0, 0, 2.0), 0.0),
     (split.add, (3.0, 0.5), 3.5),

@@ -51,6 +51,26 @@ def adam(w, g, history, eta, beta1, beta2, delta):
     return eta * m / (np.sqrt(v) + delta)
 
 
+def momentum_with_decay_apart(w, g, history, eta, mu, decay):
+    return momentum(w, g, history, eta, mu) + decay * w
+
+
+def momentum_with_dropout(w, g, history, eta, mu):
+    h, kept = history
+    h[...] = kept * (mu * h + eta * g)
+    return h
+
+
+def adam_with_options(w, g, history, eta, beta1, beta2, delta, mean, never_falls, from_mean, divides, decay):
+    m, v = history
+    g = g - mean
+    m[...] = beta1 * m + (1 - beta1) * g
+    d = g - m if from_mean else g
+    moment = beta2 * v + (1 - beta2) * d**2
+    v[...] = np.maximum(v, moment) if never_falls else moment
+    return eta * (m / (np.sqrt(v) + delta) if divides else m) + decay * w
+
+
 RULES = {
     "sgd": (update.sgd, momentum, 1, (0.01, 0.9)),
     "nesterov": (update.nesterov, nesterov, 1, (0.01, 0.9)),
@@ -58,6 +78,17 @@ RULES = {
     "rmsprop": (update.rmsprop, rmsprop, 1, (0.01, 0.95, 1e-6)),
     "adadelta": (update.adadelta, adadelta, 2, (1.0, 0.95, 1e-5)),
     "adam": (update.adam, adam, 2, (0.002, 0.9, 0.99, 1e-7)),
+    "sgd with decay apart": (update.sgd_with_decay_apart, momentum_with_decay_apart, 1, (0.01, 0.9, 0.05)),
+    "sgd with dropout": (update.sgd_with_dropout, momentum_with_dropout, 2, (0.01, 0.9)),
+    **{
+        f"adam with options {options}": (
+            update.adam_with_options,
+            adam_with_options,
+            2,
+            (0.002, 0.9, 0.99, 1e-7, *options),
+        )
+        for options in ((0.25, 1, 0, 1, 0.0), (0.0, 0, 1, 1, 0.05), (0.0, 0, 0, 0, 0.0))
+    },
 }
 GRADIENTS = [
     Gradient(),
@@ -113,7 +144,7 @@ def test_each_number_is_updated_by_the_formula(rule):
     wanted = [array.tolist() for array in mine]
     for i, (w, diff, *history) in enumerate(zip(*wanted, strict=True)):
         g = update.regularize(update.normalize(diff, 0.5, 0.25), w, 0.1, 0.0)
-        diff, *history = rule.py_func(g, *history, *numbers)
+        diff, *history = rule.py_func(g, *([w] if rule.takes_weight else []), *history, *numbers)
         for array, number in zip(wanted, (w - diff, diff, *history), strict=True):
             array[i] = number
     run(rule, mine, gradient, numbers)

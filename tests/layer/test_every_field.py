@@ -24,7 +24,7 @@ from pycaffe_lite.fillers import filler_types
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.formats.hdf5_format import file_parts
 from pycaffe_lite.layer import engine
-from pycaffe_lite.layer.registry import layer_types
+from pycaffe_lite.layer.registry import forms_of, layer_types
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.text_fields import fields_of
 
@@ -88,10 +88,317 @@ ROWS = {
     "Tile": [([BOTTOM], "tiles: 2", None)],
     "WindowData": [([], WINDOWS, 2)],
 }
+PRIORS = np.array(
+    [
+        [0.1, 0.1, 0.4, 0.4],
+        [-0.05, 0.1, 0.4, 0.4],
+        [0.3, 0.3, 0.9, 0.8],
+        [0.35, 0.3, 0.8, 0.8],
+        [0.5, 0.0, 0.9, 0.3],
+        [0.1, 0.25, 0.4, 0.6],
+    ]
+)
+PRIORS = np.stack([PRIORS, np.full((6, 4), 0.2)]).reshape(1, 2, 24)
+OFFSETS, CLASSES = NUMBERS.standard_normal((2, 24)), NUMBERS.standard_normal((2, 18))
+TRUTH = np.array([[0, 1, 0, 0.1, 0.1, 0.45, 0.4, 0], [1, 2, 0, 0.3, 0.3, 0.8, 0.8, 1]])
+DETECTIONS = np.array([[0, 1, 0.9, 0.1, 0.1, 0.4, 0.4], [1, 2, 0.8, 0.3, 0.3, 0.9, 0.8]])
+# YOLO's heads of two and three anchors, and their objects: two in one cell of the first image.
+HEAD = NUMBERS.standard_normal((2, 21, 3, 3)) / 2
+OBJECTS = np.array([[[1, 0.5, 0.5, 0.3, 0.3], [0, 0.52, 0.5, 0.31, 0.3]], [[0, 0.1, 0.9, 0.1, 0.2], [0] * 5]])
+ANCHORS = " ".join(f"biases: {n}" for n in (1.1, 1, 0.9, 1.2, 3, 3, 1, 1, 2, 2))
+YOLO_ANCHORS = " ".join(f"biases: {n}" for n in (28, 29, 31, 30, 40, 36))
+YOLO = f"num_class: 2 num: 3 mask: 0 mask: 1 mask: 2 {YOLO_ANCHORS}"
+YOLO_OUTPUT = (
+    f"num_classes: 2 num_box: 3 mask: 0 mask: 1 mask: 2 {YOLO_ANCHORS} anchors_scale: 32 mask_group_num: 1"
+)
+# Cascade R-CNN's.
+PIXEL_REGIONS = np.array([[0, 2, 3, 40, 50], [0, 5, 5, 40, 48], [0, 50, 50, 90, 95], [0, 30, 0, 70, 40.0]])
+PIXEL_TRUTH = np.array([[0, 0, 0, 42, 52, 1, 0, 0], [0, 45, 52, 88, 95, 2, 0, 1.0]])
+MATCHED = np.array([[1, 0, 0, 42, 52, 0.8], [1, 0, 0, 42, 52, 0.7], [2, 45, 52, 88, 95, 0.6], [0] * 6])
+DELTAS_3, DELTAS_2 = NUMBERS.standard_normal((4, 12)) / 9, NUMBERS.standard_normal((4, 8)) / 9
+CLASS_SCORES = NUMBERS.dirichlet(np.ones(3), 4)
+GROUP = "cls_num: 3 field_w: 20 field_h: 16 stride: 8"
+GROUP_SCORES, GROUP_DELTAS = NUMBERS.standard_normal((2, 3, 4, 5)), NUMBERS.standard_normal((2, 4, 4, 5))
+GROUP_LABELS = NUMBERS.uniform(5, 30, (2, 6, 4, 5))
+GROUP_LABELS[:, 0] = NUMBERS.choice([0, 0, 0, 1, 2], (2, 4, 5))
+GROUP_LABELS[:, 5] = NUMBERS.uniform(0, 0.7, (2, 4, 5))
+BOX_GROUP = "box_group_param { field_w: 20 field_h: 16 stride: 8 }"
+FILM = NUMBERS.standard_normal((2, 2, 4, 5, 5))
+KERNEL_SHAPE = "kernel_shape { dim: 2 dim: 2 dim: 2 }"
+PROPOSAL = [
+    NUMBERS.random((1, 18, 3, 4)),
+    NUMBERS.standard_normal((1, 36, 3, 4)) / 4,
+    np.array([[48, 64, 1.0]]),
+]
+REGIONS = np.array([[0, 0, 0, 3, 3], [1, 1, 1, 4, 4.0]])
+MULTIBOX = "num_classes: 3 code_type: CENTER_SIZE"
+DETECTOR = "num_classes: 3 code_type: CENTER_SIZE nms_param { nms_threshold: 0.45 }"
+STEPS = NUMBERS.standard_normal((4, 2, 5))
+# The same of the types of forks; by origin where several layers have one name.
+ROWS |= {
+    "BoxAnnotatorOHEM": [([REGIONS[[0, 0, 1]], LABELS[:3], LABELS[1:4], SCORES[:3]], "roi_per_img: 1", None)],
+    "CenterLoss": [([SCORES, LABELS], f"num_output: 3 center_filler {FILL}", None)],
+    "ContinuationIndicator": [
+        ([], "time_step: 2 batch_size: 3", None),
+        ([ROW], "time_step: 2 axis: 0", None),
+    ],
+    "ConvolutionDepthwise": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
+    "CtcLoss": [([STEPS, LABELS[:4].reshape(2, 2)], "blank_label: 4", None)],
+    "DepthwiseConvolution": [([IMAGE], CONVOLUTION, None), ([IMAGE], CONVOLUTION_2D, None)],
+    "DetectionEvaluate": [([DETECTIONS[None, None], TRUTH[None, None]], "num_classes: 3", None)],
+    "DetectionOutput": [
+        ([OFFSETS, CLASSES, PRIORS], DETECTOR, None),
+        ([OFFSETS, CLASSES, PRIORS, np.full((2, 12), 0.1)], f"{DETECTOR} objectness_score: 0.01", None),
+    ],
+    "FocalLoss": [([IMAGE, PIXEL_LABELS], "", None)],
+    "Gather": [([BOTTOM], "indices: 1 indices: 0 shape: 2", None)],
+    "Interp": [
+        ([IMAGE], "height: 4 width: 6", None),
+        ([IMAGE], "zoom_factor: 3", None),
+        ([IMAGE], "shrink_factor: 3", None),
+    ],
+    "LabelsequenceAccuracy": [
+        ([np.eye(5)[[[0, 4, 1, 1], [2, 2, 4, 0]]], np.array([[0, 1], [2, 0]])], "blank_label: 4", None)
+    ],
+    "MultiBoxLoss": [
+        ([OFFSETS, CLASSES, PRIORS, TRUTH[None, None]], MULTIBOX, None),
+        (
+            [OFFSETS, CLASSES, PRIORS, TRUTH[None, None], np.full((2, 12), 0.1)],
+            f"{MULTIBOX} objectness_score: 0.01",
+            None,
+        ),
+    ],
+    "PSROIPooling": [([IMAGE, REGIONS], "spatial_scale: 1 output_dim: 1 group_size: 2", None)],
+    "PriorBox": [([IMAGE, BOTTOM.repeat(4, 2).repeat(4, 3)], "min_size: 8 aspect_ratio: 2", None)],
+    "PriorBoxClustered": [([IMAGE, BOTTOM.repeat(4, 2).repeat(4, 3)], "width: 9 height: 8", None)],
+    "ROIPooling": [([IMAGE, REGIONS], "pooled_h: 2 pooled_w: 2", None)],
+    "Reorg": [([NUMBERS.standard_normal((1, 4, 4, 4))], "stride: 2", None)],
+    "SegAccuracy": [([IMAGE, PIXEL_LABELS[:, None]], "", None)],
+    "SoftmaxWithLossOHEM": [([IMAGE, PIXEL_LABELS], "", None)],
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): [([IMAGE, PIXEL_LABELS], "", None)],
+    "SmoothL1LossOHEM": [([IMAGE, IMAGE * 3], "", 2)],
+    ("SmoothL1Loss", "R-FCN"): [([IMAGE, IMAGE * 3, IMAGE], "", 2)],
+    "ShuffleChannel": [([BOTTOM], "group: 2", None)],
+    "Transpose": [([BOTTOM], "dim: 1 dim: 0 dim: 2 dim: 3", None)],
+    ("Upsample", "SegNet"): [
+        ([IMAGE[:, :, :2, :2], PIXEL_LABELS[:, None, :2, :2].repeat(4, 1)], text, None)
+        for text in ("", "scale_h: 2 scale_w: 2", "upsample_h: 5 upsample_w: 5")
+    ],
+    ("Normalize", "happynear's Caffe"): [([IMAGE], "", 2)],
+    "RegionLoss": [([HEAD[:, :14], OBJECTS], f"num_class: 2 num: 2 {ANCHORS}", None)],
+    "Yolov3": [([HEAD, OBJECTS], YOLO, None)],
+    "Yolov3DetectionOutput": [([HEAD], YOLO_OUTPUT, None)],
+    "MarginInnerProduct": [([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL} type: DOUBLE", 2)],
+    ("ROIAlign", "synopsys"): [([IMAGE, REGIONS], "pooled_h: 2 pooled_w: 2", None)],
+    ("ROIAlign", "Cascade R-CNN"): [([IMAGE, REGIONS], "pooled_h: 2 pooled_w: 2", None)],
+    ("Proposal", "several detectors"): [(PROPOSAL, "min_size: 8", 2)],
+    ("Proposal", "synopsys"): [(PROPOSAL, "anchor_ratio: 3 rpn_min_size: 8", 2)],
+    "DecodeBBox": [([DELTAS_2, PIXEL_REGIONS, MATCHED], "", None)],
+    "BboxAccuracy": [([DELTAS_3, PIXEL_REGIONS, MATCHED], "", 2)],
+    "BoxGroupOutput": [([GROUP_SCORES.clip(0, 1), GROUP_DELTAS], f"{BOX_GROUP} min_size: 4", 2)],
+    "HardMining": [([LABELS[:4], PIXEL_REGIONS], "num_image: 1 num_roi_per_image: 2", 1)],
+    "ScaleRoute": [([PIXEL_REGIONS], "low_scale: 40 high_scale: 44", None)],
+    "ProposalTarget": [
+        (
+            [PIXEL_REGIONS, PIXEL_TRUTH],
+            "cls_num: 3 batch_size: 4 fg_thr: 0.6",
+            7,
+        ),
+        ([np.zeros((0, 5)), np.full((1, 8), -1.0)], "cls_num: 3 img_width: 99 img_height: 99", 6),
+    ],
+    "DetectionGroupLoss": [([GROUP_SCORES, GROUP_DELTAS, GROUP_LABELS], GROUP, None)],
+    "DetectionGroupAccuracy": [([GROUP_SCORES, GROUP_DELTAS, GROUP_LABELS], GROUP, 2)],
+    "FrcnnOutput": [([CLASS_SCORES, DELTAS_3, PIXEL_REGIONS, np.array([[60, 70]])], "conf_thr: 0.1", None)],
+    ("DetectionEvaluate", "Cascade R-CNN"): [
+        (
+            [
+                np.array([[0, 0, 0, 40, 50, 1, 0.9], [0, 45, 52, 88, 95, 2, 0.4]]),
+                PIXEL_TRUTH,
+                np.array([[99, 99]]),
+            ],
+            'num_classes: 3 name_size_file: "names.txt"',
+            None,
+        )
+    ],
+    "Convolution3D": [([FILM], f"num_output: 4 kernel_size: 2 kernel_depth: 2 weight_filler {FILL}", None)],
+    "NdConvolution": [([FILM], f"num_output: 4 {KERNEL_SHAPE} weight_filler {FILL}", None)],
+    "Pooling3D": [([FILM], "kernel_size: 2 kernel_depth: 2 pool: AVE", None)],
+    "NdPooling": [([FILM], KERNEL_SHAPE, None)],
+    ("BN", "SegNet"): [([IMAGE], f"scale_filler {FILL}", None)],
+    ("BatchNorm", "NVIDIA"): [([IMAGE], "scale_bias: true", None)],
+    ("BatchNorm", "Intel"): [([IMAGE], "use_weight_bias: true", None)],
+    ("BatchNorm", "PSPNet"): [([IMAGE], "use_global_stats: true update_global_stats: true", None)],
+    ("Reshape", "Intel"): [([IMAGE], "pixelshuffler: 2", None)],
+    ("Normalize", "SSD"): [([IMAGE], "across_spatial: true", None)],
+    ("SmoothL1Loss", "Fast R-CNN and Faster R-CNN"): [([ROW, ROW * 3], "sigma: 1", None)],
+}
 # What a type needs of other messages.
-NEEDS = {"WindowData": {"transform_param": "crop_size: 4"}}
+NEEDS = {
+    "WindowData": {"transform_param": "crop_size: 4"},
+    "SoftmaxWithLossOHEM": {"loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"},
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {
+        "loss_param": "weight_by_label_freqs: true class_weighting: [1, 2, 3, 4]"
+    },
+}
+# Fields of a message that several layers share and that are not for one of them.
+NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
+    ("BN", "SegNet"): {
+        ("BNParameter", name) for name in ("eps", "frozen", "slope_filler", "bias_filler", "momentum")
+    },
+    ("BN", "PSPNet and TSN"): {("BNParameter", name) for name in ("scale_filler", "shift_filler", "bn_mode")},
+    ("Normalize", "SSD"): {
+        ("NormalizeParameter", name) for name in ("normalize_type", "fix_gradient", "bp_norm")
+    },
+    ("Normalize", "happynear's Caffe"): {
+        ("NormalizeParameter", name) for name in ("across_spatial", "scale_filler", "channel_shared", "eps")
+    },
+    ("Upsample", "MobileNet-YOLO"): {
+        ("UpsampleParameter", name)
+        for name in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w")
+    },
+    ("PriorBoxClustered", "OpenVINO"): {
+        ("PriorBoxParameter", name) for name in ("min_size", "max_size", "aspect_ratio", "flip")
+    },
+    ("ConvolutionDepthwise", "Tiny-DSOD"): {
+        ("ConvolutionParameter", name) for name in ("num_output", "group")
+    },
+    ("FocalLoss", "happynear's Caffe"): {("SoftmaxParameter", "engine")},
+    ("Proposal", "several detectors"): {
+        ("ProposalParameter", name)
+        for name in (
+            "anchor_base_size",
+            "anchor_scale",
+            "anchor_ratio",
+            "max_rois",
+            "rpn_min_size",
+            "rpn_nms_thresh",
+        )
+    },
+    ("Proposal", "synopsys"): {
+        ("ProposalParameter", name)
+        for name in ("base_size", "min_size", "ratio", "scale", "post_nms_topn", "nms_thresh")
+    },
+    ("DetectionEvaluate", "Cascade R-CNN"): {
+        ("DetectionEvaluateParameter", name) for name in ("background_label_id", "resize_param")
+    },
+    **{
+        (name, "Cascade R-CNN"): {("BBoxRegParameter", "cls_aware")}
+        for name in ("DecodeBBox", "BoxGroupOutput", "DetectionGroupLoss", "DetectionGroupAccuracy")
+    },
+    # It counts with relu, which is refused.
+    ("NdConvolution", "video-caffe"): {("ConvolutionParameter", "negative_slope")},
+    # With use_global_stats, the layer is PSPNet's.
+    ("BatchNorm", "Caffe"): {("BatchNormParameter", "update_global_stats")},
+    # Statistics are averaged from the third pass on.
+    ("BatchNorm", "NVIDIA"): {
+        ("BatchNormParameter", name) for name in ("use_global_stats", "moving_average_fraction")
+    },
+    ("Reshape", "Intel"): {("ReshapeParameter", name) for name in ("shape", "axis", "num_axes")},
+    # It is about TEST.
+    ("Dropout", "Caffe"): {("DropoutParameter", "sample_weights_test")},
+    # The same batch again does not change the shares.
+    ("SegAccuracy", "DeepLab and PSPNet"): {("SegAccuracyParameter", "reset")},
+    # Without it the layer is Caffe's.
+    ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {("LossParameter", "weight_by_label_freqs")},
+    ("SoftmaxWithLossOHEM", "R-FCN"): {("LossParameter", "weight_by_label_freqs")},
+}
+# What has to stand beside a field for it to show.
+BESIDE = {
+    ("LossParameter", "pre_fixed_normalizer"): "normalization: PRE_FIXED",
+    ("ConvolutionParameter", "negative_slope"): "relu: true",
+    ("InnerProductParameter", "negative_slope"): "relu: true",
+    ("MultiBoxLossParameter", "sample_size"): "mining_type: HARD_EXAMPLE sample_size: 3",
+    ("MultiBoxLossParameter", "mining_type"): "neg_pos_ratio: 0.25",
+    (
+        "MultiBoxLossParameter",
+        "use_prior_for_nms",
+    ): "mining_type: HARD_EXAMPLE nms_param { nms_threshold: 0.01 }",
+    ("NormalizeParameter", "bp_norm"): "bp_norm: false",
+    ("Yolov3Parameter", "object_scale"): "use_logic_gradient: true",
+    ("Yolov3Parameter", "iou_normalizer"): "iou_loss: GIOU",
+    ("Yolov3Parameter", "max_delta"): "iou_loss: GIOU",
+    ("Yolov3Parameter", "accumulate"): "iou_loss: GIOU",
+    ("MarginInnerProductParameter", "power"): "gamma: 1",
+    ("MarginInnerProductParameter", "iteration"): "gamma: 1",
+    ("BBoxRegParameter", "bbox_mean"): "bbox_std: [1, 1, 1, 1]",
+    ("BBoxRegParameter", "bbox_std"): "bbox_mean: [0, 0, 0, 0]",
+    ("DetectionGroupLossParameter", "neg_ranking_type"): 'neg_mining_type: "bootstrap" bg_multiple: 1',
+    ("DetectionGroupLossParameter", "field_xyr"): "field_whr: 2",
+    ("DetectionGroupLossParameter", "min_num_neg"): "bg_multiple: 0",
+    ("ProposalTargetParameter", "bg_thr_hg"): "pickup_discard: false",
+    ("ProposalTargetParameter", "bg_thr_lw"): "pickup_discard: false",
+    ("ProposalTargetParameter", "pickup_discard"): "bg_thr_lw: 0.2",
+    ("ProposalTargetParameter", "iou_weighted"): "fg_fraction: 0.5 append_gtbox: false",
+    ("ProposalTargetParameter", "bbox_thr_lw"): "append_gtbox: false",
+    ("DetectionGroupLossParameter", "field_whr"): "field_xyr: 2",
+}
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
+    ("BoxAnnotatorOHEMParameter", "roi_per_img"): ["2"],
+    ("RegionLossParameter", "bias_match"): ["0"],
+    ("RegionLossParameter", "rescore"): ["0"],
+    ("RegionLossParameter", "thresh"): ["0.99"],
+    ("Yolov3Parameter", "thresh"): ["0.99"],
+    ("Yolov3Parameter", "iou_thresh"): ["0.99"],
+    ("Yolov3Parameter", "max_delta"): ["0.001"],
+    ("Yolov3DetectionOutputParameter", "nms_threshold"): ["0.05"],
+    ("MarginInnerProductParameter", "lambda_min"): ["5"],
+    ("DecodeBBoxParameter", "gt_iou_thr"): ["0.75"],
+    ("BBoxRegParameter", "bbox_mean"): ["[1, 1, 1, 1]"],
+    ("BBoxRegParameter", "bbox_std"): ["[2, 2, 2, 2]"],
+    ("BoxGroupOutputParameter", "box_group_param"): ["{ field_w: 30 field_h: 16 stride: 8 }"],
+    ("BoxGroupOutputParameter", "fg_thr"): ["0.9"],
+    ("BoxGroupOutputParameter", "nms_type"): ['"IOFU"'],
+    ("BoxGroupOutputParameter", "min_size"): ["19"],
+    ("FrcnnOutputParameter", "conf_thr"): ["0.4"],
+    ("FrcnnOutputParameter", "iou_thr"): ["0.01"],
+    ("FrcnnOutputParameter", "nms_type"): ['"IOMU"', '"other"'],
+    ("FrcnnOutputParameter", "save_output_param"): [
+        '{ output_directory: "a" output_format: "VOC" label_map_file: "b" name_size_file: "c" }'
+    ],
+    ("ProposalParameter", "nms_thresh"): ["0.1"],
+    ("ProposalParameter", "rpn_nms_thresh"): ["0.1"],
+    ("ProposalParameter", "pre_nms_topn"): ["9"],
+    ("ProposalParameter", "post_nms_topn"): ["2"],
+    ("ProposalParameter", "max_rois"): ["2"],
+    ("ProposalTargetParameter", "num_img_per_batch"): ["0"],
+    ("ProposalTargetParameter", "bbox_thr_hg"): ["0.1"],
+    ("ProposalTargetParameter", "bg_thr_hg"): ["0.05"],
+    ("ProposalTargetParameter", "bbox_thr_lw"): ["0.99"],
+    ("DetectionGroupLossParameter", "bg_multiple"): ["0"],
+    ("Convolution3DParameter", "filter_group"): ["3"],
+    ("ProposalTargetParameter", "img_width"): ["9"],
+    ("ProposalTargetParameter", "img_height"): ["9"],
+    **{
+        (f"{kind}Parameter", f"{name}_shape"): [f"{{ dim: {n} dim: {n} dim: {n} }}" for n in (1, 3)]
+        for kind in ("Convolution", "Pooling")
+        for name in ("kernel", "pad", "stride")
+    },
+    ("GatherParameter", "shape"): ["[2, 1]"],
+    ("PriorBoxParameter", "aspect_ratio"): ["3"],
+    ("UpsampleParameter", "scale"): ["3"],
+    ("DetectionEvaluateParameter", "name_size_file"): ['"sizes.txt"'],
+    ("DetectionEvaluateParameter", "overlap_threshold"): ["0.99"],
+    ("DetectionEvaluateParameter", "resize_param"): ["{ prob: 1 }"],
+    ("DetectionOutputParameter", "nms_param"): ["{ nms_threshold: 0 }"],
+    ("DetectionOutputParameter", "save_output_param"): [
+        '{ output_directory: "a" output_format: "VOC" label_map_file: "b" name_size_file: "c" }'
+    ],
+    ("InterpParameter", "shrink_factor"): ["2"],
+    ("MultiBoxLossParameter", "neg_overlap"): ["0.01"],
+    ("MultiBoxLossParameter", "neg_pos_ratio"): ["0.5"],
+    ("MultiBoxLossParameter", "nms_param"): ["{ nms_threshold: 0.01 }"],
+    ("MultiBoxLossParameter", "objectness_score"): ["0.5"],
+    ("DetectionOutputParameter", "objectness_score"): ["0.5"],
+    ("PriorBoxParameter", "min_size"): ["9"],
+    ("PriorBoxParameter", "max_size"): ["12"],
+    ("PSROIPoolingParameter", "output_dim"): ["2"],
+    ("ShuffleChannelParameter", "group"): ["4"],
+    **{
+        ("BatchNormParameter", name): ["true", "false"]
+        for name in ("use_weight_bias", "scale_bias", "update_global_stats")
+    },
+    ("ReshapeParameter", "pixelshuffler"): ["2", "1"],
     ("ConvolutionParameter", "kernel_size"): ["3"],
     ("ConvolutionParameter", "stride_h"): ["2"],
     ("ConvolutionParameter", "stride_w"): ["2"],
@@ -130,12 +437,18 @@ class Triple(Double):
 
 
 def fields():
-    """(type, the field of LayerParameter, the field of its message) of everything that is to show."""
-    for name, entry in layer_types().items():
-        for param in (entry.param, *entry.layer_class.also_reads):
-            if param is not None:
-                message = getattr(caffe_pb2.LayerParameter(), param)
-                yield from ((name, param, field.name) for field in message.DESCRIPTOR.fields)
+    """(type, origin, the field of LayerParameter, the field of its message) of everything that is to show."""
+    for layer_type, form in ((name, form) for name in layer_types() for form in forms_of(name)):
+        for param in filter(None, (form.param, *form.layer_class.also_reads)):
+            message = getattr(caffe_pb2.LayerParameter(), param).DESCRIPTOR
+            for field in message.fields:
+                shared = NOT_FOR.get((layer_type, form.origin), ())
+                # Where weights of classes are refused, the numbers beside that count no more than in Caffe.
+                is_refused = field.name == "class_weighting" and not getattr(
+                    form.layer_class, "weighs_classes", True
+                )
+                if (message.name, field.name) not in shared and not is_refused:
+                    yield layer_type, form.origin, param, field.name
 
 
 def other_values(message, name):
@@ -184,6 +497,7 @@ def folder(tmp_path, monkeypatch):
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
     (tmp_path / "rows.h5").write_bytes(b"".join(map(bytes, file_parts({"top_0": np.arange(9.0)}))))
     (tmp_path / "rows.txt").write_text("rows.h5")
+    (tmp_path / "names.txt").write_text("a 99 99")
     (tmp_path / "every_field_module.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -240,15 +554,23 @@ def with_field(text, message_class, name, value):
     return f"{text_format.MessageToString(message, as_one_line=True)} {name}{colon} {value}"
 
 
-@pytest.mark.parametrize(("layer_type", "param", "name"), FIELDS, ids=[f"{t}-{f}" for t, _, f in FIELDS])
-def test_shows(layer_type, param, name, watch):
-    entry = layer_types()[layer_type]
+@pytest.mark.parametrize(
+    ("layer_type", "origin", "param", "name"), FIELDS, ids=[f"{t}-{f}" for t, _, _, f in FIELDS]
+)
+def test_shows(layer_type, origin, param, name, watch):
+    entry = next(form for form in forms_of(layer_type) if form.origin == origin)
     message = getattr(caffe_pb2.LayerParameter(), param)
     bottoms = [BOTTOM] * (entry.layer_class.exact_bottoms or entry.layer_class.min_bottoms or 0)
-    rows = ROWS.get(layer_type, [(bottoms, "", None)])
+    rows = ROWS.get((layer_type, origin)) or ROWS.get(layer_type, [(bottoms, "", None)])
     bottoms, own, tops = next((row for row in rows if re.search(rf"\b{name}\b", row[1])), rows[0])
     head = f'type: "{layer_type}" ' + (f"{entry.param} {{ {own} }} " if own else "")
-    needs = NEEDS.get(layer_type, {})
+    needs = NEEDS.get((layer_type, origin)) or NEEDS.get(layer_type, {})
+    beside = BESIDE.get((message.DESCRIPTOR.name, name), "")
+    if param == entry.param:
+        own = f"{own} {beside}"
+        head = f'type: "{layer_type}" {param} {{ {own} }} '
+    elif beside:
+        needs = {**needs, param: f"{needs.get(param, '')} {beside}"}
     bare = head
     head += " ".join(f"{other} {{ {text} }}" for other, text in needs.items())
     before = watch(head, bottoms, tops)

@@ -11,7 +11,7 @@ import pytest
 from paths import FIXTURES
 from test_golden import run
 
-from pycaffe_lite.layer.missing_types import missing_types
+from pycaffe_lite.layer.detection.rcnn_config import cfg as rcnn_cfg
 from pycaffe_lite.net.net import Net
 
 FOLDER = FIXTURES / "golden_forks"
@@ -19,8 +19,19 @@ KINDS = json.loads((FOLDER / "index.json").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
-def test_golden(name):
-    if KINDS[name].split("/")[0] in missing_types():
-        pytest.skip("not there yet")
+def test_golden(name, monkeypatch):
     with np.load(FOLDER / f"{name}.npz") as case:
+        configure(case, monkeypatch)
         run(case, Net(FOLDER / f"{name}.prototxt", int(case["phase"])))
+
+
+def configure(case, monkeypatch):
+    """Sets what a case says of Faster R-CNN's configuration, for training and testing alike."""
+    for key in case.files:
+        kind, _, name = key.partition(":")
+        if kind == "cfg" and name == "NP_SEED":
+            np.random.seed(int(case[key]))
+        elif kind == "cfg":
+            for phase in (rcnn_cfg.TRAIN, rcnn_cfg.TEST):
+                if hasattr(phase, name):
+                    monkeypatch.setattr(phase, name, float(case[key]))

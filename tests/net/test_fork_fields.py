@@ -11,7 +11,6 @@ from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2, fork_fields
 from pycaffe_lite.proto.caffe_pb2 import TEST, TRAIN
 from pycaffe_lite.proto.prototxt import parse
-from pycaffe_lite.proto.text_fields import fields_of
 
 INPUT = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n'
 LABELS = 'layer { name: "lab" type: "Input" top: "t" input_param { shape { dim: 2 dim: 8 dim: 8 } } }\n'
@@ -34,20 +33,16 @@ def build(tmp_path):
 
 
 REFUSED = {
-    "Pooling pooling_param { kernel_size: 3 stride: 2 ceil_mode: false }": "pooling_param.ceil_mode: false",
-    "Convolution convolution_param { num_output: 2 kernel_size: 3 hole: 2 }": "convolution_param.hole: 2",
-    "Pooling pooling_param { kernel_size: 3 ceil_mode: # floor\n 0 }": "pooling_param.ceil_mode: 0",
+    "Pooling pooling_param { kernel_size: 3 avg_include_pad: false }": "pooling_param.avg_include_pad: false",
+    "Convolution convolution_param { num_output: 2 kernel_size: 3 scale: 2 }": "convolution_param.scale: 2",
+    "Pooling pooling_param { kernel_size: 3 torch_pooling: # floor\n 1 }": "pooling_param.torch_pooling: 1",
     "Pooling pooling_param { kernel_size: 3 pad_3d: [1, 1] }": "pooling_param.pad_3d",
-    "BatchNorm batch_norm_param { scale_bias: true }": "batch_norm_param.scale_bias: true",
-    "BatchNorm batch_norm_param { scale_filler { value: 1 } }": "batch_norm_param.scale_filler",
-    "BatchNorm batch_norm_param { relu: t }": "batch_norm_param.relu: t",
-    "Dropout dropout_param { scale_train: false }": "dropout_param.scale_train: false",
-    "Convolution convolution_param { num_output: 2 kernel_size: 3 relu: 1 }": "convolution_param.relu: 1",
-    "Convolution convolution_param { num_output: 2 kernel_size: 3 weight_filler { scale: 2 } }": (
-        "convolution_param.weight_filler.scale: 2"
+    "BatchNorm batch_norm_param { disable_mean: t }": "batch_norm_param.disable_mean: t",
+    "Scale scale_param { min_value: 1 }": "scale_param.min_value: 1",
+    "Convolution convolution_param { num_output: 2 kernel_size: 3 weight_filler { alpha: 2 } }": (
+        "convolution_param.weight_filler.alpha: 2"
     ),
     "InnerProduct inner_product_param { num_output: 2 normalize: t }": "inner_product_param.normalize: t",
-    "ELU elu_param { lambda: 1.05 }": "elu_param.lambda: 1.05",
     "Softmax softmax_param { normalize_type: 'L2' }": "softmax_param.normalize_type: L2",
     "ReLU quantization_param { bw_layer_in: 8 }": "quantization_param",
 }
@@ -67,19 +62,19 @@ def test_a_field_that_changes_the_result_is_refused(build, tmp_path, text):
 
 def test_the_message_says_what_to_write_instead(build):
     with pytest.raises(LayerError) as raised:
-        build(layer("Pooling", "pooling_param { kernel_size: 3 ceil_mode: false }"))
+        build(layer("Pooling", "pooling_param { kernel_size: 3 torch_pooling: true }"))
     assert str(raised.value).endswith(
-        "layer 'l' (Pooling): pooling_param.ceil_mode: false is not supported: in the forks that have it "
-        "(Tiny-DSOD, synopsys, sophgo and others) output sizes are rounded down; write round_mode: FLOOR, "
-        "Caffe's own field for it"
+        "layer 'l' (Pooling): pooling_param.torch_pooling: true is not supported: in the forks that have it "
+        "(NVIDIA, caffe-jacinto) output sizes are rounded down; write round_mode: FLOOR, Caffe's own field "
+        "for it"
     )
 
 
 HARMLESS = {
-    "Pooling pooling_param { kernel_size: 3 ceil_mode: true }": "true is what Caffe does",
-    "BatchNorm batch_norm_param { scale_bias: False }": "false is what Caffe does",
+    "Pooling pooling_param { kernel_size: 3 avg_include_pad: true }": "true is what Caffe does",
+    "BatchNorm batch_norm_param { disable_mean: False }": "false is what Caffe does",
     "BatchNorm batch_norm_param { engine: CUDNN }": "which code computes it",
-    "ELU elu_param { lambda: 1.0f }": "1 is what Caffe does",
+    "Convolution convolution_param { num_output: 2 kernel_size: 3 scale: 1.0f }": "1 is what Caffe does",
     "Convolution convolution_param { num_output: 2 kernel_size: 3 conv_algorithm: 'winograd' }": "which code",
     "Softmax softmax_param { normalize_type: 'Softmax' }": "Softmax is what Caffe does",
     "ReLU forward_type: FLOAT16": "numbers are float32 here",
@@ -105,10 +100,10 @@ def test_a_field_that_nobody_knows_is_kept_and_warned_of(build, caplog):
 
 
 def test_what_a_layer_does_not_read_stops_nothing(build):
-    build(layer("ReLU", "pooling_param { ceil_mode: false } bn_param { frozen: true }"))
+    build(layer("ReLU", "pooling_param { torch_pooling: true } bn_param { frozen: true }"))
     memory = "memory_data_param { batch_size: 1 channels: 1 height: 1 width: 1 } transform_param { pad: 3 }"
     build(layer("MemoryData", memory + ' top: "d"', bottom=""))
-    build(layer("Pooling", "pooling_param { ceil_mode: false } include { phase: TRAIN }"), phase=TEST)
+    build(layer("Pooling", "pooling_param { torch_pooling: true } include { phase: TRAIN }"), phase=TEST)
 
 
 def test_a_data_layers_fields(build):
@@ -121,23 +116,37 @@ def test_a_data_layers_fields(build):
         build(layer("Data", 'data_param { source: "none" batch_size: 1 shuffle: true }', bottom=""))
 
 
-def test_intels_batch_norm_with_a_scale_layer_behind_is_caffes_in_test(build):
-    norm = layer("BatchNorm", "batch_norm_param { filler { value: 0 } stats_batch_size: 2 }")
+INTELS = "batch_norm_param { use_weight_bias: true filler { value: 0 } stats_batch_size: 2 }"
+
+
+@pytest.mark.parametrize("phase", [TRAIN, TEST])
+def test_intels_batch_norm_leaves_scale_and_shift_to_a_scale_layer_behind_it(build, phase):
+    norm = layer("BatchNorm", INTELS)
     scale = layer("Scale", "scale_param { bias_term: true }", "s", 'bottom: "l"')
-    assert build(norm, scale, phase=TEST).outputs == ["s"]
-    for layers, phase in (((norm, scale), TRAIN), ((norm,), TEST)):
-        with pytest.raises(LayerError, match="put a Scale layer with bias_term: true behind it"):
-            build(*layers, phase=phase)
+    assert len(build(norm, phase=phase).params["l"]) == 5
+    net = build(norm, scale, phase=phase)
+    assert len(net.params["l"]) == 3
+    assert net.layer_dict["l"].param.stats_batch_size == 2
 
 
-def test_fields_of_the_net_itself(build, tmp_path):
-    assert build("bn_stats_batch_size: 32 engine: 'MKL2017'\n", phase=TEST).inputs == ["x"]
+def test_nvidias_batch_norm_scales_also_before_a_scale_layer(build):
+    norm = layer("BatchNorm", "batch_norm_param { scale_bias: true }")
+    scale = layer("Scale", "scale_param { bias_term: true }", "s", 'bottom: "l"')
+    assert len(build(norm, scale).params["l"]) == 5
+
+
+def test_the_nets_size_of_batch_norms_parts(build):
+    net = build("bn_stats_batch_size: 1\n", layer("BatchNorm", "batch_norm_param { stats_batch_size: 2 }"))
+    assert net.layer_dict["l"].param.stats_batch_size == 1
+
+
+def test_a_field_of_the_net_itself(build, tmp_path):
     with pytest.raises(NetError) as raised:
-        build("\nbn_stats_batch_size: 32\n")
+        build("\nquantize: true\n")
     assert str(raised.value) == (
-        f"{tmp_path / 'n.prototxt'}:3: bn_stats_batch_size: 32 is not supported: in the forks that have it "
-        "(Intel, sophgo) BatchNorm layers normalise a batch in parts of this size; without the field, "
-        "Caffe's own computation takes place"
+        f"{tmp_path / 'n.prototxt'}:3: quantize: true is not supported: in the forks that have it "
+        "(caffe-jacinto) numbers are rounded to few bits; without the field, Caffe's own computation takes "
+        "place"
     )
 
 
@@ -146,9 +155,11 @@ def test_old_layers(build, tmp_path):
     file.write_text(
         'input: "x" input_dim: 1 input_dim: 1 input_dim: 8 input_dim: 8\n'
         'layers { name: "p" type: POOLING bottom: "x" top: "y"\n'
-        "pooling_param { kernel_size: 3 ceil_mode: false } }"
+        "pooling_param { kernel_size: 3 torch_pooling: true } }"
     )
-    with pytest.raises(LayerError, match=r"old.prototxt:3: layer 'p' \(Pooling\): pooling_param.ceil_mode"):
+    with pytest.raises(
+        LayerError, match=r"old.prototxt:3: layer 'p' \(Pooling\): pooling_param.torch_pooling"
+    ):
         Net(file, TEST)
 
 
@@ -161,8 +172,8 @@ def test_a_loss(build):
 
 
 def test_a_net_without_a_file(build):
-    text = INPUT + layer("Pooling", "pooling_param { kernel_size: 3 ceil_mode: false }")
-    with pytest.raises(LayerError, match=r"^layer 'l' \(Pooling\): pooling_param.ceil_mode: false"):
+    text = INPUT + layer("Pooling", "pooling_param { kernel_size: 3 torch_pooling: true }")
+    with pytest.raises(LayerError, match=r"^layer 'l' \(Pooling\): pooling_param.torch_pooling: true"):
         Net.from_document(parse(text, caffe_pb2.NetParameter))
     assert Net.from_document(replace(parse(text, caffe_pb2.NetParameter), unknown=())).outputs == ["l"]
 
@@ -170,16 +181,6 @@ def test_a_net_without_a_file(build):
 def rows():
     with fork_fields.TABLE.open(newline="") as file:
         return list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-
-
-def test_the_table_has_each_field_once_and_none_of_the_schemas():
-    assert len({tuple(row[:2]) for row in rows()}) == len(rows())
-    messages = caffe_pb2.LayerParameter.DESCRIPTOR.file.message_types_by_name
-    for message, name, result, as_caffe, forks, why, _ in rows():
-        assert message == "*" or name not in fields_of(messages[message]).by_name, (message, name)
-        assert forks, (message, name)
-        assert why, (message, name)
-        assert not as_caffe or fork_fields.Result(result) is not fork_fields.Result.HARMLESS
 
 
 def test_every_type_here_has_its_forks_fields_in_the_table():

@@ -281,6 +281,8 @@ def test_what_a_type_may_offer_is_offered_by_those_that_say_so():
         "Bias": {"IsEpilogue"},
         "Concat": {"HoldsBottoms"},
         "Convolution": {"TakesEpilogue"},
+        "ConvolutionDepthwise": {"TakesEpilogue"},
+        "DepthwiseConvolution": {"TakesEpilogue"},
         "Dropout": {"IsEpilogue"},
         "Eltwise": {"TakesEpilogue"},
         "InnerProduct": {"TakesEpilogue"},

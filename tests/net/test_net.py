@@ -140,21 +140,6 @@ def test_callbacks_see_every_layer(net):
     assert seen[8:] == [(when, i) for i in (3, 2, 1, 0) for when in ("back", "done")]
 
 
-def test_debug_info_says_mean_absolute_values(net, caplog):
-    net.debug_info = True
-    net.params["ip1"][0].data.fill(0.5)
-    with caplog.at_level("INFO", logger="pycaffe_lite.net.debug"):
-        net.forward(x=X)
-        net.clear_param_diffs()
-        net.backward(y=np.zeros((2, 2)))
-    lines = [record.getMessage() for record in caplog.records]
-    assert "    [Forward] Layer in, top blob x data: 3.5" in lines
-    assert "    [Forward] Layer ip1, param blob 0 data: 0.5" in lines
-    assert "    [Backward] Layer ip2, bottom blob h diff: 0" in lines
-    assert "    [Backward] Layer ip2, param blob 0 diff: 0" in lines
-    assert lines[-1].startswith("    [Backward] All net params (data, diff): L1 norm = (")
-
-
 def test_the_saved_net_is_the_net_as_built(net):
     param = net.to_proto()
     assert [layer.name for layer in param.layer] == ["in", "ip1", "relu", "ip2"]

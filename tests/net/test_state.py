@@ -34,6 +34,10 @@ def kept(rules: str, state: str) -> bool:
         ('include { not_stage: "a" }', 'stage: "b"', True),
         ('include { not_stage: "a" }', 'stage: "a"', False),
         ('include { stage: "a" not_stage: "b" phase: TEST }', 'stage: "a" phase: TEST', True),
+        # MyCaffe's third phase is that of neither net
+        ("include { phase: RUN }", "phase: TRAIN", False),
+        ("include { phase: RUN }", "phase: TEST", False),
+        ("exclude { phase: RUN }", "phase: TRAIN", True),
         # a layer's own phase is no rule
         ("phase: TEST", "phase: TRAIN", True),
     ],

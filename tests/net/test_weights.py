@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pycaffe_lite.errors import FileLookupError, WeightsError
+from pycaffe_lite.formats import caffemodel
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.weights import copy_from, fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
@@ -161,3 +162,66 @@ def test_sharing_needs_equal_shapes():
         "layer 'ip2' (InnerProduct) cannot share weights: its blobs have shapes (2, 4), (2,) here, "
         "(5, 4), (5,) in the other net"
     )
+
+
+BN = """
+    name: 'bn'
+    layer { name: 'in' type: 'Input' top: 'x' input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }
+    layer { name: 'bn' type: 'BN' bottom: 'x' top: 'y' bn_param { FORM } }
+"""
+
+
+@pytest.mark.parametrize(("form", "count"), [("momentum: 0.9", 4), ("bn_mode: INFERENCE", 2)])
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (1, 3, 1, 1)])
+@pytest.mark.parametrize("kind", ["binary", "hdf5"])
+def test_blobs_of_bn_are_matched_by_their_number_of_values(tmp_path, form, count, shape, kind):
+    one = build(BN.replace("FORM", form))
+    assert len(one.params["bn"]) == count
+    for i, blob in enumerate(one.params["bn"]):
+        blob.reshape(shape)
+        blob.data.ravel()[...] = [i, i + 0.5, -i]
+    one.save(tmp_path / "m") if kind == "binary" else one.save_hdf5(tmp_path / "m")
+    two = build(BN.replace("FORM", form))
+    two.copy_from(tmp_path / "m")
+    for i, blob in enumerate(two.params["bn"]):
+        assert blob.shape == (1, 3, 1, 1)
+        np.testing.assert_array_equal(blob.data.ravel(), [i, i + 0.5, -i])
+
+
+def test_blobs_of_bn_need_as_many_values(tmp_path):
+    one, two = (build(BN.replace("dim: 3", f"dim: {n}").replace("FORM", "")) for n in (2, 3))
+    one.save(tmp_path / "m")
+    with pytest.raises(WeightsError) as raised:
+        two.copy_from(tmp_path / "m")
+    assert str(raised.value) == (
+        f"'{tmp_path / 'm'}': layer 'bn' (BN) has blob 0 of shape (1, 2, 1, 1) in the file, (1, 3, 1, 1) in "
+        "the net; to learn this layer from scratch instead, rename it in the prototxt"
+    )
+
+
+def test_blobs_of_the_other_form_of_bn(tmp_path):
+    build(BN.replace("FORM", "bn_mode: LEARN")).save(tmp_path / "m")
+    with pytest.raises(WeightsError) as raised:
+        build(BN.replace("FORM", "")).copy_from(tmp_path / "m")
+    assert str(raised.value) == (
+        f"'{tmp_path / 'm'}': layer 'bn' (BN) has 2 blobs in the file, 4 in the net; the file may mean "
+        "another layer of this name ('pycaffe-lite layers BN'); to learn this layer from scratch instead, "
+        "rename it in the prototxt"
+    )
+
+
+def test_blobs_of_bn_in_the_prototxt_itself():
+    vector = "blobs { shape { dim: 3 } data: 1 data: 2 data: 3 }"
+    net = build(BN.replace("bn_param { FORM }", vector * 4))
+    np.testing.assert_array_equal(net.params["bn"][0].data, np.reshape([1, 2, 3], (1, 3, 1, 1)))
+
+
+def test_saved_for_a_fork(tmp_path):
+    net = build(BN.replace("FORM", "frozen: true"))
+    net.save(tmp_path / "m", fork="TSN")
+    assert caffemodel.fork_of(caffemodel.read(tmp_path / "m")) == "TSN"
+    net.save(tmp_path / "m")
+    assert caffemodel.fork_of(caffemodel.read(tmp_path / "m")) == "PSPNet"
+    with pytest.raises(WeightsError, match=r"^layer 'bn' \(BN\): SegNet's Caffe has no 'frozen' in BNParam"):
+        net.save(tmp_path / "n", fork="SegNet")
+    assert not (tmp_path / "n").exists()

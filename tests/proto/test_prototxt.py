@@ -105,15 +105,15 @@ def test_long_file_is_read_fast():
 
 def test_unknown_fields_are_kept_and_said_once(caplog):
     text = (
-        "bn_stats_batch_size: 32\n"
+        "quantize: true\n"
         "layer {\n"
-        "  pooling_param { ceil_mode: false pool: AVE kernel_d: 3; more: [1, -2.5] }\n"
+        "  pooling_param { torch_pooling: true pool: AVE kernel_d: 3; more: [1, -2.5] }\n"
         "}\n"
         "layer {\n"
         "  correlation_param {\n"
         '    order < a: "}" > [some.where/name]: 1\n'
         "  }\n"
-        "  pooling_param { ceil_mode: true }\n"
+        "  pooling_param { avg_include_pad: true }\n"
         "}\n"
     )
     with caplog.at_level(logging.WARNING):
@@ -123,12 +123,12 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
     expected.layer[1].pooling_param.SetInParent()
     assert document.message == expected
     assert document.unknown == (
-        UnknownField((), "NetParameter", "bn_stats_batch_size", "bn_stats_batch_size: 32", 1, 1),
+        UnknownField((), "NetParameter", "quantize", "quantize: true", 1, 1),
         UnknownField(
-            ("layer", 0, "pooling_param"), "PoolingParameter", "ceil_mode", "ceil_mode: false", 3, 19
+            ("layer", 0, "pooling_param"), "PoolingParameter", "torch_pooling", "torch_pooling: true", 3, 19
         ),
-        UnknownField(("layer", 0, "pooling_param"), "PoolingParameter", "kernel_d", "kernel_d: 3", 3, 46),
-        UnknownField(("layer", 0, "pooling_param"), "PoolingParameter", "more", "more: [1, -2.5]", 3, 59),
+        UnknownField(("layer", 0, "pooling_param"), "PoolingParameter", "kernel_d", "kernel_d: 3", 3, 49),
+        UnknownField(("layer", 0, "pooling_param"), "PoolingParameter", "more", "more: [1, -2.5]", 3, 62),
         UnknownField(
             ("layer", 1),
             "LayerParameter",
@@ -138,7 +138,12 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
             3,
         ),
         UnknownField(
-            ("layer", 1, "pooling_param"), "PoolingParameter", "ceil_mode", "ceil_mode: true", 9, 19
+            ("layer", 1, "pooling_param"),
+            "PoolingParameter",
+            "avg_include_pad",
+            "avg_include_pad: true",
+            9,
+            19,
         ),
     )
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
@@ -424,10 +429,6 @@ if SHARED:
         (
             "layer { pooling_param { pool: LOWRES } }",
             "1:31: unknown value LOWRES for 'pool', which only forks have (happynear)",
-        ),
-        (
-            "layer { loss_param { normalization: PRE_FIXED } }",
-            "1:37: unknown value PRE_FIXED for 'normalization', which only forks have (Intel, R-FCN, ",
         ),
         (
             "layer { data_param { backend: LEVELDBB } }",

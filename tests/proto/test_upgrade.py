@@ -363,6 +363,10 @@ V0_ERRORS = {
         "2:1: padding layer 'pad' must have one bottom and one top, got 0 and 2 "
         "— \"layers { layer { type: 'conv' } bottom: 'y' }\""
     ),
+    "layers { layer { name: 'd' type: 'images' new_width: -2 } top: 'x' }": (
+        "1:1: V0 layer 'd' has new_width -2, which must not be negative "
+        "— \"layers { layer { name: 'd' type: 'images' new_width: -2 } top: 'x' }\""
+    ),
 }  # fmt: skip
 
 

@@ -34,9 +34,9 @@ def settings(text="", net=NET, base=SETTINGS):
     return message
 
 
-def solver(text="", net=NET, feed=True, **options):
+def solver(text="", net=NET, feed=True, base=SETTINGS, **options):
     """A solver for the small net; with `feed`, each iteration gets data of its own."""
-    made = get_solver(settings(text, net), **options)
+    made = get_solver(settings(text, net, base), **options)
     if feed:
         made.add_callback(lambda: feed_iteration(made.net, made.iter), lambda: None)
     for test_net in made.test_nets:

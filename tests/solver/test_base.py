@@ -9,7 +9,6 @@ from small_solver import NET, feed_iteration, settings, solver, weights
 from pycaffe_lite import random
 from pycaffe_lite.errors import FileLookupError, SolverError
 from pycaffe_lite.solver import Action, AdamSolver, SGDSolver, get_solver, solver_type_list
-from pycaffe_lite.solver.loss_window import LossWindow
 
 
 def log_of(caplog, run, *names):
@@ -20,13 +19,13 @@ def log_of(caplog, run, *names):
 
 
 def test_types():
-    assert solver_type_list() == ["AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"]
+    assert solver_type_list() == ["AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SAG", "SGD"]
     assert type(get_solver(settings("type: 'Adam'"))) is AdamSolver
     with pytest.raises(SolverError) as caught:
         get_solver(settings("type: 'sgd'"))
     assert str(caught.value) == (
         "unknown solver type 'sgd', did you mean 'SGD'? "
-        "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SGD)"
+        "(known types: AdaDelta, AdaGrad, Adam, Nesterov, RMSProp, SAG, SGD)"
     )
 
 
@@ -171,24 +170,6 @@ def test_the_smoothed_loss_is_a_running_mean_that_restarts_with_each_step():
     assert smoothed[-1] == raw[-1]
 
 
-@pytest.mark.parametrize("outlier", [1e30, 1e308, np.inf, -np.inf, np.nan])
-def test_a_loss_that_left_the_window_leaves_no_trace(outlier):
-    window = LossWindow(3, start=10)
-    means = []
-    for i, loss in enumerate([3, 3, outlier, 3, 3.5, 4]):
-        window.add(loss, 10 + i)
-        means.append(window.smoothed)
-    assert means[:2] == [3, 3]
-    assert all(mean == outlier / 3 or not np.isfinite(mean) for mean in means[2:5])
-    assert means[5] == 3.5
-
-
-def test_means_of_windows_at_the_limits():
-    assert LossWindow(2).smoothed == 0
-    assert LossWindow(2, losses=[1.7e308, 1.7e308]).smoothed == 1.7e308
-    assert np.isnan(LossWindow(2, losses=[np.inf, -np.inf]).smoothed)
-
-
 def test_debug_info_only_where_shown(caplog):
     made = solver("debug_info: true display: 2 test_iter: 1 test_interval: 100 test_initialization: false")
     assert made.test_nets[0].debug_info
@@ -320,7 +301,10 @@ def test_settings_that_cannot_be(text, message):
 def test_settings_found_wrong_when_training():
     with pytest.raises(SolverError) as caught:
         solver("weight_decay: 0.1 regularization_type: 'L3'").step(1)
-    assert str(caught.value) == "unknown regularization_type 'L3' (known types: L1, L2)"
+    assert str(caught.value) == (
+        "unknown regularization_type 'L3' for solvers of type SGD "
+        "(known types: L1, L2, L2_unitary, WD, decoupled)"
+    )
     solver("regularization_type: 'L3'").step(1)
     with pytest.raises(SolverError, match=r"^unknown lr_policy 'x'"):
         solver("lr_policy: 'x'").step(1)

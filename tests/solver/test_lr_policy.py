@@ -8,13 +8,14 @@ import pytest
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver.lr_policy import learning_rate
+from pycaffe_lite.solver.rate import Progress
 
 
 def rates(iterations, **settings):
     param = caffe_pb2.SolverParameter(**{"base_lr": 0.5, **settings})
-    current_step, values = 0, []
+    at, values = Progress(), []
     for i in iterations:
-        value, current_step = learning_rate(param, i, current_step)
+        value, at = learning_rate(param, i, at)
         values.append(value)
     return values
 
@@ -43,7 +44,15 @@ def test_formula(settings, formula):
 
 def test_step_counts_its_steps():
     param = caffe_pb2.SolverParameter(base_lr=1, lr_policy="step", gamma=0.5, stepsize=3)
-    assert [learning_rate(param, i, 0).current_step for i in range(7)] == [0, 0, 0, 1, 1, 1, 2]
+    assert [learning_rate(param, i, Progress()).progress.current_step for i in range(7)] == [
+        0,
+        0,
+        0,
+        1,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_multistep_takes_one_step_at_a_time(caplog):
@@ -75,7 +84,8 @@ def test_rates_overflow_to_infinity_and_underflow_to_zero():
     [
         (
             {"lr_policy": "cosine"},
-            "unknown lr_policy 'cosine' (known policies: exp, fixed, inv, multistep, poly, sigmoid, step)",
+            "unknown lr_policy 'cosine' (known policies: exp, fixed, inv, multistep, poly, sigmoid, step; of "
+            "forks: exp10, multifixed, plateau, pose, sgdr, smoothstep, stepdecr)",
         ),
         ({"lr_policy": "exp", "gamma": -1}, "lr_policy 'exp' needs gamma at least 0, got -1"),
         ({"lr_policy": "step", "gamma": 1}, "lr_policy 'step' needs stepsize above 0, got 0"),

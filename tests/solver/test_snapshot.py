@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from small_solver import NET, everything, solver, weights
 
-from pycaffe_lite.errors import FileLookupError, SnapshotError, WeightsError
+from pycaffe_lite.errors import ArgumentError, FileLookupError, SnapshotError, WeightsError
 from pycaffe_lite.formats import hdf5, solverstate
 from pycaffe_lite.formats.blobproto import array_of
+from pycaffe_lite.formats.caffemodel import fork_of, read
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import find_latest_snapshot
 from pycaffe_lite.solver.snapshot import check_folder
@@ -427,3 +428,46 @@ def test_two_solvers_look_at_one_folder(tmp_path):
         thread.join()
     assert failures == []
     assert os.listdir(tmp_path) == []
+
+
+FORKS_NET = NET.replace(
+    'layer { name: "tanh"', 'layer { name: "bn" type: "BN" bottom: "h" top: "h" } layer { name: "tanh"'
+)
+
+
+@pytest.mark.parametrize(("fork", "written"), [(None, "PSPNet"), ("TSN", "TSN")])
+def test_weights_are_written_for_a_fork(tmp_path, fork, written):
+    net = FORKS_NET.replace('type: "BN"', 'type: "BN" bn_param { slope_filler { value: 1 } }')
+    made = solver(f"snapshot_prefix: '{tmp_path}/s'", net, fork=fork)
+    made.step(1)
+    model = read(tmp_path / made.snapshot().with_suffix(".caffemodel"))
+    assert fork_of(model) == written
+
+
+def test_an_unknown_fork():
+    with pytest.raises(ArgumentError, match=r"^unknown fork 'ssd' \(known: SSD, RefineDet, "):
+        solver(fork="ssd")
+
+
+CTC = """
+    layer { name: "x" type: "Input" top: "x" top: "l"
+            input_param { shape { dim: 2 dim: 1 dim: 3 } shape { dim: 1 } } }
+    layer { name: "ctc" type: "CtcLoss" bottom: "x" bottom: "l" top: "c" ctc_loss_param { blank_label: 1 } }
+"""
+
+
+def test_a_net_that_no_fork_can_read(tmp_path):
+    net = FORKS_NET.replace('type: "BN"', 'type: "BN" bn_param { frozen: true }') + CTC
+    prefix = f"snapshot_prefix: '{tmp_path}/s' "
+    with pytest.raises(
+        SnapshotError, match=r"^cannot write snapshots: no fork of Caffe has the fields of both"
+    ):
+        solver(prefix + "snapshot: 2", net)
+    made = solver(prefix, net)
+    with pytest.raises(
+        SnapshotError, match=r"^cannot write snapshots: no fork of Caffe has the fields of both"
+    ):
+        made.solve()
+    assert made.iter == 0
+    solver(prefix + "snapshot: 1 snapshot_format: HDF5 max_iter: 1", net).solve()
+    assert (tmp_path / "s_iter_1.caffemodel.h5").exists()

@@ -14,6 +14,9 @@ from pycaffe_lite.proto import caffe_pb2
 class ELULayer(ElementwiseLayer[caffe_pb2.ELUParameter]):
     """Exponential linear unit: y = x for x > 0, else alpha (e^x - 1); dx = dy for x > 0, else dy (alpha + y).
 
+    With NVIDIA's `lambda`, y is multiplied by it. (In the fork, dx is then lambda dy (alpha + y) for x <= 0,
+    which is not the gradient; here it is dy (lambda alpha + y).)
+
     Bottom: x, any shape. Top: y, the shape of x; may be the same blob.
     Paper: Clevert, Unterthiner, Hochreiter, "Fast and Accurate Deep Network Learning by Exponential Linear
     Units", 2015 (arXiv 1511.07289).
@@ -23,4 +26,4 @@ class ELULayer(ElementwiseLayer[caffe_pb2.ELUParameter]):
     kernels = elu
 
     def numbers(self) -> Mapping[str, float]:
-        return {"alpha": self.param.alpha}
+        return {"alpha": self.param.alpha, "scale": getattr(self.param, "lambda")}

@@ -9,6 +9,7 @@ from pycaffe_lite.kernels import inner_product
 from pycaffe_lite.kernels.convolution import Epilogue
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.fusing import TakesEpilogue, fills_tops
+from pycaffe_lite.layer.rectifier import Rectifier
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.replay import by_kernels, by_shapes
 from pycaffe_lite.proto import caffe_pb2
@@ -18,7 +19,8 @@ from pycaffe_lite.proto import caffe_pb2
 class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter], TakesEpilogue):
     """Affine map of everything from `axis` on: y = x wᵀ + b; with `transpose`, y = x w + b.
 
-    dx = dy w, dw = dyᵀ x, db = Σ_m dy_m over the rows m (dx = dy wᵀ and dw = xᵀ dy with `transpose`).
+    dx = dy w, dw = dyᵀ x, db = Σ_m dy_m over the rows m (dx = dy wᵀ and dw = xᵀ dy with `transpose`). With
+    Intel's `relu: true`, negative y are then multiplied by `negative_slope`, and so are their gradients.
 
     Bottom: x, (N, C, H, W) read as (M, K); for axis 1, M = N and K = C H W. K stays as it was at setup.
     Top: y, of the axes of x before `axis` and num_output. Blobs: w, (num_output, K), or (K, num_output) with
@@ -40,6 +42,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter], TakesEpilogue):
         shape = (self.K, p.num_output) if p.transpose else (p.num_output, self.K)
         self.weight = self.add_blob(shape, p.weight_filler)
         self.bias = self.add_blob((p.num_output,), p.bias_filler) if p.bias_term else None
+        self.rectifier = Rectifier(self)
 
     @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -59,11 +62,12 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter], TakesEpilogue):
         x, y = self._rows(bottom[0].data, self.K), self._rows(top[0].data, self.param.num_output)
         bias = None if self.bias is None else self.bias.data
         inner_product.forward(x, self.weight.data, bias, y, self.param.transpose)
+        self.rectifier.apply(y)
 
     @by_kernels(when=lambda layer: not layer.param.transpose, fills_clear_diffs=True)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         transpose = self.param.transpose
-        dy = self._rows(top[0].diff, self.param.num_output)
+        dy = self._rows(self.rectifier.diff_before(top[0]), self.param.num_output)
         if self.param_propagate_down[0]:
             x = self._rows(bottom[0].data, self.K)
             dw, holds_some = self.weight.diff_to_add()
@@ -78,7 +82,7 @@ class InnerProductLayer(Layer[caffe_pb2.InnerProductParameter], TakesEpilogue):
     # -------------------------------- in one kernel with the layers behind it, see layer/fusing.py
 
     def takes_epilogue(self) -> bool:
-        return self.axis == 1
+        return self.axis == 1 and self.rectifier.slope is None
 
     @by_kernels(when=lambda layer: not layer.param.transpose)
     def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:

@@ -41,6 +41,11 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if not self.param.batch_size:
             raise self.error("needs data_param.batch_size > 0")
+        if self.param.backend == caffe_pb2.DataParameter.IMAGEDB:
+            raise self.error(
+                "data_param.backend IMAGEDB is MyCaffe's SQL database, which is not supported: convert the "
+                "data to an LMDB and write 'backend: LMDB'"
+            )
         self.say_ignored("data_param", _IGNORED)
         self.set_up_batches(top, self.param.batch_size)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pycaffe_lite.kernels import sorting
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -17,7 +18,7 @@ class BoxAnnotatorOHEMLayer(Layer[caffe_pb2.BoxAnnotatorOHEMParameter]):
 
     Bottom: regions, (R, 5, ...); their losses, (R, ...); labels, (R, ...); weights of offsets, (R, K, ...).
     Top: labels, with `ignore_label` for the regions that do not count; weights, 0 for these. There is no
-    gradient. Raises LayerError for roi_per_img that is not given, and bottoms of several numbers of regions.
+    gradient. Raises LayerError for a roi_per_img that is not given, and shapes that do not fit.
     Paper: Shrivastava, Gupta, Girshick, "Training Region-based Object Detectors with OHEM", 2016.
     Source: daijifeng001/caffe-rfcn src/caffe/layers/box_annotator_ohem_layer.cpp
     """
@@ -34,16 +35,19 @@ class BoxAnnotatorOHEMLayer(Layer[caffe_pb2.BoxAnnotatorOHEMParameter]):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.R = bottom[0].num
-        if bottom[0].count != self.R * 5 or any(blob.num != self.R for blob in bottom):
+        sizes = [blob.count for blob in bottom[:3]]
+        if sizes != [self.R * 5, self.R, self.R] or bottom[3].num != self.R:
             shapes = ", ".join(str(blob.shape) for blob in bottom)
-            raise self.error(f"needs bottoms of as many regions, 5 numbers in the first, got shapes {shapes}")
+            raise self.error(
+                f"needs 5 numbers, a loss, a label and weights for each region, got shapes {shapes}"
+            )
         for y, x in zip(top, bottom[2:], strict=True):
             y.reshape_like(x)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        images, losses = bottom[0].data.reshape(self.R, 5)[:, 0], bottom[1].data.reshape(self.R, -1)[:, 0]
+        images = bottom[0].data.reshape(self.R, 5)[:, 0]
         counts = np.zeros(self.R, bool)
-        hardest = np.argsort(-losses, kind="stable")
+        hardest = sorting.descending(bottom[1].data.reshape(self.R))
         for image in np.unique(images):
             counts[hardest[images[hardest] == image][: self.param.roi_per_img]] = True
         for y, x, other in zip(top, bottom[2:], (self.param.ignore_label, 0), strict=True):

@@ -10,7 +10,7 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.errors import PycaffeError
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.detection.ground_truth import BOX, CLASS, DIFFICULT, IMAGE, PADDING, shape_of_rows
-from pycaffe_lite.layer.detection.resized import in_picture
+from pycaffe_lite.layer.detection.resized import check_resize, in_picture
 from pycaffe_lite.layer.detection.save_output import read_names
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -54,6 +54,7 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
             except PycaffeError as error:
                 raise self.error(str(error)) from None
             self.sizes = [(height, width) for _, height, width in names]
+        check_resize(self, p.resize_param if p.HasField("resize_param") else None)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob, columns, what in zip(bottom, (7, 8), ("detections", "ground truth"), strict=True):
@@ -69,11 +70,11 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
         truth = bottom[1].data.reshape(-1, 8)
         ends = np.flatnonzero(truth[:, IMAGE] == PADDING)
         truth = truth[: ends[0]] if len(ends) else truth
-        rows = [*self._counts(truth), *self._judged(found, truth)]
+        rows = [*self.counts(truth), *self._judged(found, truth)]
         top[0].reshape(1, 1, len(rows), 5)
         top[0].data[...] = rows
 
-    def _counts(self, truth: Array) -> Iterator[tuple[float, ...]]:
+    def counts(self, truth: Array) -> Iterator[tuple[float, ...]]:
         """A row for each class with the number of its boxes."""
         counted = truth if self.param.evaluate_difficult_gt else truth[truth[:, DIFFICULT] == 0]
         for c in range(self.param.num_classes):
@@ -83,20 +84,27 @@ class DetectionEvaluateLayer(Layer[caffe_pb2.DetectionEvaluateParameter]):
     def _judged(self, found: Array, truth: Array) -> Iterator[tuple[float, ...]]:
         """A row for each detection."""
         for image in np.unique(found[:, IMAGE]):
-            of_image, boxes = found[found[:, IMAGE] == image], truth[truth[:, IMAGE] == image]
             size = self.sizes[self.seen % len(self.sizes)] if self.sizes else None
             self.seen += 1
-            for c in np.unique(of_image[:, CLASS]):
-                detections, own = of_image[of_image[:, CLASS] == c], boxes[boxes[:, CLASS] == c]
-                if len(own):
-                    detections = detections[np.argsort(-detections[:, 2], kind="stable")]
-                overlaps = self._overlaps(detections[:, 3:], own[:, BOX], size)
-                for row, (is_true, is_false) in zip(
-                    detections, self._verdicts(overlaps, own[:, DIFFICULT] != 0), strict=True
-                ):
-                    yield image, c, row[2], is_true, is_false
+            yield from self.judged_image(
+                found[found[:, IMAGE] == image], truth[truth[:, IMAGE] == image], size
+            )
 
-    def _overlaps(self, found: Array, truth: Array, size: tuple[int, int] | None) -> Array:
+    def judged_image(
+        self, found: Array, truth: Array, size: tuple[int, int] | None
+    ) -> Iterator[tuple[float, ...]]:
+        """A row for each detection of an image.  size: its height and width, if overlaps are in pixels."""
+        for c in np.unique(found[:, CLASS]):
+            detections, own = found[found[:, CLASS] == c], truth[truth[:, CLASS] == c]
+            if len(own):
+                detections = detections[np.argsort(-detections[:, 2], kind="stable")]
+            overlaps = self.overlaps(detections[:, 3:], own[:, BOX], size)
+            for row, (is_true, is_false) in zip(
+                detections, self._verdicts(overlaps, own[:, DIFFICULT] != 0), strict=True
+            ):
+                yield row[IMAGE], c, row[2], is_true, is_false
+
+    def overlaps(self, found: Array, truth: Array, size: tuple[int, int] | None) -> Array:
         """The overlap of each detection with each box."""
         if size is not None:
             resize = self.param.resize_param if self.param.HasField("resize_param") else None

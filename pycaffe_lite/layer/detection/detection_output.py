@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_lite.blob import Array
+from pycaffe_lite.errors import DataError
 from pycaffe_lite.kernels import boxes, sorting
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.detection.ground_truth import Indices
@@ -55,7 +56,9 @@ class DetectionOutputLayer(Layer[caffe_pb2.DetectionOutputParameter]):
         self.L = 1 if p.share_location else self.C
         self.least = p.confidence_threshold if p.HasField("confidence_threshold") else -np.finfo("f4").max
         self.writer = (
-            DetectionWriter.of(self, p.save_output_param) if p.HasField("save_output_param") else None
+            DetectionWriter.of(self, p.save_output_param, p.background_label_id)
+            if p.HasField("save_output_param")
+            else None
         )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -79,14 +82,17 @@ class DetectionOutputLayer(Layer[caffe_pb2.DetectionOutputParameter]):
         found = [
             self._detections(n, decoded, scores, kept) for n, kept in enumerate(self._kept(decoded, scores))
         ]
-        rows = np.concatenate(found)
+        rows = np.concatenate([np.empty((0, 7)), *found])
         if not len(rows):
             rows = np.full((self.N, 7), -1.0)
             rows[:, 0] = np.arange(self.N)
         top[0].reshape(1, 1, len(rows), 7)
         top[0].data[...] = rows
         if self.writer:
-            self.writer.write(found)
+            try:
+                self.writer.write(found)
+            except DataError as error:
+                raise self.error(str(error)) from None
 
     def _scores(self, bottom: Blobs) -> Array:
         """The scores by class: (N, C, P)."""

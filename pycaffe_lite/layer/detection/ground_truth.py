@@ -38,9 +38,8 @@ class GroundTruth(NamedTuple):
         """The boxes of one class, and the place of each among those of its image."""
         own = self.classes == label
         places = np.arange(len(self.images)) - self.starts[self.images]
-        return _sorted(self.images[own], self.classes[own], self.boxes[own], len(self.starts) - 1), places[
-            own
-        ]
+        truth = _sorted(self.images[own], self.classes[own], self.boxes[own], len(self.starts) - 1)
+        return truth, places[own]
 
 
 def ground_truth(blob: Blob, images: int, *, with_difficult: bool) -> GroundTruth:
@@ -55,7 +54,9 @@ def ground_truth(blob: Blob, images: int, *, with_difficult: bool) -> GroundTrut
     if not with_difficult:
         rows = rows[rows[:, DIFFICULT] == 0]
     rows = rows[np.argsort(rows[:, IMAGE], kind="stable")]
-    return _sorted(rows[:, IMAGE].astype(np.int64), rows[:, CLASS].astype(np.int64), rows[:, BOX], images)
+    with np.errstate(invalid="ignore"):  # NaN becomes a number that is out of range
+        labels = rows[:, : BOX.start].astype(np.int64)
+    return _sorted(labels[:, IMAGE], labels[:, CLASS], rows[:, BOX], images)
 
 
 def _sorted(images: Indices, classes: Indices, boxes: Array, count: int) -> GroundTruth:

@@ -31,7 +31,8 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
     second over these and the unmatched ones with the highest losses, at most neg_pos_ratio for each matched
     one. l is the smooth L1 loss (d²/2 below 1, |d| - 1/2 above), or d²/2 with `loc_loss_type: L2`; with
     `conf_loss_type: LOGISTIC` the classes' part is the cross entropy of sigmoids. Z is the number of matches,
-    or what `loss_param` says, 1 at least.
+    or what `loss_param` says, 1 at least. With `encode_variance_in_target` t - t* is divided by the
+    variances; the gradient is not, in the fork either.
 
     Matching: `kernels.boxes.match`. Mining: MAX_NEGATIVE as above, of the priors that overlap nothing by
     `neg_overlap`; HARD_EXAMPLE, the `sample_size` priors with the highest losses of both kinds, matched or
@@ -51,6 +52,7 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
     """
 
     exact_bottoms: ClassVar[int | None] = None
+    ignores_labels = False
     min_bottoms, max_bottoms = 4, 6
 
     def allow_force_backward(self, bottom_index: int) -> bool:
@@ -65,13 +67,17 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
         self.background = p.background_label_id
         self.mining = p.mining_type
         if p.HasField("do_neg_mining") and p.do_neg_mining != (self.mining != NONE):
-            raise self.error(
-                "do_neg_mining says otherwise than mining_type: leave it out, it is the old name"
-            )
+            raise self.error("do_neg_mining contradicts mining_type: leave it out, it is the old name")
         if self.mining != NONE and not p.share_location:
             raise self.error("needs share_location for mining")
-        if p.map_object_to_agnostic and self.C != 2:
-            raise self.error(f"needs num_classes 2 for map_object_to_agnostic, got {self.C}")
+        if p.map_object_to_agnostic and (self.C, self.background) != (2, 0):
+            got = f"{self.C} and {self.background}"
+            raise self.error(
+                f"needs num_classes 2 and background_label_id 0 for map_object_to_agnostic, got {got}"
+            )
+        is_softmax = p.conf_loss_type == MultiBoxLossParameter.SOFTMAX
+        if is_softmax and self.background >= self.C:
+            raise self.error(f"needs background_label_id from 0 to {self.C - 1}, got {self.background}")
         if p.neg_pos_ratio <= 0 and self.mining == MAX_NEGATIVE:
             raise self.error(f"needs neg_pos_ratio above 0, got {p.neg_pos_ratio:g}")
         parts = list(self.layer_param.propagate_down) or [True, True]
@@ -91,6 +97,7 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
 
     # ------------------------------------------------------------------------------------------- forward
 
+    @np.errstate(over="ignore", invalid="ignore")  # scores may be infinite or NaN: then the loss is
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         offsets = bottom[0].data.reshape(self.N, self.P, self.L, 4)
@@ -106,24 +113,25 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
         negatives = self._mine(priors, offsets, scores, truth, index, best, is_candidate)
         matches = int((index > -1).sum())
         self.normalizer_of_pass = self.normalizer(self.N, self.P, matches)
-        loss = 0.0
         loc = self._loc_loss(priors, offsets, truth, index)
         conf = self._conf_loss(scores, truth, index, negatives)
-        loss += p.loc_weight * loc if self.counts_loc else 0.0
-        loss += conf if self.counts_conf else 0.0
+        loss = (p.loc_weight * loc if self.counts_loc else 0.0) + (conf if self.counts_conf else 0.0)
         top[0].data[...] = loss / self.normalizer_of_pass
 
     def _truth(self, bottom: Blobs) -> GroundTruth:
         """The ground truth, whose classes have to be those of objects."""
         truth = ground_truth(bottom[3], self.N, with_difficult=self.param.use_difficult_gt)
-        if len(truth.images) and not 0 <= truth.images.min() <= truth.images.max() < self.N:
-            raise self.error(f"needs ground truth of images 0 to {self.N - 1}, got {truth.images.max()}")
+        wrong = (truth.images < 0) | (truth.images >= self.N)
+        if wrong.any():
+            got = truth.images[wrong][0]
+            raise self.error(f"needs ground truth of images 0 to {self.N - 1}, got image {got}")
         if (truth.classes == self.background).any():
             raise self.error(f"ground truth has class {self.background}, which is the background's")
         if self.C == 2:  # RefineDet: only whether it is an object at all
             truth = truth._replace(classes=np.minimum(truth.classes, 1))
-        wrong = (truth.classes < 0) | (truth.classes >= self.C)
-        if wrong.any() and not self.param.map_object_to_agnostic:
+        most = np.inf if self.param.map_object_to_agnostic else self.C
+        wrong = (truth.classes < 0) | (truth.classes >= most)
+        if wrong.any():
             raise self.error(
                 f"ground truth has class {truth.classes[wrong][0]}, classes are 0 to {self.C - 1}"
             )
@@ -190,7 +198,7 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
             candidates = np.flatnonzero(is_candidate[n])
             most = self.param.sample_size
             if self.mining == MAX_NEGATIVE:
-                most = int(matched.sum() * self.param.neg_pos_ratio)
+                most = int(np.float32(matched.sum()) * np.float32(self.param.neg_pos_ratio))
             chosen = np.zeros(self.P, bool)
             chosen[self._hardest(n, candidates, losses[n, candidates], most, priors, offsets)] = True
             negatives[n] = chosen & (index[0, n] == -1)
@@ -250,7 +258,7 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
         exact = [np.ascontiguousarray(a, np.float64) for a in (own, variances, wanted)]
         if boxes.encode(exact[0], exact[1], priors.code, priors.encoded, exact[2], targets):
             raise self.error(
-                "cannot encode ground truth: it, and prior boxes, need positive widths and heights"
+                "cannot encode ground truth: it, and prior boxes, need positive widths, heights and variances"
             )
         errors = offsets[images, places, classes].astype(np.float64) - targets
         if priors.encoded:

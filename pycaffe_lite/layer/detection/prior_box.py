@@ -78,6 +78,8 @@ class PriorsLayer(Layer[caffe_pb2.PriorBoxParameter]):
         cells, image = bottom
         top[0].reshape(1, 2, cells.height * cells.width * len(self.box_sizes) * 4)
         shapes = (cells.height, cells.width, image.height, image.width)
+        if 0 in shapes:
+            raise self.error(f"needs a map and an image with pixels, got shapes {cells.shape}, {image.shape}")
         if shapes != self._made_for:
             self.priors = self._make(*shapes)
             self._made_for = shapes
@@ -125,7 +127,7 @@ class PriorBoxLayer(PriorsLayer):
     def sizes(self) -> list[Size]:
         p, f = self.param, np.float32
         if not p.min_size:
-            raise self.error("needs a min_size at least")
+            raise self.error("needs at least one min_size")
         if p.width or p.height:
             raise self.error("takes min_size, not width and height: those are PriorBoxClustered's")
         if p.max_size and len(p.max_size) != len(p.min_size):

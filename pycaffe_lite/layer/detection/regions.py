@@ -17,7 +17,8 @@ def regions_of(layer: Layer[Any], blob: Blob, images: int) -> Array:
         LayerError: an image's number is out of range.
     """
     rows = blob.data.reshape(-1, 5)
-    image = rows[:, 0].astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN becomes a number that is out of range
+        image = rows[:, 0].astype(np.int64)
     wrong = (image < 0) | (image >= images)
     if wrong.any():
         raise layer.error(f"needs regions of images 0 to {images - 1}, got image {rows[wrong][0, 0]:g}")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.blob import Array
-from pycaffe_lite.errors import NetError, PycaffeError
-from pycaffe_lite.formats.atomic import atomic_write
+from pycaffe_lite.errors import DataError, NetError, PycaffeError
+from pycaffe_lite.formats.atomic import atomic_write, reason
 from pycaffe_lite.layer.base import Layer
-from pycaffe_lite.layer.detection.resized import in_picture
+from pycaffe_lite.layer.detection.resized import check_resize, in_picture
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import read_regular, resolve
 from pycaffe_lite.proto.prototxt import parse
@@ -23,29 +23,38 @@ MOST_BYTES = 2**28  # of a list of names
 class DetectionWriter:
     """Writes the detections of `num_test_image` pictures, and then those of the next ones in their place.
 
-    Attributes:
+    Args:
+        param: the layer's `save_output_param`.
         names: of the pictures, in the order in which the net sees them, with heights and widths.
+        labels: the names of the classes. background: the class that has no file.
 
     Source: weiliu89/caffe src/caffe/layers/detection_output_layer.cpp
     """
 
     def __init__(
-        self, param: caffe_pb2.SaveOutputParameter, names: list[tuple[str, int, int]], labels: dict[int, str]
+        self,
+        param: caffe_pb2.SaveOutputParameter,
+        names: list[tuple[str, int, int]],
+        labels: dict[int, str],
+        background: int,
     ) -> None:
-        self.names = names
-        self._param, self._labels = param, labels
+        self._param, self._names, self._labels, self._background = param, names, labels, background
         self._count = param.num_test_image or len(names)
         self._found: list[tuple[str, int, float, Array]] = []  # picture, class, score, x y w h
         self._seen = 0
 
     @classmethod
-    def of(cls, layer: Layer[Any], param: caffe_pb2.SaveOutputParameter) -> DetectionWriter | None:
-        """The writer that a layer's `save_output_param` means; None if a folder or a file is not named.
+    def of(
+        cls, layer: Layer[Any], param: caffe_pb2.SaveOutputParameter, background: int
+    ) -> DetectionWriter | None:
+        """The writer that a layer's `save_output_param` means; None if it lacks folder, format or a file.
 
         Raises:
-            LayerError: an unknown format, a file that cannot be read, or fewer names than pictures.
+            LayerError: an unknown format, a file that cannot be read, fewer names than pictures, or a
+                resize_param without a size.
         """
-        if not (param.output_directory and param.label_map_file and param.name_size_file):
+        needed = (param.output_directory, param.output_format, param.label_map_file, param.name_size_file)
+        if not all(needed):
             return None
         if param.output_format not in FORMATS:
             known = ", ".join(FORMATS)
@@ -55,24 +64,33 @@ class DetectionWriter:
             labels = read_labels(resolve(param.label_map_file, layer.context.folder))
         except PycaffeError as error:
             raise layer.error(str(error)) from None
-        if param.num_test_image > len(names):
-            have, need = len(names), param.num_test_image
-            raise layer.error(f"'{param.name_size_file}' names {have} pictures, num_test_image is {need}")
-        return cls(param, names, labels)
+        if max(param.num_test_image, 1) > len(names):
+            have, need = len(names), max(param.num_test_image, 1)
+            raise layer.error(f"'{param.name_size_file}' names {have} pictures, {need} are needed")
+        check_resize(layer, param.resize_param if param.HasField("resize_param") else None)
+        return cls(param, names, labels, background)
 
     def write(self, rows_by_image: list[Array]) -> None:
         """Takes the detections of further pictures.
 
         Args:
             rows_by_image: of each picture rows of 7, as DetectionOutput has them.
+
+        Raises:
+            DataError: the label map lacks a class, a box is NaN, or a file cannot be written.
         """
         param = self._param
         resize = param.resize_param if param.HasField("resize_param") else None
         for rows in rows_by_image:
-            name, height, width = self.names[self._seen % len(self.names)]
+            name, height, width = self._names[self._seen % len(self._names)]
+            unnamed = sorted({int(label) for label in rows[:, 1]} - self._labels.keys())
+            if unnamed:
+                raise DataError(f"'{param.label_map_file}' has no name for class {unnamed[0]}")
+            if np.isnan(rows).any():
+                raise DataError(f"a box that was found in picture '{name}' is NaN")
             boxes = in_picture(rows[:, 3:], height, width, resize).astype(np.float32)
             boxes[:, 2:] -= boxes[:, :2]
-            for row, box in zip(rows, np.round(boxes * 100) / 100, strict=True):
+            for row, box in zip(rows, _rounded(boxes), strict=True):
                 self._found.append((name, int(row[1]), float(np.float32(row[2])), box))
             self._seen += 1
             if self._seen % self._count == 0:
@@ -81,11 +99,14 @@ class DetectionWriter:
 
     def _write_files(self) -> None:
         folder, prefix = Path(self._param.output_directory), self._param.output_name_prefix
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as failure:
+            raise DataError(f"cannot make the folder '{folder}': {reason(failure)}") from None
         if self._param.output_format == "VOC":
             for label, name in self._labels.items():
                 of_label = [found for found in self._found if found[1] == label]
-                if label != 0 or of_label:
+                if label != self._background:
                     _write(folder / f"{prefix}{name}.txt", "".join(_line(*found) for found in of_label))
         elif self._param.output_format == "ILSVRC":
             lines = [_line(*found, with_label=True) for found in self._found]
@@ -104,6 +125,12 @@ class DetectionWriter:
         )
 
 
+def _rounded(values: Array) -> Array:
+    """The nearest hundredths, of two the one further from 0."""
+    hundredths: Array = np.copysign(np.floor(np.abs(values) * 100 + 0.5), values) / 100
+    return hundredths
+
+
 def _line(name: str, label: int, score: float, box: Array, *, with_label: bool = False) -> str:
     x, y, w, h = (int(value) for value in box)
     what = f"{name} {label}" if with_label else name
@@ -111,7 +138,7 @@ def _line(name: str, label: int, score: float, box: Array, *, with_label: bool =
 
 
 def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
+    with atomic_write(path, error=DataError) as file:
         file.write(text.encode())
 
 
@@ -119,7 +146,7 @@ def read_names(path: Path) -> list[tuple[str, int, int]]:
     """The lines `NAME HEIGHT WIDTH` of a file.
 
     Raises:
-        FileLookupError: there is no such file. NetError: a line is of another form.
+        FileLookupError: there is no such file. NetError: a line is of another form, or a size not above 0.
     """
     names = []
     text = read_regular(path, MOST_BYTES, "a list of names").decode("utf-8", "replace")
@@ -131,6 +158,8 @@ def read_names(path: Path) -> list[tuple[str, int, int]]:
             name, height, width = words[0], int(words[1]), int(words[2])
         except (IndexError, ValueError):
             raise NetError(f"{path}:{number}: needs 'NAME HEIGHT WIDTH', got '{line}'") from None
+        if height < 1 or width < 1:
+            raise NetError(f"{path}:{number}: needs a height and a width above 0, got '{line}'")
         names.append((name, height, width))
     return names
 

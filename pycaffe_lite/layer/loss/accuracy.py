@@ -19,7 +19,8 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
     """The share of predictions whose label has one of the `top_k` best scores.
 
     Predictions labelled `ignore_label` are left out. One is correct if fewer than top_k other classes have a
-    score of at least the label's, so ties count against it.
+    score of at least the label's, so ties count against it. With happynear's `min_is_better`, the lowest
+    scores are the best.
 
     Bottom: scores, (N, ..., C, ...) with the C classes on `axis`; labels, as many numbers from 0 to C - 1 as
     there are scores per class, their fractions cut off. Top: the accuracy, (), 0 if nothing counts;
@@ -60,6 +61,8 @@ class AccuracyLayer(Layer[caffe_pb2.AccuracyParameter]):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         labels = self.labels.read(bottom[1], self.C).reshape(self.outer, self.inner)
         x = bottom[0].data.reshape(self.outer, self.C, self.inner)
+        if self.param.min_is_better:
+            x = -x
         accuracy.count(x, labels, self.param.top_k, self.correct, self.counted)
         top[0].data[...] = self.correct.sum() / max(self.counted.sum(), 1)
         if len(top) == 2:

@@ -41,6 +41,10 @@ class CenterLossLayer(LossLayer[caffe_pb2.CenterLossParameter]):
         p = self.param
         if p.distance_type not in ("L1", "L2"):
             raise self.error(f"needs distance_type 'L1' or 'L2', got '{p.distance_type}'")
+        if p.num_output < 1:
+            raise self.error(
+                "needs center_loss_param { num_output: ... } of 1 or more, the number of classes"
+            )
         self.K = bottom[0].count_axes(bottom[0].canonical_axis(p.axis))
         self.centers = self.add_blob((p.num_output, self.K), p.center_filler)
         self.labels = LabelReader(self, None, can_ignore=False)
@@ -52,6 +56,8 @@ class CenterLossLayer(LossLayer[caffe_pb2.CenterLossParameter]):
         self.M = bottom[0].count_axes(0, axis)
         if bottom[1].count != self.M:
             raise self.error(f"needs {self.M} labels, got shape {bottom[1].shape}")
+        if not self.M:
+            raise self.error(f"cannot take the mean of no records, got bottom shape {bottom[0].shape}")
         top[0].reshape(())
 
     def _distances(self, bottom: Blobs) -> Array:

@@ -69,7 +69,8 @@ class FocalLossLayer(LossLayer[caffe_pb2.FocalLossParameter]):
     def _scaled(self, p: Array, labels: Labels) -> tuple[Array, Array]:
         """Of each position the probability of its label, and f of it; (N, inner), in float64."""
         of_label = np.take_along_axis(p, np.maximum(labels, 0)[:, None], axis=1)[:, 0].astype(np.float64)
-        return of_label, (self.param.alpha + self.sign * of_label) ** self.param.gamma
+        with np.errstate(invalid="ignore"):  # a fraction as power of a number below 0: NaN, in the fork too
+            return of_label, (self.param.alpha + self.sign * of_label) ** self.param.gamma
 
     def _divisor(self) -> float:
         N, _, inner = self.folded
@@ -93,6 +94,6 @@ class FocalLossLayer(LossLayer[caffe_pb2.FocalLossParameter]):
         slope = scale + self.sign * self.param.gamma * scale * of_label * log / np.maximum(
             1 + self.sign * of_label, LEAST
         )  # fmt: skip
-        slope *= (labels >= 0) * (float(top[0].diff[()]) / self._divisor())
+        slope = np.where(labels >= 0, slope * (float(top[0].diff[()]) / self._divisor()), 0)
         is_label = np.arange(self.folded[1])[:, None] == labels[:, None]
         bottom[0].diff.reshape(self.folded)[...] = slope[:, None] * (p - is_label)

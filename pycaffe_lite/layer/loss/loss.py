@@ -34,6 +34,11 @@ class LossLayer(Layer[P]):
     auto_tops = True
     is_loss = True
     # Holds if loss_param does not say it.
+    # Whether SegNet's weights of classes, and an ignore_label, count in the type; if not, they are refused.
+    weighs_classes: ClassVar[bool] = False
+    # The same of Intel's smooth labels.
+    smooths_labels: ClassVar[bool] = False
+    ignores_labels: ClassVar[bool] = True
     default_normalization: ClassVar[int] = VALID
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -44,6 +49,14 @@ class LossLayer(Layer[P]):
             self.normalization = p.normalization
         elif p.HasField("normalize"):
             self.normalization = VALID if p.normalize else BATCH_SIZE
+        if p.weight_by_label_freqs and not self.weighs_classes:
+            raise self.error(
+                "has no weights of classes: loss_param.weight_by_label_freqs is for SoftmaxWithLoss"
+            )
+        if p.label_smoothing and not self.smooths_labels:
+            raise self.error("has no smooth labels: loss_param.label_smoothing is for SoftmaxWithLoss")
+        if p.HasField("ignore_label") and not self.ignores_labels:
+            raise self.error("has no labels to ignore: leave out loss_param.ignore_label")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shapes = [blob.shape for blob in bottom[:2]]

@@ -41,6 +41,8 @@ class SegAccuracyLayer(Layer[caffe_pb2.SegAccuracyParameter]):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         scores, labels = bottom
+        if not scores.channels:
+            raise self.error(f"needs scores of 1 class or more, got shape {scores.shape}")
         expected = (scores.num, 1, scores.height, scores.width)
         if (labels.num, labels.channels, labels.height, labels.width) != expected:
             raise self.error(
@@ -52,15 +54,17 @@ class SegAccuracyLayer(Layer[caffe_pb2.SegAccuracyParameter]):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         classes = len(self.confusion)
-        scores = bottom[0].data.reshape(bottom[0].num, classes, -1)
-        labels = bottom[1].data.reshape(bottom[1].num, -1).astype(np.int64)
+        scores = bottom[0].data.reshape(bottom[0].num, classes, bottom[0].height * bottom[0].width)
+        given = bottom[1].data.reshape(scores.shape[0], scores.shape[2])
+        with np.errstate(invalid="ignore"):  # NaN becomes a number that is out of range
+            labels = given.astype(np.int64)
         found = classes - 1 - scores[:, ::-1].argmax(axis=1)
         counts = ~np.isin(labels, self.ignored)
-        labels, found = labels[counts], found[counts]
-        wrong = labels[(labels < 0) | (labels >= classes)]
+        labels, found, given = labels[counts], found[counts], given[counts]
+        wrong = given[(labels < 0) | (labels >= classes)]
         if len(wrong):
             raise self.error(
-                f"label {wrong[0]} is out of range: {classes} classes, 0 to {classes - 1}; "
+                f"label {wrong[0]:g} is out of range: {classes} classes, 0 to {classes - 1}; "
                 "name it by ignore_label to skip it"
             )
         if self.param.reset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -122,8 +123,8 @@ class RegionSmoothL1LossLayer(DistanceLossLayer[caffe_pb2.SmoothL1LossParameter]
         if len(bottom) == 3:
             raise self.error("takes both inside and outside weights, or neither, got 3 bottoms")
         sigma = self.param.sigma
-        if not sigma > 0:
-            raise self.error(f"needs sigma above 0, got {sigma:g}")
+        if not 0 < sigma < math.inf:
+            raise self.error(f"needs a finite sigma above 0, got {sigma:g}")
         self.bend = 1 / sigma**2
 
     def errors(self, bottom: Blobs) -> Array:
@@ -165,9 +166,15 @@ class PlaceSmoothL1LossLayer(DistanceLossLayer[Any]):
     exact_tops: ClassVar[int | None] = None
     min_tops, max_tops = 1, 2
     is_loss = False
+    ignores_labels = False
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        if self.normalization == VALID:
+            self.normalization = FULL
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
@@ -175,10 +182,7 @@ class PlaceSmoothL1LossLayer(DistanceLossLayer[Any]):
             top[1].reshape(bottom[0].num, 1, bottom[0].height, bottom[0].width)
 
     def divisor(self, bottom: Blobs) -> float:
-        inner = bottom[0].height * bottom[0].width
-        mode = FULL if self.normalization == VALID else self.normalization
-        self.normalization = mode
-        return self.fixed_normalizer(bottom[0].num, inner)
+        return self.fixed_normalizer(bottom[0].num, bottom[0].height * bottom[0].width)
 
     def errors(self, bottom: Blobs) -> Array:
         d = super().errors(bottom)

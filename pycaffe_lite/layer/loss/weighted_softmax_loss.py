@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss as SegNet and R-FCN have it: with weights of classes, and the loss of each position."""
+"""SoftmaxWithLoss as forks have it: with weights of classes, smooth labels, the loss of each position."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from pycaffe_lite.proto import caffe_pb2
 
 
 def _says_more_than_caffes(layer: caffe_pb2.LayerParameter) -> bool:
-    return layer.loss_param.weight_by_label_freqs or len(layer.top) == 3
+    p = layer.loss_param
+    return p.weight_by_label_freqs or p.label_smoothing != 0 or len(layer.top) == 3
 
 
 @register_layer(
-    "SoftmaxWithLoss", param="softmax_param", origin="SegNet and R-FCN", applies=_says_more_than_caffes
+    "SoftmaxWithLoss", param="softmax_param", origin="SegNet, R-FCN and Intel", applies=_says_more_than_caffes
 )
 @register_layer("SoftmaxWithLossOHEM", param="softmax_param", origin="R-FCN")
 class WeightedSoftmaxWithLossLayer(SoftmaxWithLossLayer):
@@ -29,13 +30,20 @@ class WeightedSoftmaxWithLossLayer(SoftmaxWithLossLayer):
     dx[n, c, i] = w/Z a[label] (p[n, c, i] - [c = label]). The weights are `class_weighting`, where
     `weight_by_label_freqs` is true, and 1 elsewhere; Z counts positions, not weights.
 
+    With Intel's `label_smoothing` s, the loss is the same, and only the gradient takes smooth labels: with β
+    = s / (C · inner) and α = 1 - s, dx[n, c, i] = w/Z (p[n, c, i] (α + (C · inner - 1) β) - t) with t = α for
+    the label, and β for the other classes. (Where there is one position per image, inner is 1.)
+
     Top: the loss, (); optionally p, of the shape of x, and the loss of each position, of the shape of the
     labels, 0 where ignored, which has no gradient.
     Raises LayerError for another number of weights than classes.
-    Source: alexgkendall/caffe-segnet, daijifeng001/caffe-rfcn src/caffe/layers/softmax_loss_layer.cpp
+    Source: alexgkendall/caffe-segnet, daijifeng001/caffe-rfcn, intel/caffe
+    src/caffe/layers/softmax_loss_layer.cpp
     """
 
     max_tops = 3
+    weighs_classes = True
+    smooths_labels = True
 
     def allow_top_gradient(self, top_index: int) -> bool:
         return top_index == 0
@@ -81,4 +89,16 @@ class WeightedSoftmaxWithLossLayer(SoftmaxWithLossLayer):
             self.check_bottoms(bottom)
             factor = self._weights_of(labels) * dx.dtype.type(float(top[0].diff[()]) / self._divisor())
             is_label = np.arange(self.C)[:, None] == labels[:, None]
-            np.multiply(factor[:, None], p - is_label, out=dx)
+            np.multiply(factor[:, None], self._above_target(p, is_label), out=dx)
+
+    def _above_target(self, p: Array, is_label: Array) -> Array:
+        """By how much each probability is larger than what the label makes of it."""
+        smoothing = self.layer_param.loss_param.label_smoothing
+        if not smoothing:
+            difference: Array = p - is_label
+            return difference
+        classes = self.C * self.inner
+        label, other = 1 - smoothing, smoothing / classes
+        kept = p.dtype.type(label + (classes - 1) * other)
+        smooth: Array = kept * p - np.where(is_label, label, other).astype(p.dtype)
+        return smooth

@@ -1,4 +1,4 @@
-"""BN: batch normalisation with its affine part, as SegNet and as PSPNet have it."""
+"""BN: batch normalisation with its affine part, as SegNet and PSPNet have it; the base of such layers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from pycaffe_lite.blob import Array
+from pycaffe_lite.blob import Array, Blob
 from pycaffe_lite.kernels import channels
 from pycaffe_lite.layer.activation.neuron import NeuronLayer
-from pycaffe_lite.layer.base import Blobs
+from pycaffe_lite.layer.base import Blobs, P
 from pycaffe_lite.layer.normalization.standardize import Moments
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -18,23 +18,28 @@ from pycaffe_lite.proto import caffe_pb2
 BNParameter = caffe_pb2.BNParameter
 
 
-class BNLayer(NeuronLayer[BNParameter]):
+class BNLayer(NeuronLayer[P]):
     """Values standardised by channel, scaled and shifted: y = a x̂ + b with x̂ = (x - μ) / sqrt(v + eps).
 
     da += Σ dy x̂ and db += Σ dy. Where μ and v are the batch's, dx = a (dy - mean(dy) - x̂ mean(dy x̂)) /
     sqrt(v + eps); where they are fixed, dx = a dy / sqrt(v + eps).
 
     Bottom: x, (N, C, ...). Top: y, the shape of x; may be the same blob.
-    Blobs: a, b, (1, C, 1, 1).
     Raises LayerError for fewer than 2 axes, another C than at setup, and batch statistics of no values.
 
     Attributes:
         eps: what is added to variances.
+        scale, shift: the blobs a and b; None for a layer without: a is 1 then, and b is 0.
+        part_size: how many images are standardised together; 0 for all of a batch.
     """
 
     exact_tops: ClassVar[int | None] = 1  # type: ignore[assignment]
     adds_to_diffs: ClassVar[bool] = True
+    takes_blobs_of_any_shape = True  # (C,), (1, C) and (1, C, 1, 1) are all found in files
     eps: float
+    scale: Blob | None = None
+    shift: Blob | None = None
+    part_size = 0
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         shape = bottom[0].shape
@@ -43,9 +48,9 @@ class BNLayer(NeuronLayer[BNParameter]):
         self.C = shape[1]
         self.copy = self.add_buffer()
 
-    def _add_vector(self, filler: caffe_pb2.FillerParameter) -> None:
+    def _add_vector(self, filler: caffe_pb2.FillerParameter) -> Blob:
         """Makes a learnable blob with a number for each channel."""
-        self.add_blob((1, self.C, 1, 1), filler)
+        return self.add_blob((1, self.C, 1, 1), filler)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
@@ -66,59 +71,87 @@ class BNLayer(NeuronLayer[BNParameter]):
         channels.moments(x, mean, variance)
         return mean, variance
 
+    def _parts(self) -> list[slice]:
+        """The images that are standardised together, of each part of the batch."""
+        size = self.part_size or self.shape[0]
+        return [slice(start, start + size) for start in range(0, self.shape[0], size)]
+
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x, y = bottom[0].data.reshape(self.shape), top[0].data.reshape(self.shape)
-        self.mean, variance = self.statistics(x)
-        with np.errstate(divide="ignore", invalid="ignore"):  # of variances below -eps: NaN
-            self.inverse = 1 / np.sqrt(variance + self.eps)
         if top[0] is bottom[0] and self.need_backward:
             self.copy.reshape(self.shape)
             np.copyto(self.copy.data, x)
-        scale = self.inverse * self._vector(0)
-        near = self.mean.astype(x.dtype)  # and what the type cannot hold of the mean goes into the shift
-        shift = self._vector(1) - (self.mean - near) * scale
+        self.mean: list[Moments] = []  # of each part
+        self.inverse: list[Moments] = []  # 1 / sqrt(v + eps)
+        for part in self._parts():
+            self._forward_part(x[part], y[part])
+
+    def _forward_part(self, x: Array, y: Array) -> None:
+        mean, variance = self.statistics(x)
+        near = mean.astype(x.dtype)  # and what the type cannot hold of the mean goes into the shift
+        # Variances below -eps, and means that are infinite, give NaN.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inverse = 1 / np.sqrt(variance + self.eps)
+            scale = inverse * self._numbers(self.scale, 1)
+            shift = self._numbers(self.shift, 0) - (mean - near) * scale
         channels.affine(x, near, scale.astype(x.dtype), shift.astype(x.dtype), y)
+        self.mean.append(mean)
+        self.inverse.append(inverse)
 
-    def _vector(self, index: int) -> Moments:
-        return self.blobs[index].data.ravel().astype(np.float64)
+    def _numbers(self, blob: Blob | None, without: float) -> Moments:
+        """A blob's numbers, one for each channel; or `without`, where there is no blob."""
+        return np.full(self.C, without) if blob is None else blob.data.ravel().astype(np.float64)
 
+    @np.errstate(invalid="ignore")
     def backward_through(
         self, top: Blobs, wanted: bool, bottom: Blobs, *, fixed: bool, learns: bool = True
     ) -> None:
         """The backward pass; fixed: whether μ and v did not depend on x; learns: whether a and b do."""
         x = (self.copy if top[0] is bottom[0] else bottom[0]).data.reshape(self.shape)
-        dy = top[0].diff.reshape(self.shape)
+        dy, dx = top[0].diff.reshape(self.shape), bottom[0].diff.reshape(self.shape)
+        for i, part in enumerate(self._parts()):
+            self._backward_part(i, x[part], dy[part], dx[part] if wanted else None, fixed, learns)
+
+    def _backward_part(
+        self, part: int, x: Array, dy: Array, dx: Array | None, fixed: bool, learns: bool
+    ) -> None:
+        mean, inverse = self.mean[part], self.inverse[part]
         sum_dy, sum_dy_x = np.empty(self.C), np.empty(self.C)
         channels.sums(dy, x, sum_dy, sum_dy_x)
-        da = (sum_dy_x - self.mean * sum_dy) * self.inverse
-        for i, gradient in enumerate((da, sum_dy)):
-            if learns and self.param_propagate_down[i]:
-                diff = self.blobs[i].diff.ravel()
+        da = (sum_dy_x - mean * sum_dy) * inverse
+        for blob, gradient in ((self.scale, da), (self.shift, sum_dy)):
+            if blob is not None and learns and self._is_learnt(blob):
+                diff = blob.diff.ravel()
                 diff[...] = gradient + diff * self.adds_to_diffs
-        if not wanted:
+        if dx is None:
             return
-        scale, near = self.inverse * self._vector(0), self.mean.astype(x.dtype)
-        count = self.shape[0] * self.shape[2]
-        of_x = np.zeros_like(scale) if fixed else -scale * self.inverse * da / count
-        shift = np.zeros_like(scale) if fixed else -scale * sum_dy / count - of_x * (self.mean - near)
+        scale, near = inverse * self._numbers(self.scale, 1), mean.astype(x.dtype)
+        count = x.shape[0] * x.shape[2]
+        of_x = np.zeros_like(scale) if fixed else -scale * inverse * da / count
+        shift = np.zeros_like(scale) if fixed else -scale * sum_dy / count - of_x * (mean - near)
         p, q, r = (vector.astype(x.dtype) for vector in (scale, of_x, shift))
-        channels.blend(dy, p, x, near, q, r, bottom[0].diff.reshape(self.shape))
+        channels.blend(dy, p, x, near, q, r, dx)
+
+    def _is_learnt(self, blob: Blob) -> bool:
+        """Whether a learnable blob's gradient is wanted."""
+        return self.param_propagate_down[[mine is blob for mine in self.blobs].index(True)]
 
 
 def _is_segnets(layer: caffe_pb2.LayerParameter) -> bool:
     p = layer.bn_param
-    return any(p.HasField(name) for name in ("bn_mode", "scale_filler", "shift_filler"))
+    named = any(p.HasField(name) for name in ("bn_mode", "scale_filler", "shift_filler"))
+    return named or len(layer.blobs) == 2
 
 
 @register_layer("BN", param="bn_param", origin="SegNet", applies=_is_segnets)
-class SegNetBNLayer(BNLayer):
+class SegNetBNLayer(BNLayer[BNParameter]):
     """Batch normalisation without running statistics: μ and v are the batch's in TRAIN and in TEST.
 
     With `bn_mode: INFERENCE` there are none, y = a x + b: a script has worked them into a and b.
 
     Top: beside y, μ and v, (1, C, 1, 1) each, if the net asks for them; they have no gradient.
-    Blobs: a and b, by `scale_filler` and `shift_filler`. Their gradients overwrite those that are there, as
-    in the fork: with an `iter_size` above 1 only the last pass counts.
+    Blobs: a and b, (1, C, 1, 1), by `scale_filler` and `shift_filler`. In the fork their gradients overwrite
+    those that are there, so that `iter_size` counts the last pass alone; here they are added, as everywhere.
     Source: alexgkendall/caffe-segnet src/caffe/layers/bn_layer.cpp
     """
 
@@ -132,8 +165,8 @@ class SegNetBNLayer(BNLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self.eps = 1e-9
-        self._add_vector(self.param.scale_filler)
-        self._add_vector(self.param.shift_filler)
+        self.scale = self._add_vector(self.param.scale_filler)
+        self.shift = self._add_vector(self.param.shift_filler)
         self.is_fixed = self.param.bn_mode == BNParameter.INFERENCE
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -148,7 +181,7 @@ class SegNetBNLayer(BNLayer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         super().forward(bottom, top)
-        for blob, values in zip(top[1:], (self.mean, 1 / self.inverse**2 - self.eps), strict=False):
+        for blob, values in zip(top[1:], (self.mean[0], 1 / self.inverse[0] ** 2 - self.eps), strict=False):
             blob.data.ravel()[...] = values
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -156,7 +189,7 @@ class SegNetBNLayer(BNLayer):
 
 
 @register_layer("BN", param="bn_param", origin="PSPNet and TSN")
-class RunningBNLayer(BNLayer):
+class RunningBNLayer(BNLayer[BNParameter]):
     """Batch normalisation with running statistics, which are averages and not BatchNorm's sums.
 
     In TRAIN, unless `frozen`, μ and v are the batch's, and the running ones move: m ← momentum m +
@@ -173,8 +206,8 @@ class RunningBNLayer(BNLayer):
         super().setup(bottom, top)
         p = self.param
         self.eps = p.eps
-        self._add_vector(p.slope_filler)
-        self._add_vector(p.bias_filler)
+        self.scale = self._add_vector(p.slope_filler)
+        self.shift = self._add_vector(p.bias_filler)
         self._add_vector(caffe_pb2.FillerParameter())
         self._add_vector(caffe_pb2.FillerParameter(value=1 if p.frozen else 0))
         specs = self.layer_param.param
@@ -185,7 +218,8 @@ class RunningBNLayer(BNLayer):
 
     def statistics(self, x: Array) -> tuple[Moments, Moments]:
         if self.param.frozen or self.phase == caffe_pb2.TEST:
-            return self._vector(2), self._vector(3)
+            mean, variance = (self._numbers(blob, 0) for blob in self.blobs[2:])
+            return mean, variance
         moments = self.batch_moments(x)
         momentum = self.param.momentum
         for blob, values in zip(self.blobs[2:], moments, strict=True):

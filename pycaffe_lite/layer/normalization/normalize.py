@@ -30,7 +30,8 @@ class NormalizeLayer(Layer[NormalizeParameter]):
 
     Bottom: x, (N, C, H, W), at most 4 axes. Top: y, the same shape. Blob: a, () or (C,), by `scale_filler`,
     1 by default.
-    Raises LayerError for fewer than 2 axes, for another C than at setup, and in place.
+    Raises LayerError for fewer than 2 axes, for another C than at setup, for a parameter of happynear's, and
+    in place.
     Paper: Liu, Rabinovich, Berg, "ParseNet", 2015 (arXiv 1506.04579).
     Source: weiliu89/caffe src/caffe/layers/normalize_layer.cpp
     """
@@ -40,6 +41,9 @@ class NormalizeLayer(Layer[NormalizeParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         refuse_in_place(self, bottom, top)
         x, p = bottom[0], self.param
+        for name in ("normalize_type", "fix_gradient", "bp_norm"):
+            if p.HasField(name):
+                raise self.error(f"SSD's norm_param has no {name}; it belongs to happynear's normalize_param")
         if len(x.shape) < 2:
             raise self.error(f"needs a bottom of at least 2 axes, got bottom shape {x.shape}")
         self.C = x.channels
@@ -62,14 +66,17 @@ class NormalizeLayer(Layer[NormalizeParameter]):
 
     def _inverse(self, x: Array) -> Array:
         """1 / r."""
-        inverse: Array = 1 / np.sqrt(self.param.eps + self._sum(np.square(x, dtype=np.float64)))
+        with np.errstate(divide="ignore"):  # with an eps of 0, of nothing but zeros
+            inverse: Array = 1 / np.sqrt(self.param.eps + self._sum(np.square(x, dtype=np.float64)))
         return inverse
 
+    @np.errstate(invalid="ignore")
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         x = bottom[0].data.reshape(self.shape)
         scale = self.scale.data.astype(np.float64).reshape(1, -1, 1)
         np.multiply(x, self._inverse(x) * scale, out=top[0].data.reshape(self.shape), casting="same_kind")
 
+    @np.errstate(invalid="ignore")
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         x, dy = bottom[0].data.reshape(self.shape), top[0].diff.reshape(self.shape)
         inverse = self._inverse(x)

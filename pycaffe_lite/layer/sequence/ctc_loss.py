@@ -24,7 +24,8 @@ class CtcLossLayer(LossLayer[caffe_pb2.CtcLossParameter]):
 
     Bottom: x, (T, N, C), before the softmax; labels, (N, L): symbols, with blanks anywhere, which are passed
     over. Top: the loss, (). Labels that cannot fit into T steps count 0.
-    Raises LayerError where time_step or alphabet_size is not that of x, and for a label that is no symbol.
+    Raises LayerError where time_step or alphabet_size is not that of x, for no sequences at all, and for a
+    label or a blank_label that is no symbol.
     Paper: Graves et al., "Connectionist Temporal Classification", 2006.
     Source: xmfbit/warpctc-caffe src/caffe/layers/ctc_loss_layer.cpp, baidu-research/warp-ctc
     include/detail/cpu_ctc.h
@@ -32,21 +33,18 @@ class CtcLossLayer(LossLayer[caffe_pb2.CtcLossParameter]):
 
     also_reads = ()
 
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        super().setup(bottom, top)
-        p = self.param
-        steps, symbols = bottom[0].shape[:1], bottom[0].shape[2:3]
-        for name, given, own in (
-            ("time_step", p.time_step, steps), ("alphabet_size", p.alphabet_size, symbols),
-        ):  # fmt: skip
-            if p.HasField(name) and own != (given,):
-                raise self.error(f"needs {name} {given} of its scores (T, N, C), got shape {bottom[0].shape}")
-
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        x, labels = bottom
+        p, (x, labels) = self.param, bottom
         if len(x.shape) < 3 or x.count_axes(3) != 1:
             raise self.error(f"needs scores of shape (T, N, C), got {x.shape}")
+        if x.count == 0:
+            raise self.error(f"cannot take the mean of no sequences, got shape {x.shape}")
         self.shape = x.shape[:3]
+        for name, own in (("time_step", x.shape[0]), ("alphabet_size", x.shape[2])):
+            if p.HasField(name) and getattr(p, name) != own:
+                raise self.error(f"needs {name} {getattr(p, name)} of its scores (T, N, C), got {x.shape}")
+        if not 0 <= p.blank_label < x.shape[2]:
+            raise self.error(f"needs blank_label from 0 to {x.shape[2] - 1}, got {p.blank_label}")
         if labels.shape[:1] != (self.shape[1],):
             raise self.error(f"needs labels of {self.shape[1]} sequences, got shape {labels.shape}")
         top[0].reshape(())
@@ -54,7 +52,8 @@ class CtcLossLayer(LossLayer[caffe_pb2.CtcLossParameter]):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         T, N, C = self.shape
         x = bottom[0].data.reshape(self.shape).astype(np.float64)
-        x -= x.max(axis=2, keepdims=True)
+        with np.errstate(invalid="ignore"):  # of infinite scores: NaN
+            x -= x.max(axis=2, keepdims=True)
         log_p = x - np.log(np.exp(x).sum(axis=2, keepdims=True))
         labels, lengths = labels_without_blanks(self, bottom[1], self.param.blank_label, C)
         losses, expected = np.empty(N), np.empty((T, N, C))

@@ -19,10 +19,12 @@ def labels_without_blanks(layer: Layer[Any], blob: Blob, blank: int, classes: in
     Raises:
         LayerError: a label is not from 0 to classes - 1.
     """
-    rows = blob.data.reshape(blob.shape[0], -1).astype(np.int64)
+    given = blob.data.reshape(blob.shape[0], blob.count_axes(1))
+    with np.errstate(invalid="ignore"):  # NaN becomes a number that is out of range
+        rows = given.astype(np.int64)
     wrong = (rows != blank) & ((rows < 0) | (rows >= classes))
     if wrong.any():
-        raise layer.error(f"label {rows[wrong][0]} is out of range: {classes} classes, 0 to {classes - 1}")
+        raise layer.error(f"label {given[wrong][0]:g} is out of range: {classes} classes, 0 to {classes - 1}")
     in_front = np.argsort(rows == blank, axis=1, kind="stable")
     return np.take_along_axis(rows, in_front, axis=1), (rows != blank).sum(axis=1)
 

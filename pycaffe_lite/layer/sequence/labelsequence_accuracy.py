@@ -37,6 +37,8 @@ class LabelsequenceAccuracyLayer(Layer[caffe_pb2.LabelsequenceAccuracyParameter]
         scores, labels = bottom
         if len(scores.shape) < 3 or scores.count_axes(3) != 1:
             raise self.error(f"needs scores of shape (N, T, C), got {scores.shape}")
+        if scores.count == 0:
+            raise self.error(f"cannot take the share of no sequences, got shape {scores.shape}")
         if labels.shape[:1] != scores.shape[:1]:
             raise self.error(f"needs labels of {scores.shape[0]} sequences, got shape {labels.shape}")
         top[0].reshape(())

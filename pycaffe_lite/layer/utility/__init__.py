@@ -11,6 +11,7 @@ from pycaffe_lite.layer.utility import flip as flip
 from pycaffe_lite.layer.utility import gather as gather
 from pycaffe_lite.layer.utility import parameter as parameter
 from pycaffe_lite.layer.utility import permute as permute
+from pycaffe_lite.layer.utility import pixel_shuffle as pixel_shuffle
 from pycaffe_lite.layer.utility import python as python
 from pycaffe_lite.layer.utility import reduction as reduction
 from pycaffe_lite.layer.utility import reorg as reorg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -49,3 +50,7 @@ class GatherLayer(Layer[caffe_pb2.GatherParameter]):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         taken = np.take(bottom[0].data, self.indices, self.axis)
         top[0].data[...] = taken.reshape(top[0].shape)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if any(propagate_down):
+            raise self.error("has no gradient")

@@ -16,7 +16,7 @@ class ParameterLayer(Layer[caffe_pb2.ParameterParameter]):
     The top is the blob itself, data and diff. As in Caffe, the gradient that the reader writes for its bottom
     therefore *replaces* the blob's diff, whereas other layers add to the diffs of their blobs.
 
-    Bottom: none. Top: y, of the given `shape`. Blobs: y, zeros until weights are loaded or set.
+    Bottom: none. Top: y, of the given `shape`. Blobs: y, filled by happynear's `blob_filler` or with zeros.
     Source: BVLC/caffe src/caffe/layers/parameter_layer.cpp
     """
 
@@ -24,7 +24,8 @@ class ParameterLayer(Layer[caffe_pb2.ParameterParameter]):
     exact_tops = 1
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
-        self.add_blob(tuple(self.param.shape.dim))
+        p = self.param
+        self.add_blob(tuple(p.shape.dim), p.blob_filler if p.HasField("blob_filler") else None)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape_like(self.blobs[0])

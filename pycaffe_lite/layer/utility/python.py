@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -17,9 +18,14 @@ from pycaffe_lite.blob import BlobVec
 from pycaffe_lite.errors import LayerError, LayerImportError, NetError, blame
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.utility.stand_ins import stand_in_for, why_needed
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.paths import upwards
 
 log = logging.getLogger(__name__)
+
+# Where, in the prototxt's folder and in those above it, the modules of a net's repository lie.
+MODULE_FOLDERS = ("", "lib", "python", "tools")
 
 
 class UserBlobs(BlobVec):
@@ -89,9 +95,11 @@ class PythonLayerBase:
 class PythonLayer(Layer[caffe_pb2.PythonParameter]):
     """Runs an object of the user's class `layer` from the Python module `module`; see `pycaffe_lite.Layer`.
 
-    The module is imported by name, from sys.path or else from the folder of the prototxt. Where it says
-    `import caffe` and the real one is not installed, that gives this package from then on. Attributes of the
-    object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
+    The module is imported by name, from sys.path, or else from the folder of the prototxt, one above it, or
+    the folder lib, python or tools of one of these. Where it says `import caffe` and the real one is not
+    installed, that gives this package from then on. If it is not there or cannot be imported, and is one that
+    nets name without bringing it along (Faster R-CNN's `rpn`), the package's own takes its place. Attributes
+    of the object can be read through this layer, `net.layers[0].factor`, as in pycaffe.
 
     Bottom, top, blobs: as many as the class wants, and of the shapes that it wants.
     Raises LayerImportError for a module or class that does not exist. An exception of the user's code keeps
@@ -179,23 +187,28 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         with self._named(f"module '{name}'"):
             try:
                 return self._import_from_folders(name)
-            except ImportError as error:
-                folder = self.context.folder
-                tried = f" from sys.path or {folder}" if folder is not None else " from sys.path"
-                message = f"cannot import module '{name}'{tried}: {_one_line(error)}"
+            except (ImportError, SyntaxError) as error:
+                stand_in = stand_in_for(name)
+                if stand_in is not None:
+                    self._note_stand_in(name, error)
+                    return stand_in
+                if isinstance(error, SyntaxError):
+                    raise
+                message = f"cannot import module '{name}' from {self._places()}: {_one_line(error)}"
+                if _is_missing(error, name):
+                    message += f"; {why_needed(name)}"
                 raise self._import_error(message) from error
 
     def _import_from_folders(self, name: str) -> Any:
-        """Imports a module from sys.path or else from the prototxt's folder."""
+        """Imports a module from sys.path or else from a folder of the net's repository."""
         folder = self.context.folder
         try:
             return _import_module(name)
         except ModuleNotFoundError as error:
-            # What was not found may be the module itself, or something that it imports.
-            if folder is None or error.name not in (name, name.partition(".")[0]):
+            if folder is None or not _is_missing(error, name):
                 raise
         # The path is absolute because Python remembers a folder's files by its name, and "." may change.
-        place = str(folder.absolute())
+        place = str(_folder_of_module(name, folder.absolute()))
         sys.path.append(place)
         importlib.invalidate_caches()
         try:
@@ -203,8 +216,50 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
         finally:
             sys.path.remove(place)
 
+    def _places(self) -> str:
+        """Where modules are looked for, in words."""
+        folder = self.context.folder
+        if folder is None:
+            return "sys.path"
+        others = ", ".join(f"{name}/" for name in MODULE_FOLDERS if name)
+        return f"sys.path, {folder}, the folders above it, or {others} of these"
+
+    def _note_stand_in(self, name: str, error: Exception) -> None:
+        """Says that the package's own module takes the place of one that cannot be imported."""
+        if _is_missing(error, name):
+            log.info("%s: module '%s' is not there: the built-in one takes its place", self.where(), name)
+        else:
+            log.warning(
+                "%s: cannot import module '%s' (%s): the built-in one takes its place",
+                self.where(),
+                name,
+                _one_line(error),
+            )
+
     def _import_error(self, message: str) -> LayerImportError:
         return LayerImportError(str(self.error(message)))
+
+
+def _is_missing(error: Exception, name: str) -> bool:
+    """Whether what was not found is the module itself, or a package that it is in, not what it imports."""
+    parts = name.split(".")
+    packages = {".".join(parts[: i + 1]) for i in range(len(parts))}
+    return isinstance(error, ModuleNotFoundError) and error.name in packages
+
+
+def _folder_of_module(name: str, folder: Path) -> Path:
+    """The first folder of a net's repository that has the module; the prototxt's own if none has.
+
+    Args:
+        name: of the module. folder: the prototxt's, absolute.
+    """
+    file = Path(*name.split("."))
+    for above in upwards(folder):
+        for place in MODULE_FOLDERS:
+            found = above / place / file
+            if found.with_name(f"{found.name}.py").is_file() or (found / "__init__.py").is_file():
+                return above / place
+    return folder
 
 
 def users_frames(error: BaseException) -> TracebackType | None:

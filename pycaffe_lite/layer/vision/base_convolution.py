@@ -10,6 +10,7 @@ from pycaffe_lite.kernels.convolution import NO_EPILOGUE, Epilogue, Window
 from pycaffe_lite.kernels.im2col import Axes
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.engine import note_engine
+from pycaffe_lite.layer.rectifier import Rectifier
 from pycaffe_lite.layer.replay import by_shapes
 from pycaffe_lite.layer.vision.spatial import Sizes, check_padding, spatial_window
 from pycaffe_lite.proto import caffe_pb2
@@ -62,6 +63,7 @@ class BaseConvolutionLayer(Layer[caffe_pb2.ConvolutionParameter]):
                 raise self.error(f"needs {name} to be a multiple of group {self.group}, got {count}")
         self.weight = self.add_blob((*self.weight_shape(), *self.window.kernel), p.weight_filler)
         self.bias = self.add_blob((p.num_output,), p.bias_filler) if p.bias_term else None
+        self.rectifier = Rectifier(self)
         self._choose_kernels(shape[self.axis + 1 :])
 
     def _choose_kernels(self, sizes: Sizes) -> None:

@@ -29,7 +29,8 @@ class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
         dw[m, c, i, j]  += Σ x[n, c, h, v] dy[n, m, p, q]   over n, p, q
         db[m]           += Σ dy[n, m, p, q]                 over n, p, q
 
-    kernels/convolution/definition.py writes these sums as plain loops.
+    kernels/convolution/definition.py writes these sums as plain loops. With Intel's `relu: true`, negative y
+    are then multiplied by `negative_slope`, and so are their gradients.
 
     Bottom: one or more of one shape; x, (N, C, H, W): channels on `axis`, any number of axes before it (all
     count as N) and after it (spatial: none, one, two, three, ...). Top: one for each bottom, (N, num_output,
@@ -55,21 +56,23 @@ class ConvolutionLayer(BaseConvolutionLayer, TakesEpilogue):
         bias = None if self.bias is None else self.bias.data
         for x, y in zip(bottom, top, strict=True):
             self.convolve(x.data, self.weight.data, bias, y.data)
+            self.rectifier.apply(y.data)
 
     @by_kernels(when=lambda layer: layer.plane is not None, fills_clear_diffs=True)
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
+            dy = self.rectifier.diff_before(y)
             if self.bias is not None and self.param_propagate_down[1]:
-                self.add_bias_gradient(self.bias, y.diff)
+                self.add_bias_gradient(self.bias, dy)
             if self.param_propagate_down[0]:
-                self.add_weight_gradient(x.data, y.diff)
+                self.add_weight_gradient(x.data, dy)
             if wanted:
-                self.convolve_back(y.diff, self.weight.data, x.diff)
+                self.convolve_back(dy, self.weight.data, x.diff)
 
     # -------------------------------- in one kernel with the layers behind it, see layer/fusing.py
 
     def takes_epilogue(self) -> bool:
-        return self.axis == 1 and self.plane is not None
+        return self.axis == 1 and self.plane is not None and self.rectifier.slope is None
 
     @by_kernels(when=takes_epilogue)
     def forward_with_epilogue(self, bottom: Blobs, top: Blobs, epilogue: Epilogue) -> None:

@@ -51,12 +51,14 @@ class DeconvolutionLayer(BaseConvolutionLayer):
             self.convolve_back(x.data, self.weight.data, y.data)
             if self.bias is not None:
                 self.add_bias(y.data, self.bias.data)
+            self.rectifier.apply(y.data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         for x, y, wanted in zip(bottom, top, propagate_down, strict=True):
+            dy = self.rectifier.diff_before(y)
             if self.bias is not None and self.param_propagate_down[1]:
-                self.add_bias_gradient(self.bias, y.diff)
+                self.add_bias_gradient(self.bias, dy)
             if self.param_propagate_down[0]:
-                self.add_weight_gradient(y.diff, x.data)
+                self.add_weight_gradient(dy, x.data)
             if wanted:
-                self.convolve(y.diff, self.weight.data, None, x.diff)
+                self.convolve(dy, self.weight.data, None, x.diff)

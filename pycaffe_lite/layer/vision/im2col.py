@@ -17,7 +17,10 @@ from pycaffe_lite.proto import caffe_pb2
 log = logging.getLogger(__name__)
 
 # Fields of convolution_param that concern a convolution's values, not its window.
-_UNREAD = ("num_output", "bias_term", "group", "weight_filler", "bias_filler", "engine", "force_nd_im2col")
+_UNREAD = (
+    *("num_output", "bias_term", "group", "weight_filler", "bias_filler", "engine", "force_nd_im2col"),
+    *("relu", "negative_slope"),
+)
 
 
 @register_layer("Im2col", param="convolution_param")

@@ -15,7 +15,8 @@ from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.fusing import TakesSlopeBack, fills_tops
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.replay import by_kernels, by_shapes
-from pycaffe_lite.layer.vision.spatial import check_padding
+from pycaffe_lite.layer.vision.spatial import OF_ND, check_padding
+from pycaffe_lite.layer.without_effect import note_without_effect
 from pycaffe_lite.proto import caffe_pb2
 
 PoolingParameter = caffe_pb2.PoolingParameter
@@ -34,9 +35,9 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     bottom may lie wholly outside: then y is 0, for MAX the lowest float32, and no x gets a gradient from it.
 
     Bottom: x, (N, C, H, W). Top: y, (N, C, P, Q), P = (H + 2 pad - kernel) / stride + 1, the quotient rounded
-    up, or down with round_mode FLOOR; with padding, a last window that would begin beyond H + pad is left
-    out. For MAX, optionally a second top of y's shape: h W + w of each maximum, as a float, or -1 if there is
-    none (all NaN). With global_pooling, one window covers the plane.
+    up, or down with round_mode FLOOR or ceil_mode false; with padding, a last window that would begin beyond
+    H + pad is left out. For MAX, optionally a second top of y's shape: h W + w of each maximum, as a float,
+    or -1 if there is none (all NaN). With global_pooling, one window covers the plane.
     Raises LayerError for a bottom of other than 4 axes; for sizes that are missing, given twice, or 0; for
     padding that is not below the kernel's size, or with STOCHASTIC; for a window that yields no output; for a
     second top without MAX; and in place.
@@ -57,6 +58,7 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
+        note_without_effect(self, *OF_ND, because="only layers of type NdPooling read them")
         self.pool = self.param.pool
         if len(top) > 1 and self.pool != PoolingParameter.MAX:
             raise self.error("has a second top, the indices of the maxima, with pool MAX only")
@@ -136,7 +138,7 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     def _outputs(self, size: int, axis: int) -> int:
         kernel, stride, pad = self.kernel[axis], self.stride[axis], self.pad[axis]
         room = size + 2 * pad - kernel
-        if self.param.round_mode == PoolingParameter.CEIL:
+        if self.param.round_mode == PoolingParameter.CEIL and self.param.ceil_mode:
             outputs = -(-room // stride) + 1
         else:
             outputs = room // stride + 1

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 from pycaffe_lite.blob import MAX_COUNT
 from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.without_effect import note_without_effect
 from pycaffe_lite.proto import caffe_pb2
 
 Sizes = tuple[int, ...]
 
+# Fields of convolutions over any axes, video-caffe's NdConvolution.
+OF_ND = ("kernel_shape", "pad_shape", "stride_shape")
 LITTLE = 1024  # padding below this is never refused
 
 
@@ -68,21 +71,30 @@ def check_padding(layer: Layer[Any], channels: int, image: Sizes, pad: Sizes) ->
 def spatial_window(layer: Layer[Any], param: caffe_pb2.ConvolutionParameter, axes: int) -> SpatialWindow:
     """Reads the window for a number of spatial axes.
 
-    A size is given once for all axes or once for each of them; if there are two, also as `_h` and `_w`.
+    A size is given once for all axes or once for each of them; if there are two, also as `_h` and `_w` (the
+    dilation in TSN's fork). DeepLab's `hole` is another name of the dilation.
 
     Raises:
         LayerError: a size given in any other way, or a kernel, stride or dilation of 0.
     """
+    note_without_effect(layer, *OF_ND, because="only layers of type NdConvolution read them")
     window = SpatialWindow(
         kernel=_sizes(layer, param, "kernel_size", "kernel", axes, None),
         stride=_sizes(layer, param, "stride", "stride", axes, 1),
         pad=_sizes(layer, param, "pad", "pad", axes, 0),
-        dilation=_repeated(layer, "dilation", list(param.dilation), axes, 1),
+        dilation=_sizes(layer, param, *_dilation_names(param), axes, 1),
     )
     for name in ("kernel", "stride", "dilation"):
         if 0 in getattr(window, name):
             raise layer.error(f"needs a {name} of at least 1 along every spatial axis, got {window}")
     return window
+
+
+def _dilation_names(param: caffe_pb2.ConvolutionParameter) -> tuple[str, str]:
+    """The field that gives the dilation, and what the names of the fields for height and width begin with."""
+    given = param.dilation or param.HasField("dilation_h") or param.HasField("dilation_w")
+    holes = param.hole or param.HasField("hole_h") or param.HasField("hole_w")
+    return ("hole", "hole") if holes and not given else ("dilation", "dilation")
 
 
 def _sizes(

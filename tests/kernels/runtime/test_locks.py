@@ -26,7 +26,7 @@ sys.setswitchinterval(1e-5)
 def work(_):
     start.wait()
     x = np.linspace(-1, 1, 20_000, dtype=np.float32)
-    relu.forward(x, 0, x)
+    relu.forward(x, 0.0, x)
     return tile_table(x.dtype).tobytes(), x.tobytes(), hinge_loss.forward(np.ones((1, 3)), np.zeros(1), False)
 
 with ThreadPoolExecutor(8) as pool:

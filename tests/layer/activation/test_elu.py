@@ -19,3 +19,13 @@ def test_gradient_at_zero_is_that_of_the_negative_side():
     rig = build_layer('type: "ELU" elu_param { alpha: 3 }', [[0.0]])
     assert rig.forward()[0] == [0]
     assert rig.backward([[1.0]])[0][0] == [3]
+
+
+def test_nvidias_factor():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+
+    def reference(bottoms, blobs):
+        x = bottoms[0]
+        return [1.5 * np.where(x > 0, x, 0.5 * np.expm1(np.minimum(x, 0)))]
+
+    check_layer('type: "ELU" elu_param { alpha: 0.5 lambda: 1.5 }', [x], reference, in_place=True)

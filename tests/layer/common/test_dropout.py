@@ -56,3 +56,38 @@ def test_a_ratio_that_leaves_nothing_is_refused(ratio, said):
         build_layer(prototxt, [X])
     assert str(error.value) == (f"layer 'd' (Dropout): needs a dropout_ratio from 0 to below 1, got {said}")
     build_layer(prototxt, [X], phase=TEST)
+
+
+def test_r_fcns_training_drops_without_scaling():
+    def reference(bottoms, blobs):
+        return [bottoms[0] * mask(0.25, bottoms[0].size).reshape(bottoms[0].shape)]
+
+    options = "dropout_param { dropout_ratio: 0.25 scale_train: false }"
+    check_layer(f'type: "Dropout" {options}', [X], reference, in_place=True)
+
+
+def test_r_fcns_testing_scales():
+    options = "dropout_param { dropout_ratio: 0.25 scale_train: false }"
+    check_layer(
+        f'type: "Dropout" {options}',
+        [X],
+        lambda bottoms, blobs: [0.75 * bottoms[0]],
+        phase=TEST,
+        in_place=True,
+    )
+
+
+def test_segnets_testing_samples_as_training():
+    def reference(bottoms, blobs):
+        return [bottoms[0] * mask(0.25, bottoms[0].size).reshape(bottoms[0].shape) / 0.75]
+
+    options = "dropout_param { dropout_ratio: 0.25 sample_weights_test: true }"
+    check_layer(f'type: "Dropout" {options}', [X], reference, phase=TEST, in_place=True)
+
+
+def test_happynears_training_scales_by_the_root():
+    def reference(bottoms, blobs):
+        return [bottoms[0] * mask(0.75, bottoms[0].size).reshape(bottoms[0].shape) * 2]
+
+    options = "dropout_param { dropout_ratio: 0.75 sqrt_scale: true }"
+    check_layer(f'type: "Dropout" {options}', [X], reference, in_place=True)

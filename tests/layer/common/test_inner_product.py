@@ -114,3 +114,22 @@ def test_empty_batch():
     rig = build_layer('type: "InnerProduct" inner_product_param { num_output: 3 }', [values(0, 4)])
     assert rig.forward()[0].shape == (0, 3)
     assert not rig.backward([np.zeros((0, 3))])[1][0].any()
+
+
+@pytest.mark.parametrize("slope", [0, 0.25])
+@pytest.mark.parametrize("transpose", ["true", "false"])
+def test_intels_rectifier(slope, transpose):
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    weight = np.random.default_rng(1).normal(size=(3, 5))
+    bias = np.random.default_rng(2).normal(size=5)
+
+    def reference(bottoms, blobs):
+        w = blobs[0] if transpose == "true" else blobs[0].T
+        y = bottoms[0] @ w + blobs[1]
+        return [np.where(y > 0, y, slope * y)]
+
+    fields = f"num_output: 5 relu: true negative_slope: {slope} transpose: {transpose}"
+    check_layer(
+        f'type: "InnerProduct" inner_product_param {{ {fields} }}', [x], reference,
+        blobs=[weight if transpose == "true" else weight.T, bias],
+    )  # fmt: skip

@@ -299,3 +299,14 @@ def test_every_field_is_used_or_said_to_have_no_effect():
     used = {"source", "batch_size", "backend", "prefetch"}
     fields = {field.name for field in caffe_pb2.DataParameter.DESCRIPTOR.fields}
     assert fields == used | set(data_layers._IGNORED)
+
+
+def test_mycaffes_database():
+    text = 'name: "d" type: "Data" data_param { source: "MNIST.training" batch_size: 2 backend: IMAGEDB }'
+    layer = create_layer(parse(text, caffe_pb2.LayerParameter).message, LayerContext())
+    with pytest.raises(LayerError) as raised:
+        layer.set_up([], [Blob()])
+    assert str(raised.value) == (
+        "layer 'd' (Data): data_param.backend IMAGEDB is MyCaffe's SQL database, which is not supported: "
+        "convert the data to an LMDB and write 'backend: LMDB'"
+    )

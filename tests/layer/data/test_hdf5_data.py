@@ -160,6 +160,19 @@ def test_a_file_that_is_cut_off(two_files):
     assert "\n" not in str(raised.value)
 
 
+def test_a_user_block(two_files):
+    """Which MATLAB's files begin with."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(two_files / "a.h5", "w", userblock_size=1024) as file:
+        file["data"], file["label"] = np.ones((5, 2)), np.arange(5)
+    assert Rig(two_files, "list.txt").forward()[1].tolist() == [0, 1, 2, 3]
+
+
+def test_no_hdf5_file(two_files):
+    (two_files / "a.h5").write_bytes(b"x" * 2000)
+    refuses(f"'{two_files}/a.h5' is not an HDF5 file", Rig, two_files, "list.txt")
+
+
 def test_what_needs_h5py(monkeypatch):
     monkeypatch.chdir(FOLDER)
     monkeypatch.setitem(sys.modules, "h5py", None)

@@ -221,6 +221,32 @@ def test_a_picture_that_is_missing(tmp_path, pixels, monkeypatch):
         assert str(raised.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "hint"),
+    [
+        ("0.png 0\n".encode("utf-16-le"), "0\0.\0p\0n\0g\0", "save the list as UTF-8, not UTF-16"),
+        (b"0.png\t0\n", "0.png\t0", "a space must stand before the label, not a tab"),
+        (
+            b"0.png 0\r1.png 1\r",
+            "0.png 0\r1.png",
+            "save the list with line feeds at the ends of its lines, not carriage returns alone",
+        ),
+    ],
+)
+def test_lists_that_other_programs_write(tmp_path, pixels, content, name, hint):
+    (tmp_path / "list.txt").write_bytes(content)
+    message = f"{HERE}line 1 of '{tmp_path}/list.txt': no such file: {name!r}; {hint}"
+    refuses(message, layer, tmp_path, kind=FileLookupError)
+
+
+def test_a_size_too_large_for_memory(tmp_path, pixels):
+    message = (
+        f"{HERE}cannot resize to 1000000 x 1000000 pixels, more than 67108864; to do it all the same, give "
+        "--max_pixels or set PYCAFFE_LITE_MAX_PIXELS"
+    )
+    refuses(message, layer, tmp_path, "new_height: 1000000 new_width: 1000000")
+
+
 def test_a_picture_that_cannot_be_decoded(tmp_path, pixels):
     path = tmp_path / "1.png"
     path.write_bytes(path.read_bytes()[:60])

@@ -1,12 +1,15 @@
 """WindowData: our own ways, besides what Caffe gave (test_golden_pictures)."""
 
+import copy
 import logging
+import sys
 
 import numpy as np
 import pytest
 from picture_files import PLACE, Rig, write_pictures
 
 from pycaffe_lite.errors import DataError, LayerError
+from pycaffe_lite.extras import missing
 from pycaffe_lite.formats import binaryproto
 
 HERE = PLACE.format("WindowData")
@@ -89,24 +92,44 @@ def test_states_of_something_else(folder):
     assert rig.layer.set_state(rig.layer.state()[:4] + b"???") == problem
 
 
-def test_a_picture_that_cannot_be_read_ends_the_batch(folder, caplog):
-    """As in Caffe: zeros from there on, and an error in the log."""
+@pytest.mark.parametrize("content", ["none", "cut", "text"])
+def test_a_picture_that_cannot_be_read_ends_the_batch(folder, caplog, content):
+    """As in Caffe: zeros from there on, an error in the log; and nothing is drawn for what is left out."""
     rig = layer(folder)
-    whole = [rig.forward() for _ in range(3)]
-    (folder / "1.png").write_bytes(b"no picture")
+    windows, sampler = rig.layer._source._windows, rig.layer._source._sampler
+    sampler = copy.deepcopy(sampler)
+    file = folder / "1.png"
+    if content == "none":
+        file.unlink()
+    else:
+        file.write_bytes(b"no picture" if content == "text" else file.read_bytes()[:100])
     with caplog.at_level(logging.ERROR):
-        rig = layer(folder)
-        cut = [rig.forward() for _ in range(3)]
+        cut = [rig.forward() for _ in range(6)]
         rig.layer.set_state(rig.layer.state())  # ends the threads
-    for (data, labels), (all_data, all_labels) in zip(cut, whole, strict=True):
-        good = int(np.flatnonzero(data.reshape(9, -1).any(1))[-1]) + 1 if data.any() else 0
-        np.testing.assert_array_equal(data[:good], all_data[:good])
-        np.testing.assert_array_equal(labels[:good], all_labels[:good])
-        assert not labels[good:].any()
-        assert (
-            f"'{folder}/windows.txt': picture '{folder}/1.png': its 10 bytes are not those of an image; the "
-            f"last {9 - good} windows of the batch are zeros with label 0, as in Caffe"
-        ) in caplog.messages
+    for data, labels in cut:
+        wanted = []
+        for i in range(9):
+            kind = windows.background if i < 6 else windows.foreground
+            drawn = sampler.below(len(kind.pictures))
+            sampler.below(2)
+            if windows.names[kind.pictures[drawn]] == "1.png":
+                break
+            wanted.append(kind.labels[drawn])
+        good = len(wanted)
+        assert data[:good].reshape(good, 108).any(1).all()
+        assert not data[good:].any()
+        assert labels.tolist() == wanted + [0] * (9 - good)
+        end = f"; the last {9 - good} windows of the batch are zeros with label 0, as in Caffe"
+        assert good == 9 or any(end in line and "1.png" in line for line in caplog.messages)
+    if content == "text":
+        start = f"'{folder}/windows.txt': picture '{file}': its 10 bytes are not those of an image; the last "
+        assert caplog.messages[0].startswith(start)
+
+
+def test_without_pillow(folder, monkeypatch):
+    """That is no picture which cannot be read: all of them would be zeros."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    refuses(HERE + missing("reading pictures", "Pillow", "image"), layer, folder)
 
 
 def refuses(message, function, *args, kind=DataError):

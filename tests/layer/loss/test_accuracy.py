@@ -103,3 +103,10 @@ def test_no_gradient():
     with pytest.raises(LayerError) as error:
         rig.backward([1.0], wanted=[0])
     assert str(error.value) == "layer 'a' (Accuracy): has no gradient"
+
+
+@pytest.mark.parametrize(("k", "right"), [(1, 0.5), (2, 1.0)])
+def test_happynears_lowest_scores_are_the_best(k, right):
+    options = f"accuracy_param {{ min_is_better: true top_k: {k} }}"
+    rig = build_layer(f'type: "Accuracy" {options}', [[[3.0, 1.0, 2.0], [1.0, 2.0, 3.0]], [1, 1]])
+    assert rig.forward()[0] == right

@@ -176,3 +176,30 @@ def test_no_gradient_for_labels():
     with pytest.raises(LayerError) as error:
         rig.backward([1.0], wanted=[0, 1])
     assert str(error.value) == "layer 'loss' (SoftmaxWithLoss): has no gradient for its labels"
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (2, 5, 3)])
+def test_intels_smooth_labels_change_the_gradient_alone(shape):
+    x, label = values(*shape), labels(shape[0], *shape[2:])
+    smooth, plain = (
+        build_layer(f'type: "SoftmaxWithLoss" loss_param {{ {field} }}', [x, label], dtype=np.float64)
+        for field in ("label_smoothing: 0.25", "")
+    )
+    assert smooth.forward()[0] == pytest.approx(plain.forward()[0], rel=1e-12)
+    p = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    classes = 5 * math.prod(shape[2:])  # the fork counts positions as well
+    wanted = np.empty_like(x)
+    for n, c, *i in np.ndindex(*shape):
+        is_label = label[(n, *i)] == c
+        kept = 0.75 + (classes - 1) * 0.25 / classes
+        wanted[(n, c, *i)] = (kept * p[(n, c, *i)] - (0.75 if is_label else 0.25 / classes)) / label.size
+    np.testing.assert_allclose(smooth.backward([np.array(1.0)])[0][0], wanted, rtol=1e-12)
+
+
+def test_smooth_labels_of_another_loss():
+    with pytest.raises(LayerError) as error:
+        build_layer('type: "InfogainLoss" loss_param { label_smoothing: 0.5 }', [values(4, 5), labels(4)])
+    assert str(error.value) == (
+        "layer 'layer' (InfogainLoss): has no smooth labels: loss_param.label_smoothing is for "
+        "SoftmaxWithLoss"
+    )

@@ -70,6 +70,10 @@ def test_happynears_norm_has_no_gradient_unless_asked_for():
     [
         ('normalize_param { normalize_type: "L3" }', "needs normalize_type 'L1' or 'L2', got 'L3'"),
         ("normalize_param { fix_gradient: true }", "fix_gradient is not supported"),
+        (
+            'norm_param { normalize_type: "L1" }',
+            "SSD's norm_param has no normalize_type; it belongs to happynear's normalize_param",
+        ),
     ],
 )
 def test_errors(prototxt, message):

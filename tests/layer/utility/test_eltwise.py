@@ -98,3 +98,73 @@ def test_errors(options, shapes, message):
     with pytest.raises(LayerError) as error:
         build_layer(f'type: "Eltwise" eltwise_param {{ {options} }}', [np.ones(shape) for shape in shapes])
     assert str(error.value) == f"layer 'layer' (Eltwise): {message}"
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_difference(count):
+    coeffs = [2.0, 0.5, -1.0, 3.0][:count]
+    options = "operation: SUB " + " ".join(f"coeff: {c}" for c in coeffs)
+    weights = [coeffs[0], *(-c for c in coeffs[1:])]
+    check_layer(
+        f'type: "Eltwise" eltwise_param {{ {options} }}',
+        arrays(count),
+        lambda bottoms, blobs: [np.tensordot(weights, np.stack(bottoms), 1)],
+        in_place=True,
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_quotient(count):
+    first, *others = arrays(count)
+    check_layer(
+        'type: "Eltwise" eltwise_param { operation: DIV }',
+        [first, *(np.sign(x) * (1 + abs(x)) for x in others)],
+        lambda bottoms, blobs: [bottoms[0] / np.prod(bottoms[1:], axis=0)],
+        in_place=True,
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_minimum(count):
+    check_layer(
+        'type: "Eltwise" eltwise_param { operation: MIN }',
+        arrays(count),
+        lambda bottoms, blobs: [reduce(np.minimum, bottoms)],
+        in_place=True,
+    )
+
+
+OPERATIONS = {
+    "SUM": np.add,
+    "SUB": np.subtract,
+    "PROD": np.multiply,
+    "DIV": np.divide,
+    "MAX": np.maximum,
+    "MIN": np.minimum,
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_single_item_is_repeated_over_the_batch(operation):
+    (x,), (one,) = arrays(1, (3, 2, 4)), arrays(1, (1, 2, 4))
+    check_layer(
+        f'type: "Eltwise" eltwise_param {{ operation: {operation} allow_single_batch_input: true }}',
+        [x, 1 + abs(one)],
+        lambda bottoms, blobs: [OPERATIONS[operation](*bottoms)],
+        resized=[],
+    )
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ([(3, 2), (3, 2)], "needs a bottom 1 of one item, got (3, 2) for bottom 0 and (3, 2) for bottom 1"),
+        ([(3, 2)] * 3, "takes 2 bottoms with allow_single_batch_input, got 3"),
+    ],
+)
+def test_a_batch_where_a_single_item_is_needed(shapes, message):
+    with pytest.raises(LayerError) as error:
+        build_layer(
+            'type: "Eltwise" eltwise_param { allow_single_batch_input: true }', [np.ones(s) for s in shapes]
+        )
+    assert str(error.value) == f"layer 'layer' (Eltwise): {message}"

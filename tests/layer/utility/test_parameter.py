@@ -37,3 +37,9 @@ def test_reader_replaces_the_gradient_also_of_a_shared_blob():
         net.forward_backward()
         assert net.blobs["t"].data.tolist() == [3, 6]
         assert net.params["b"][0].diff.tolist() == [3, 3]
+
+
+def test_first_values_by_happynears_filler():
+    shape = "shape { dim: 2 dim: 3 }"
+    rig = build_layer(f'type: "Parameter" parameter_param {{ {shape} blob_filler {{ value: 1.5 }} }}', [])
+    assert rig.forward()[0].tolist() == [[1.5] * 3] * 2

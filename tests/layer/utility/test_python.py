@@ -10,6 +10,7 @@ import pycaffe_lite
 from pycaffe_lite.alias import is_installed_as_caffe, uninstall_as_caffe
 from pycaffe_lite.errors import LayerError, blame, blamed
 from pycaffe_lite.layer.utility.python import PythonLayer, PythonLayerBase, UserBlobs
+from pycaffe_lite.layer.utility.stand_ins import register_stand_in
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
@@ -197,7 +198,8 @@ def test_missing_module():
     message, cause = failure(python_param("Affine", module="module_that_there_is_not"))
     assert message == (
         "cannot import module 'module_that_there_is_not' from sys.path: "
-        "ModuleNotFoundError: No module named 'module_that_there_is_not'"
+        "ModuleNotFoundError: No module named 'module_that_there_is_not'; "
+        "it belongs to the net: take it from where the net comes from"
     )
     assert isinstance(cause, ModuleNotFoundError)
 
@@ -210,8 +212,9 @@ def test_missing_module_names_the_folder_of_the_prototxt(tmp_path):
         Net(tmp_path / "net.prototxt", caffe_pb2.TEST)
     assert str(error.value) == (
         f"{tmp_path / 'net.prototxt'}:1: layer 'y' (Python): cannot import module "
-        f"'module_that_there_is_not' from sys.path or {tmp_path}: "
-        "ModuleNotFoundError: No module named 'module_that_there_is_not'"
+        f"'module_that_there_is_not' from sys.path, {tmp_path}, the folders above it, or lib/, python/, "
+        "tools/ of these: ModuleNotFoundError: No module named 'module_that_there_is_not'; it belongs to the "
+        "net: take it from where the net comes from"
     )
 
 
@@ -395,3 +398,92 @@ def test_an_error_of_our_tree_that_a_user_raises_is_named_too(monkeypatch):
     text = f'type: "Python" python_param {{ module: "{module.__name__}" layer: "Picky" }}'
     with pytest.raises(LayerError, match=r"layer 'layer' \(Python\): Picky.reshape: mine"):
         build_layer(text, [np.zeros(1)])
+
+
+# ------------------------------------------------------- modules of a net's repository, and stand-ins
+
+IN_REPOSITORY = """
+from pycaffe_lite import Layer
+from package_of_test_{name}.others import FACTOR
+
+
+class Times(Layer):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = FACTOR * bottom[0].data
+"""
+
+
+@pytest.mark.parametrize("place", ["models/net", "models", "lib", "models/python", "tools"])
+def test_module_in_a_folder_of_the_repository(tmp_path, place):
+    name = place.replace("/", "_")
+    package = tmp_path / place / f"package_of_test_{name}"
+    package.mkdir(parents=True)
+    (tmp_path / "models" / "net").mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text("")
+    (package / "others.py").write_text("FACTOR = 3")
+    (package / "layers.py").write_text(IN_REPOSITORY.format(name=name))
+    file = tmp_path / "models" / "net" / "net.prototxt"
+    file.write_text(
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } } '
+        'layer { name: "y" bottom: "x" top: "y" '
+        + python_param("Times", module=f"package_of_test_{name}.layers")
+        + " }"
+    )
+    before = list(sys.path)
+    net = Net(file, caffe_pb2.TEST)
+    assert sys.path == before
+    net.blobs["x"].data[...] = 2
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["y"].data, [6, 6])
+
+
+class StandIn(PythonLayerBase):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 7
+
+
+@pytest.fixture
+def stand_in(request, monkeypatch):
+    monkeypatch.setattr("pycaffe_lite.layer.utility.stand_ins._stand_ins", {})
+    register_stand_in(request.param)(StandIn)
+    return request.param
+
+
+@pytest.mark.parametrize("stand_in", ["package_that_there_is_not.layers"], indirect=True)
+def test_stand_in_for_a_module_that_is_not_there(stand_in, caplog):
+    caplog.set_level("INFO")
+    assert build_layer(python_param("StandIn", module=stand_in), [np.ones((1, 1))]).forward()[0] == 7
+    assert caplog.messages == [
+        f"layer 'layer' (Python): module '{stand_in}' is not there: the built-in one takes its place"
+    ]
+
+
+@pytest.mark.parametrize("stand_in", ["python2_module_of_test"], indirect=True)
+def test_stand_in_for_a_module_of_another_python(stand_in, tmp_path, monkeypatch, caplog):
+    (tmp_path / f"{stand_in}.py").write_text("print 'an old one'")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert build_layer(python_param("StandIn", module=stand_in), [np.ones((1, 1))]).forward()[0] == 7
+    (message,) = caplog.messages
+    assert message.startswith(f"layer 'layer' (Python): cannot import module '{stand_in}' (SyntaxError: ")
+    assert message.endswith("): the built-in one takes its place")
+
+
+@pytest.mark.parametrize("stand_in", ["user_layers_of_test"], indirect=True)
+def test_a_users_own_module_wins(stand_in):
+    assert build_layer(python_param("Affine", module=stand_in), [np.ones((1, 1))]).forward()[0] == 2
+
+
+def test_module_of_the_users_data():
+    message, _ = failure(python_param("RoIDataLayer", module="roi_data_layer.layer"))
+    assert message == (
+        "cannot import module 'roi_data_layer.layer' from sys.path: ModuleNotFoundError: No module named "
+        "'roi_data_layer'; it reads pictures and boxes of a data set of yours: give the net Input layers "
+        "with its tops (data, im_info and gt_boxes with HAS_RPN) and write into their blobs, or write a "
+        "Python layer"
+    )

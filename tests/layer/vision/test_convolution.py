@@ -41,6 +41,9 @@ def reference(stride=1, pad=0, dilation=1, group=1, axis=1):
         ("num_output: 2 kernel_size: 3 pad: 1", (2, 3, 4, 5), {"pad": 1}),
         ("num_output: 2 kernel_size: 2 stride: 3 pad: 2", (1, 2, 5, 5), {"stride": 3, "pad": 2}),
         ("num_output: 2 kernel_size: 3 dilation: 2", (1, 2, 6, 7), {"dilation": 2}),
+        ("num_output: 2 kernel_size: 3 dilation_h: 1 dilation_w: 2", (1, 2, 6, 7), {"dilation": (1, 2)}),
+        ("num_output: 2 kernel_size: 3 hole: 2", (1, 2, 6, 7), {"dilation": 2}),
+        ("num_output: 2 kernel_size: 3 hole_h: 2 hole_w: 1", (1, 2, 6, 7), {"dilation": (2, 1)}),
         (
             "num_output: 2 kernel_size: 2 kernel_size: 3 stride: 2 stride: 1 pad: 0 pad: 1 dilation: 1 "
             "dilation: 2",
@@ -240,3 +243,32 @@ def test_empty_batch():
     rig = build_layer(prototxt("num_output: 2 kernel_size: 2"), [values(0, 2, 3, 3)])
     assert rig.forward()[0].shape == (0, 2, 2, 2)
     rig.backward([np.zeros((0, 2, 2, 2))])
+
+
+@pytest.mark.parametrize("slope", [0, 0.25])
+@pytest.mark.parametrize("more", ["", "force_nd_im2col: true"])
+def test_intels_rectifier(slope, more):
+    plain = reference()
+
+    def rectified(bottoms, blobs):
+        return [np.where(y > 0, y, slope * y) for y in plain(bottoms, blobs)]
+
+    fields = f"num_output: 3 kernel_size: 3 relu: true negative_slope: {slope} {more}"
+    check_layer(prototxt(fields), [values(2, 2, 5, 6)], rectified, blobs=[values(3, 2, 3, 3), values(3)])
+
+
+def test_a_rectifier_with_a_slope_below_zero():
+    with pytest.raises(LayerError) as error:
+        build_layer(
+            prototxt("num_output: 3 kernel_size: 3 relu: true negative_slope: -1"), [values(2, 2, 5, 6)]
+        )
+    assert str(error.value) == "layer 'c' (Convolution): needs a negative_slope of at least 0, got -1"
+
+
+def test_a_dilation_for_one_axis_alone():
+    with pytest.raises(LayerError) as error:
+        build_layer(prototxt("num_output: 3 kernel_size: 3 dilation_h: 2"), [values(2, 2, 5, 6)])
+    assert str(error.value) == (
+        "layer 'c' (Convolution): needs a dilation of at least 1 along every spatial axis, got kernel 3x3, "
+        "stride 1x1, pad 0x0, dilation 2x0"
+    )
