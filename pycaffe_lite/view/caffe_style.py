@@ -20,7 +20,11 @@ _COLORS = {
     "InnerProduct": "#CC33FF",
     # Types of forks that do the same.
     "ConvolutionDepthwise": "#FF5050",
+    "Convolution3D": "#FF5050",
     "DepthwiseConvolution": "#FF5050",
+    "NdConvolution": "#FF5050",
+    "NdPooling": "#FF9900",
+    "Pooling3D": "#FF9900",
     "PSROIPooling": "#FF9900",
     "ROIPooling": "#FF9900",
 }

@@ -47,10 +47,9 @@ def _bytes(blob: Blob) -> int:
 
 def _convolution(node: Node) -> int:
     """Each value of a result is the product of a kernel with a patch; the bias is where the sum begins."""
-    layer: Any = node.layer
-    weight, rows = layer.blobs[0], layer.weight_shape()[0]
-    results = node.bottom if layer.type == "Deconvolution" else node.top
-    return sum(blob.count for blob in results) * int(weight.count // rows)
+    weight = node.layer.blobs[0]
+    results = node.bottom if node.layer.type == "Deconvolution" else node.top
+    return sum(blob.count for blob in results) * (weight.count // weight.shape[0])
 
 
 def _inner_product(node: Node) -> int:
@@ -88,6 +87,11 @@ def _pooling(node: Node) -> int:
     modes = caffe_pb2.PoolingParameter
     factor = {modes.MAX: 0, modes.AVE: 1, modes.STOCHASTIC: 2 if layer.phase == TEST else 1}
     return int(node.top[0].count * area * factor[layer.param.pool])
+
+
+def _volume_pooling(node: Node) -> int:
+    layer: Any = node.layer
+    return 0 if layer.is_max else node.top[0].count * math.prod(int(k) for k in layer.window[0])
 
 
 def _spp(node: Node) -> int:
@@ -143,7 +147,7 @@ def _dropout(node: Node) -> int:
 
 def _eltwise(node: Node) -> int:
     p: Any = node.layer.param
-    if p.operation == caffe_pb2.EltwiseParameter.MAX:
+    if p.operation in (caffe_pb2.EltwiseParameter.MAX, caffe_pb2.EltwiseParameter.MIN):
         return 0
     return node.top[0].count * (len(node.bottom) - (0 if any(c != 1 for c in p.coeff) else 1))
 
@@ -155,29 +159,37 @@ def _free(node: Node) -> int:
 # Not here is what depends on the boxes, the labels, or the user's code.
 _COSTS: dict[str, Cost] = {
     **dict.fromkeys(
-        ("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"), _convolution
+        (
+            *("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"),
+            *("Convolution3D", "NdConvolution"),
+        ),
+        _convolution,
     ),
-    "InnerProduct": _inner_product,
+    **dict.fromkeys(("InnerProduct", "MarginInnerProduct"), _inner_product),
     "Embed": _embed,
     "LSTM": _lstm,
     "LSTMUnit": lambda node: 8 * node.top[0].count,
     "RNN": _rnn,
     "Pooling": _pooling,
+    **dict.fromkeys(("NdPooling", "Pooling3D"), _volume_pooling),
     "SPP": _spp,
     "LRN": _lrn,
     **dict.fromkeys(("BatchNorm", "BN"), _batch_norm),
     "MVN": _mvn,
     "Normalize": _per_value(2),
-    "ReLU": _relu,
+    **dict.fromkeys(("ReLU", "ReLU6"), _relu),
     "Power": _power,
     "Exp": _exp,
     "Dropout": _dropout,
     "Eltwise": _eltwise,
     "Axpy": lambda node: node.top[0].count,
     "Interp": lambda node: 4 * node.top[0].count,
+    "ROIAlign": lambda node: 16 * node.top[0].count,  # four samples, each of four values
     **dict.fromkeys(("Scale", "Bias", "PReLU", "ELU", "TanH", "Log", "Reduction"), _per_value(1)),
-    **dict.fromkeys(("Sigmoid", "BNLL"), _per_value(2)),
+    **dict.fromkeys(("HardSigmoid", "SeLU", "SeLu"), _per_value(1)),
+    **dict.fromkeys(("HardSwish", "Sigmoid", "BNLL"), _per_value(2)),
     **dict.fromkeys(("Swish", "Softmax"), _per_value(3)),
+    "Mish": _per_value(4),
     # Losses, whose sums take a few operations for each value of the prediction.
     **dict.fromkeys(("EuclideanLoss", "L1Loss", "HingeLoss", "CenterLoss", "InfogainLoss"), _per_value(2)),
     **dict.fromkeys(("ContrastiveLoss", "SmoothL1Loss", "SmoothL1LossOHEM"), _per_value(3)),

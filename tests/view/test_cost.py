@@ -49,6 +49,18 @@ CONVOLUTION = "convolution_param {{ num_output: {} kernel_size: 3 {} }}"
         ),
         ('type: "ConvolutionDepthwise" top: "y" ' + CONVOLUTION.format(9, ""), [(1, 3, 5, 5)], 3 * 81),
         ('type: "InnerProduct" top: "y" inner_product_param { num_output: 7 }', [(2, 3, 4)], 2 * 7 * 12),
+        ('type: "ReLU6" top: "y"', [(2, 3)], 0),
+        (
+            'type: "NdConvolution" top: "y" convolution_param { num_output: 4 '
+            "kernel_shape { dim: 2 dim: 3 dim: 3 } }",
+            [(1, 2, 4, 5, 5)],
+            4 * 3 * 3 * 3 * 2 * 18,
+        ),
+        (
+            'type: "NdPooling" top: "y" pooling_param { pool: AVE kernel_shape { dim: 2 dim: 2 dim: 2 } }',
+            [(1, 2, 3, 3, 3)],
+            2 * 8 * 8,
+        ),
         (
             'type: "InnerProduct" top: "y" inner_product_param { num_output: 7 axis: 2 transpose: true }',
             [(2, 3, 4)],
