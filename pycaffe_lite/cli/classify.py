@@ -126,11 +126,11 @@ def command(
     npy_file: str | None,
     **drawn: Path | None,
 ) -> None:
-    """Says what a net sees in pictures, as Caffe's classify.py does.
+    """Says what a net sees in pictures.
 
     NET is a prototxt with an Input layer, WEIGHTS a .caffemodel; pictures are files, folders of files, or
-    .npy files of pictures. Prints the classes with the best scores. The drawings are of one picture, of the
-    crop of its centre.
+    .npy files of pictures. Prints the classes with the best scores; the defaults are those of Caffe's
+    classify.py. The drawings are of one picture, of the crop of its centre.
     """
     start_log(least=logging.WARNING)
     classifier = image_classifier(

@@ -53,11 +53,12 @@ def command(
     shapes: Shapes,
     blobs: bool | None,
 ) -> None:
-    """Draws a net: layers in Caffe's colours, with the shapes of what flows between them.
+    """Draws a net.
 
-    NET is a prototxt; PICTURE the file to write: .svg, .png, .pdf, another format that matplotlib knows, .dot
-    for Graphviz, or .html for a page with zoom, search and the numbers of each layer that is clicked on. The
-    data sets of the net need not be there.
+    Layers have Caffe's colours; the shapes of what flows between them stand at the edges. NET is a prototxt,
+    whose data sets need not be there; PICTURE the file to write: .svg, .png, .pdf, another format that
+    matplotlib knows, .dot for Graphviz, or .html for a page with zoom, search and the numbers of each layer
+    that is clicked on.
     """
     start_log(least=logging.WARNING)
     format = picture.suffix.lower().removeprefix(".") or "svg"

@@ -29,10 +29,11 @@ def _one_character(ctx: click.Context, param: click.Parameter, value: str) -> st
     help="What stands between columns.",
 )
 def command(log: Path, folder: Path, delimiter: str) -> None:
-    """Writes the tables of a training log, as Caffe's parse_log.py does.
+    """Writes a training log as tables.
 
     Of LOG, a log of ours or of Caffe, writes LOG.train and LOG.test into FOLDER, the current one if it is not
-    given: iterations, seconds, learning rate and each output, in columns. No table is written without rows.
+    given: iterations, seconds, learning rate and each output, in columns, as Caffe's parse_log.py does. No
+    table is written without rows.
     """
     written = write_tables(log, folder, delimiter)
     for path in written:

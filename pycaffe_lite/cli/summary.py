@@ -27,7 +27,7 @@ from pycaffe_lite.view.summary import LayerSummary, NetSummary, summarize
 def command(
     net_file: str, phase: str, level: int, stage: str, shapes: Shapes, as_json: bool, strict: bool
 ) -> None:
-    """Says what each layer of a net makes, learns, computes and keeps.
+    """Shows a net in numbers, layer by layer.
 
     Prints for each layer of the prototxt NET its blobs and their shapes, how many values it learns, the
     multiply-adds of a forward pass and the memory that it takes; the sums of these, what training needs, and

@@ -119,6 +119,6 @@ def test_layers_by_cost(run, net):
     ]
     rows = lines[3:-2]
     costs = [float(row[2]) + float(row[3]) for row in rows]
-    assert costs == sorted(costs, reverse=True)
+    assert costs == pytest.approx(sorted(costs, reverse=True), abs=0.0021)  # to the digits shown
     assert float(next(row for row in rows if row[1] == "Convolution")[5]) > 0
     assert result.out[-1].startswith("Peak of this machine: ")
