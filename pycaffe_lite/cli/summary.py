@@ -16,6 +16,8 @@ from pycaffe_lite.view.numbers import as_bytes, as_count, as_shape
 from pycaffe_lite.view.shaped import shaped_net
 from pycaffe_lite.view.summary import LayerSummary, NetSummary, summarize
 
+MOST_WARNINGS = 20
+
 
 @click.command("summary", cls=CaffeCommand)
 @click.argument("net_file", metavar="NET")
@@ -46,8 +48,10 @@ def command(
     echo(f"Memory: {forward} for a pass forward, {training} for training by SGD with momentum.")
     for remark in summary.remarks:
         echo(remark)
-    for warning in summary.warnings:
+    for warning in summary.warnings[:MOST_WARNINGS]:
         echo(f"Warning: {warning}")
+    if (more := len(summary.warnings) - MOST_WARNINGS) > 0:
+        echo(f"There are {more} more warnings; --json has all.")
 
 
 def echo_lines(text: str) -> None:

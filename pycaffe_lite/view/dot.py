@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pycaffe_lite.errors import ArgumentError, PycaffeError
 from pycaffe_lite.formats.atomic import atomic_write
+from pycaffe_lite.printable import printable
 from pycaffe_lite.view.picture import Picture
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*|-?\d+", re.ASCII)
@@ -87,7 +88,7 @@ class Graph:
 
     def picture(self) -> Picture:
         """The graph laid out."""
-        nodes = {key: (node.label.split(r"\n"), node.style) for key, node in self.nodes.items()}
+        nodes = {key: (_lines(node.label), node.style) for key, node in self.nodes.items()}
         return Picture(self.name, self.rankdir, nodes, self.edges)
 
     def write(self, path: str | Path, format: str | None = None) -> None:
@@ -102,6 +103,22 @@ class Graph:
         data = self.create(format or Path(path).suffix.removeprefix(".") or "raw")
         with atomic_write(path, error=PycaffeError) as file:
             file.write(data)
+
+
+def escaped(text: str) -> str:
+    """A text of one line as part of a label: printable, with the backslashes that it has doubled."""
+    return printable(text).replace("\\", "\\\\")
+
+
+def _lines(label: str) -> list[str]:
+    """The lines of a label, with single backslashes where it has two."""
+    lines = [""]
+    for part in re.findall(r"\\\\|\\n|\\|[^\\]+", label):
+        if part == r"\n":
+            lines.append("")
+        else:
+            lines[-1] += "\\" if part == "\\\\" else part
+    return lines
 
 
 def _quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pycaffe_lite.errors import ArgumentError, PrototxtError, PycaffeError
 from pycaffe_lite.net.net import StrPath
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
+from pycaffe_lite.printable import printable
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import read_net, text_of
 from pycaffe_lite.view.caffe_style import (
@@ -18,7 +19,7 @@ from pycaffe_lite.view.caffe_style import (
     get_edge_label,
     get_layer_label,
 )
-from pycaffe_lite.view.dot import Graph, Node
+from pycaffe_lite.view.dot import Graph, Node, escaped
 from pycaffe_lite.view.numbers import as_shape
 from pycaffe_lite.view.shaped import Shape, shaped_net
 from pycaffe_lite.view.summary import LayerSummary, summarize
@@ -71,15 +72,15 @@ class DrawnNet:
         Args:
             rankdir: where its edges lead, LR, TB, BT or RL.
         """
-        graph = Graph(self.name, rankdir)
+        graph = Graph(printable(self.name), rankdir)
         for i, layer in enumerate(self.layers):
             key = str(i)
             graph.nodes[key] = _node(layer, rankdir)
             for blob in layer.param.bottom:
-                graph.nodes[f"blob {blob}"] = Node(blob, BLOB_STYLE)
+                graph.nodes[f"blob {blob}"] = Node(escaped(blob), BLOB_STYLE)
                 graph.edges.append((f"blob {blob}", key, ""))
             for k, blob in enumerate(layer.param.top):
-                graph.nodes.setdefault(f"blob {blob}", Node(blob, BLOB_STYLE))
+                graph.nodes.setdefault(f"blob {blob}", Node(escaped(blob), BLOB_STYLE))
                 label = "" if layer.is_in_place else _edge_label(layer, k)
                 graph.edges.append((key, f"blob {blob}", label))
         return graph
@@ -92,7 +93,7 @@ class DrawnNet:
         Args:
             rankdir: as for `blob_graph`.
         """
-        graph = Graph(self.name, rankdir)
+        graph = Graph(printable(self.name), rankdir)
         makers: dict[str, tuple[str, str]] = {}  # blob → layer, and the shape if no edge bears it yet
         for i, layer in enumerate(self.layers):
             key = str(i)
@@ -150,10 +151,13 @@ def drawn_net(
 
 def _node(layer: DrawnLayer, rankdir: str) -> Node:
     style = {**LAYER_STYLE_DEFAULT, "fillcolor": choose_color_by_layertype(layer.param.type)}
-    label = get_layer_label(layer.param, "LR" if rankdir in ("LR", "RL") else "TB")[1:-1]
-    if rankdir in ("TB", "BT"):  # Caffe's one line would make ranks as wide as a wall
-        name, *rest = get_layer_label(layer.param, "LR")[1:-1].rsplit(r"\n", label.count(": ") + 1)
-        label = rf"{name}\n{' '.join(rest)}"
+    what = caffe_pb2.LayerParameter()
+    what.CopyFrom(layer.param)
+    what.name = ""
+    parts = get_layer_label(what, "LR")[1:-1].split(r"\n")[1:]
+    if rankdir in ("TB", "BT"):
+        parts = [" ".join(parts)]
+    label = r"\n".join([escaped(layer.param.name), *map(escaped, parts)])
     # Graphviz reads bars and braces in a record's label as its parts: names may hold them.
     return Node(label, {**(NEURON_LAYER_STYLE if layer.is_in_place else style), "shape": "box"})
 

@@ -39,6 +39,14 @@ def test_data_remarks_and_warnings(folder, edit, run):
     )
 
 
+def test_many_warnings(run, tmp_path):
+    net = tmp_path / "net.prototxt"
+    net.write_text("".join(f'layer {{ name: "i{i}" type: "Input" top: "x{i}" }}' for i in range(25)))
+    result = run("summary", net, level=2)
+    assert sum(line.startswith("Warning: No layer reads blob") for line in result.out) == 20
+    assert result.out[-1] == "There are 5 more warnings; --json has all."
+
+
 def test_names_are_shown_as_text(run, tmp_path):
     net = tmp_path / "net.prototxt"
     net.write_text(

@@ -40,13 +40,24 @@ def test_blobs_and_layers(net_file):
         (r"data\n(Input)", "x", "1x3x5x5"),
         ("x", convolution, ""),
         (convolution, "@DATA@", "1x4x3x3"),
-        ("@DATA@", "\x1b[2J\\n(ReLU)", ""),
-        ("\x1b[2J\\n(ReLU)", "@DATA@", ""),
+        ("@DATA@", r"\\x1b[2J\n(ReLU)", ""),
+        (r"\\x1b[2J\n(ReLU)", "@DATA@", ""),
         ("@DATA@", r"te\n(Softmax)", ""),
         (r"te\n(Softmax)", "p", "1x4x3x3"),
     ]
     colours = [node.style["fillcolor"] for node in graph.nodes.values() if node.style["shape"] == "box"]
     assert colours == ["#6495ED", "#FF5050", "#90EE90", "#6495ED"]
+
+
+def test_names_with_backslashes(tmp_path):
+    """In Graphviz's language they are doubled, so that none escapes what follows it; pictures show one."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(r'layer { name: "a\\n" type: "ReLU" bottom: "x\\" top: "y" }')
+    graph = drawn_net(path, None).blob_graph("LR")
+    assert r'"a\\n\n(ReLU)" -> y' in graph.to_string()
+    assert r'"x\\" -> ' in graph.to_string()
+    texts = [element.text for element in ElementTree.fromstring(graph.draw("svg")).iter()]
+    assert {"a\\n", "(ReLU)", "x\\"} <= set(texts)
 
 
 def test_layers_alone(net_file):
