@@ -70,15 +70,36 @@ class Classifier(Net):
         Raises:
             IndexError: there is no image.
         """
+        data = self.prepare(inputs, oversample)
+        predictions = self.forward_all(**{self.inputs[0]: data})[self.outputs[0]]
+        return predictions.reshape(len(inputs), 10, -1).mean(1) if oversample else predictions
+
+    def prepare(self, inputs: Sequence[Array], oversample: bool = True) -> Array:
+        """Makes of images what goes into the net.
+
+        Args:
+            inputs, oversample: as for `predict`.
+
+        Returns:
+            (N, C, H, W) of the net's input size; ten items for each image with `oversample`, else one.
+        """
+        name = self.inputs[0]
+        return np.stack([self.transformer.preprocess(name, c) for c in self.crops(inputs, oversample)])
+
+    def crops(self, inputs: Sequence[Array], oversample: bool = True) -> Array:
+        """The crops of images that go into the net, as they look before `transformer` works on them.
+
+        Args:
+            inputs, oversample: as for `predict`.
+
+        Returns:
+            (N, H, W, C) of the net's input size; ten items for each image with `oversample`, else one.
+        """
         height, width = self.image_dims
         images = np.empty((len(inputs), height, width, inputs[0].shape[2]), np.float32)
         for i, image in enumerate(inputs):
             images[i] = resize_image(image, (height, width))
-        crops = _oversample(images, self.crop_dims) if oversample else self._centres(images)
-        name = self.inputs[0]
-        data = np.stack([self.transformer.preprocess(name, crop) for crop in crops])
-        predictions = self.forward_all(**{name: data})[self.outputs[0]]
-        return predictions.reshape(len(inputs), 10, -1).mean(1) if oversample else predictions
+        return _oversample(images, self.crop_dims) if oversample else self._centres(images)
 
     def _centres(self, images: Array) -> Array:
         middle, half = np.array(images.shape[1:3]) / 2, self.crop_dims / 2
@@ -86,7 +107,7 @@ class Classifier(Net):
         return images[:, top:bottom, left:right]
 
 
-_oversample = oversample  # `predict` has an argument of this name
+_oversample = oversample  # `crops` has an argument of this name
 
 
 def image_transformer(

@@ -13,10 +13,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pycaffe_lite.dot import Graph, Node
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.upgrade import upgrade_net
+from pycaffe_lite.view.caffe_style import (
+    BLOB_STYLE,
+    LAYER_STYLE_DEFAULT,
+    NEURON_LAYER_STYLE,
+    NO_LABEL,
+    choose_color_by_layertype,
+    get_edge_label,
+    get_layer_label,
+    get_layer_lr_mult,
+    get_pooling_types_dict,
+)
+from pycaffe_lite.view.dot import Graph, Node
 
 __all__ = [
     "BLOB_STYLE",
@@ -31,83 +42,6 @@ __all__ = [
     "get_pooling_types_dict",
     "get_pydot_graph",
 ]
-
-LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
-NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
-BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
-
-_CONVOLUTIONS = ("Convolution", "Deconvolution")
-_COLORS = {
-    "Convolution": "#FF5050",
-    "Deconvolution": "#FF5050",
-    "Pooling": "#FF9900",
-    "InnerProduct": "#CC33FF",
-}
-_NO_LABEL = '""'
-
-
-def get_pooling_types_dict() -> dict[int, str]:
-    """The names of the kinds of pooling by their numbers."""
-    return {number: name for name, number in caffe_pb2.PoolingParameter.PoolMethod.items()}
-
-
-def get_edge_label(layer: caffe_pb2.LayerParameter) -> str:
-    """What stands at the edges to a layer's tops: its batch size, its number of outputs, or ""."""
-    if layer.type == "Data":
-        return f"Batch {layer.data_param.batch_size}"
-    if layer.type in _CONVOLUTIONS:
-        return str(layer.convolution_param.num_output)
-    if layer.type == "InnerProduct":
-        return str(layer.inner_product_param.num_output)
-    return _NO_LABEL
-
-
-def get_layer_lr_mult(layer: caffe_pb2.LayerParameter) -> tuple[float, float]:
-    """The multipliers of the learning rate of a layer's weights and bias.
-
-    Raises:
-        ArgumentError: the layer is no Convolution, Deconvolution or InnerProduct, or has more than two.
-    """
-    if layer.type not in (*_CONVOLUTIONS, "InnerProduct"):
-        raise ArgumentError(f"{layer.type} layers do not have a learning rate multiplier")
-    given = [param.lr_mult for param in layer.param]
-    if len(given) > 2:
-        raise ArgumentError(
-            f"layer '{layer.name}' ({layer.type}) has multipliers for {len(given)} blobs, not for 2 at most"
-        )
-    weights, bias = [*given, 1.0, 1.0][:2]
-    return weights, bias
-
-
-def get_layer_label(layer: caffe_pb2.LayerParameter, rankdir: str, display_lrm: bool = False) -> str:
-    """What stands in a layer's box, in double quotes: name, type, and how a window slides, if it does.
-
-    Args:
-        layer: the layer.
-        rankdir: LR stacks the parts, parted by a backslash and an n; else they stand in a row.
-        display_lrm: show the multipliers of the learning rate, unless both are 0.
-    """
-    kind, window = layer.type, None
-    if layer.type in _CONVOLUTIONS:
-        p = layer.convolution_param
-        window = (*p.kernel_size, 1)[0], (*p.stride, 1)[0], (*p.pad, 0)[0]
-    elif layer.type == "Pooling":
-        q = layer.pooling_param
-        kind = f"Pooling {get_pooling_types_dict()[q.pool]}"
-        window = q.kernel_size, q.stride, q.pad
-    parts = [layer.name, f"({kind})"]
-    if window:
-        parts.extend(map("{}: {}".format, ("kernel size", "stride", "pad"), window))
-    if display_lrm and layer.type in (*_CONVOLUTIONS, "InnerProduct"):
-        multipliers = get_layer_lr_mult(layer)
-        if any(multipliers):
-            parts.append("lr mult: {:.1f}, {:.1f}".format(*multipliers))
-    return '"' + (r"\n" if rankdir == "LR" else " ").join(parts) + '"'
-
-
-def choose_color_by_layertype(layertype: str) -> str:
-    """The colour of a layer type's boxes, `#6495ED`."""
-    return _COLORS.get(layertype, LAYER_STYLE_DEFAULT["fillcolor"])
 
 
 def get_pydot_graph(
@@ -126,8 +60,8 @@ def get_pydot_graph(
         display_lrm: show the multipliers of the learning rate.
 
     Returns:
-        A `pydot.Dot`, or where pydot is not installed a `pycaffe_lite.dot.Graph`; both have `to_string()` and
-        `create(format=...)`.
+        A `pydot.Dot`, or where pydot is not installed a `pycaffe_lite.view.dot.Graph`; both have
+        `to_string()` and `create(format=...)`.
 
     Raises:
         ArgumentError: with a phase: a layer has include and exclude rules.
@@ -172,10 +106,10 @@ def _graph(
         for blob in layer.bottom:
             graph.nodes[f"{blob}_blob"] = Node(blob, BLOB_STYLE)
             graph.edges.append((f"{blob}_blob", key, ""))
-        edge_label = get_edge_label(layer) if label_edges else _NO_LABEL
+        edge_label = get_edge_label(layer) if label_edges else NO_LABEL
         for blob in layer.top:
             graph.nodes[f"{blob}_blob"] = Node(blob)
-            graph.edges.append((key, f"{blob}_blob", "" if edge_label == _NO_LABEL else edge_label))
+            graph.edges.append((key, f"{blob}_blob", "" if edge_label == NO_LABEL else edge_label))
     return graph
 
 

@@ -20,8 +20,9 @@ ORDER = [
     {"layer"},
     {"net"},
     {"solver"},
-    {"timer", "parallel", "dot", "io", "net_spec", "coord_map"},
-    {"pycaffe", "_caffe", "classifier", "detector", "detections", "draw", "surgery"},
+    {"view"},
+    {"timer", "parallel", "io", "net_spec", "coord_map"},
+    {"pycaffe", "_caffe", "classifier", "classify", "detector", "detections", "draw", "surgery"},
     {"cli", "__init__", "__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

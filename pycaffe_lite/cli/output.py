@@ -105,21 +105,26 @@ def echo_bars(counts: Sequence[tuple[str, int]]) -> None:
     width = max(room - name_width - number_width - 4, 10)
     most = max(count for _, count in counts)
     for name, (_, count) in zip(names, counts, strict=True):
-        eighths = round(8 * width * count / most)
-        bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-        echo(f"{name:>{name_width}}  {count:>{number_width}}  {bar}")
+        echo(f"{name:>{name_width}}  {count:>{number_width}}  {bar(count / most, width)}")
 
 
-def start_log(log_file: Path | None = None, *, append: bool = False) -> None:
+def bar(part: float, width: int) -> str:
+    """A bar as long as a part, 0 to 1, of a width in letters."""
+    eighths = round(8 * width * part)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def start_log(log_file: Path | None = None, *, append: bool = False, least: int = logging.INFO) -> None:
     """Shows the log to the user, for as long as the click command runs.
 
     Args:
         log_file: a file to write the log to as well. append: keep what it holds.
+        least: the lowest level to show; a command that runs no net need not tell how one is built.
 
     Raises:
         PycaffeError: the file cannot be written.
     """
-    shown = _ScreenHandler() if interactive() else glog.StderrHandler(glog.minimum_level())
+    shown = _ScreenHandler() if interactive() else glog.StderrHandler(max(glog.minimum_level(), least))
     shown.addFilter(lambda record: not hasattr(record, "for_files_only"))
     handlers: list[logging.Handler] = [shown]
     if log_file is not None:

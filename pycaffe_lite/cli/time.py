@@ -31,6 +31,7 @@ from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.timing import Timings, time_layers
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.view.rates import layer_rates, machine_peak
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ log = logging.getLogger(__name__)
 @iterations_option("Number of forward and backward passes.")
 @phase_option
 @net_state_options
+@click.option(
+    "--table",
+    is_flag=True,
+    help="Sort the layers by cost, with GFLOP/s, GB/s and the share of what this machine can do.",
+)
 @gpu_option
 @threads_option
 @max_pixels_option
@@ -54,6 +60,7 @@ def command(
     phase: str,
     level: int,
     stage: str,
+    table: bool,
     gpu: str,
     strict: bool,
 ) -> None:
@@ -81,7 +88,9 @@ def command(
         timings = time_layers(net, iterations, on_iteration)
     _log_report(timings, iterations)
     log.info("*** Benchmark ends ***")
-    if results_wanted():
+    if table:
+        _print_rates(net, timings, iterations)
+    elif results_wanted():
         _print_table(net, timings, iterations)
 
 
@@ -116,6 +125,43 @@ def _print_table(net: Net, timings: Timings, iterations: int) -> None:
     echo_table(f"Milliseconds, mean of {iterations} iterations", columns, rows)
     if any(isinstance(layer, PrefetchingLayer) for layer in net.layers):
         echo(f"Of each iteration, {_number(timings.waited_ms / iterations)} ms were spent waiting for data.")
+
+
+def _print_rates(net: Net, timings: Timings, iterations: int) -> None:
+    """The layers by cost, and how well their forward passes use the machine."""
+    peak = machine_peak()
+    rates = layer_rates(net, timings, iterations, peak)
+    total = sum(rate.forward_ms + rate.backward_ms for rate in rates)
+    columns = [Column("layer", "all"), Column("type")]
+    for heading, footer in (
+        ("forward", _number(sum(rate.forward_ms for rate in rates))),
+        ("backward", _number(sum(rate.backward_ms for rate in rates))),
+        ("share", "100%"),
+        ("GFLOP/s", ""),
+        ("GB/s", ""),
+        ("of peak", ""),
+    ):
+        columns.append(Column(heading, footer, is_number=True))
+    columns.append(Column("limit"))
+    rows = [
+        (
+            rate.name,
+            rate.type,
+            _number(rate.forward_ms),
+            _number(rate.backward_ms),
+            f"{(rate.forward_ms + rate.backward_ms) / total:.1%}",
+            "?" if rate.gflops is None else f"{rate.gflops:.1f}",
+            f"{rate.gbytes:.1f}",
+            f"{rate.share:.0%}",
+            rate.by,
+        )
+        for rate in rates
+    ]
+    echo_table(f"Milliseconds, mean of {iterations} iterations; rates of the forward pass", columns, rows)
+    echo(
+        f"Peak of this machine: {peak.gflops:.0f} GFLOP/s in a product of matrices, {peak.gbytes:.1f} GB/s "
+        "in a copy."
+    )
 
 
 def _first_shape(net: Net, layer: str) -> str:

@@ -475,7 +475,7 @@ def test_dataset_without_its_files(tmp_path, monkeypatch, fails):
 
 def test_logs_that_cannot_be_drawn(folder, fails):
     assert fails("plot", "a.log", "a.png") == "Error: no such file: 'a.log'"
-    assert fails("plot", ".", "a.png") == "Error: cannot read '.': Is a directory"
+    assert fails("plot", ".", "a.png") == "Error: no file in folder '.' is the log of a training"
     assert fails("plot", "net.prototxt", "a.png") == (
         "Error: 'net.prototxt' is not a training log: "
         "it has no line like 'Iteration 100, loss = 0.5' or 'Train net output #0: loss = 0.5'"

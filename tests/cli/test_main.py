@@ -146,7 +146,7 @@ def test_the_checkouts_launcher_and_the_module(program, environment, tmp_path, m
         ),
         ("time", "Error: Missing the model's prototxt: give it as the argument or as --model."),
         ("dataset imagenet", "Error: No such command 'imagenet'. Commands: mnist, cifar10."),
-        ("plot a", "Error: Missing argument 'PICTURE'."),
+        ("plot a", "Error: Missing argument 'LOG|FOLDER...'."),
     ],
 )
 def test_misuse(misused, arguments, line):

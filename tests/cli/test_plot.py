@@ -1,15 +1,18 @@
 """The command plot: what its pictures show."""
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from paths import FIXTURES
 from PIL import Image
 
-from pycaffe_lite.cli.picture import draw
-from pycaffe_lite.solver.curves import read_curves
+from pycaffe_lite.solver.curves import Curve, Curves, read_curves
+from pycaffe_lite.view.curves import draw
+from pycaffe_lite.view.traces import Choice, Run, traces_of
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def figure_of(tmp_path, monkeypatch):
     def figure(lines, title=""):
         log = tmp_path / "a.log"
         log.write_text("".join(f"{line}\n" for line in lines))
-        draw(read_curves(log), tmp_path / "a.png", title)
+        draw([Run("a", read_curves(log))], tmp_path / "a.png", title)
         return figures[-1]
 
     return figure
@@ -246,3 +249,126 @@ def test_plot(folder, run, ending):
     result = run("plot", "a.log", f"a.{ending}", "--title", "a run")
     assert result == (0, [f"wrote a.{ending}"], [])
     assert Path(f"a.{ending}").stat().st_size > 1000
+
+
+def noisy(count=200, *, rate=True):
+    """A training loss that falls, with noise of ± 0.5 in turn, and a learning rate that steps down."""
+    return [
+        line
+        for i in range(count)
+        for line in (
+            f"Iteration {i}, loss = {2 - i / count + (i % 2 - 0.5)}",
+            *([f"Iteration {i}, lr = {0.1 if i < count / 2 else 0.01}"] if rate else []),
+        )
+    ]
+
+
+def test_a_training_loss_is_smoothed_over_what_was_logged(figure_of):
+    figure = figure_of(noisy())
+    losses, rates = figure.axes
+    raw = next(line for line in losses.lines if line.get_label() == "_raw")
+    smooth = lines_of(figure)["train loss"]
+    assert raw.get_alpha() < 0.5
+    assert np.abs(np.diff(raw.get_ydata())).min() > 0.9
+    middle = smooth.get_ydata()[20:-20]
+    np.testing.assert_allclose(middle, 2 - np.arange(200)[20:-20] / 200, atol=0.03)
+    assert raw.get_color() == smooth.get_color()
+    assert rates.get_ylabel() == "learning rate"
+    assert legend(figure) == ["train loss", "learning rate"]
+
+
+def test_smoothing_is_a_triangle_that_values_far_away_leave_alone():
+    """Compared with sums in a plain loop; a huge value among the others counts only near itself."""
+    values = np.random.default_rng(1).normal(size=301)
+    values[100], values[200] = 1e30, np.nan
+    curve = Curve("train", 0, "loss", None, True, np.arange(301), values, np.arange(301.0))
+    empty = Curve("train", 0, "lr", None, False, *[np.array([], np.int64)] * 3)
+    (trace,) = traces_of([Run("a", Curves([curve], [], empty))], Choice(smooth=7))
+    shape = np.convolve(np.ones(7), np.ones(7))
+    for i in (0, 3, 50, 92, 107, 196, 205, 300):
+        near = [(k, shape[k - i + 6]) for k in range(i - 6, i + 7) if 0 <= k < 301 and k != 200]
+        expected = sum(values[k] * w for k, w in near) / sum(w for _, w in near)
+        if 0 < i < 300:
+            assert trace.values[i] == pytest.approx(expected, rel=1e-9)
+    assert np.isnan(trace.values[200])
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, factor in (("one", 1), ("two", 2)):
+        Path("runs").mkdir(exist_ok=True)
+        log = [
+            line
+            for i in range(3)
+            for line in (
+                f"I0101 00:00:0{i}.500000 1 a.cpp:1] Iteration {i}, Testing net (#0)",
+                f"I0101 00:00:0{i}.500000 1 a.cpp:1]     Test net output #0: accuracy = {i / 4}",
+                f"I0101 00:00:0{i}.500000 1 a.cpp:1]     Test net output #1: loss = {factor} (* 1 = 1 loss)",
+                f"I0101 00:00:0{i}.600000 1 a.cpp:1] Iteration {i}, loss = {factor}",
+                f"I0101 00:00:0{i}.600000 1 a.cpp:1] Iteration {i}, lr = 0.1",
+            )
+        ]
+        Path(f"runs/{name}.log").write_text("\n".join([*log, ""]))
+    Path("runs/notes.txt").write_text("no log\n")
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **kw: figures.append(self) or path.touch())
+    return figures
+
+
+def test_several_runs(run, runs):
+    assert run("plot", "runs", "a.png") == (0, ["wrote a.png"], [])
+    kinds = ("train loss", "test accuracy", "test loss", "learning rate")
+    assert legend(runs[-1]) == [f"{name}: {kind}" for name in ("one", "two") for kind in kinds]
+    assert [axes.get_ylabel() for axes in runs[-1].axes] == ["loss", "accuracy", "learning rate"]
+    assert run("plot", "runs/one.log", "runs/two.log", "b.png").code == 0
+    assert legend(runs[-1]) == legend(runs[-2])
+
+
+def test_one_output(run, fails, runs):
+    assert run("plot", "runs/one.log", "a.png", "--output", "accuracy", "--seconds").code == 0
+    (axes,) = runs[-1].axes
+    assert legend(runs[-1]) == ["test accuracy"]
+    assert axes.get_xlabel() == "seconds"
+    assert axes.lines[0].get_xdata().tolist() == [0, 1, 2]
+    assert fails("plot", "runs/one.log", "a.png", "--output", "acc") == (
+        "Error: cannot draw 'a.png': the log has no output 'acc'; it has loss, accuracy, lr"
+    )
+
+
+@pytest.mark.parametrize(
+    ("chart", "title", "curve"),
+    [
+        (0, "Test accuracy vs. Iters", "test accuracy"),
+        (1, "Test accuracy vs. Seconds", "test accuracy"),
+        (2, "Test loss vs. Iters", "test loss"),
+        (3, "Test loss vs. Seconds", "test loss"),
+        (4, "Train learning rate vs. Iters", "learning rate"),
+        (5, "Train learning rate vs. Seconds", "learning rate"),
+        (6, "Train loss vs. Iters", "train loss"),
+        (7, "Train loss vs. Seconds", "train loss"),
+    ],
+)
+def test_caffes_charts(run, runs, chart, title, curve):
+    assert run("plot", "runs/one.log", "a.png", "--chart", chart).code == 0
+    (axes,) = runs[-1].axes
+    assert axes.get_title() == title
+    assert legend(runs[-1]) == [curve]
+    assert axes.get_xlabel() == ("seconds" if chart % 2 else "iteration")
+
+
+def test_a_folder_without_logs(fails, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    assert fails("plot", "empty", "a.png") == "Error: no file in folder 'empty' is the log of a training"
+
+
+def test_a_log_of_caffe_and_one_of_ours_look_alike(figure_of):
+    """Caffe's own prefix names the year; otherwise the lines are the same."""
+    lines = (FIXTURES / "logs" / "train.log").read_text().splitlines()
+    ours = [re.sub(r"^([IWEF])\d{4}(\d{4} )", r"\1\2", line) for line in lines]
+    assert ours != lines
+    (theirs, same) = (figure_of(text) for text in (lines, ours))
+    for one, other in zip(lines_of(theirs).values(), lines_of(same).values(), strict=True):
+        np.testing.assert_array_equal(one.get_data(), other.get_data())
+    assert legend(theirs) == legend(same) == ["train loss", "test accuracy", "test loss", "learning rate"]

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 NUMBER = r"[-+.e\d]+"
 
@@ -96,3 +97,28 @@ def test_table_of_layers_without_tops_and_letters_that_the_terminal_lacks(folder
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u7f51\\u7edc" in done.stdout
     assert re.search(r"quiet\W+Silence\W+\d", done.stdout)
+
+
+@pytest.mark.parametrize("net", ["lenet", "googlenet"])
+def test_layers_by_cost(run, net):
+    model = f"{ROOT}/models/{net}/{net}.prototxt"
+    result = run("time", model, "--iterations", 1, "--phase", "TEST", "--table", level=2)
+    assert result.code == 0
+    lines = [line.split() for line in result.out if line.strip()]
+    assert lines[1] == [
+        "layer",
+        "type",
+        "forward",
+        "backward",
+        "share",
+        "GFLOP/s",
+        "GB/s",
+        "of",
+        "peak",
+        "limit",
+    ]
+    rows = lines[3:-2]
+    costs = [float(row[2]) + float(row[3]) for row in rows]
+    assert costs == pytest.approx(sorted(costs, reverse=True), abs=0.0021)  # to the digits shown
+    assert float(next(row for row in rows if row[1] == "Convolution")[5]) > 0
+    assert result.out[-1].startswith("Peak of this machine: ")

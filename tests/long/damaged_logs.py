@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pycaffe_lite.cli.picture import draw
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.solver.curves import read_curves
+from pycaffe_lite.view.curves import draw
+from pycaffe_lite.view.traces import Run
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "logs"
 WORDS = (
@@ -79,7 +80,7 @@ def main(count: int) -> None:
                     assert (np.diff(curve.iterations) > 0).all()
                     assert len(curve.iterations) == len(curve.values) == len(curve.seconds)
                 if i % DRAW_EVERY == 0:
-                    draw(curves, picture)
+                    draw([Run("log", curves)], picture)
                     seen["drawn"] += 1
             except DataError as error:
                 message = str(error)

@@ -1,0 +1,1 @@
+"""Nets and trainings to look at: tables, drawings, curves, and what a net sees in a picture."""

@@ -1,0 +1,190 @@
+"""A net built to be looked at: no weights are drawn, and data sets may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pycaffe_lite.errors import ArgumentError, FileLookupError, NetError
+from pycaffe_lite.net.graph import Node
+from pycaffe_lite.net.net import Net, StrPath
+from pycaffe_lite.net.state import PlacedLayer, filter_layers
+from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.paths import resolve
+from pycaffe_lite.proto.prototxt import Document, read_net
+
+Shape = tuple[int, ...]
+# The messages of the layers that read a file or database named `source`.
+_SOURCES = {
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "WindowData": "window_data_param",
+    "HDF5Data": "hdf5_data_param",
+}
+
+
+@dataclass
+class ShapedNet:
+    """A net with the shape of every blob; its weights are zeros.
+
+    Attributes:
+        net: the net.
+        names: of the layers that its prototxt has; the net has Split layers besides.
+        types: the types of layers that Input layers stand in for, by name.
+        remarks: what had to be assumed, a sentence each.
+    """
+
+    net: Net
+    names: set[str]
+    types: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def type_of(self, node: Node) -> str:
+        """The type of a layer as its prototxt has it."""
+        return self.types.get(node.layer.name, node.layer.type)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The layers that the prototxt has, without the Split layers of the net."""
+        return [node for node in self.net.graph.nodes if not self.is_inserted(node)]
+
+    def is_inserted(self, node: Node) -> bool:
+        """Whether a layer is a Split that the net has put where a blob has several readers."""
+        return node.layer.type == "Split" and node.layer.name not in self.names
+
+    def blob_names(self) -> list[str]:
+        """The name of each blob of the graph as the prototxt has it: copies bear the name of the original."""
+        graph = self.net.graph
+        names = list(graph.blob_names)
+        for node in graph.nodes:
+            if self.is_inserted(node):
+                for top in node.top_ids:
+                    names[top] = names[node.bottom_ids[0]]
+        return names
+
+
+def shaped_net(
+    file: StrPath,
+    phase: int,
+    level: int = 0,
+    stages: Iterable[str] = (),
+    shapes: Mapping[str, Shape] | None = None,
+    *,
+    strict: bool = False,
+) -> ShapedNet:
+    """Builds a net to be looked at.
+
+    A data layer whose file or database is not there is replaced by an Input layer: of the batch size, of as
+    many pixels as the layer cuts out or resizes to, and with 3 channels, or 1 if it asks for grey.
+
+    Args:
+        file: a prototxt. phase, level, stages, strict: as in `Net`.
+        shapes: shapes for tops of data and Input layers, by name, which go before what the file says.
+
+    Raises:
+        NetError: a data set is missing and its layer does not say what shape it has; there are no layers; and
+            as `Net`.
+        ArgumentError: a shape is given for a blob that is no top of a data or Input layer.
+    """
+    document = read_net(file, strict=strict)
+    message = document.message
+    message.state.MergeFrom(caffe_pb2.NetState(level=level, stage=stages))
+    message.state.phase = caffe_pb2.TRAIN if phase == caffe_pb2.TRAIN else caffe_pb2.TEST
+    placed = [PlacedLayer(layer, document.where(("layer", i))) for i, layer in enumerate(message.layer)]
+    left = dict(shapes or {})
+    kept = filter_layers(placed, message.state)
+    if not kept:
+        raise NetError(f"{file}: the net has no layers in phase {caffe_pb2.Phase.Name(phase)}")
+    shaped: dict[str, Any] = {"names": {layer.param.name for layer in kept}, "types": {}, "remarks": []}
+    for layer in kept:
+        _clear_fillers(layer.param)
+        _stand_in(layer, document, left, shaped)
+    if left:
+        raise ArgumentError(f"no Input or data layer of the net makes a blob '{next(iter(left))}'")
+    return ShapedNet(Net.from_document(document), **shaped)
+
+
+def _clear_fillers(message: Any) -> None:
+    """Clears the fillers of learnable blobs: drawing a large net's weights would take seconds."""
+    for part, value in message.ListFields():
+        if part.message_type is None or not hasattr(value, "ListFields"):
+            continue  # DummyData's fillers are repeated; they fill no weights
+        if part.message_type.name == "FillerParameter":
+            message.ClearField(part.name)
+        else:
+            _clear_fillers(value)
+
+
+def _stand_in(
+    layer: PlacedLayer,
+    document: Document[caffe_pb2.NetParameter],
+    shapes: dict[str, Shape],
+    shaped: dict[str, Any],
+) -> None:
+    """Makes an Input layer of a data layer without data, or of one whose shapes are given."""
+    param = layer.param
+    given = {top: shapes.pop(top) for top in param.top if top in shapes}
+    is_missing = param.type in _SOURCES and not _has_source(param, document.path)
+    if not given and not is_missing:
+        return
+    if given and param.type not in (*_SOURCES, "Input", "MemoryData", "DummyData"):
+        top = next(iter(given))
+        raise ArgumentError(
+            f"blob '{top}' is the top of a layer of type {param.type}: it follows from others"
+        )
+    known = [given.get(top) for top in param.top]
+    if param.type == "Input":
+        own = [tuple(shape.dim) for shape in param.input_param.shape]
+        own = own * len(known) if len(own) == 1 else own
+        known = [shape or (own[i] if i < len(own) else None) for i, shape in enumerate(known)]
+    if param.type in _SOURCES and None in known:
+        guessed = _guess(layer, known)
+        for top, taken, was in zip(param.top, guessed, known, strict=True):
+            if was is None:
+                shaped["remarks"].append(
+                    f"The data of layer '{param.name}' ({param.type}) is not there: blob '{top}' is taken to "
+                    f"have the shape {'x'.join(map(str, taken))}; --shape {top}=N,... says otherwise."
+                )
+        known = [*guessed]
+    if None in known:
+        raise ArgumentError(
+            f"layer '{param.name}' ({param.type}): give the shapes of all its tops, or of none"
+        )
+    shaped["types"][param.name] = param.type
+    param.type = "Input"
+    for part, _ in param.ListFields():
+        if part.name.endswith("_param"):
+            param.ClearField(part.name)
+    for shape in known:
+        param.input_param.shape.add().dim.extend(shape or ())
+
+
+def _has_source(param: caffe_pb2.LayerParameter, file: Path | None) -> bool:
+    try:
+        return resolve(getattr(param, _SOURCES[param.type]).source, file.parent if file else None).exists()
+    except FileLookupError:
+        return False
+
+
+def _guess(layer: PlacedLayer, known: list[Shape | None]) -> list[Shape]:
+    """The shapes of the tops of a data layer, as far as it says them; labels are (N,)."""
+    param = layer.param
+    own = getattr(param, _SOURCES[param.type])
+    transform = param.transform_param
+    crop = transform.crop_size or (own.crop_size if param.type == "WindowData" else 0)
+    height, width = crop, crop
+    if not crop and param.type == "ImageData":
+        height, width = own.new_height, own.new_width
+    is_grey = transform.force_gray or (param.type == "ImageData" and not own.is_color)
+    first = known[0]
+    if first is None:
+        if not (height and width and own.batch_size):
+            top = param.top[0] if param.top else "data"
+            raise NetError(
+                f"{layer.where}layer '{param.name}' ({param.type}): its source '{own.source}' is not there, "
+                f"and the layer does not say what shape the data has: give it, --shape {top}=N,C,H,W"
+            )
+        first = (own.batch_size, 1 if is_grey else 3, height, width)
+    return [first, *(shape or (first[0],) for shape in known[1:])]
