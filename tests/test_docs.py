@@ -43,6 +43,8 @@ NOT_RUN = {
     "python -m benchmarks": "measures for minutes",
     "pycaffe-lite time <(": "needs a shell",
     "sed ": "needs a shell",
+    "pycaffe-lite classify net.prototxt": "stands for a classifier; docs/seeing.md has one that runs",
+    "pycaffe-lite detect net.prototxt": "stands for a detector; tests/cli/test_detect.py has one",
     "ENV ": "a setting of an image",
     "cd models/shapes": "tests/test_shapes.py follows this page",
     "cd models/digits": "tests/test_digits.py follows this page",
