@@ -77,7 +77,8 @@ def inputs_of(kernel, count, dtype):
 
 def results_of(name, count, dtype):
     """Arrays for the results: two for the formulas that return two."""
-    first = {"swish.forward": dtype, "eltwise.maximum": np.int32, "eltwise.maximum_with": np.int32}.get(name)
+    winners = {f"eltwise.{of}{more}": np.int32 for of in ("maximum", "minimum") for more in ("", "_with")}
+    first = {"swish.forward": dtype, **winners}.get(name)
     return [np.zeros(count, kind) for kind in ([] if first is None else [first]) + [dtype]]
 
 
