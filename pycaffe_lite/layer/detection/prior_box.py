@@ -85,7 +85,11 @@ class PriorsLayer(Layer[caffe_pb2.PriorBoxParameter]):
             self._made_for = shapes
 
     def _make(self, height: int, width: int, image_height: int, image_width: int) -> Array:
-        """The corners of all boxes: (height, width, K, 4)."""
+        """The corners of all boxes: (height, width, K, 4), rounded where the fork rounds.
+
+        A small box may lie within several prior boxes of one area, whose overlaps with it are then equal but
+        for rounding: the last bit decides which of them is matched with it, and trained.
+        """
         f = np.float32
         image = [f(given or own) for given, own in zip(
             self._pair("img_size", "img_h", "img_w"), (image_height, image_width), strict=True
@@ -96,11 +100,11 @@ class PriorsLayer(Layer[caffe_pb2.PriorBoxParameter]):
         offset = f(self.param.offset)
         y = (np.arange(height, dtype=f) + offset) * steps[0]
         x = (np.arange(width, dtype=f) + offset) * steps[1]
-        sizes = np.array(self.box_sizes, f)
+        sizes = np.array(self.box_sizes, np.float64)  # a corner is rounded once, at its end
         priors = np.empty((height, width, len(sizes), 4), f)
         for k, sign in ((0, -1), (2, 1)):
-            priors[..., k] = (x[:, None] + f(sign) * sizes[:, 0] / f(2)) / image[1]
-            priors[..., k + 1] = (y[:, None, None] + f(sign) * sizes[:, 1] / f(2)) / image[0]
+            priors[..., k] = (x[:, None] + sign * sizes[:, 0] / 2) / image[1]
+            priors[..., k + 1] = (y[:, None, None] + sign * sizes[:, 1] / 2) / image[0]
         return priors.clip(0, 1) if self.param.clip else priors
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -145,8 +149,8 @@ class PriorBoxLayer(PriorsLayer):
                 mean = f(math.sqrt(side * int(p.max_size[i])))
                 sizes.append((mean, mean))
             for ratio in ratios:
-                root = math.sqrt(ratio)
-                sizes.append((f(side * root), f(side / root)))
+                root = np.sqrt(f(ratio))
+                sizes.append((f(side) * root, f(side) / root))
         return sizes
 
     def _ratios(self) -> list[float]:

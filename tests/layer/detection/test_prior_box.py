@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 from layer_check import build_layer
+from paths import FIXTURES
 
 from pycaffe_lite.errors import LayerError
+from pycaffe_lite.net.net import Net
 
 MAP, IMAGE = np.zeros((1, 2, 2, 3)), np.zeros((1, 3, 40, 60))
 
@@ -68,6 +70,16 @@ def test_boxes_of_each_cell(options, sizes, more):
 def assert_boxes(got, right):
     assert got.shape == right.shape
     np.testing.assert_allclose(got, right, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (FIXTURES / "golden_forks").glob("priorbox_*.npz"))
+)
+def test_the_forks_boxes_bit_for_bit(name):
+    net = Net(FIXTURES / "golden_forks" / f"{name}.prototxt", 0)
+    net.forward()
+    with np.load(FIXTURES / "golden_forks" / f"{name}.npz") as case:
+        np.testing.assert_array_equal(net.blobs["y"].data, case["out:y"])
 
 
 def test_another_size():
