@@ -6,6 +6,7 @@ thread and with more in turn: on a shared machine only the comparison of the two
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import statistics
 import subprocess
@@ -38,6 +39,7 @@ HEADER = (
 
 def milliseconds(work: Work, threads: int, seconds: float) -> list[float]:
     """The times of one forward pass after another."""
+    logging.disable(logging.WARNING)
     step = ours.prepare(work, threads)
     for _ in range(WARM_UP):
         step()
