@@ -25,7 +25,7 @@ check: test lint wheel
 # The kernels, and all that is checked against numbers, as compiled for other CPUs: one with SSE2 and no more,
 # which every x86-64 has, and one with AVX2 and FMA. The CPU that runs this must have these.
 CPU_TESTS := kernels layer net solver data/test_transformer.py test_fillers.py test_random.py
-CPU_TESTS += $(if $(PYCAFFE_LITE_SHARED),test_real.py test_real_forks.py)
+CPU_TESTS += $(if $(PYCAFFE_LITE_SHARED),test_real.py)
 
 test-cpus: $(VENV)/installed-dev
 	NUMBA_CPU_NAME=x86-64 NUMBA_CPU_FEATURES= $(BIN)/python -m pytest $(CPU_TESTS:%=tests/%)

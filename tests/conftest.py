@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-collect_ignore = ["test_real.py", "test_real_forks.py", "test_wild.py"]
+collect_ignore = ["test_real.py", "test_wild.py"]
 if os.environ.get("PYCAFFE_LITE_SHARED"):
     collect_ignore = []
 

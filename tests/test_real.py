@@ -1,7 +1,7 @@
-"""Published models, trained by others: what Caffe 1.0 made of a seeded input, blob by blob.
+"""Published models, trained by others: what Caffe 1.0, or their fork, made of an input, blob by blob.
 
-The folder `real` holds, for each, NAME.prototxt, NAME.caffemodel and NAME.npz: `in:BLOB` inputs, `out:BLOB`
-and `blob:BLOB` what the net gave.
+The folders `real` and `real_forks` hold, for each, NAME.prototxt, NAME.caffemodel and NAME.npz: `in:BLOB`
+inputs, `out:BLOB` and `blob:BLOB` what the net gave.
 """
 
 import os
@@ -13,14 +13,18 @@ from tolerances import assert_close
 
 import pycaffe_lite as caffe
 
-FOLDER = Path(os.environ["PYCAFFE_LITE_SHARED"]) / "real"
-MODELS = sorted(path.stem for path in FOLDER.glob("*.caffemodel"))
+SHARED = Path(os.environ["PYCAFFE_LITE_SHARED"])
+MODELS = [
+    path for folder in ("real", "real_forks") for path in sorted((SHARED / folder).glob("*.caffemodel"))
+]
+# Of the largest value; another BLAS changes this one by 1.3e-4.
+TOLERANCES = {"tusimple_yolov3_lite": 1e-3}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_gives_what_caffe_gave(name):
-    net = caffe.Net(FOLDER / f"{name}.prototxt", caffe.TEST, weights=FOLDER / f"{name}.caffemodel")
-    with np.load(FOLDER / f"{name}.npz") as case:
+@pytest.mark.parametrize("weights", MODELS, ids=[path.stem for path in MODELS])
+def test_gives_what_was_recorded(weights):
+    net = caffe.Net(weights.with_suffix(".prototxt"), caffe.TEST, weights=weights)
+    with np.load(weights.with_suffix(".npz")) as case:
         values = {tuple(key.split(":", 1)): case[key] for key in case.files}
     for (kind, blob), value in values.items():
         if kind == "in":
@@ -29,8 +33,10 @@ def test_gives_what_caffe_gave(name):
     net.forward()
     for (kind, blob), value in values.items():
         if kind != "in":
-            assert_close(net.blobs[blob].data, value, 1e-5, 0.0, f"{kind} {blob}")
+            assert net.blobs[blob].data.shape == value.shape
+            tolerance = TOLERANCES.get(weights.stem, 1e-5)
+            assert_close(net.blobs[blob].data, value, tolerance, 0.0, f"{kind} {blob}")
 
 
 def test_there_are_models():
-    assert len(MODELS) >= 5
+    assert len(MODELS) >= 10

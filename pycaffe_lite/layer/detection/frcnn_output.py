@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pycaffe_lite.blob import Array
+from pycaffe_lite.errors import DataError
 from pycaffe_lite.kernels import sorting
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.detection.box_code import box_code, check_rows, decoded, kind_of, suppressed
@@ -66,7 +67,10 @@ class FrcnnOutputLayer(WithoutGradient[caffe_pb2.FrcnnOutputParameter]):
         values[0], values[0, 0], values[1:] = -1, 0, rows
         if self.writer is not None:
             normal = rows[:, 1:5] / [width, height, width, height]
-            self.writer.write([np.column_stack([rows[:, 0], rows[:, 5:7], normal])])
+            try:
+                self.writer.write([np.column_stack([rows[:, 0], rows[:, 5:7], normal])])
+            except DataError as error:
+                raise self.error(str(error)) from None
 
     def _of_class(
         self, c: int, scores: Array, regions: Array, offsets: Array, size: tuple[float, float]

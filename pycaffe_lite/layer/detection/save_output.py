@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import read_regular, resolve
 from pycaffe_lite.proto.prototxt import parse
 
-log = logging.getLogger(__name__)
-
 FORMATS = ("VOC", "COCO", "ILSVRC")
 MOST_BYTES = 2**28  # of a list of names
 
@@ -30,6 +27,7 @@ class DetectionWriter:
         param: the layer's `save_output_param`.
         names: of the pictures, in the order in which the net sees them, with heights and widths.
         labels: the names of the classes. background: the class that has no file.
+        missing: what to say of a list of names that is not there.
 
     Source: weiliu89/caffe src/caffe/layers/detection_output_layer.cpp
     """
@@ -40,8 +38,10 @@ class DetectionWriter:
         names: list[tuple[str, int, int]],
         labels: dict[int, str],
         background: int,
+        missing: str = "",
     ) -> None:
         self._param, self._names, self._labels, self._background = param, names, labels, background
+        self._missing = missing
         self._count = param.num_test_image or len(names)
         self._found: list[tuple[str, int, float, Array]] = []  # picture, class, score, x y w h
         self._seen = 0
@@ -52,8 +52,8 @@ class DetectionWriter:
     ) -> DetectionWriter | None:
         """The writer that a layer's `save_output_param` means; None if it lacks folder, format or a file.
 
-        There is none either, and the log says so, if a file that it names is not there: published nets name
-        files of their authors, which nobody needs who wants to see what the net finds.
+        If a file that it names is not there, `write` says so: published nets name files of their authors, and
+        can be looked at all the same.
 
         Raises:
             LayerError: an unknown format, a file that cannot be read, fewer names than pictures, or a
@@ -69,8 +69,7 @@ class DetectionWriter:
             names = read_names(resolve(param.name_size_file, layer.context.folder))
             labels = read_labels(resolve(param.label_map_file, layer.context.folder))
         except FileLookupError as error:
-            log.warning("%s: no files of detections are written: %s", layer.where(), error)
-            return None
+            return cls(param, [], {}, background, missing=str(error))
         except PycaffeError as error:
             raise layer.error(str(error)) from None
         if max(param.num_test_image, 1) > len(names):
@@ -86,8 +85,11 @@ class DetectionWriter:
             rows_by_image: of each picture rows of 7, as DetectionOutput has them.
 
         Raises:
-            DataError: the label map lacks a class, a box is NaN, or a file cannot be written.
+            DataError: a list of names is not there, the label map lacks a class, a box is NaN, or a file
+                cannot be written.
         """
+        if self._missing:
+            raise DataError(f"{self._missing}; put it there, or remove save_output_param")
         param = self._param
         resize = param.resize_param if param.HasField("resize_param") else None
         for rows in rows_by_image:

@@ -93,13 +93,14 @@ def back_and_forth(x, sizes, rows, room, dx):
         unstage(room, g, n, 0, g.C, rows, dx)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(("bare", "point"))])
+# Bare images are not staged, and of those with a stride beyond the kernel not all lines are.
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if not name.startswith(("bare", "point", "stride beyond"))]
+)
 def test_unstaging_puts_pixels_back_and_zeros_where_nothing_was_read(name):
     layer = CASES[name]
     g, (x, *_) = cases.geometry_of(layer), cases.arrays(layer, np.float32)
     rows, dx = staged_lines(g, g.P), guarded_nans(x.shape, np.float32)
-    if g.stride_h > (g.kernel_h - 1) * g.dilation_h + 1:
-        pytest.skip("lines between those that results read are not staged")
     back_and_forth(
         at_the_end_of_memory(x).reshape(-1),
         np.array(g),

@@ -172,14 +172,13 @@ def test_a_folder_that_cannot_be_made(files):
     )
 
 
-def test_files_that_are_not_there(files, caplog):
+def test_files_that_are_not_there(files):
+    """The net is built; its first pass, which would write, ends."""
     rig = layer('label_map_file: "labels" name_size_file: "nowhere"', [[0, 0.8, 0]])
-    (said,) = caplog.messages
-    assert said.startswith(
-        "layer 'layer' (DetectionOutput): no files of detections are written: no such file: 'nowhere'"
-    )
-    rig.forward()
-    assert rig.top[0].count == 7
+    with pytest.raises(LayerError) as error:
+        rig.forward()
+    assert str(error.value).startswith("layer 'layer' (DetectionOutput): no such file: 'nowhere'")
+    assert str(error.value).endswith("; put it there, or remove save_output_param")
     assert not (files / "out").exists()
 
 
