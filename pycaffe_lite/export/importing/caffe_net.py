@@ -244,7 +244,13 @@ class CaffeNet:
             if len({self.shapes[view.blob] for view in views}) == 1:
                 return list(views)
             return [view.with_blob(self.as_dims(view)) for view in views]
-        return [self.plain_view(view) for view in views]
+        places = [first.place_of(axis) for axis in range(len(first.axes))]
+        if None in places:
+            return [self.plain_view(view) for view in views]
+        # All in the order of the first one's blob, which then needs no change.
+        order = sorted(range(len(places)), key=lambda axis: places[axis] or 0)
+        back = [order.index(axis) for axis in range(len(order))]
+        return [self.plain_view(view.transposed(order)).transposed(back) for view in views]
 
     def _permuted(self, view: View) -> str:
         """A blob with the values in the tensor's order."""
@@ -329,23 +335,25 @@ class CaffeNet:
         shape[axis] = sum(self.shapes[blob][axis] for blob in blobs)
         return self.one("Concat", blobs, tuple(shape), concat_param={"axis": axis})
 
-    def tile(self, blob: str, axis: int, tiles: int) -> str:
-        """The blob repeated along an axis."""
+    def tile(self, view: View, axis: int, tiles: int) -> View:
+        """The tensor repeated along an axis."""
         if tiles == 1:
-            return blob
+            return view
+        place = view.place_of(axis)
+        if place is None:
+            view, place = self.plain_view(view), axis
+        blob = self.as_dims(view)
         shape = list(self.shapes[blob])
-        shape[axis] *= tiles
-        return self.one("Tile", blob, tuple(shape), tile_param={"axis": axis, "tiles": tiles})
+        shape[place] *= tiles
+        top = self.one("Tile", blob, tuple(shape), tile_param={"axis": place, "tiles": tiles})
+        return View(top, view.resized(axis, view.shape[axis] * tiles))
 
     def expanded(self, view: View, shape: Sequence[int]) -> View:
         """The tensor repeated to a shape, as ONNX broadcasts it."""
-        shape = tuple(shape)
-        if view.shape == shape:
-            return view
         missing = len(shape) - len(view.shape)
-        view = self.plain_view(view)
-        blob = self.reshape(view.blob, (1,) * missing + view.shape)
+        if missing:
+            view = view.reshaped((1,) * missing + view.shape) or view
         for axis, size in enumerate(shape):
-            if self.shapes[blob][axis] != size:
-                blob = self.tile(blob, axis, size)
-        return View.of(blob, shape)
+            if view.shape[axis] != size:
+                view = self.tile(view, axis, size)
+        return view

@@ -153,7 +153,7 @@ def divide(net: CaffeNet, a: Value, b: Value) -> View:
     """A / b."""
     if isinstance(b, np.ndarray):
         with np.errstate(divide="ignore"):
-            return multiply(net, a, 1 / b.astype(np.float64))
+            return multiply(net, a, np.asarray(1 / b.astype(np.float64)))
     return multiply(net, a, net.power(b, power=-1))
 
 

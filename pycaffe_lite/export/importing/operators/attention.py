@@ -34,10 +34,10 @@ def product_of(net: CaffeNet, a: View, b: View) -> View:
         )
     last = len(b.shape) - 1
     b = b.transposed([*range(last - 1), last, last - 1])
-    left = net.tile(net.reshape(net.plain(a), (count, m, 1, k)), 2, n)
-    right = net.tile(net.reshape(net.plain(b), (count, 1, n, k)), 1, m)
-    products = net.one("Eltwise", [left, right], (count, m, n, k), eltwise_param={"operation": "PROD"})
-    sums = net.one("Reduction", products, (count, m, n), reduction_param={"axis": 3})
+    left = View.of(net.reshape(net.plain(a), (count, m, 1, k)), (count, m, 1, k))
+    right = View.of(net.reshape(net.plain(b), (count, 1, n, k)), (count, 1, n, k))
+    products = net.eltwise([net.tile(left, 2, n), net.tile(right, 1, m)], "PROD")
+    sums = net.one("Reduction", products.blob, (count, m, n), reduction_param={"axis": 3})
     return View.of(net.reshape(sums, (*stack, m, n)), (*stack, m, n))
 
 

@@ -47,10 +47,10 @@ def tile(node: Node) -> View:
         raise InexpressibleError(
             "this version of the operator repeats one axis only", "export with a newer opset"
         )
-    net, blob = node.net, node.net.plain(node.view())
+    view = node.view()
     for axis, tiles in enumerate(repeats):
-        blob = net.tile(blob, axis, int(tiles))
-    return View.of(blob, node.shape())
+        view = node.net.tile(view, axis, int(tiles))
+    return view
 
 
 @operator("Concat")

@@ -71,7 +71,9 @@ def gemm(node: Node) -> View:
     else:
         result = net.power(_product(net, a, b), scale=alpha)
     if c is not None:
-        result = add(net, result, c * beta if isinstance(c, np.ndarray) else net.power(c, scale=beta))
+        result = add(
+            net, result, np.asarray(c * beta) if isinstance(c, np.ndarray) else net.power(c, scale=beta)
+        )
     return result
 
 
