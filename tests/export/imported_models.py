@@ -17,7 +17,9 @@ def node(line, **attributes):
     outputs, _, call = line.partition(" = ")
     operator, *inputs = call.split()
     inputs = ["" if name == "_" else name for name in inputs]
-    return helper.make_node(operator, inputs, outputs.split(), name=f"{operator}_{outputs.split()[0]}", **attributes)
+    return helper.make_node(
+        operator, inputs, outputs.split(), name=f"{operator}_{outputs.split()[0]}", **attributes
+    )
 
 
 def model(nodes, inputs, constants=None, outputs="y", opset=17, kinds=None):

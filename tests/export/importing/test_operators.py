@@ -216,11 +216,20 @@ SHAPES = [
 RESIZING = [
     (node("y = Resize x _ s", **attributes), {"x": (2, 3, 4, 5)}, {"s": floats(1, 1, *scales)})
     for scales, attributes in [
-        ((2, 2), {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+        (
+            (2, 2),
+            {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        ),
         ((2, 3), {"mode": "nearest"}),
-        ((1, 2), {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+        (
+            (1, 2),
+            {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        ),
         ((0.5, 0.6), {"mode": "nearest"}),
-        ((1.5, 2.2), {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+        (
+            (1.5, 2.2),
+            {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        ),
         ((2, 2), {"mode": "linear"}),
         ((3, 3), {"mode": "linear"}),
         ((4, 4), {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}),

@@ -99,7 +99,8 @@ def _two_blobs(net: CaffeNet, a: View, b: View, operation: str) -> View:
             param = {} if first == 1 else {"axis": first}
             top = net.one(type, [net.plain(a), factor], shape, **{f"{type.lower()}_param": param})
             return View.of(top, shape)
-    return net.eltwise([net.expanded(a, shape), net.expanded(b, shape)], operation)
+    whole = [v if v.shape == shape else net.expanded(net.plain_view(v), shape) for v in (a, b)]
+    return net.eltwise(whole, operation)
 
 
 def _in_storage(net: CaffeNet, big: View, small: View, operation: str) -> View:

@@ -18,7 +18,8 @@ def times_matrix(net: CaffeNet, x: View, w: Array, bias: Array | None = None) ->
     """X w + b over the last axis of x.
 
     Where that axis is made of all axes of a blob but the first, in whatever order, the rows of w are put into
-    the blob's order instead: a picture need not be transposed before it is flattened.
+    the blob's order: a picture need not be transposed before it is flattened. Where it is the channels of a
+    picture, the product is a convolution.
 
     Args:
         net: where layers go. x: (..., K). w: (K, n). bias: (n,).
@@ -41,6 +42,16 @@ def times_matrix(net: CaffeNet, x: View, w: Array, bias: Array | None = None) ->
         weights[0] = np.stack([inner.to_storage(row).ravel() for row in weights[0]])
         top = net.one("InnerProduct", x.blob, shape, weights=weights, main=True, inner_product_param=param)
         return View.of(top, shape)
+    place = x.place_of(len(x.axes) - 1)
+    if place and not x.is_plain:  # a channel of the blob: the product is a convolution of single pixels
+        dims = x.dims
+        outer, inner = math.prod(dims[:place]), math.prod(dims[place + 1 :])
+        blob = net.reshape(x.blob, (outer, dims[place], inner, 1))
+        weights[0] = weights[0][:, :, np.newaxis, np.newaxis]
+        made = (outer, outputs, inner, 1)
+        fields = param | {"kernel_size": [1]}
+        top = net.one("Convolution", blob, made, weights=weights, main=True, convolution_param=fields)
+        return View(top, x.resized(len(x.axes) - 1, outputs))
     blob = net.plain(x)
     if len(x.shape) != 2:
         param["axis"] = len(x.shape) - 1

@@ -8,7 +8,7 @@ import numpy as np
 
 from pycaffe_lite.export.importing.caffe_net import CaffeNet, InexpressibleError
 from pycaffe_lite.export.importing.node import Node, Value, operator
-from pycaffe_lite.export.importing.operators.arithmetic import add, divide, multiply
+from pycaffe_lite.export.importing.operators.arithmetic import add, divide, multiply, subtract
 from pycaffe_lite.export.importing.operators.layout import reshaped
 from pycaffe_lite.export.importing.operators.reduction import summed
 from pycaffe_lite.export.importing.values import View
@@ -79,8 +79,14 @@ def layer_normalization(node: Node) -> list[View | None]:
     if node.is_used(1) or node.is_used(2):
         raise InexpressibleError("its statistics are used")
     axis = node.axis(node.attribute("axis", -1))
-    outer = math.prod(x.shape[:axis])
-    y = _by_groups(net, x, outer, x.count // outer, node.attribute("epsilon", 1e-5))
+    outer, eps = math.prod(x.shape[:axis]), node.attribute("epsilon", 1e-5)
+    if x.is_plain:
+        y = _by_groups(net, x, outer, x.count // outer, eps)
+    else:  # channels, say, that are last here and first in the blob
+        axes = list(range(axis, len(x.shape)))
+        centred = subtract(net, x, summed(net, x, axes, keep=True, mean=True))
+        variance = summed(net, net.power(centred, power=2), axes, keep=True, mean=True)
+        y = multiply(net, centred, net.power(variance, power=-0.5, shift=eps))
     scale = node.inputs[1]
     bias = node.inputs[2] if node.has(2) else None
     y = multiply(net, y, scale) if scale is not None else y

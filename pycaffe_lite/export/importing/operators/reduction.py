@@ -13,7 +13,7 @@ from pycaffe_lite.export.importing.values import View
 def summed(net: CaffeNet, view: View, axes: Sequence[int], *, keep: bool, mean: bool = False) -> View:
     """The sum, or the mean, over axes of a tensor; keep: whether they stay, with the size 1."""
     count = math.prod(view.shape[axis] for axis in axes)
-    result = _pooled(net, view, axes, "AVE", keep)
+    result = reduced(net, view, axes, "AVE", keep)
     return result if mean else net.power(result, scale=count)
 
 
