@@ -12,7 +12,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import FileLookupError, OnnxError
 from pycaffe_lite.export.importing.caffe_net import CaffeNet
 from pycaffe_lite.export.importing.values import Array, Shape, View
@@ -88,6 +87,13 @@ class ImportedNet:
         """The net, with its weights, ready to run."""
         net = Net.from_proto(self.message, caffe_pb2.TEST)
         for name, arrays in self.layers.weights.items():
+            wanted = [blob.shape for blob in net.params[name]]
+            if wanted != [values.shape for values in arrays]:
+                got = ", ".join(str(values.shape) for values in arrays)
+                raise OnnxError(
+                    f"the model contradicts itself: layer '{name}' needs weights of the shapes "
+                    f"{', '.join(map(str, wanted))}, and has {got}"
+                )
             for blob, values in zip(net.params[name], arrays, strict=True):
                 blob.data[...] = values
         return net
@@ -99,23 +105,15 @@ class ImportedNet:
             The two paths.
 
         Raises:
-            OnnxError: a file cannot be written.
+            OnnxError: a file cannot be written, or the layers do not take their weights.
         """
+        blobs = [list(self.net.params.get(layer.name, ())) for layer in self.layers.layers]
         base = os.fspath(path)
         prototxt, weights = Path(f"{base}.prototxt"), Path(f"{base}.caffemodel")
-        blobs = [self._blobs_of(layer.name) for layer in self.layers.layers]
         caffemodel.write(weights, self.message, blobs, error=OnnxError)
         with atomic_write(prototxt, error=OnnxError) as file:
             file.write(self.prototxt.encode())
         return prototxt, weights
-
-    def _blobs_of(self, layer: str) -> list[Blob]:
-        blobs = []
-        for values in self.layers.weights.get(layer, ()):
-            blob = Blob(values.shape)
-            blob.data[...] = values
-            blobs.append(blob)
-        return blobs
 
     def trial_inputs(self) -> Iterator[tuple[str, dict[str, Array]]]:
         """Inputs to compare with the model on, the same each time, with what they are in words.

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pycaffe_lite.errors import OnnxError
 from pycaffe_lite.export.importing.values import Array, Shape
 from pycaffe_lite.extras import missing
+from pycaffe_lite.formats import kinds
 from pycaffe_lite.formats.atomic import open_regular, read_bytes
 
 try:
@@ -56,24 +58,42 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         model.ParseFromString(data.tobytes())
     except (DecodeError, ValueError) as error:
-        raise OnnxError(f"'{path}' is damaged or not an ONNX model: {error}") from None
+        raise OnnxError(_no_model(path, data, str(error))) from None
     if not model.graph.node and not model.graph.output:
-        raise OnnxError(f"'{path}' is not an ONNX model: it has no graph")
-    _check_strings(model.graph, path)
+        raise OnnxError(_no_model(path, data, "it has no graph"))
+    _check_texts(model, path)
     for tensor in tensors_of(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             _load_external(tensor, Path(path))
     return model
 
 
-def _check_strings(graph: Any, path: Any) -> None:
-    """Makes sure that names are texts: protobuf looks at them only when they are read."""
+def _no_model(path: Any, data: npt.NDArray[np.uint8], problem: str) -> str:
+    """The message that a file is no ONNX model, with what it is if that can be told."""
+    kind = kinds.kind_of(data)
+    if kind is not None and kind.name != "an ONNX model":
+        return f"'{path}' is {kind.name}, not an ONNX model"
+    return f"'{path}' is damaged or not an ONNX model: {problem}"
+
+
+def _check_texts(model: Any, path: Any) -> None:
+    """Makes sure that names are texts: of bytes that are none, protobuf may make what is no str."""
+    graph = model.graph
+    named = (*graph.initializer, *graph.input, *graph.output, *model.functions)
     try:
+        texts = [
+            graph.name,
+            *(value.name for value in named),
+            *(entry.domain for entry in model.opset_import),
+        ]
         for node in graph.node:
-            for text in (*node.input, *node.output, node.name, node.op_type, node.domain):
-                text.isprintable()
-    except UnicodeDecodeError as error:
-        raise OnnxError(f"'{path}' is damaged: a name is no text: {error.reason}") from None
+            texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+            texts += [attribute.name for attribute in node.attribute]
+        is_damaged = any(isinstance(text, bytes) for text in texts)
+    except UnicodeDecodeError:
+        is_damaged = True
+    if is_damaged:
+        raise OnnxError(f"'{path}' is damaged: a name in it is no text")
 
 
 def tensors_of(model: Any) -> Iterator[Any]:

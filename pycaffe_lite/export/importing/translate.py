@@ -13,7 +13,7 @@ import numpy as np
 
 from pycaffe_lite.errors import OnnxError
 from pycaffe_lite.export.importing import operators, reading
-from pycaffe_lite.export.importing.caffe_net import CaffeNet, InexpressibleError
+from pycaffe_lite.export.importing.caffe_net import MAX_COUNT, CaffeNet, InexpressibleError
 from pycaffe_lite.export.importing.constants import evaluate, shapes_and_types
 from pycaffe_lite.export.importing.imported import ImportedNet, Place
 from pycaffe_lite.export.importing.layouts import order_of_input
@@ -82,6 +82,8 @@ def _known(types: Collection[str], known: Sequence[str]) -> Collection[str]:
 
 # FLOAT, FLOAT16, DOUBLE, BFLOAT16 in ONNX's numbers.
 _FLOATS = (1, 10, 11, 16)
+# What Python and NumPy say to an attribute of a damaged model that makes no sense.
+_SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Translator:
@@ -203,7 +205,7 @@ class _Translator:
             results = []
             for name in node.output:
                 shape = known.get(name, (None, 1))[0]
-                results.append(self._stand_in(shape) if shape is not None and 0 not in shape else None)
+                results.append(self._stand_in(shape))
         for name, result in zip(node.output, results, strict=False):
             if not name:
                 continue
@@ -222,8 +224,10 @@ class _Translator:
         instead = f"; {problem.instead}" if problem.instead else ""
         self.problems.append(f"{name} ({node.op_type}): {problem.why}{instead}")
 
-    def _stand_in(self, shape: Shape) -> View:
+    def _stand_in(self, shape: Shape | None) -> View | None:
         """A blob in place of one that cannot be made, so that what follows is looked at as well."""
+        if shape is None or any(n < 1 for n in shape) or math.prod(shape) > MAX_COUNT:
+            return None
         with self.net.node("missing"):
             return View.of(self.net.one("Input", [], shape), shape)
 
@@ -269,7 +273,15 @@ class _Translator:
         with self.net.node(node.name or node.output[0]):
             before = len(self.net.layers)
             is_whole = bool(node.input) and self.types.get(node.input[0], 1) not in _FLOATS
-            result = translate(Node(node, inputs, shapes, self.opset, self.net, used, is_whole))
+            known_node = Node(node, inputs, shapes, self.opset, self.net, used, is_whole)
+            try:
+                result = translate(known_node)
+            except _SENSELESS as error:
+                what = f"{type(error).__name__}: {error}".removesuffix(": ")
+                raise InexpressibleError(
+                    f"its inputs and attributes do not fit together ({' '.join(what.split())[:200]})",
+                    "check the model (onnx.checker)",
+                ) from None
             results = [result] if isinstance(result, View) else list(result)
             for view, shape in zip(results, shapes, strict=False):
                 if view is not None and shape is not None and view.shape != shape:

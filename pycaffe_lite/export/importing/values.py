@@ -145,10 +145,15 @@ class View:
         return [[places[id(factor)] for factor in axis] for axis in self.axes]
 
     def to_storage(self, values: Array) -> Array:
-        """Values of the tensor's shape in the order of the blob, shaped as `dims`."""
+        """Values of the tensor's shape in the order of the blob, shaped as `dims`.
+
+        An axis of size 1 may stand for one along which all values are equal; it stays one.
+        """
         factors = self.factors
         places = {id(factor): i for i, factor in enumerate(factors)}
-        split = values.reshape([factor.size for factor in factors])
+        pairs = zip(values.shape, self.shape, self.axes, strict=True)
+        sizes = [f.size if own == size else 1 for own, size, axis in pairs for f in axis]
+        split = values.reshape(sizes)
         stored: Array = split.transpose([places[id(factor)] for factor in self.stored])
         return stored
 

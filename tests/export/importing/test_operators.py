@@ -97,10 +97,19 @@ ARITHMETIC = [
     ([node("a = Greater x z"), node("y = Where a x z")], {"x": X, "z": X}),
     ([node("a = Less x c"), node("y = Where a c x")], {"x": X}, {"c": np.float32(0.2)}),
     ([node("a = LessOrEqual x z"), node("b = Not a"), node("y = Cast b", to=1)], {"x": X, "z": X}),
-    ([node("a = GreaterOrEqual x c"), node("b = Less x d"), node("e = And a b"), node("f = Or e b"),
-      node("y = Cast f", to=1)], {"x": X}, {"c": np.float32(0), "d": np.float32(0.5)}),
+    (
+        [
+            node("a = GreaterOrEqual x c"),
+            node("b = Less x d"),
+            node("e = And a b"),
+            node("f = Or e b"),
+            node("y = Cast f", to=1),
+        ],
+        {"x": X},
+        {"c": np.float32(0), "d": np.float32(0.5)},
+    ),
     (node("y = Where c x z"), {"x": X, "z": X}, {"c": random(6, 1, 1) > 0}),
-]  # fmt: skip
+]
 W = random(4, 6, 3, 3, seed=2)
 CONVOLUTION = [
     (node("y = Conv x w"), {"x": X}, {"w": W}),
@@ -111,23 +120,52 @@ CONVOLUTION = [
     (node("y = Conv x w", auto_pad="SAME_UPPER", strides=[2, 2]), {"x": (1, 6, 8, 9)}, {"w": W}),
     (node("y = Conv x w", auto_pad="SAME_LOWER", strides=[2, 2]), {"x": (1, 6, 8, 9)}, {"w": W}),
     (node("y = Conv x w", group=3), {"x": X}, {"w": random(6, 2, 3, 2)}),
-    (node("y = Conv x w b", pads=[1, 0], strides=[2]), {"x": (2, 6, 9)}, {"w": random(4, 6, 3), "b": random(4)}),
+    (
+        node("y = Conv x w b", pads=[1, 0], strides=[2]),
+        {"x": (2, 6, 9)},
+        {"w": random(4, 6, 3), "b": random(4)},
+    ),
     (node("y = Conv x w"), {"x": (1, 2, 4, 5, 6)}, {"w": random(3, 2, 2, 2, 2)}),
     ([node("a = Pad x p"), node("y = Conv a w")], {"x": X}, {"w": W, "p": ints(0, 0, 1, 0, 0, 0, 2, 1)}),
-    ([node("a = Pad x p"), node("y = Conv a w", pads=[1, 1, 1, 1])], {"x": X},
-     {"w": W, "p": ints(0, 0, 1, 0, 0, 0, 1, 0)}),
+    (
+        [node("a = Pad x p"), node("y = Conv a w", pads=[1, 1, 1, 1])],
+        {"x": X},
+        {"w": W, "p": ints(0, 0, 1, 0, 0, 0, 1, 0)},
+    ),
     (node("y = ConvTranspose x w", strides=[2, 2]), {"x": X}, {"w": random(6, 4, 2, 2)}),
-    (node("y = ConvTranspose x w b", strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]), {"x": X},
-     {"w": random(6, 4, 3, 3), "b": random(4)}),
-    (node("y = ConvTranspose x w", strides=[3, 2], output_padding=[2, 1]), {"x": X}, {"w": random(6, 4, 2, 2)}),
-    (node("y = ConvTranspose x w", strides=[2, 2], pads=[0, 1, 2, 0], group=2), {"x": X},
-     {"w": random(6, 4, 4, 4)}),
-    (node("y = ConvTranspose x w", strides=[2, 2], auto_pad="SAME_UPPER"), {"x": X}, {"w": random(6, 4, 3, 3)}),
-    (node("y = ConvTranspose x w", strides=[2, 2], auto_pad="SAME_LOWER"), {"x": X}, {"w": random(6, 4, 3, 3)}),
-    (node("y = ConvTranspose x w", strides=[2, 2], output_shape=[15, 18]), {"x": X}, {"w": random(6, 4, 3, 3)}),
+    (
+        node("y = ConvTranspose x w b", strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]),
+        {"x": X},
+        {"w": random(6, 4, 3, 3), "b": random(4)},
+    ),
+    (
+        node("y = ConvTranspose x w", strides=[3, 2], output_padding=[2, 1]),
+        {"x": X},
+        {"w": random(6, 4, 2, 2)},
+    ),
+    (
+        node("y = ConvTranspose x w", strides=[2, 2], pads=[0, 1, 2, 0], group=2),
+        {"x": X},
+        {"w": random(6, 4, 4, 4)},
+    ),
+    (
+        node("y = ConvTranspose x w", strides=[2, 2], auto_pad="SAME_UPPER"),
+        {"x": X},
+        {"w": random(6, 4, 3, 3)},
+    ),
+    (
+        node("y = ConvTranspose x w", strides=[2, 2], auto_pad="SAME_LOWER"),
+        {"x": X},
+        {"w": random(6, 4, 3, 3)},
+    ),
+    (
+        node("y = ConvTranspose x w", strides=[2, 2], output_shape=[15, 18]),
+        {"x": X},
+        {"w": random(6, 4, 3, 3)},
+    ),
     (node("y = ConvTranspose x w", dilations=[2, 2], pads=[1, 1, 1, 1]), {"x": X}, {"w": random(6, 4, 3, 3)}),
     (node("y = ConvTranspose x w", strides=[2]), {"x": (1, 6, 5)}, {"w": random(6, 4, 3)}),
-]  # fmt: skip
+]
 POOLING = [
     *[
         (node(f"y = {operator} x", kernel_shape=kernel, **attributes), {"x": X})
@@ -146,15 +184,25 @@ POOLING = [
             ([1, 1], {"strides": [2, 2]}),
         ]
     ],
-    (node("y = AveragePool x", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1),
-     {"x": (2, 6, 8, 9)}),
+    (
+        node(
+            "y = AveragePool x", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1
+        ),
+        {"x": (2, 6, 8, 9)},
+    ),
     (node("y = AveragePool x", kernel_shape=[3], strides=[2], pads=[1, 1]), {"x": (2, 6, 9)}),
     (node("y = MaxPool x", kernel_shape=[3], strides=[2]), {"x": (2, 6, 10)}),
     (node("y = LpPool x", kernel_shape=[2, 2], strides=[2, 2]), {"x": X}),
-    ([node("a = Relu x"), node("b = Pad a p"), node("y = MaxPool b", kernel_shape=[3, 3], strides=[2, 2])],
-     {"x": X}, {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}),
-    ([node("b = Pad x p"), node("y = MaxPool b", kernel_shape=[3, 3], strides=[2, 2])],
-     {"x": X}, {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}),
+    (
+        [node("a = Relu x"), node("b = Pad a p"), node("y = MaxPool b", kernel_shape=[3, 3], strides=[2, 2])],
+        {"x": X},
+        {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)},
+    ),
+    (
+        [node("b = Pad x p"), node("y = MaxPool b", kernel_shape=[3, 3], strides=[2, 2])],
+        {"x": X},
+        {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)},
+    ),
     (node("y = GlobalAveragePool x"), {"x": X}),
     (node("y = GlobalMaxPool x"), {"x": X}),
     (node("y = GlobalAveragePool x"), {"x": (2, 3, 8)}),
@@ -170,7 +218,7 @@ POOLING = [
     (node("y = ReduceSumSquare x", axes=[3]), {"x": X}),
     (node("y = ReduceLogSumExp x", axes=[1]), {"x": X}),
     (node("y = ReduceLogSum p", axes=[1]), {"p": X}),
-]  # fmt: skip
+]
 SHAPES = [
     (node("y = Flatten x"), {"x": X}),
     (node("y = Flatten x", axis=2), {"x": X}),
@@ -178,19 +226,31 @@ SHAPES = [
     (node("y = Reshape x s"), {"x": X}, {"s": ints(2, 3, 2, 63)}),
     (node("y = Squeeze x a"), {"x": (2, 6, 1, 1)}, {"a": ints(2, 3)}),
     (node("y = Unsqueeze x a"), {"x": (2, 6)}, {"a": ints(1, -1)}),
-    (node("y = Transpose x", perm=[0, 2, 3, 1]), {"x": X, }),
+    (
+        node("y = Transpose x", perm=[0, 2, 3, 1]),
+        {
+            "x": X,
+        },
+    ),
     (node("y = Transpose x", perm=[3, 1, 0, 2]), {"x": X}),
     (node("y = Transpose x"), {"x": (3, 4)}),
     ([node("a = Transpose x", perm=[0, 2, 3, 1]), node("y = Reshape a s")], {"x": X}, {"s": ints(2, -1, 3)}),
-    ([node("a = Reshape x s"), node("b = Transpose a", perm=[0, 2, 1, 3, 4]), node("y = Reshape b t")],
-     {"x": X}, {"s": ints(2, 3, 2, 7, 9), "t": ints(2, 6, 7, 9)}),
+    (
+        [node("a = Reshape x s"), node("b = Transpose a", perm=[0, 2, 1, 3, 4]), node("y = Reshape b t")],
+        {"x": X},
+        {"s": ints(2, 3, 2, 7, 9), "t": ints(2, 6, 7, 9)},
+    ),
     (node("y = Concat x z", axis=1), {"x": X, "z": (2, 3, 7, 9)}),
     (node("y = Concat x c", axis=-1), {"x": X}, {"c": random(2, 6, 7, 2)}),
     (node("y z = Split x", axis=1), {"x": X}, {}, "y z"),
     (node("y z = Split x s", axis=2), {"x": X}, {"s": ints(3, 4)}, "y z"),
     ([node("a b c = Split x", axis=1), node("y = Add a c")], {"x": X}),
     (node("y = Slice x a b"), {"x": X}, {"a": ints(0, 1), "b": ints(2, 4)}),
-    (node("y = Slice x a b c d"), {"x": X}, {"a": ints(1, -5), "b": ints(7, 99), "c": ints(2, -1), "d": ints(2, 3)}),
+    (
+        node("y = Slice x a b c d"),
+        {"x": X},
+        {"a": ints(1, -5), "b": ints(7, 99), "c": ints(2, -1), "d": ints(2, 3)},
+    ),
     (node("y = Slice x a b c d"), {"x": X}, {"a": ints(-1), "b": ints(-99), "c": ints(1), "d": ints(-1)}),
     (node("y = Slice x a b c d"), {"x": X}, {"a": ints(1), "b": ints(6), "c": ints(1), "d": ints(2)}),
     (node("y = Gather x i", axis=1), {"x": X}, {"i": ints(3)}),
@@ -210,9 +270,18 @@ SHAPES = [
     (node("y = ArgMin x", axis=-1, keepdims=0), {"x": X}),
     (node("y z = TopK x k", axis=1), {"x": X}, {"k": ints(3)}, "y z"),
     (node("y z = TopK x k", axis=-1, largest=0), {"x": X}, {"k": ints(2)}, "y z"),
-    ([node("s = Shape x"), node("n = Gather s i", axis=0), node("m = Unsqueeze n z"), node("t = Concat m k", axis=0),
-      node("y = Reshape x t")], {"x": X}, {"i": np.int64(0), "z": ints(0), "k": ints(-1)}),
-]  # fmt: skip
+    (
+        [
+            node("s = Shape x"),
+            node("n = Gather s i", axis=0),
+            node("m = Unsqueeze n z"),
+            node("t = Concat m k", axis=0),
+            node("y = Reshape x t"),
+        ],
+        {"x": X},
+        {"i": np.int64(0), "z": ints(0), "k": ints(-1)},
+    ),
+]
 RESIZING = [
     (node("y = Resize x _ s", **attributes), {"x": (2, 3, 4, 5)}, {"s": floats(1, 1, *scales)})
     for scales, attributes in [
@@ -254,15 +323,21 @@ LINEAR = [
     (node("y = MatMul x w"), {"x": (2, 3, 9)}, {"w": random(9)}),
     ([node("a = MatMul x w"), node("y = Add a b")], {"x": (2, 3, 9)}, {"w": M, "b": random(5)}),
     (node("y = MatMul x z"), {"x": (2, 3, 4, 5), "z": (2, 3, 5, 6)}),
-    ([node("t = Transpose z", perm=[0, 1, 3, 2]), node("y = MatMul x t")], {"x": (2, 3, 4, 5), "z": (2, 3, 6, 5)}),
+    (
+        [node("t = Transpose z", perm=[0, 1, 3, 2]), node("y = MatMul x t")],
+        {"x": (2, 3, 4, 5), "z": (2, 3, 6, 5)},
+    ),
     (node("y = MatMul x w"), {"x": (2, 3, 9)}, {"w": random(2, 9, 4)}),
     (node("y = Einsum x w", equation="bhwc,kc->bkhw"), {"x": (2, 3, 4, 5)}, {"w": random(6, 5)}),
     (node("y = Einsum x z", equation="bid,bjd->bij"), {"x": (2, 3, 5), "z": (2, 4, 5)}),
     ([node("f = Flatten x"), node("y = Gemm f w")], {"x": (2, 3, 4, 2)}, {"w": random(24, 5)}),
-    ([node("t = Transpose x", perm=[0, 2, 3, 1]), node("f = Flatten t"), node("y = Gemm f w")], {"x": (2, 3, 4, 2)},
-     {"w": random(24, 5)}),
+    (
+        [node("t = Transpose x", perm=[0, 2, 3, 1]), node("f = Flatten t"), node("y = Gemm f w")],
+        {"x": (2, 3, 4, 2)},
+        {"w": random(24, 5)},
+    ),
     (node("y = Gather w i"), {"i": (2, 3)}, {"w": random(7, 4)}, "y", 17, {"i": "i"}),
-]  # fmt: skip
+]
 STATISTICS = {"g": random(6), "b": random(6), "m": random(6), "v": np.abs(random(6)) + 0.5}
 NORMALIZATION = [
     (node("y = BatchNormalization x g b m v", epsilon=1e-3), {"x": X}, STATISTICS),
@@ -271,9 +346,17 @@ NORMALIZATION = [
     (node("y = InstanceNormalization x g b"), {"x": X}, {"g": random(6), "b": random(6)}),
     (node("y = LayerNormalization x g b", axis=-1), {"x": X}, {"g": random(9), "b": random(9)}),
     (node("y = LayerNormalization x g", axis=2), {"x": X}, {"g": random(7, 9)}),
-    ([node("a = Reshape x s"), node("n = InstanceNormalization a g b"), node("h = Shape x"), node("y = Reshape n h")],
-     {"x": X}, {"s": ints(0, 2, -1), "g": random(2), "b": random(2)}),
-]  # fmt: skip
+    (
+        [
+            node("a = Reshape x s"),
+            node("n = InstanceNormalization a g b"),
+            node("h = Shape x"),
+            node("y = Reshape n h"),
+        ],
+        {"x": X},
+        {"s": ints(0, 2, -1), "g": random(2), "b": random(2)},
+    ),
+]
 T, N, I, H = 5, 2, 3, 4
 
 

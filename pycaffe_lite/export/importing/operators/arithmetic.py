@@ -15,11 +15,17 @@ from pycaffe_lite.export.importing.values import Array, Shape, View
 
 
 def _spread_constant(net: CaffeNet, view: View, values: Array) -> tuple[View, Array]:
-    """The tensor repeated to the shape of both, and the constant in the order and shape of its blob."""
+    """The tensor repeated to the shape of both, and the constant in the order of its blob.
+
+    The constant has the blob's axes; those along which it is repeated have the size 1 where that is possible.
+    """
     shape = np.broadcast_shapes(view.shape, values.shape)
     view = net.expanded(view, shape)
-    full = np.broadcast_to(values.astype(np.float32), shape)
-    return view, view.to_storage(full).reshape(net.shapes[view.blob])
+    own = (1,) * (len(shape) - values.ndim) + values.shape
+    values = values.astype(np.float32).reshape(own)
+    if view.dims == net.shapes[view.blob]:
+        return view, view.to_storage(values)
+    return view, view.to_storage(np.broadcast_to(values, shape)).reshape(net.shapes[view.blob])
 
 
 def _varying(values: Array) -> tuple[int, int]:
@@ -36,12 +42,13 @@ def _by_layer(net: CaffeNet, view: View, values: Array, type: str) -> View:
     """A Scale or Bias layer with a constant of the blob's shape, cut to the axes along which it varies."""
     first, last = _varying(values)
     cut = tuple(slice(None) if first <= i < last else 0 for i in range(values.ndim))
+    weights = np.broadcast_to(values[cut], net.shapes[view.blob][first:last])
     param: dict[str, int] = {}
     if first != 1:
         param["axis"] = first
     if last - first != 1:
         param["num_axes"] = last - first
-    return net.same(view, type, weights=[values[cut]], main=True, **{f"{type.lower()}_param": param})
+    return net.same(view, type, weights=[weights], main=True, **{f"{type.lower()}_param": param})
 
 
 def add_constant(net: CaffeNet, view: View, values: Array) -> View:

@@ -80,6 +80,11 @@ def convolution(node: Node) -> View:
     axes = weights.ndim - 2
     if axes < 1 or len(x.shape) != weights.ndim:
         raise InexpressibleError(f"it has weights of shape {weights.shape} for an input of shape {x.shape}")
+    group = node.attribute("group", 1)
+    if weights.shape[1] * group != x.shape[1] or len(weights) % group:
+        raise InexpressibleError(
+            f"it has weights of shape {weights.shape} in {group} groups for an input of shape {x.shape}"
+        )
     pads = pads_of(node, x.shape[2:], weights.shape[2:])
     if any(pad < 0 for both in pads for pad in both):
         raise InexpressibleError("it has negative pads", "cut the input instead")
@@ -98,7 +103,7 @@ def convolution(node: Node) -> View:
             zeros = more // dilation[axis]
             weights = _widened(weights, axis, *((zeros, 0) if behind > before else (0, zeros)))
         sizes.append(max(pads[axis]))
-    param = _param(len(weights), weights.shape[2:], sizes, stride, dilation, node.attribute("group", 1))
+    param = _param(len(weights), weights.shape[2:], sizes, stride, dilation, group)
     return _with_bias(node, x, "Convolution", weights, param)
 
 
@@ -116,6 +121,10 @@ def transposed_convolution(node: Node) -> View:
         raise InexpressibleError(f"it has weights of shape {weights.shape} for an input of shape {x.shape}")
     stride, dilation = strides_of(node, axes)
     group = node.attribute("group", 1)
+    if len(weights) != x.shape[1] or x.shape[1] % group:
+        raise InexpressibleError(
+            f"it has weights of shape {weights.shape} in {group} groups for an input of shape {x.shape}"
+        )
     shape = node.shape()
     cuts = _cuts(node, x.shape[2:], shape[2:], weights.shape[2:])
     sizes = []

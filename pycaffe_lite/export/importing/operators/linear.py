@@ -45,12 +45,12 @@ def times_matrix(net: CaffeNet, x: View, w: Array, bias: Array | None = None) ->
     place = x.place_of(len(x.axes) - 1)
     if place and not x.is_plain:  # a channel of the blob: the product is a convolution of single pixels
         dims = x.dims
-        outer, inner = math.prod(dims[:place]), math.prod(dims[place + 1 :])
-        blob = net.reshape(x.blob, (outer, dims[place], inner, 1))
+        before, behind = math.prod(dims[:place]), math.prod(dims[place + 1 :])
+        blob = net.reshape(x.blob, (before, dims[place], behind, 1))
         weights[0] = weights[0][:, :, np.newaxis, np.newaxis]
-        made = (outer, outputs, inner, 1)
         fields = param | {"kernel_size": [1]}
-        top = net.one("Convolution", blob, made, weights=weights, main=True, convolution_param=fields)
+        pixels = (before, outputs, behind, 1)
+        top = net.one("Convolution", blob, pixels, weights=weights, main=True, convolution_param=fields)
         return View(top, x.resized(len(x.axes) - 1, outputs))
     blob = net.plain(x)
     if len(x.shape) != 2:
