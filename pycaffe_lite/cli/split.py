@@ -29,6 +29,8 @@ def command(source: Path, out: Path, weights: Path | None) -> None:
     start_log(least=logging.WARNING)
     net = caffemodel.read_definition(source)
     remove_splits(net)
+    for layer in net.layer:
+        layer.ClearField("phase")  # that of the net which was saved; it would go before the one asked for
     with atomic_write(out) as file:
         file.write(TextWriter(net, {}).write().encode())
     echo(f"wrote {out}: {len(net.layer)} layers")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.export.importing.caffe_net import InexpressibleError
+from pycaffe_lite.export.importing.reading import widened
 from pycaffe_lite.export.importing.values import Array, Shape
 
 # Values of one constant, and the work of making it, in values of its inputs and outputs.
@@ -89,7 +90,7 @@ def evaluate(
             results = ReferenceEvaluator(node, opsets={"": opset}).run(None, given)
     except Exception as error:  # whatever NumPy says to a damaged model
         raise InexpressibleError(f"it cannot be computed: {' '.join(str(error).split())[:300]}") from None
-    arrays = [np.asarray(result) for result in results]
+    arrays = [widened(np.asarray(result)) for result in results]
     if any(array.dtype.kind not in "fiub" for array in arrays):
         raise InexpressibleError("it makes a constant that holds no numbers")
     return arrays

@@ -71,7 +71,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _no_model(path: Any, data: npt.NDArray[np.uint8], problem: str) -> str:
     """The message that a file is no ONNX model, with what it is if that can be told."""
     kind = kinds.kind_of(data)
-    if kind is not None and kind.name != "an ONNX model":
+    looks_alike = (kinds.STATE, kinds.BLOB)  # what a model that is cut off may seem to be
+    if kind is not None and kind.name != "an ONNX model" and kind not in looks_alike:
         return f"'{path}' is {kind.name}, not an ONNX model"
     return f"'{path}' is damaged or not an ONNX model: {problem}"
 
@@ -186,9 +187,13 @@ def array_of(tensor: Any) -> Array:
         raise OnnxError(f"tensor '{tensor.name}' is damaged: {' '.join(str(error).split())}") from None
     if values.size != count:
         raise OnnxError(f"tensor '{tensor.name}' of shape {tuple(tensor.dims)} holds {values.size} values")
-    if values.dtype.kind not in "fiub" or (values.dtype.itemsize == 2 and values.dtype.kind == "f"):
-        values = values.astype(np.float32)  # ml_dtypes' types of 16 bits and less have a kind of their own
-    return values
+    return widened(values)
+
+
+def widened(values: Array) -> Array:
+    """The values; those of 16 bits and less, some of which are no numbers to NumPy, as float32."""
+    is_half = values.dtype.kind == "f" and values.dtype.itemsize == 2
+    return values.astype(np.float32) if is_half or values.dtype.kind == "V" else values
 
 
 def opset_of(model: Any) -> int:

@@ -82,6 +82,7 @@ def _known(types: Collection[str], known: Sequence[str]) -> Collection[str]:
 
 # FLOAT, FLOAT16, DOUBLE, BFLOAT16 in ONNX's numbers.
 _FLOATS = (1, 10, 11, 16)
+_HALVES = (10, 16)
 # What Python and NumPy say to an attribute of a damaged model that makes no sense.
 _SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -105,7 +106,7 @@ class _Translator:
         operators.load_all()
         for tensor in self.graph.initializer:
             self.values[tensor.name] = reading.array_of(tensor)
-            self.types[tensor.name] = tensor.data_type
+            self.types[tensor.name] = _as_computed(tensor.data_type)
         if self.graph.sparse_initializer:
             raise OnnxError("the model has sparse weights: make them dense before")
         inputs = reading.input_shapes(self.graph, self.values, batch, shapes)
@@ -184,7 +185,7 @@ class _Translator:
             self.net.rename_blob(top, value.name)
             view = View.of(value.name, stored).transposed([order.index(i) for i in range(len(order))])
             self.values[value.name] = view
-            self.types[value.name] = reading.type_of_input(value)
+            self.types[value.name] = _as_computed(reading.type_of_input(value))
             self.input_places.append(Place(value.name, view, value.name))
 
     # ------------------------------------------------------------------ nodes
@@ -213,7 +214,7 @@ class _Translator:
                 self.unknown.add(name)
             else:
                 self.values[name] = result
-                self.types[name] = known.get(name, (None, 1))[1]
+                self.types[name] = _as_computed(known.get(name, (None, 1))[1])
 
     def _note(self, node: Any, problem: InexpressibleError) -> None:
         name = (
@@ -343,6 +344,11 @@ class _Translator:
             if isinstance(value, View) and value.blob == blob:
                 self.values[key] = value.with_blob(name)
         return name
+
+
+def _as_computed(kind: int) -> int:
+    """The data type in which Caffe computes: numbers of 16 bits become FLOAT."""
+    return _FLOATS[0] if kind in _HALVES else kind
 
 
 def _is_sorted(nodes: Sequence[Any], makers: Mapping[str, Any]) -> bool:
