@@ -24,7 +24,6 @@ files as they are: errors make their messages printable.
 """
 
 import contextlib
-from collections.abc import Sequence
 
 from pycaffe_lite.printable import printable_line
 
@@ -94,7 +93,7 @@ class OnnxError(PycaffeError):
         problems: where several nodes are at fault, a sentence about each.
     """
 
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, problems: list[str] | tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.problems = [printable_line(problem) for problem in problems]
 

@@ -20,7 +20,7 @@ from pycaffe_lite.formats import conversion
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, source: Path, out: Path) -> None:
-    """Converts weights, or a mean, from one format into another.
+    """Converts weights, or a mean, to another format.
 
     The names tell the formats: .caffemodel, .caffemodel.h5, .npz and .safetensors for weights; .binaryproto
     and .npy for means. In .npz and .safetensors an array is named after its layer and its place there:

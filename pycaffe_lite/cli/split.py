@@ -20,7 +20,7 @@ from pycaffe_lite.proto.text_writer import TextWriter
 @click.argument("out", metavar="OUT.prototxt", type=click.Path(path_type=Path))
 @click.argument("weights", metavar="[WEIGHTS]", type=click.Path(path_type=Path), required=False)
 def command(source: Path, out: Path, weights: Path | None) -> None:
-    """Writes the net that a .caffemodel describes as a prototxt.
+    """Writes the prototxt of a .caffemodel.
 
     A .caffemodel of any age holds all of a net's layers with their parameters, not only the weights; of a
     training these are the layers of its train net. WEIGHTS, if given, gets the weights alone: a
