@@ -99,22 +99,25 @@ def shaped_net(
         raise NetError(f"{file}: the net has no layers in phase {caffe_pb2.Phase.Name(phase)}")
     shaped: dict[str, Any] = {"names": {layer.param.name for layer in kept}, "types": {}, "remarks": []}
     for layer in kept:
-        _clear_fillers(layer.param)
+        clear_fillers(layer.param)
         _stand_in(layer, document, left, shaped)
     if left:
         raise ArgumentError(f"no Input or data layer of the net makes a blob '{next(iter(left))}'")
     return ShapedNet(Net.from_document(document), **shaped)
 
 
-def _clear_fillers(message: Any) -> None:
-    """Clears the fillers of learnable blobs: drawing a large net's weights would take seconds."""
+def clear_fillers(message: Any) -> None:
+    """Makes the fillers of learnable blobs constant: drawing a large net's weights would take seconds.
+
+    They stay in the message, since some types are told apart by what fillers they have.
+    """
     for part, value in message.ListFields():
         if part.message_type is None or not hasattr(value, "ListFields"):
             continue  # DummyData's fillers are repeated; they fill no weights
         if part.message_type.name == "FillerParameter":
-            message.ClearField(part.name)
+            value.Clear()
         else:
-            _clear_fillers(value)
+            clear_fillers(value)
 
 
 def _stand_in(

@@ -1,0 +1,27 @@
+"""Nets on their way out: to ONNX, with layers folded into others, as nets to deploy, as arrays.
+
+The parts are loaded when they are first asked for, so that `import pycaffe_lite` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pycaffe_lite.export.folding import fold as fold
+    from pycaffe_lite.export.onnx.model import to_onnx as to_onnx
+
+# The module of each public name.
+_HOMES = {
+    "fold": "pycaffe_lite.export.folding",
+    "to_onnx": "pycaffe_lite.export.onnx.model",
+}
+
+__all__ = ["fold", "to_onnx"]  # noqa: F822 - they are loaded by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
