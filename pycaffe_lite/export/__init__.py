@@ -18,7 +18,7 @@ _HOMES = {
     "to_onnx": "pycaffe_lite.export.onnx.model",
 }
 
-__all__ = ["fold", "to_onnx"]  # noqa: F822 - they are loaded by __getattr__
+__all__ = ["fold", "to_onnx"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from pycaffe_lite.export.onnx.layer_graph import LayerGraph
@@ -178,5 +177,3 @@ def bias(g: LayerGraph, layer: BiasLayer) -> str:
     if len(g.bottoms) > 1:
         return g.op("Add", g.x, _laid_over(g, 1, layer.param.axis))
     return g.op("Add", g.x, _learnt(g, layer, layer.blobs[0].data, "bias"))
-
-

@@ -16,10 +16,7 @@ def inner_product(g: LayerGraph, layer: InnerProductLayer) -> str:
     shape = g.bottom_shapes[0]
     rank = len(shape)
     axis = layer.param.axis % rank
-    if axis == 1:
-        rows = g.x if rank == 2 else g.op("Flatten", g.x, axis=1)
-    else:
-        rows = g.flatten_from(g.x, axis)
+    rows = g.op("Flatten", g.x, axis=1) if axis == 1 and rank > 2 else g.flatten_from(g.x, axis)
     bias = [] if layer.bias is None else [g.weight(layer.bias, "bias")]
     weight = g.weight(layer.weight, "weight")
     product = g.op("Gemm", rows, weight, *bias, transB=0 if layer.param.transpose else 1)

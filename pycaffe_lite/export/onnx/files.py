@@ -35,7 +35,9 @@ def _head(graph: Graph, name: str, values: Mapping[str, Shape]) -> tuple[Any, An
         return [helper.make_tensor_value_info(value, FLOAT, list(shape)) for value, shape in shapes.items()]
 
     ends = {*graph.inputs, *graph.outputs}
-    between = {value: shape for value, shape in values.items() if value not in ends and value not in graph.constants}
+    between = {
+        value: shape for value, shape in values.items() if value not in ends and value not in graph.constants
+    }
     body = helper.make_graph(
         graph.nodes, name or "net", infos(graph.inputs), infos(graph.outputs), value_info=infos(between)
     )
@@ -74,11 +76,16 @@ def model_of(graph: Graph, name: str, values: Mapping[str, Shape]) -> Any:
     return model
 
 
-def write_model(file: str | Path, graph: Graph, name: str, values: Mapping[str, Shape]) -> None:
+def write_model(
+    file: str | Path, graph: Graph, name: str, values: Mapping[str, Shape], data_file: Path | None = None
+) -> None:
     """Writes the model, whole or not at all, straight from the arrays' memory.
 
-    Where it would be larger than protocol buffers can read, weights go to a second file beside it, of the
-    same name and `.data`.
+    Where it would be larger than protocol buffers can read, weights go to a second file in the same folder.
+
+    Args:
+        file: its name. graph, name, values: as in `model_of`.
+        data_file: the name of the second file; None for that of the first with `.data` behind it.
 
     Raises:
         WeightsError: it cannot be written.
@@ -88,7 +95,7 @@ def write_model(file: str | Path, graph: Graph, name: str, values: Mapping[str, 
     arrays = {constant: _as_stored(array) for constant, array in graph.constants.items()}
     total = sum(array.nbytes for array in arrays.values())
     if total + body.ByteSize() > LIMIT:
-        beside = path.with_name(f"{path.name}.data")
+        beside = data_file or path.with_name(f"{path.name}.data")
         with atomic_write(beside, error=WeightsError) as stream:
             fields = list(_write_beside(stream, beside.name, arrays))
     else:

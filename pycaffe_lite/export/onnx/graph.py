@@ -51,6 +51,7 @@ class Graph:
         nodes: NodeProtos in the order in which they run.
         constants: name → array, as it is in memory: nothing is copied.
         inputs, outputs: names → shapes, in order. types: the element type of inputs that are not float32.
+        states: output → input, of what layers carry from one pass to the next.
         domains: versions of other operator sets than ONNX's own.
     """
 
@@ -60,6 +61,7 @@ class Graph:
         self.constants: dict[str, Array] = {}
         self.inputs: dict[str, Shape] = {}
         self.outputs: dict[str, Shape] = {}
+        self.states: dict[str, str] = {}
         self.domains: dict[str, int] = {}
         self._parent = parent
         self._names: set[str] = set() if parent is None else parent._names

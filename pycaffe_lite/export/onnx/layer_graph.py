@@ -102,7 +102,7 @@ class LayerGraph:
         return self.op(op_type, x, axes=list(axes), **attributes)
 
     def reduce(self, kind: str, x: str, axes: Sequence[int], *, keep: bool = False) -> str:
-        """Reduces axes to one value: kind is Sum, Mean, Max, Min, Prod, L1, L2, SumSquare …; keep: as axes of 1."""
+        """Reduces axes to one value. kind: Sum, Mean, Max, L1, SumSquare or the like; keep: axes of 1."""
         op_type = f"Reduce{kind}"
         since = _AXES_AS_INPUT.get(op_type, _OTHER_REDUCTIONS)
         if not axes:  # which would mean all of them
@@ -188,7 +188,14 @@ class LayerGraph:
         """A value repeated; see `shape_vector`."""
         return self.op("Expand", self.floats(value), self.shape_vector(shape, like, of))
 
-    def slice(self, x: str, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int], steps: Sequence[int] | None = None) -> str:
+    def slice(
+        self,
+        x: str,
+        starts: Sequence[int],
+        ends: Sequence[int],
+        axes: Sequence[int],
+        steps: Sequence[int] | None = None,
+    ) -> str:
         """A part of the values."""
         if not axes:
             return x

@@ -39,13 +39,13 @@ from pycaffe_lite.layer.sequence.ctc_loss import CtcLossLayer
 _LEAST_P = 1e-20  # of Infogain and MultinomialLogisticLoss
 
 refuses(
-    "it matches predictions with ground truth, which only training needs; `pycaffe-lite deploy` takes losses out",
+    "it matches predictions with ground truth, for training only; `pycaffe-lite deploy` takes losses out",
     MultiBoxLossLayer,
     RegionLossLayer,
     Yolov3Layer,
 )
 refuses(
-    "it sums over all alignments of its labels, which only training needs; `pycaffe-lite deploy` takes losses out",
+    "it sums over all alignments of labels, for training only; `pycaffe-lite deploy` takes losses out",
     CtcLossLayer,
 )
 
@@ -352,4 +352,3 @@ def seg_accuracy(g: LayerGraph, layer: SegAccuracyLayer) -> str:
     overlap = g.reduce("Mean", overlap, [0])
     parts = [g.unsqueeze(part, [0]) for part in (pixel, recall, overlap)]
     return g.reshape(g.op("Concat", *parts, axis=0), (1, 1, 1, 3), (3,))
-

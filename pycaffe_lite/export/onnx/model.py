@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,32 +60,34 @@ class Export:
             raise ArgumentError(f"exports are of opset {OLDEST_OPSET} to {newest}, not {opset}")
         if target not in TARGETS:
             raise ArgumentError(f"exports are for {' or '.join(TARGETS)}, not '{target}'")
-        self.target = target
+        self.target, self._mean, self._scale = target, mean, scale
         self.net = net_for_export(net, None if batch == "dynamic" else batch)
         self.shapes = blob_shapes(self.net, dynamic=batch == "dynamic")
         self.graph = Graph(opset)
         self.layers: list[Converted] = []
         self.values: dict[str, Shape] = {}  # the shape of each tensor that is a blob
         self.output_blobs: dict[str, int] = {}  # output → blob
+        self.states: dict[str, str] = {}  # output → the input that goes on with it
         self._tensors: dict[int, str] = {}  # blob → what it is now
-        self._makers: dict[str, tuple[int, str]] = {}  # tensor → the blob that it is, and the layer it is from
+        self._makers: dict[str, tuple[int, str]] = {}  # tensor → its blob, and the layer it is from
         self.graph.reserve(self.net.graph.blob_names)
         for node in self.net.graph.nodes:
-            self._add(node, mean, scale)
+            self._add(node)
         self._name_tensors()
+        self.states = dict(self.graph.states)
         self._add_outputs(outputs)
 
     # --------------------------------------------------------------- layer by layer
 
-    def _add(self, node: Node, mean: Array | None, scale: float | None) -> None:
+    def _add(self, node: Node) -> None:
         layer = node.layer
         if isinstance(layer, InputLayer):
             for i in node.top_ids:
                 name = self.net.graph.blob_names[i]
                 self.graph.inputs[name] = self.shapes[i]
                 self._bind(i, name, "")
-            if (mean is not None or scale is not None) and self.net.graph.inputs[0] in node.top_ids:
-                self._prepare(node, mean, scale)
+            if self.net.graph.inputs[0] in node.top_ids:
+                self._prepare(node)
             return
         g = LayerGraph(
             self.graph,
@@ -108,15 +110,18 @@ class Export:
         if not is_inserted_split(layer.layer_param):
             self.layers.append(Converted(layer.name, layer.type, [made.op_type for made in own]))
 
-    def _prepare(self, node: Node, mean: Array | None, scale: float | None) -> None:
-        """Subtracts means from the first input, and scales it."""
+    def _prepare(self, node: Node) -> None:
+        """Subtracts means from the first input, and scales it, where that is asked for."""
         i = self.net.graph.inputs[0]
         g = LayerGraph(self.graph, node.layer, [], [], [])
-        x, shape = self._tensors[i], self.shapes[i]
-        if mean is not None:
-            x = g.op("Sub", x, g.weight(fitting_mean(mean, shape), "mean"))
-        x = g.scaled(x, 1.0 if scale is None else scale)
-        self._bind(i, x, node.layer.name)
+        x = self._tensors[i]
+        if self._mean is not None:
+            self._mean = fitting_mean(self._mean, self.shapes[i])
+            x = g.op("Sub", x, g.weight(self._mean, "mean"))
+        if self._scale is not None:
+            x = g.op("Mul", x, g.floats(self._scale))
+        if x != self._tensors[i]:
+            self._bind(i, x, node.layer.name)
 
     def _bind(self, blob: int, tensor: str, layer: str) -> None:
         self._tensors[blob] = tensor
@@ -186,9 +191,28 @@ class Export:
         """The ModelProto, with copies of the weights."""
         return model_of(self.graph, self.net.name, self.values)
 
-    def write(self, file: str | Path) -> None:
-        """Writes the file, whole or not at all; nothing is copied."""
-        write_model(file, self.graph, self.net.name, self.values)
+    def write(self, file: str | Path, *, data_file: Path | None = None) -> None:
+        """Writes the file, whole or not at all, without copies of the weights; see `files.write_model`."""
+        write_model(file, self.graph, self.net.name, self.values, data_file)
+
+    # --------------------------------------------------------- the net, to compare with
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What the net gives for the file's inputs, in fresh arrays by the names of the file's outputs."""
+        graph = self.net.graph
+        for i in graph.inputs:
+            blob, values = graph.blobs[i], inputs[graph.blob_names[i]]
+            blob.reshape(values.shape)
+            if i == graph.inputs[0]:
+                values = values if self._mean is None else values - self._mean
+                values = values if self._scale is None else values * np.float32(self._scale)
+            blob.data[...] = values
+        self.net.forward()
+        return {name: graph.blobs[i].data.copy() for name, i in self.output_blobs.items()}
+
+    def carried_over(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs that go on with the state which the layers had at the end of a pass."""
+        return {self.states[name]: values for name, values in outputs.items() if name in self.states}
 
 
 def fitting_mean(mean: Array, shape: Shape) -> Array:
@@ -244,7 +268,5 @@ def to_onnx(
         LayerError: a layer has no counterpart in ONNX; the message says why.
         ArgumentError: onnx is not installed, or an argument makes no sense.
     """
-    export = Export(
-        net, target=target, opset=opset, batch=batch, outputs=outputs, mean=mean, scale=scale
-    )
+    export = Export(net, target=target, opset=opset, batch=batch, outputs=outputs, mean=mean, scale=scale)
     return export.model()

@@ -9,6 +9,7 @@ import numpy as np
 from pycaffe_lite.export.onnx.graph import Array
 from pycaffe_lite.export.onnx.layer_graph import LayerGraph
 from pycaffe_lite.export.onnx.registry import converts, refuses
+from pycaffe_lite.export.statistics import averages
 from pycaffe_lite.layer.normalization.batch_norm import BatchNormLayer
 from pycaffe_lite.layer.normalization.bn import BNLayer, RunningBNLayer, SegNetBNLayer
 from pycaffe_lite.layer.normalization.intel_batch_norm import IntelBatchNormLayer
@@ -28,7 +29,12 @@ Pair = tuple[Array, Array]
 
 
 def _standardised(
-    g: LayerGraph, x: str, statistics: Pair, eps: float, scale: Array | None = None, shift: Array | None = None
+    g: LayerGraph,
+    x: str,
+    statistics: Pair,
+    eps: float,
+    scale: Array | None = None,
+    shift: Array | None = None,
 ) -> str:
     """`BatchNormalization` by fixed means and variances, (C,) each."""
     mean, variance = statistics
@@ -58,13 +64,6 @@ def _affine(g: LayerGraph, x: str, layer: BNLayer[Any]) -> str:
     if layer.shift is not None:
         x = g.op("Add", x, g.weight(layer.shift.data.reshape(-1, *ones), "bias"))
     return x
-
-
-def averages(sums: list[Array]) -> Pair:
-    """The means and variances for which Caffe keeps sums, and their factor; 0 where there are none yet."""
-    mean, variance, factor = (np.asarray(part, np.float64).ravel() for part in sums)
-    averaging = 1 / factor[0] if factor[0] else 0.0
-    return averaging * mean, averaging * variance
 
 
 @converts(BatchNormLayer)
@@ -108,14 +107,16 @@ def running_bn(g: LayerGraph, layer: RunningBNLayer) -> str:
 
 @converts(SegNetBNLayer)
 def segnet_bn(g: LayerGraph, layer: SegNetBNLayer) -> list[str]:
-    """`ReduceMean`, `Sub`, `Mul`, `Sqrt`, `Div`, `Mul` and `Add`; with `bn_mode: INFERENCE` `Mul` and `Add`."""
+    """As BatchNorm by the batch's statistics, `Mul` and `Add`; with `bn_mode: INFERENCE` the latter only."""
     C = layer.C
     if layer.is_fixed:
         statistics = [g.floats(np.full((1, C, 1, 1), value)) for value in (0.0, 1 - layer.eps)]
         return [_affine(g, g.x, layer), *statistics][: len(g.top_shapes)]
     y, *moments = _by_batch(g, g.x, layer.eps)
     of = (1, C, *(1,) * (len(g.bottom_shapes[0]) - 2))
-    return [_affine(g, y, layer), *(g.reshape(part, (1, C, 1, 1), of) for part in moments)][: len(g.top_shapes)]
+    return [_affine(g, y, layer), *(g.reshape(part, (1, C, 1, 1), of) for part in moments)][
+        : len(g.top_shapes)
+    ]
 
 
 @converts(LRNLayer)
@@ -164,5 +165,3 @@ def pixel_normalize(g: LayerGraph, layer: PixelNormalizeLayer) -> list[str]:
     else:
         norm = g.op("Sqrt", g.shifted(g.reduce("SumSquare", x, [1], keep=True), 1e-6))
     return [g.op("Div", x, norm), norm][: len(g.top_shapes)]
-
-

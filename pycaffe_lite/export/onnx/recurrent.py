@@ -20,7 +20,7 @@ Step = Callable[[LayerGraph, list[str], str, str], list[str]]
 
 
 def _lstm_cell(g: LayerGraph, cell: str, gates: str, cont: str, axis: int) -> tuple[str, str]:
-    """c and h of LSTM units, whose gates stand one after another along an axis."""
+    """C and h of LSTM units, whose gates stand one after another along an axis."""
     i, f, o, candidate = g.split(gates, axis, [int(g.top_shapes[0][-1])] * 4)
     kept = g.op("Mul", g.op("Mul", g.op("Sigmoid", f), cont), cell)
     c = g.op("Add", kept, g.op("Mul", g.op("Sigmoid", i), g.op("Tanh", candidate)))
@@ -52,7 +52,7 @@ def lstm(g: LayerGraph, layer: LSTMLayer) -> list[str]:
 
 @converts(RNNLayer)
 def rnn(g: LayerGraph, layer: RNNLayer) -> list[str]:
-    """`Gemm` over all steps, then `Scan` with a step's `Mul`, `Gemm`, `Tanh`; then `MatMul`, `Add` and `Tanh`."""
+    """`Gemm` over all steps, `Scan` with a step's `Mul`, `Gemm` and `Tanh`, then `Gemm` and `Tanh`."""
     recurrent, out, bias = (g.weight(blob, name) for blob, name in zip(
         layer.blobs[-3:], ("recurrent", "output_weight", "output_bias"), strict=True
     ))  # fmt: skip
@@ -86,31 +86,36 @@ def _run(g: LayerGraph, layer: RecurrentLayer, step: Step) -> tuple[str, list[st
     if layer.param.expose_hidden:
         first = list(g.bottoms[layer.exposed])
     else:
-        first = [_carried_in(g, name, N, D) for name in layer.states]
+        carried = [_carried_in(g, name, (1, N, D)) for name in layer.states]
+        first = [_for_batch(g, state, N, D) for state in carried]
     first = [g.squeeze(state, [0]) for state in first]
     y, last = _scan(g, step, first, gates, cont)
     last = [g.unsqueeze(state, [0]) for state in last]
     if not layer.param.expose_hidden:
-        for name, state in zip(layer.states, last, strict=True):
-            g.graph.outputs[g.named(state, f"{name}_T")] = (1, N, D)
+        for name, before, after in zip(layer.states, carried, last, strict=True):
+            result = g.named(after, f"{name}_T")
+            g.graph.outputs[result] = (1, N, D)
+            g.graph.states[result] = before
     return y, last
 
 
-def _carried_in(g: LayerGraph, name: str, N: int | str, D: int) -> str:
+def _carried_in(g: LayerGraph, name: str, shape: Shape) -> str:
     """A part of the state before the first step: an input of the graph with zeros as its default."""
-    shape: Shape = (1, N, D)
     zeros = np.zeros([n if isinstance(n, int) else 1 for n in shape], np.float32)
     state = g.weight(zeros, f"{name}_0")
     g.graph.inputs[state] = shape
+    return state
+
+
+def _for_batch(g: LayerGraph, state: str, N: int | str, D: int) -> str:
+    """The state of N sequences; where their number is open, the default is that of one."""
     if isinstance(N, int):
         return state
     size = g.op("Gather", g.op("Shape", g.bottoms[1]), g.ints([1]))
     return g.op("Expand", state, g.op("Concat", g.ints([1]), size, g.ints([D]), axis=0))
 
 
-def _scan(
-    g: LayerGraph, step: Step, first: list[str], gates: str, cont: str
-) -> tuple[str, list[str]]:
+def _scan(g: LayerGraph, step: Step, first: list[str], gates: str, cont: str) -> tuple[str, list[str]]:
     """One `Scan` over axis 0 of the gates, (T, N, gates D), and of cont, (T, N, 1)."""
     inner = g.inside()
     states = [inner.graph.fresh(f"{g.layer.name}/state") for _ in first]

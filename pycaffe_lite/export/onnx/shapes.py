@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from pycaffe_lite.errors import NetError
@@ -53,7 +54,9 @@ def blob_shapes(net: Net, *, dynamic: bool) -> list[Shape]:
     shapes: list[Shape] = [tuple(shape) for shape in first]
     if counts:
         other = _shaped(net, given, 5)
-        shapes = [_marked(shape, was, now, "count", 3) for shape, was, now in zip(shapes, first, other, strict=True)]
+        shapes = [
+            _marked(shape, was, now, "count", 3) for shape, was, now in zip(shapes, first, other, strict=True)
+        ]
     if dynamic:
         N = given[0][0] if given and given[0] else 1
         more = [(shape[0] + 1, *shape[1:]) if shape and shape[0] == N else shape for shape in given]
@@ -61,7 +64,9 @@ def blob_shapes(net: Net, *, dynamic: bool) -> list[Shape]:
             other = _shaped(net, more, 3)
         except NetError as error:
             raise NetError(f"the batch size cannot be left open: with {N + 1} items, {error}") from None
-        shapes = [_marked(shape, was, now, BATCH, N) for shape, was, now in zip(shapes, first, other, strict=True)]
+        shapes = [
+            _marked(shape, was, now, BATCH, N) for shape, was, now in zip(shapes, first, other, strict=True)
+        ]
     if counts or dynamic:
         _shaped(net, given, None)
     return shapes
@@ -80,7 +85,10 @@ def _shaped(net: Net, inputs: Sequence[tuple[int, ...]], count: int | None) -> S
 
 
 def _marked(shape: Shape, was: Sequence[int], now: Sequence[int], word: str, size: int) -> Shape:
-    """A shape with a word for each length that depends on a size; `was` is that for the size, `now` for another."""
+    """A shape with a word for each length that depends on a size.
+
+    was: the shape for that size. now: that for another.
+    """
     if len(was) != len(now):
         return shape
     return tuple(

@@ -194,7 +194,9 @@ def shuffle_channel(g: LayerGraph, layer: ShuffleChannelLayer) -> str:
     N, C, *rest = g.bottom_shapes[0]
     group = layer.param.group
     each = int(C) // group
-    dealt = g.op("Transpose", g.reshape(g.x, (N, group, each, *rest)), perm=[0, 2, 1, *range(3, 3 + len(rest))])
+    dealt = g.op(
+        "Transpose", g.reshape(g.x, (N, group, each, *rest)), perm=[0, 2, 1, *range(3, 3 + len(rest))]
+    )
     return g.reshape(dealt, g.top_shapes[0], (N, each, group, *rest))
 
 
@@ -218,5 +220,3 @@ def reorg(g: LayerGraph, layer: ReorgLayer) -> str:
     else:
         moved, of = g.op("Transpose", g.reshape(g.x, larger), perm=[0, 3, 5, 1, 2, 4]), smaller
     return g.reshape(moved, g.top_shapes[0], of)
-
-

@@ -86,7 +86,8 @@ def volume_convolution(g: LayerGraph, layer: VolumeConvolutionLayer[Any]) -> str
         inputs.append(g.weight(layer.bias.data.reshape(-1), "bias"))
     y = g.op(
         "Conv", g.x, *inputs,
-        kernel_shape=w.kernel, strides=w.stride, pads=[*w.pad, *w.pad], dilations=w.dilation, group=layer.group,
+        kernel_shape=w.kernel, strides=w.stride, pads=[*w.pad, *w.pad], dilations=w.dilation,
+        group=layer.group,
     )  # fmt: skip
     return g.reshape(y, g.top_shapes[0], (g.bottom_shapes[0][0], *layer.result[1:]))
 
@@ -97,7 +98,9 @@ def im2col(g: LayerGraph, layer: Im2colLayer) -> str:
     w = layer.window
     shape, axis = g.bottom_shapes[0], layer.axis
     channels, places = int(shape[axis]), math.prod(w.kernel)
-    picks = np.tile(np.eye(places, dtype=np.float32).reshape(places, 1, *w.kernel), (channels, 1, *(1,) * len(w.kernel)))
+    picks = np.tile(
+        np.eye(places, dtype=np.float32).reshape(places, 1, *w.kernel), (channels, 1, *(1,) * len(w.kernel))
+    )
     images = _as_images(shape, axis)
     y = g.op(
         "Conv", g.reshape(g.x, images), g.weight(picks, "places"),
@@ -145,7 +148,9 @@ class _Windows:
         """How many places each window has up to the padding's end, (*count); 0 where there are none."""
         sides = [
             np.maximum(np.minimum(np.arange(n) * s + k, length + 2 * p) - np.arange(n) * s, 0)
-            for length, k, s, p, n in zip(self.size, self.kernel, self.stride, self.pad, self.count, strict=True)
+            for length, k, s, p, n in zip(
+                self.size, self.kernel, self.stride, self.pad, self.count, strict=True
+            )
         ]
         area = np.ones(())
         for side in sides:
@@ -179,7 +184,7 @@ def _mean_pool(g: LayerGraph, x: str, windows: _Windows, areas: np.ndarray) -> s
 
 @converts(PoolingLayer)
 def pooling(g: LayerGraph, layer: PoolingLayer) -> list[str]:
-    """`MaxPool` with larger pads at the end, or `Pad`, `AveragePool` and `Mul` by the kernel's area over Caffe's."""
+    """`MaxPool` with larger end pads, or `Pad`, `AveragePool` and `Mul` by the kernel's area over Caffe's."""
     return _pooled(g, g.x, layer)
 
 
@@ -282,5 +287,3 @@ def unpooling(g: LayerGraph, layer: UnpoolingLayer) -> str:
     empty = g.full(0.0, (N, C, count_of((H, W))), g.x, shape)
     y = g.op("ScatterElements", empty, places, g.reshape(g.x, plane), axis=2)
     return g.reshape(y, g.top_shapes[0], (N, C, count_of((H, W))))
-
-

@@ -1,0 +1,125 @@
+"""An exported file against the net: run by ONNX Runtime, or by OpenCV, on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from pycaffe_lite.errors import ArgumentError, WeightsError
+from pycaffe_lite.export.compare import Difference, difference
+from pycaffe_lite.export.inputs import checked_inputs, random_inputs
+from pycaffe_lite.export.onnx.graph import Array
+from pycaffe_lite.export.onnx.model import Export
+from pycaffe_lite.export.onnx.shapes import BATCH
+from pycaffe_lite.extras import missing
+from pycaffe_lite.kernels import get_num_threads
+
+_OPENCV = 5
+
+Arrays = dict[str, Array]
+
+
+class Runner(Protocol):
+    """A program that has loaded an exported file.
+
+    Attributes:
+        name: of the program, with its version.
+    """
+
+    name: str
+
+    def run(self, inputs: Mapping[str, Array]) -> Arrays:
+        """The outputs for these inputs, by name."""
+
+
+class _OnnxRuntime:
+    def __init__(self, file: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise ArgumentError(missing("checking an export", "onnxruntime", "onnx")) from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = get_num_threads()
+        # The file is run a few times: packing its weights would take longer than that, and as much memory.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        self.name = f"ONNX Runtime {onnxruntime.__version__}"
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise WeightsError(f"{self.name} cannot load the exported file: {error}") from None
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array]) -> Arrays:
+        try:
+            return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
+        except Exception as error:
+            raise WeightsError(f"{self.name} cannot run the exported file: {error}") from None
+
+
+class _OpenCV:
+    def __init__(self, file: Path, outputs: list[str]) -> None:
+        try:
+            import cv2
+        except ImportError:
+            raise ArgumentError("checking an export for OpenCV needs OpenCV 5: it is not installed") from None
+        if int(cv2.__version__.split(".")[0]) < _OPENCV:
+            raise ArgumentError(f"checking an export for OpenCV needs OpenCV 5, not {cv2.__version__}")
+        self.name = f"OpenCV {cv2.__version__}"
+        self._error: type[Exception] = cv2.error
+        self._outputs = outputs
+        try:
+            self._net: Any = cv2.dnn.readNetFromONNX(str(file))
+        except cv2.error as error:
+            raise WeightsError(f"{self.name} cannot load the exported file: {error}") from None
+
+    def run(self, inputs: Mapping[str, Array]) -> Arrays:
+        try:
+            for name, values in inputs.items():
+                self._net.setInput(values, name)
+            results = self._net.forward(self._outputs)
+        except self._error as error:
+            raise WeightsError(f"{self.name} cannot run the exported file: {error}") from None
+        return {name: np.array(values) for name, values in zip(self._outputs, results, strict=True)}
+
+
+def runner_for(export: Export, file: Path) -> Runner:
+    """What an export is for, with the file loaded.
+
+    Raises:
+        ArgumentError: it is not installed. WeightsError: it cannot load the file.
+    """
+    if export.target == "opencv5":
+        return _OpenCV(file, list(export.output_blobs))
+    return _OnnxRuntime(file)
+
+
+def differences(export: Export, runner: Runner, given: Mapping[str, Array] | None = None) -> list[Difference]:
+    """Runs the net and the file, and compares all outputs.
+
+    Args:
+        export: whose net. runner: of its file.
+        given: inputs of the user's, by name; None for none. Random ones are tried in any case.
+
+    Raises:
+        WeightsError: the file cannot be run. DataError: the given inputs are not the net's.
+    """
+    free = [
+        name for name, shape in export.graph.inputs.items() if BATCH in shape and name in export.net.inputs
+    ]
+    cases = [*random_inputs(export.net, more=free)]
+    if given is not None:
+        cases.append(("the given inputs", checked_inputs(export.net, given)))
+    found: list[Difference] = []
+    carried: Arrays = {}
+    for what, inputs in cases:
+        expected = export.run(inputs)
+        got = runner.run({**inputs, **carried})
+        carried = export.carried_over(got)
+        found += [difference(what, name, got.get(name), values) for name, values in expected.items()]
+    return found
