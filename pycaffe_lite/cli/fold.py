@@ -55,6 +55,6 @@ def command(
     for file in write_net(result.net, out):
         echo(f"wrote {file}")
     echo(
-        f"{len(result.remarks)} layers fewer; the outputs differ by {worst.relative:.1e} of the largest value "
-        f"at most, on random inputs (output '{worst.output}')"
+        f"{len(result.remarks)} layers fewer; the outputs differ by {worst.relative:.1e} of the "
+        f"largest value at most, on random inputs (output '{worst.output}')"
     )

@@ -29,7 +29,7 @@ def net_for_export(net: Net, batch: int | str | None = None) -> Net:
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise ArgumentError(f"a batch has 1 item or more, or is 'dynamic', got {batch!r}")
     message = net.to_proto()
-    message.state.phase = net.phase
+    message.state.phase = caffe_pb2.TRAIN if net.phase == caffe_pb2.TRAIN else caffe_pb2.TEST
     for layer, node in zip(message.layer, net.graph.nodes, strict=True):
         clear_fillers(layer)
         layer.ClearField("include")
@@ -45,8 +45,9 @@ def net_for_export(net: Net, batch: int | str | None = None) -> Net:
                 blob.data[...] = values.data
     for i, k in zip(copy.graph.inputs, _input_blobs(net), strict=True):
         shape = net.graph.blobs[k].shape
-        own_batch = batch is not None and shape and shape[0] == _first_length(net)
-        copy.graph.blobs[i].reshape((batch, *shape[1:]) if own_batch else shape)
+        if isinstance(batch, int) and shape and shape[0] == _first_length(net):
+            shape = (batch, *shape[1:])
+        copy.graph.blobs[i].reshape(shape)
     copy.reshape()
     return copy
 

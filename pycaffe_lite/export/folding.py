@@ -218,6 +218,7 @@ def _fold_into_inputs(piece: Piece, affine: Affine) -> bool:
     """Makes w ← w a and c ← c + w b, for a layer behind the affine one; False if that is not the same."""
     layer, weight = piece.layer, np.asarray(piece.blobs[0], np.float64)
     shifts = bool(affine.b.any())
+    more: Array = np.zeros(1)
     if isinstance(layer, InnerProductLayer):
         each = layer.K // len(affine.a)
         a, b = np.repeat(affine.a, each), np.repeat(affine.b, each)
@@ -226,9 +227,8 @@ def _fold_into_inputs(piece: Piece, affine: Affine) -> bool:
     elif isinstance(layer, DeconvolutionLayer):
         if shifts:
             return False
-        more = np.zeros(layer.param.num_output)
         weight = weight * affine.a.reshape(-1, *(1,) * (weight.ndim - 1))
-    else:
+    elif isinstance(layer, BaseConvolutionLayer):
         if shifts and any(layer.window.pad):
             return False
         grouped = weight.reshape(layer.group, -1, *weight.shape[1:])
@@ -236,7 +236,7 @@ def _fold_into_inputs(piece: Piece, affine: Affine) -> bool:
         more = (grouped * b).reshape(len(weight), -1).sum(axis=1)
         weight = (grouped * a).reshape(weight.shape)
     bias = np.asarray(piece.blobs[1], np.float64) if len(piece.blobs) > 1 else 0.0
-    _set_weights(piece, weight, more + bias)
+    _set_weights(piece, weight, np.broadcast_to(more + bias, layer.param.num_output))
     return True
 
 

@@ -78,7 +78,7 @@ class Pieces:
     def to_net(self) -> Net:
         """The net that the pieces make, in the phase of the old one."""
         message = caffe_pb2.NetParameter(name=self._net.name)
-        message.state.phase = self._net.phase
+        message.state.phase = caffe_pb2.TRAIN if self._net.phase == caffe_pb2.TRAIN else caffe_pb2.TEST
         for piece in self.pieces:
             layer = message.layer.add()
             layer.CopyFrom(piece.message)

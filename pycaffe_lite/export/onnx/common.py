@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pycaffe_lite.export.onnx.graph import count_of
 from pycaffe_lite.export.onnx.layer_graph import LayerGraph
 from pycaffe_lite.export.onnx.registry import converts
 from pycaffe_lite.layer.common.dropout import DropoutLayer
 from pycaffe_lite.layer.common.embed import EmbedLayer
 from pycaffe_lite.layer.common.inner_product import InnerProductLayer
+from pycaffe_lite.layer.common.margin_inner_product import MarginInnerProductLayer
 
 
 @converts(InnerProductLayer)
@@ -38,3 +41,17 @@ def dropout(g: LayerGraph, layer: DropoutLayer) -> str:
     if layer.training:
         raise g.refuse("it draws random numbers; export the net's TEST phase")
     return g.scaled(g.x, layer.scale)
+
+
+@converts(MarginInnerProductLayer)
+def margin_inner_product(g: LayerGraph, layer: MarginInnerProductLayer) -> str:
+    """`Gemm` with weights of length 1, for `type: SINGLE`."""
+    if layer.m > 1 or len(g.top_shapes) > 1:
+        raise g.refuse("it mixes angles and products by a share that changes with each training pass")
+    weight = layer.weight.data.astype(np.float64)
+    weight /= np.sqrt(np.square(weight).sum(axis=1, keepdims=True))
+    shape = g.bottom_shapes[0]
+    axis = layer.param.axis % len(shape)
+    rows = g.flatten_from(g.x, axis)
+    product = g.op("Gemm", rows, g.weight(weight, "weight"), transB=1)
+    return g.reshape(product, g.top_shapes[0], (count_of(shape[:axis]), layer.param.num_output))

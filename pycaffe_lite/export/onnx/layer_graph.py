@@ -204,6 +204,11 @@ class LayerGraph:
             parts.append(self.ints(list(steps)))
         return self.op("Slice", x, *parts)
 
+    def resize(self, x: str, *, scales: str = "", sizes: str = "", **attributes: Any) -> str:
+        """`Resize` by scales or to sizes; before opset 13 inputs that are not used had to be there, empty."""
+        none = self.floats(np.zeros(0)) if self.opset < 13 else ""
+        return self.op("Resize", x, none, scales or none, *([sizes] if sizes else []), **attributes)
+
     def pad(self, x: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
         """Puts a value around; as many numbers of either kind as there are axes."""
         if not any((*before, *after)):

@@ -35,6 +35,7 @@ from pycaffe_lite.layer.loss.softmax_with_loss import SoftmaxWithLossLayer
 from pycaffe_lite.layer.loss.triplet_loss import TripletLossLayer
 from pycaffe_lite.layer.loss.weighted_softmax_loss import WeightedSoftmaxWithLossLayer
 from pycaffe_lite.layer.sequence.ctc_loss import CtcLossLayer
+from pycaffe_lite.layer.sequence.labelsequence_accuracy import LabelsequenceAccuracyLayer
 
 _LEAST_P = 1e-20  # of Infogain and MultinomialLogisticLoss
 
@@ -47,6 +48,12 @@ refuses(
 refuses(
     "it sums over all alignments of labels, for training only; `pycaffe-lite deploy` takes losses out",
     CtcLossLayer,
+)
+
+
+refuses(
+    "it compares sequences with their labels, for training only; `pycaffe-lite deploy` takes it out",
+    LabelsequenceAccuracyLayer,
 )
 
 
@@ -65,11 +72,11 @@ class _Labels(NamedTuple):
     """Labels as indices, (outer, 1, inner).
 
     Attributes:
-        index: 0 where they are ignored. counts: where they are not; None if none may be.
+        places: 0 where they are ignored. counts: where they are not; None if none may be.
         outer, inner: how many there are before and after the axis of the classes.
     """
 
-    index: str
+    places: str
     counts: str | None
     outer: int
     inner: int
@@ -131,9 +138,9 @@ def softmax_with_loss(g: LayerGraph, layer: SoftmaxWithLossLayer) -> list[str]:
     axis = _axis(g, layer.param.axis)
     labels = _labels(g, axis, layer.ignore_label)
     p, folded, _ = _probabilities(g, axis, labels)
-    losses = _log(g, g.op("GatherElements", folded, labels.index, axis=1), LEAST)
+    losses = _log(g, g.op("GatherElements", folded, labels.places, axis=1), LEAST)
     if isinstance(layer, WeightedSoftmaxWithLossLayer):
-        losses = g.op("Mul", losses, g.op("Gather", g.floats(layer.weights), labels.index))
+        losses = g.op("Mul", losses, g.op("Gather", g.floats(layer.weights), labels.places))
     loss = _divided(g, layer, _total(g, losses, 3, labels), labels)
     if len(g.top_shapes) < 3:
         return [loss, p][: len(g.top_shapes)]
@@ -148,7 +155,7 @@ def focal_loss(g: LayerGraph, layer: FocalLossLayer) -> list[str]:
     axis = _axis(g, layer.layer_param.softmax_param.axis)
     labels = _labels(g, axis, layer.ignore_label)
     p, folded, _ = _probabilities(g, axis, labels)
-    of_label = g.op("GatherElements", folded, labels.index, axis=1)
+    of_label = g.op("GatherElements", folded, labels.places, axis=1)
     distance = g.shifted(g.scaled(of_label, layer.sign), layer.param.alpha)
     losses = g.op("Mul", g.op("Pow", distance, g.floats(layer.param.gamma)), _log(g, of_label, LEAST))
     return [_divided(g, layer, _total(g, losses, 3, labels), labels), p][: len(g.top_shapes)]
@@ -164,7 +171,7 @@ def infogain_loss(g: LayerGraph, layer: InfogainLossLayer) -> list[str]:
         matrix = g.reshape(g.bottoms[2], (C, C), g.bottom_shapes[2])
     else:
         matrix = g.weight(layer.stored.reshape(C, C), "matrix")
-    rows = g.op("Gather", matrix, g.squeeze(labels.index, [1]))  # (outer, inner, C)
+    rows = g.op("Gather", matrix, g.squeeze(labels.places, [1]))  # (outer, inner, C)
     weights = g.op("Transpose", rows, perm=[0, 2, 1])
     total = _total(g, g.op("Mul", weights, _log(g, folded, _LEAST_P)), 3, labels)
     return [_divided(g, layer, total, labels), p][: len(g.top_shapes)]
@@ -293,7 +300,7 @@ def distance_loss(g: LayerGraph, layer: DistanceLossLayer[Any]) -> list[str]:
 
 def _class_sums(g: LayerGraph, values: str, labels: _Labels, C: int) -> str:
     """The sums of values, (outer, 1, inner), by the class of the label: (C,)."""
-    of_class = g.to_float(g.op("Equal", labels.index, g.ints(np.arange(C).reshape(1, C, 1))))
+    of_class = g.to_float(g.op("Equal", labels.places, g.ints(np.arange(C).reshape(1, C, 1))))
     return g.reduce("Sum", g.op("Mul", of_class, values), [0, 2])
 
 
@@ -305,7 +312,7 @@ def accuracy(g: LayerGraph, layer: AccuracyLayer) -> list[str]:
     labels = _labels(g, axis, p.ignore_label if p.HasField("ignore_label") else None)
     C = int(shape[axis])
     x = g.reshape(g.op("Neg", g.x) if p.min_is_better else g.x, labels.shape(C), shape)
-    own = g.op("GatherElements", x, labels.index, axis=1)
+    own = g.op("GatherElements", x, labels.places, axis=1)
     # As many classes as are not worse than the label's own, itself among them.
     not_worse = g.reduce("Sum", g.to_float(g.op("Not", g.op("Less", x, own))), [1], keep=True)
     right = g.to_float(g.op("Less", not_worse, g.floats(p.top_k + 0.5)))
@@ -324,7 +331,9 @@ def accuracy(g: LayerGraph, layer: AccuracyLayer) -> list[str]:
 
 @converts(SegAccuracyLayer)
 def seg_accuracy(g: LayerGraph, layer: SegAccuracyLayer) -> str:
-    """`TopK` of the reversed scores, `Equal`, `ReduceSum` and `Div`; with `reset: false` for one pass."""
+    """`TopK` of the reversed scores, `Equal`, `ReduceSum` and `Div`."""
+    if not layer.param.reset:
+        raise g.refuse("`reset: false` counts the pixels of all passes")
     N, C, H, W = g.bottom_shapes[0]
     pixels = _fixed(g, count_of((N, H, W)))
     scores = g.op("Transpose", g.x, perm=[0, 2, 3, 1])

@@ -93,7 +93,8 @@ def nvidia_batch_norm(g: LayerGraph, layer: NvidiaBatchNormLayer) -> str:
     if layer.phase == caffe_pb2.TRAIN:
         return _affine(g, _by_batch(g, g.x, layer.eps)[0], layer)
     statistics = layer.running_mean.data, layer.running_variance.data
-    return _standardised(g, g.x, statistics, layer.eps, layer.scale.data, layer.shift.data)
+    scale, shift = (blob.data for blob in layer.blobs[3:])
+    return _standardised(g, g.x, statistics, layer.eps, scale, shift)
 
 
 @converts(RunningBNLayer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from pycaffe_lite.errors import NetError
@@ -79,8 +78,10 @@ def _shaped(net: Net, inputs: Sequence[tuple[int, ...]], count: int | None) -> S
     for node in net.graph.nodes:
         node.reshape()
         axis = data_axis(node.layer)
-        for blob in node.top if axis is not None and count is not None else ():
-            blob.reshape((*blob.shape[:axis], count, *blob.shape[(axis or 0) + 1 :]))
+        if axis is None or count is None:
+            continue
+        for blob in node.top:
+            blob.reshape((*blob.shape[:axis], count, *blob.shape[axis + 1 :]))
     return [blob.shape for blob in net.graph.blobs]
 
 

@@ -211,7 +211,8 @@ def reorg(g: LayerGraph, layer: ReorgLayer) -> str:
     """`Reshape`, `Transpose` and `Reshape`: darknet's order."""
     s = layer.param.stride
     # The smaller image, of more channels, has shape (a, b, c, H, W); the larger one (c, H, a, W, b).
-    N, C, H, W = (*g.bottom_shapes[0], *(1,) * (4 - len(g.bottom_shapes[0])))
+    ones: Shape = (1,) * (4 - len(g.bottom_shapes[0]))
+    N, C, H, W = (*g.bottom_shapes[0], *ones)
     fewer = int(C) // s**2
     smaller: Shape = (N, s, s, fewer, H, W)
     larger: Shape = (N, fewer, H, s, W, s)

@@ -56,7 +56,7 @@ def _convolutions(g: LayerGraph, layer: BaseConvolutionLayer, op_type: str) -> l
         weight = weight.reshape(*weight.shape, 1)
         w = type(w)(kernel=(1,), stride=(1,), pad=(0,), dilation=(1,))
     inputs = [g.weight(weight, "weight")] + ([g.weight(layer.bias, "bias")] if layer.bias is not None else [])
-    attributes = {
+    attributes: dict[str, Any] = {
         "kernel_shape": w.kernel,
         "strides": w.stride,
         "pads": [*w.pad, *w.pad],
@@ -263,7 +263,7 @@ def interp(g: LayerGraph, layer: InterpLayer) -> str:
         ends = [int(n) + p.pad_end for n in shape[2:]]
         x = g.slice(x, [-p.pad_beg] * 2, ends, [2, 3])
     sizes = g.shape_vector(g.top_shapes[0], g.x, shape)
-    return g.op("Resize", x, "", "", sizes, mode="linear", coordinate_transformation_mode="align_corners")
+    return g.resize(x, sizes=sizes, mode="linear", coordinate_transformation_mode="align_corners")
 
 
 @converts(NearestUpsampleLayer)
@@ -271,8 +271,8 @@ def nearest_upsample(g: LayerGraph, layer: NearestUpsampleLayer) -> str:
     """`Resize`, nearest."""
     rank = len(g.bottom_shapes[0])
     scales = g.floats([1.0] * (rank - 2) + [float(layer.scale)] * 2)
-    return g.op(
-        "Resize", g.x, "", scales,
+    return g.resize(
+        g.x, scales=scales,
         mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
     )  # fmt: skip
 
