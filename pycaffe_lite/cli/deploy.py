@@ -17,13 +17,16 @@ from pycaffe_lite.cli.shapes import Shapes, shape_option
 @click.argument("net_file", metavar="TRAIN_VAL")
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option(
-    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Batch size of the inputs."
+    "--batch",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Batch size of the inputs.  [default: 1 picture; as many items as the net has of other data]",
 )
 @shape_option
 @net_state_options
 @strict_option
 def command(
-    net_file: str, out: Path, batch: int, shapes: Shapes, level: int, stage: str, strict: bool
+    net_file: str, out: Path, batch: int | None, shapes: Shapes, level: int, stage: str, strict: bool
 ) -> None:
     """Makes a net to be used from one that trains.
 

@@ -21,8 +21,10 @@ from pycaffe_lite.layer.loss.triplet_loss import TripletLossLayer
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net, StrPath
 from pycaffe_lite.net.splits import is_inserted_split
+from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.view.shaped import ShapedNet, shaped_net
+from pycaffe_lite.proto.prototxt import read_net
+from pycaffe_lite.view.shaped import ShapedNet, is_data, shaped_document
 
 Shape = tuple[int, ...]
 # The types that judge what a net gives, and give nothing themselves.
@@ -49,7 +51,7 @@ class Deployed(NamedTuple):
 
 def deploy(
     file: StrPath,
-    batch: int = 1,
+    batch: int | None = None,
     level: int = 0,
     stages: Iterable[str] = (),
     shapes: Mapping[str, Shape] | None = None,
@@ -59,22 +61,62 @@ def deploy(
     """Makes a net that gives what the losses of a net in TEST are for.
 
     Args:
-        file: a prototxt that trains. batch: of the inputs.
-        level, stages, shapes, strict: as in `view.shaped.shaped_net`; data sets need not be there.
+        file: a prototxt that trains.
+        batch: of the inputs; None for 1 picture, and for other data as many items as the net has.
+        level, stages, shapes, strict: as in `view.shaped.shaped_net`; data sets need not be there, and
+            data of TRAIN serves where TEST has none.
 
     Raises:
         NetError: a layer needs labels to give anything, or nothing would be left; and as `Net`.
     """
-    shaped = shaped_net(file, caffe_pb2.TEST, level, stages, shapes, strict=strict)
-    deployment = _Deployment(shaped, batch)
+    document = read_net(file, strict=strict)
+    stages = list(stages)
+    state = caffe_pb2.NetState(phase=caffe_pb2.TEST, level=level, stage=stages)
+    transforms = _data_of_training_too(document.message, state)
+    shaped = shaped_document(document, caffe_pb2.TEST, level, stages, shapes)
+    deployment = _Deployment(shaped, batch, transforms)
     message = deployment.message()
-    Net.from_proto(message, caffe_pb2.TEST)  # which says what does not fit
-    return Deployed(message, [*shaped.remarks, *deployment.remarks])
+    try:
+        Net.from_proto(message, caffe_pb2.TEST)  # which says what does not fit
+    except NetError as error:
+        if batch is not None:
+            raise
+        raise NetError(f"{error}; if that is for the batch size, give the net's own by --batch") from None
+    inputs = {top for layer in message.layer if layer.type == "Input" for top in layer.top}
+    guesses = [remark for remark in shaped.remarks if any(f"blob '{name}'" in remark for name in inputs)]
+    return Deployed(message, [*guesses, *deployment.remarks])
+
+
+def _data_of_training_too(
+    message: caffe_pb2.NetParameter, state: caffe_pb2.NetState
+) -> dict[str, caffe_pb2.TransformationParameter]:
+    """Lets a net that has data in TRAIN only have it in TEST; returns the layers' transformations by name."""
+    own = caffe_pb2.NetState()
+    own.CopyFrom(message.state)
+    own.MergeFrom(state)
+    kept = [layer.param for layer in filter_layers([PlacedLayer(p, "") for p in message.layer], own)]
+    made = {top for param in kept for top in param.top}
+    for param in message.layer:
+        if is_data(param) and not made.intersection(param.top):
+            param.ClearField("include")
+            param.ClearField("exclude")
+            made.update(param.top)
+            kept.append(param)
+    found = {}
+    for param in kept:
+        found[param.name] = caffe_pb2.TransformationParameter()
+        found[param.name].CopyFrom(param.transform_param)
+    return found
 
 
 class _Deployment:
-    def __init__(self, shaped: ShapedNet, batch: int) -> None:
-        self._shaped, self._batch = shaped, batch
+    def __init__(
+        self,
+        shaped: ShapedNet,
+        batch: int | None,
+        transforms: Mapping[str, caffe_pb2.TransformationParameter],
+    ) -> None:
+        self._shaped, self._batch, self._transforms = shaped, batch, transforms
         self.remarks: list[str] = []
         self._layers = list(prototxt_of(shaped.net).layer)
         self._nodes = [n for n in shaped.net.graph.nodes if not is_inserted_split(n.layer.layer_param)]
@@ -188,8 +230,9 @@ class _Deployment:
         result = caffe_pb2.LayerParameter(name=layer.name, type="Input", top=tops)
         for top, blob in zip(layer.top, node.top, strict=True):
             if top in tops:
-                result.input_param.shape.add().dim.extend((self._batch, *blob.shape[1:]))
-        if what := _prepared(layer.transform_param):
+                first = self._batch or (1 if len(blob.shape) == 4 else blob.shape[0])
+                result.input_param.shape.add().dim.extend((first, *blob.shape[1:]))
+        if what := _prepared(self._transforms[layer.name]):
             self.remarks.append(
                 f"Input '{', '.join(tops)}' takes values {what}, as the data layer gave them."
             )

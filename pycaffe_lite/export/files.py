@@ -77,4 +77,4 @@ def write_prototxt(message: caffe_pb2.NetParameter, file: Path) -> None:
         WeightsError: it cannot be written.
     """
     with atomic_write(file, error=WeightsError) as stream:
-        stream.write(text_of(message).encode("utf-8", "surrogateescape"))
+        stream.write(f"{text_of(message)}\n".encode("utf-8", "surrogateescape"))

@@ -68,7 +68,10 @@ def folded(net: Net) -> Folded:
     parts = Pieces(net_for_export(net))
     shared = _shared(parts)
     remarks: list[str] = []
-    for piece in list(parts.pieces):
+    # Of several layers before one of products the last one goes first.
+    for piece in [*parts.pieces, *reversed(parts.pieces)]:
+        if piece not in parts.pieces:
+            continue
         remark = _taken_out(parts, piece) or _folded(parts, piece, shared)
         if remark:
             parts.pieces.remove(piece)
