@@ -45,7 +45,7 @@ def difference(inputs: str, output: str, got: Array | None, expected: Array) -> 
     finite = np.isfinite(expected)
     if not np.array_equal(got[~finite], expected[~finite], equal_nan=True):
         return Difference(inputs, output, np.inf, "has other infinite values or NaN")
-    if not finite.any():
+    if not finite.any():  # nothing, or nothing to compare
         return Difference(inputs, output, 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -70,7 +70,7 @@ def sigmoid(g: LayerGraph, layer: SigmoidLayer) -> str:
 @converts(TanHLayer)
 def tanh(g: LayerGraph, layer: TanHLayer) -> str:
     """`Tanh`."""
-    return g.op("Tanh", g.x)
+    return g.tanh(g.x)
 
 
 @converts(AbsValLayer)
@@ -129,7 +129,7 @@ def swish(g: LayerGraph, layer: SwishLayer) -> str:
 @converts(MishLayer)
 def mish(g: LayerGraph, layer: MishLayer) -> str:
     """`Softplus`, `Tanh` and `Mul`."""
-    return g.op("Mul", g.x, g.op("Tanh", g.op("Softplus", g.x)))
+    return g.op("Mul", g.x, g.tanh(g.op("Softplus", g.x)))
 
 
 @converts(HardSigmoidLayer)

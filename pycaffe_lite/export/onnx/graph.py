@@ -48,6 +48,7 @@ class Graph:
 
     Attributes:
         opset: the version of ONNX's standard operators.
+        for_opencv: whether OpenCV shall run it, which computes some operators wrongly.
         nodes: NodeProtos in the order in which they run.
         constants: name → array, as it is in memory: nothing is copied.
         inputs, outputs: names → shapes, in order. types: the element type of inputs that are not float32.
@@ -55,8 +56,8 @@ class Graph:
         domains: versions of other operator sets than ONNX's own.
     """
 
-    def __init__(self, opset: int, parent: Graph | None = None) -> None:
-        self.opset = opset
+    def __init__(self, opset: int, parent: Graph | None = None, *, for_opencv: bool = False) -> None:
+        self.opset, self.for_opencv = opset, for_opencv
         self.nodes: list[Any] = []
         self.constants: dict[str, Array] = {}
         self.inputs: dict[str, Shape] = {}

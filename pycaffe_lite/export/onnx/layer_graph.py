@@ -16,6 +16,7 @@ from pycaffe_lite.layer.base import Layer
 FLOAT, INT64, BOOL = 1, 7, 9  # element types, as onnx.TensorProto numbers them
 LOWEST = float(np.finfo(np.float32).min)
 INT_MAX = 2**63 - 1
+_TANH_IS_1 = 20.0  # from where on tanh is 1 in float32
 
 # The operators whose `axes` became an input, and the opset in which they did.
 _AXES_AS_INPUT = {"Squeeze": 13, "Unsqueeze": 13, "ReduceSum": 13}
@@ -51,6 +52,11 @@ class LayerGraph:
     def opset(self) -> int:
         """The version of ONNX's operators."""
         return self.graph.opset
+
+    @property
+    def for_opencv(self) -> bool:
+        """Whether OpenCV shall run the graph."""
+        return self.graph.for_opencv
 
     def inside(self) -> LayerGraph:
         """A graph of its own, for the body of a loop, whose constants stand outside."""
@@ -107,6 +113,12 @@ class LayerGraph:
         since = _AXES_AS_INPUT.get(op_type, _OTHER_REDUCTIONS)
         if not axes:  # which would mean all of them
             return x if kind in ("Sum", "Mean", "Max", "Min", "Prod") else self._reduce_none(kind, x)
+        if self.for_opencv and axes[-1] - axes[0] >= len(axes):
+            # OpenCV 5.0 is wrong where there are other axes between: the last one goes first.
+            inner = self.reduce(kind, x, axes[-1:], keep=True)
+            rest = "Sum" if kind in ("L1", "SumSquare") else kind
+            outer = self.reduce(rest, inner, axes[:-1], keep=True)
+            return outer if keep else self.squeeze(outer, axes)
         return self._with_axes(op_type, x, axes, since, keepdims=int(keep))
 
     def _reduce_none(self, kind: str, x: str) -> str:
@@ -244,6 +256,12 @@ class LayerGraph:
     def to_bool(self, x: str) -> str:
         """Whether values are not 0."""
         return self.op("Cast", x, to=BOOL)
+
+    def tanh(self, x: str) -> str:
+        """`Tanh`, which OpenCV 5.0 has as NaN far from 0."""
+        if self.for_opencv:
+            x = self.op("Clip", x, self.floats(-_TANH_IS_1), self.floats(_TANH_IS_1))
+        return self.op("Tanh", x)
 
     def leaky(self, x: str, slope: float | None) -> str:
         """A rectified linear unit; none where the slope is None."""

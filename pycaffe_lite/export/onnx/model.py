@@ -63,7 +63,7 @@ class Export:
         self.target, self._mean, self._scale = target, mean, scale
         self.net = net_for_export(net, None if batch == "dynamic" else batch)
         self.shapes = blob_shapes(self.net, dynamic=batch == "dynamic")
-        self.graph = Graph(opset)
+        self.graph = Graph(opset, for_opencv=target == "opencv5")
         self.layers: list[Converted] = []
         self.values: dict[str, Shape] = {}  # the shape of each tensor that is a blob
         self.output_blobs: dict[str, int] = {}  # output → blob

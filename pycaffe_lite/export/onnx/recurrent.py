@@ -23,8 +23,8 @@ def _lstm_cell(g: LayerGraph, cell: str, gates: str, cont: str, axis: int) -> tu
     """C and h of LSTM units, whose gates stand one after another along an axis."""
     i, f, o, candidate = g.split(gates, axis, [int(g.top_shapes[0][-1])] * 4)
     kept = g.op("Mul", g.op("Mul", g.op("Sigmoid", f), cont), cell)
-    c = g.op("Add", kept, g.op("Mul", g.op("Sigmoid", i), g.op("Tanh", candidate)))
-    return c, g.op("Mul", g.op("Sigmoid", o), g.op("Tanh", c))
+    c = g.op("Add", kept, g.op("Mul", g.op("Sigmoid", i), g.tanh(candidate)))
+    return c, g.op("Mul", g.op("Sigmoid", o), g.tanh(c))
 
 
 @converts(LSTMUnitLayer)
@@ -59,13 +59,13 @@ def rnn(g: LayerGraph, layer: RNNLayer) -> list[str]:
 
     def step(inner: LayerGraph, state: list[str], gates: str, cont: str) -> list[str]:
         gated = inner.op("Mul", state[0], cont)
-        return [inner.op("Tanh", inner.op("Gemm", gated, recurrent, gates, transB=1))]
+        return [inner.tanh(inner.op("Gemm", gated, recurrent, gates, transB=1))]
 
     hidden, last = _run(g, layer, step)
     T, N, D = g.top_shapes[0]
     rows: Shape = (count_of((T, N)), D)
     o = g.op("Gemm", g.reshape(hidden, rows, (T, N, D)), out, bias, transB=1)
-    return [g.op("Tanh", g.reshape(o, (T, N, D), rows)), *last][: len(g.top_shapes)]
+    return [g.tanh(g.reshape(o, (T, N, D), rows)), *last][: len(g.top_shapes)]
 
 
 def _run(g: LayerGraph, layer: RecurrentLayer, step: Step) -> tuple[str, list[str]]:
@@ -89,9 +89,9 @@ def _run(g: LayerGraph, layer: RecurrentLayer, step: Step) -> tuple[str, list[st
         carried = [_carried_in(g, name, (1, N, D)) for name in layer.states]
         first = [_for_batch(g, state, N, D) for state in carried]
     first = [g.squeeze(state, [0]) for state in first]
-    y, last = _scan(g, step, first, gates, cont)
+    y, last = (_unrolled if g.for_opencv else _scan)(g, step, first, gates, cont)
     last = [g.unsqueeze(state, [0]) for state in last]
-    if not layer.param.expose_hidden:
+    if not (layer.param.expose_hidden or g.for_opencv):
         for name, before, after in zip(layer.states, carried, last, strict=True):
             result = g.named(after, f"{name}_T")
             g.graph.outputs[result] = (1, N, D)
@@ -103,7 +103,8 @@ def _carried_in(g: LayerGraph, name: str, shape: Shape) -> str:
     """A part of the state before the first step: an input of the graph with zeros as its default."""
     zeros = np.zeros([n if isinstance(n, int) else 1 for n in shape], np.float32)
     state = g.weight(zeros, f"{name}_0")
-    g.graph.inputs[state] = shape
+    if not g.for_opencv:  # which knows no default values of inputs
+        g.graph.inputs[state] = shape
     return state
 
 
@@ -125,6 +126,16 @@ def _scan(g: LayerGraph, step: Step, first: list[str], gates: str, cont: str) ->
     body = inner.graph.as_body(f"{g.layer.name}/step", [*states, own_gates, own_cont], [*new, given])
     *last, y = g.ops("Scan", *first, gates, cont, results=len(first) + 1, body=body, num_scan_inputs=2)
     return y, last
+
+
+def _unrolled(g: LayerGraph, step: Step, first: list[str], gates: str, cont: str) -> tuple[str, list[str]]:
+    """As `_scan`, step by step."""
+    T = int(g.top_shapes[0][0])
+    state, outputs = first, []
+    for own_gates, own_cont in zip(g.split(gates, 0, [1] * T), g.split(cont, 0, [1] * T), strict=True):
+        state = step(g, state, g.squeeze(own_gates, [0]), g.squeeze(own_cont, [0]))
+        outputs.append(g.unsqueeze(state[0], [0]))
+    return g.op("Concat", *outputs, axis=0), state
 
 
 @converts(ContinuationIndicatorLayer)

@@ -27,6 +27,7 @@ from pycaffe_lite.layer.utility.python import PythonLayer
 from pycaffe_lite.proto import caffe_pb2
 
 _LAST_MAX_ROI_POOL = 21
+_LITTLE = 1e-30
 _LEARNING = "it chooses what to learn from, for training only"
 _JUDGING = "it judges boxes by ground truth, for training only"
 refuses(_LEARNING, AnchorTargetLayer, ProposalTargetLayer, CascadeTargetLayer, HardMiningLayer)
@@ -93,10 +94,18 @@ def _best_boxes(
 
     boxes: (count, 4). scores: (count,); those with the lowest number do not count.
     """
+    least = LOWEST
+    if g.for_opencv:  # whose suppression takes scores above 0 only: these are probabilities, or 0
+        scores, least = g.shifted(scores, _LITTLE), 0.0
     values, order = g.ops("TopK", scores, g.ints([min(first or count, count)]), results=2, axis=0)
     candidates = g.op("Gather", boxes, order, axis=0)
     found = suppressed(
-        g, g.unsqueeze(_with_ends(g, candidates), [0]), g.unsqueeze(values, [0, 1]), threshold, most=most
+        g,
+        g.unsqueeze(_with_ends(g, candidates), [0]),
+        g.unsqueeze(values, [0, 1]),
+        threshold,
+        most=most,
+        least=least,
     )
     kept = g.squeeze(g.split(found, 1, [1, 1, 1])[2], [1])
     return g.op("Gather", candidates, kept, axis=0), g.unsqueeze(g.op("Gather", values, kept), [1])

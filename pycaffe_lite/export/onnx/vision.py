@@ -64,9 +64,16 @@ def _convolutions(g: LayerGraph, layer: BaseConvolutionLayer, op_type: str) -> l
         "group": layer.group,
     }
     results = []
+    # OpenCV 5.0 is wrong for padding around kernels of one value.
+    pads_before = g.for_opencv and op_type == "Conv" and max(w.kernel) == 1 and any(w.pad)
+    if pads_before:
+        attributes["pads"] = None
     for x, shape, top in zip(g.bottoms, g.bottom_shapes, g.top_shapes, strict=True):
         images, result = _as_images(shape, layer.axis), _as_images(top, layer.axis)
-        y = g.op(op_type, g.reshape(x, images, shape), *inputs, **attributes)
+        x = g.reshape(x, images, shape)
+        if pads_before:
+            x = g.pad(x, (0, 0, *w.pad), (0, 0, *w.pad))
+        y = g.op(op_type, x, *inputs, **attributes)
         results.append(g.leaky(g.reshape(y, top, result), layer.rectifier.slope))
     return results
 
