@@ -50,7 +50,9 @@ def test_losses_become_what_they_are_for(tmp_path, type, end):
     net = caffe.Net.from_proto(result.message, caffe.TEST)
     assert net.outputs == (["prob"] if end else ["ip"])
     assert net.blobs["data"].shape == (1, 3, 8, 8)
-    assert "Input 'data' takes values less 104, 117, times 0.5, as the data layer gave them." in result.remarks
+    assert (
+        "Input 'data' takes values less 104, 117, times 0.5, as the data layer gave them." in result.remarks
+    )
 
 
 def test_what_only_training_reads_goes(tmp_path):

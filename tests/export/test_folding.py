@@ -7,7 +7,9 @@ import pycaffe_lite as caffe
 from pycaffe_lite.export import fold
 from pycaffe_lite.export.folding import folded
 
-INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 dim: 5 dim: 6 } } }'
+INPUT = (
+    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 dim: 5 dim: 6 } } }'
+)
 CONVOLUTION = (
     'layer {{ name: "{0}" type: "{3}" bottom: "{1}" top: "{0}" convolution_param {{ num_output: 6 '
     'kernel_size: 3 {2} weight_filler {{ type: "xavier" }} }} }}'
@@ -56,9 +58,7 @@ def check(net, expected_types):
 @pytest.mark.parametrize("more", ["", "group: 2", "bias_term: false", "stride: 2 pad: 1 dilation: 2"])
 @pytest.mark.parametrize("type", ["Convolution", "Deconvolution"])
 def test_into_what_is_before(type, more):
-    net = net_of(
-        convolution("c", "data", more, type), BATCH_NORM.format("c", "c"), SCALE.format("c", "out")
-    )
+    net = net_of(convolution("c", "data", more, type), BATCH_NORM.format("c", "c"), SCALE.format("c", "out"))
     check(net, [type])
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pycaffe_lite.export.onnx.layer_graph import LayerGraph
-from pycaffe_lite.export.onnx.registry import converts
+from pycaffe_lite.export.onnx.registry import converts, refuses
 from pycaffe_lite.layer.data.dummy_data import DummyDataLayer
 from pycaffe_lite.layer.data.hdf5_output import HDF5OutputLayer
+from pycaffe_lite.layer.utility.python import PythonLayer
+
+refuses("it runs Python code, for which a converter can be registered", PythonLayer)
 
 
 @converts(DummyDataLayer)

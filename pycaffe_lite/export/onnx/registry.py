@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pycaffe_lite.export.onnx.layer_graph import LayerGraph
+from pycaffe_lite.layer.utility.python import PythonLayer, PythonLayerBase
 
 Converter = Callable[[LayerGraph, Any], str | Sequence[str]]
 C = TypeVar("C", bound=Callable[..., str | Sequence[str]])
@@ -48,4 +49,6 @@ def converter_of(layer_class: type, target: str) -> Converter | None:
 
 def reason_of(layer_class: type) -> str:
     """Why a layer class has no converter."""
+    if issubclass(layer_class, PythonLayerBase) and layer_class not in _reasons:
+        return _reasons[PythonLayer]
     return _reasons.get(layer_class, "pycaffe-lite has no converter to ONNX for this type")
