@@ -34,7 +34,9 @@ def command(
     stage: str,
     strict: bool,
 ) -> None:
-    """Writes every blob of one pass of a net in TEST, to be compared with what another program computes.
+    """Writes every blob of one pass of a net in TEST.
+
+    They are to be compared with what another program computes.
 
     INPUT is an .npz file with an array for each input by name, or a .npy file for a net with one; an array
     of one item is repeated over the batch. Each layer runs by itself. Of layers that work in place the last

@@ -109,6 +109,7 @@ def command(
         for line in result.remarks:
             echo(line)
         net = result.net
+        del result
     export = Export(
         net,
         target=target,
@@ -118,13 +119,14 @@ def command(
         mean=None if mean is None else read_mean(mean),
         scale=scale,
     )
+    del net  # the weights are in memory once, and not at all while another program has them
     _print_layers(export)
+    nodes = len(export.graph.nodes)
     given = None if input_file is None else read_inputs(input_file, export.net)
     with atomic_path(out, error=WeightsError) as temporary:
         export.write(temporary, data_file=out.with_name(f"{out.name}.data"))
         size = temporary.stat().st_size
         checked = "not checked" if no_check else _check(export, temporary, given, tolerance)
-    nodes = len(export.graph.nodes)
     echo(f"wrote {out}: {nodes} node{'s' * (nodes != 1)}, opset {opset}, {as_bytes(size)}; {checked}")
 
 
@@ -146,17 +148,20 @@ def _shaped(values: Mapping[str, Sequence[int | str]]) -> str:
 
 
 def _check(export: Any, file: Path, given: Mapping[str, np.ndarray] | None, tolerance: float) -> str:
-    """Runs the file beside the net; returns the outcome in words."""
+    """Runs the net, and then the file; returns the outcome in words."""
     from pycaffe_lite.export.compare import largest
     from pycaffe_lite.export.onnx import check
 
+    expected = check.cases(export, given)
+    export.forget()
     try:
         runner = check.runner_for(export, file)
     except ArgumentError as error:
         if given is not None:
             raise
         return f"not checked: {error}"
-    worst = largest(check.differences(export, runner, given), f"run by {runner.name}", tolerance)
+    found = check.differences(export, runner, expected)
+    worst = largest(found, f"run by {runner.name}", tolerance)
     inputs = "random and the given inputs" if given is not None else "random inputs"
     return (
         f"{runner.name} differs by {worst.relative:.1e} of the largest value at most, on {inputs} "

@@ -36,9 +36,10 @@ def command(
     stage: str,
     strict: bool,
 ) -> None:
-    """Folds BatchNorm, Scale and Bias into the layers of products beside them.
+    """Folds BatchNorm and Scale into the layers beside them.
 
-    Takes out Dropout and Split as well, and writes OUT.prototxt and OUT.caffemodel, which give what NET with
+    Works BatchNorm, Scale and Bias into the convolution or inner product before them, or behind them, takes
+    out Dropout and Split, and writes OUT.prototxt and OUT.caffemodel, which give what NET with
     WEIGHTS gives in TEST; the largest difference on random inputs is printed.
     """
     from pycaffe_lite.export.compare import differences, largest

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -108,31 +108,47 @@ def runner_for(export: Export, file: Path) -> Runner:
     return _OnnxRuntime(file)
 
 
-def differences(export: Export, runner: Runner, given: Mapping[str, Array] | None = None) -> list[Difference]:
-    """Runs the net and the file, and compares all outputs.
+class Case(NamedTuple):
+    """A pass of the net: inputs, in words and by name, and the outputs that it gives."""
+
+    what: str
+    inputs: Arrays
+    outputs: Arrays
+
+
+def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case]:
+    """Runs the net on random inputs, and on those of the user.
 
     Args:
-        export: whose net. runner: of its file.
-        given: inputs of the user's, by name; None for none. Random ones are tried in any case.
+        export: whose net. given: inputs by name; None for none.
 
     Raises:
-        WeightsError: the file cannot be run. DataError: the given inputs are not the net's.
+        DataError: the given inputs are not the net's.
     """
-    free = [
-        name for name, shape in export.graph.inputs.items() if BATCH in shape and name in export.net.inputs
-    ]
-    cases = [*random_inputs(export.net, more=free)]
+    free = [name for name in export.net.inputs if BATCH in export.graph.inputs[name]]
+    all_inputs = [*random_inputs(export.net, more=free)]
     if given is not None:
-        cases.append(("the given inputs", checked_inputs(export.net, given)))
+        all_inputs.append(("the given inputs", checked_inputs(export.net, given)))
+    return [Case(what, inputs, export.run(inputs)) for what, inputs in all_inputs]
+
+
+def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> list[Difference]:
+    """Runs the file, pass by pass, and compares all outputs with the net's.
+
+    Args:
+        export: what was written. runner: of the file. expected: what the net gives.
+
+    Raises:
+        WeightsError: the file cannot be run.
+    """
     found: list[Difference] = []
     carried: Arrays = {}
-    for what, inputs in cases:
-        expected = export.run(inputs)
+    for what, inputs, outputs in expected:
         got = runner.run({**inputs, **carried})
         carried = export.carried_over(got)
         if export.target == "opencv5":
-            expected = {name: _as_opencv_has_it(values) for name, values in expected.items()}
-        found += [difference(what, name, got.get(name), values) for name, values in expected.items()]
+            outputs = {name: _as_opencv_has_it(values) for name, values in outputs.items()}
+        found += [difference(what, name, got.get(name), values) for name, values in outputs.items()]
     return found
 
 

@@ -45,7 +45,7 @@ def dropout(g: LayerGraph, layer: DropoutLayer) -> str:
 
 @converts(MarginInnerProductLayer)
 def margin_inner_product(g: LayerGraph, layer: MarginInnerProductLayer) -> str:
-    """`Gemm` with weights of length 1, for `type: SINGLE`."""
+    """`Gemm` with weights of length 1, for `type: SINGLE` only: others change with each training pass."""
     if layer.m > 1 or len(g.top_shapes) > 1:
         raise g.refuse("it mixes angles and products by a share that changes with each training pass")
     weight = layer.weight.data.astype(np.float64)

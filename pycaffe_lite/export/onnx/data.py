@@ -8,7 +8,10 @@ from pycaffe_lite.layer.data.dummy_data import DummyDataLayer
 from pycaffe_lite.layer.data.hdf5_output import HDF5OutputLayer
 from pycaffe_lite.layer.utility.python import PythonLayer
 
-refuses("it runs Python code, for which a converter can be registered", PythonLayer)
+refuses(
+    "it runs Python code, for which a converter can be registered; of Faster R-CNN's, ProposalLayer has one",
+    PythonLayer,
+)
 
 
 @converts(DummyDataLayer)

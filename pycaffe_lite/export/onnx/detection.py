@@ -128,7 +128,7 @@ def _best_only(g: LayerGraph, scores: str, shape: Shape, most: int) -> str:
 
 @converts(DetectionOutputLayer)
 def detection_output(g: LayerGraph, layer: DetectionOutputLayer) -> str:
-    """`Exp`, `Mul`, `Add`, then `NonMaxSuppression` behind `TopK` and `ScatterElements`, and `GatherND`."""
+    """`Exp`, `Mul`, `Add`, `TopK`, `ScatterElements`, `NonMaxSuppression` and `GatherND`; not with eta."""
     nms = layer.param.nms_param
     if nms.eta != 1:
         raise g.refuse("nms_param.eta changes the threshold box by box, which NonMaxSuppression does not")

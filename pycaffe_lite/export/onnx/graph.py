@@ -146,6 +146,12 @@ class Graph:
         ]
         return self._helper.make_graph(self.nodes, name, *values)
 
+    def forget(self) -> None:
+        """Lets go of the constants' values."""
+        self.constants.clear()
+        self._few.clear()
+        self._placed.clear()
+
     def rename(self, names: dict[str, str]) -> None:
         """Gives results and constants other names, at all places where they stand."""
         _rename(self.nodes, names)

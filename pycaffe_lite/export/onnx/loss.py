@@ -331,7 +331,7 @@ def accuracy(g: LayerGraph, layer: AccuracyLayer) -> list[str]:
 
 @converts(SegAccuracyLayer)
 def seg_accuracy(g: LayerGraph, layer: SegAccuracyLayer) -> str:
-    """`TopK` of the reversed scores, `Equal`, `ReduceSum` and `Div`."""
+    """`TopK` of reversed scores, `Equal`, `ReduceSum` and `Div`; not with `reset: false`, for all passes."""
     if not layer.param.reset:
         raise g.refuse("`reset: false` counts the pixels of all passes")
     N, C, H, W = g.bottom_shapes[0]

@@ -210,6 +210,11 @@ class Export:
         self.net.forward()
         return {name: graph.blobs[i].data.copy() for name, i in self.output_blobs.items()}
 
+    def forget(self) -> None:
+        """Lets go of the weights, so that another program has room to load what was written."""
+        self.graph.forget()
+        self.net = None  # type: ignore[assignment]
+
     def carried_over(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The inputs that go on with the state which the layers had at the end of a pass."""
         return {self.states[name]: values for name, values in outputs.items() if name in self.states}

@@ -16,7 +16,7 @@ from pycaffe_lite.proto import caffe_pb2
 
 @converts(DetectionOutputLayer, opencv=True)
 def detection_output(g: LayerGraph, layer: DetectionOutputLayer) -> str:
-    """OpenCV's DetectionOutput, which puts rows of zeros behind the detections."""
+    """OpenCV's own layer, which puts rows of zeros behind the detections."""
     p = layer.param
     if p.code_type == caffe_pb2.PriorBoxParameter.CORNER_SIZE:
         raise g.refuse("OpenCV's DetectionOutput does not know code_type CORNER_SIZE")
@@ -41,7 +41,7 @@ def detection_output(g: LayerGraph, layer: DetectionOutputLayer) -> str:
 
 @converts(ROIPoolingLayer, opencv=True)
 def roi_pooling(g: LayerGraph, layer: ROIPoolingLayer) -> str:
-    """OpenCV's ROIPooling."""
+    """OpenCV's own layer."""
     p = layer.param
     if p.pad_ratio:
         raise g.refuse("OpenCV's ROIPooling knows no pad_ratio")
@@ -52,5 +52,5 @@ def roi_pooling(g: LayerGraph, layer: ROIPoolingLayer) -> str:
 
 @converts(FilterLayer, ScaleRouteLayer, Yolov3DetectionOutputLayer, opencv=True)
 def rows_by_data(g: LayerGraph, layer: Any) -> str:
-    """None: OpenCV keeps no rows by a condition. `--output` names the blobs before it."""
+    """Cannot be exported: OpenCV keeps no rows by a condition."""
     raise g.refuse("OpenCV has no operator that keeps rows by a condition; --output ends the net before it")
