@@ -144,6 +144,7 @@ def files(tmp_path_factory):
     (folder / "old.prototxt").write_text(OLD_NET)
     shutil.copy(FIXTURES / "logs" / "train.log", folder / "lenet.log")
     draw_pictures(folder)
+    np.save(folder / "input.npy", np.zeros((3, 12, 10), np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("GLOG_minloglevel", "2")
