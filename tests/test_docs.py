@@ -145,6 +145,7 @@ def files(tmp_path_factory):
     shutil.copy(FIXTURES / "logs" / "train.log", folder / "lenet.log")
     shutil.copy(FIXTURES / "onnx" / "mobilenet_v2_legacy.onnx", folder / "model.onnx")
     draw_pictures(folder)
+    np.save(folder / "input.npy", np.zeros((3, 12, 10), np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("GLOG_minloglevel", "2")

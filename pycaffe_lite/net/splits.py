@@ -63,6 +63,12 @@ def _count_readers(layers: Sequence[PlacedLayer]) -> tuple[Counter[Top], dict[tu
     return readers, makers
 
 
+def is_inserted_split(param: caffe_pb2.LayerParameter) -> bool:
+    """Whether a layer is a Split of the form that `insert_splits` makes."""
+    tops = [f"{param.name}_{copy}" for copy in range(len(param.top))]
+    return param.type == "Split" and param.name.endswith("_split") and list(param.top) == tops
+
+
 def _split_name(layer: str, blob: str, index: int) -> str:
     return f"{blob}_{layer}_{index}_split"
 
