@@ -65,6 +65,15 @@ class CaffeNet:
         if len(made) == 1:
             self._rename_layer(made[0], name)
 
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Names layers after other nodes meanwhile, which are inside the present one."""
+        base = self._base
+        try:
+            yield
+        finally:
+            self._base = base
+
     def _rename_layer(self, layer: caffe_pb2.LayerParameter, name: str) -> None:
         if layer.name == name:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Node:
         inputs: constants as arrays, others as views; None where one is left out.
         shapes: of the results, as far as known. opset: the version of the operators. net: where layers go.
         is_whole: whether the first input holds whole numbers or truth values. given: names of its attributes.
+        readers: of each result: the operators that read it, and as which of their inputs.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Node:
         net: CaffeNet,
         used: Sequence[bool],
         is_whole: bool = False,
+        readers: Sequence[Collection[tuple[str, int]]] = (),
     ) -> None:
         self.op: str = proto.op_type
         self.inputs, self.shapes, self.opset, self.net = list(inputs), list(shapes), opset, net
         self.outputs: list[str] = list(proto.output)
         self.is_whole = is_whole
+        self.readers = list(readers)
         self._used = list(used)
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}
         self.given = frozenset(self._attributes)

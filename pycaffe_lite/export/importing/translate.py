@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.errors import OnnxError
-from pycaffe_lite.export.importing import operators, reading
+from pycaffe_lite.export.importing import control, operators, reading
 from pycaffe_lite.export.importing.caffe_net import MAX_COUNT, CaffeNet, InexpressibleError
 from pycaffe_lite.export.importing.constants import evaluate, shapes_and_types
 from pycaffe_lite.export.importing.imported import ImportedNet, Place
@@ -87,6 +87,10 @@ _HALVES = (10, 16)
 _SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
+class _NotedError(InexpressibleError):
+    """A node of a body cannot be expressed, and has been noted."""
+
+
 class _Translator:
     """One pass over a model's nodes."""
 
@@ -100,6 +104,7 @@ class _Translator:
         self.types: dict[str, int] = {}
         self.unknown: set[str] = set()  # tensors of which not even the shape is known
         self.problems: list[str] = []
+        self.readers: dict[str, set[tuple[str, int]]] = {}  # of a tensor: operators, and which input it is
 
     def run(self, name: str, batch: int, shapes: Mapping[str, Shape]) -> ImportedNet:
         """The net of the whole model."""
@@ -112,7 +117,9 @@ class _Translator:
         inputs = reading.input_shapes(self.graph, self.values, batch, shapes)
         nodes = self._needed_nodes()
         self._make_inputs(inputs, nodes)
-        self.used = Counter(name for node in nodes for name in node.input)
+        self.used = Counter(name for node in nodes for name in control.names_read(node))
+        for node in nodes:
+            self._note_readers(node)
         self.used.update(self.outputs)
         for node in nodes:
             self._translate(node)
@@ -158,7 +165,7 @@ class _Translator:
                 raise OnnxError(f"the model is damaged: node '{node.name}' needs its own result")
             open_nodes.add(id(node))
             waiting.append((node, True))
-            for name in reversed(node.input):
+            for name in reversed(list(control.names_read(node))):
                 if name in makers:
                     waiting.append((makers[name], False))
                 elif name and name not in known:
@@ -191,18 +198,24 @@ class _Translator:
     # ------------------------------------------------------------------ nodes
 
     def _translate(self, node: Any) -> None:
-        if any(name in self.unknown for name in node.input):
+        if any(name in self.unknown for name in control.names_read(node)):
             self.unknown.update(node.output)
             return
         known: dict[str, tuple[Shape | None, int]] = {}
         try:
             if node.domain not in ("", "ai.onnx"):
                 raise InexpressibleError(*why_not(node.domain, node.op_type))
+            if lost := [name for name in node.input if name and name not in self.values]:
+                raise InexpressibleError(f"it reads '{lost[0]}', which nothing before it makes")
+            if node.op_type in control.OPERATORS:
+                self._run_control(node)
+                return
             inputs = [self.values.get(name) if name else None for name in node.input]
             known = self._inferred(node)
             results = self._results(node, inputs, known)
         except InexpressibleError as problem:
-            self._note(node, problem)
+            if not isinstance(problem, _NotedError):
+                self._note(node, problem)
             results = []
             for name in node.output:
                 shape = known.get(name, (None, 1))[0]
@@ -215,6 +228,47 @@ class _Translator:
             else:
                 self.values[name] = result
                 self.types[name] = _as_computed(known.get(name, (None, 1))[1])
+
+    def _run_control(self, node: Any) -> None:
+        """Writes out a branch or a loop."""
+        inputs = [
+            control.Typed(self.values[name], self.types.get(name, 1)) if name else None for name in node.input
+        ]
+        with self.net.node(node.name or node.output[0]):
+            results = control.run(node, inputs, self)
+        for name, result in zip(node.output, results, strict=False):
+            if name:
+                self.values[name], self.types[name] = result
+
+    def run_body(self, graph: Any, bound: Mapping[str, control.Typed], prefix: str) -> list[control.Typed]:
+        """Translates the nodes of a branch, or of one step of a loop; see `control.Bodies`."""
+        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        own.update(name for node in graph.node for name in node.output if name)
+        names = {name: f"{prefix}{name}" for name in own}
+        for name, typed in bound.items():
+            self.values[names[name]], self.types[names[name]] = typed
+        for tensor in graph.initializer:
+            self.values[names[tensor.name]] = reading.array_of(tensor)
+            self.types[names[tensor.name]] = _as_computed(tensor.data_type)
+        nodes = [control.renamed(node, names, prefix) for node in graph.node]
+        outputs = [names.get(value.name, value.name) for value in graph.output]
+        self.used.update(name for node in nodes for name in control.names_read(node))
+        self.used.update(outputs)
+        for node in nodes:
+            self._note_readers(node)
+        before = len(self.problems)
+        for node in nodes:
+            with self.net.outside():
+                self._translate(node)
+        if len(self.problems) > before or any(name in self.unknown for name in outputs):
+            raise _NotedError("a node of its body cannot be expressed")
+        if lost := [name for name in outputs if name not in self.values]:
+            raise InexpressibleError(f"its body gives '{lost[0]}', which nothing makes")
+        return [control.Typed(self.values[name], self.types.get(name, 1)) for name in outputs]
+
+    def _note_readers(self, node: Any) -> None:
+        for i, name in enumerate(node.input):
+            self.readers.setdefault(name, set()).add((node.op_type, i))
 
     def _note(self, node: Any, problem: InexpressibleError) -> None:
         name = (
@@ -233,8 +287,6 @@ class _Translator:
             return View.of(self.net.one("Input", [], shape), shape)
 
     def _inferred(self, node: Any) -> dict[str, tuple[Shape | None, int]]:
-        if node.op_type in ("If", "Loop", "Scan"):
-            raise InexpressibleError(*why_not("", node.op_type))
         given: dict[str, Array | tuple[Shape, int]] = {}
         for name in node.input:
             if name:
@@ -274,7 +326,8 @@ class _Translator:
         with self.net.node(node.name or node.output[0]):
             before = len(self.net.layers)
             is_whole = bool(node.input) and self.types.get(node.input[0], 1) not in _FLOATS
-            known_node = Node(node, inputs, shapes, self.opset, self.net, used, is_whole)
+            readers = [self.readers.get(name, set()) for name in node.output]
+            known_node = Node(node, inputs, shapes, self.opset, self.net, used, is_whole, readers)
             try:
                 result = translate(known_node)
             except _SENSELESS as error:
@@ -319,9 +372,9 @@ class _Translator:
             if name in self.unknown:
                 raise OnnxError(f"the shape of output '{name}' is not known")
             value = self.values[name]
-            if isinstance(value, np.ndarray):
-                raise OnnxError(f"output '{name}' does not depend on the net's input")
             with self.net.node(name):
+                if isinstance(value, np.ndarray):
+                    value = View.of(self.net.parameter(value.astype(np.float32)), value.shape)
                 try:
                     view = value if channels_last and _is_picture(value) else self.net.plain_view(value)
                 except InexpressibleError as problem:

@@ -10,6 +10,7 @@ from paths import FIXTURES
 
 from pycaffe_lite import TEST, Net
 from pycaffe_lite.export import from_onnx
+from pycaffe_lite.formats.forks import fork_for
 from pycaffe_lite.layer.registry import layer_type_list
 
 FOLDER = FIXTURES / "onnx"
@@ -33,7 +34,8 @@ def test_the_net_gives_what_its_maker_gave(name):
     net = from_onnx(FOLDER / f"{name}.onnx", batch=len(x))
     got = net.run({"x": x})
     assert max(relative(a, b) for a, b in zip(got.values(), wanted, strict=True)) < 1e-5
-    assert set(types(net)) <= set(layer_type_list())
+    assert set(types(net)) <= set(layer_type_list())  # Caffe's own types
+    assert fork_for(net.message, None) is None  # and fields
 
 
 @pytest.mark.parametrize("name", ["lenet_legacy", "ssd_head_dynamo", "keras_classifier"])

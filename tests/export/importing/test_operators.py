@@ -337,6 +337,7 @@ LINEAR = [
         {"w": random(24, 5)},
     ),
     (node("y = Gather w i"), {"i": (2, 3)}, {"w": random(7, 4)}, "y", 17, {"i": "i"}),
+    (node("y = Gather x i"), {"x": (4, 3), "i": (5,)}, {}, "y", 17, {"i": "i"}),
 ]
 STATISTICS = {"g": random(6), "b": random(6), "m": random(6), "v": np.abs(random(6)) + 0.5}
 NORMALIZATION = [
@@ -405,3 +406,17 @@ def test_gives_what_onnx_runtime_gives(case):
     net = imported(nodes, inputs, constants, outputs, opset, kinds)
     given = {"p": np.abs(random(*inputs["p"])) + 0.1} if "p" in inputs else {}
     assert distance(net, **given) < 1e-5
+
+
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("axis", [1, 3])
+def test_the_place_of_equal_values(axis, last):
+    """Caffe's ArgMax takes the last of them, ONNX's the first unless told otherwise."""
+    net = imported(node("y = ArgMax x", axis=axis, select_last_index=last), {"x": X})
+    x = np.round(random(*X))
+    assert distance(net, x=x) == 0
+
+
+def test_the_places_of_equal_values_among_the_greatest():
+    net = imported(node("y z = TopK x k", axis=1), {"x": X}, {"k": ints(4)}, "y z")
+    assert distance(net, x=np.round(random(*X))) == 0

@@ -29,7 +29,10 @@ def identity(node: Node) -> list[View | None]:
     }
     if node.op == "BitCast":
         raise InexpressibleError("Caffe's blobs hold float32 values, not bits")
-    if node.op == "Cast" and node.attribute("to") in whole - {TensorProto.BOOL} and not node.is_whole:
+    # Embed cuts off fractions itself.
+    is_index = bool(node.readers) and node.readers[0] == {("Gather", 1)}
+    to_whole = node.op == "Cast" and node.attribute("to") in whole - {TensorProto.BOOL} and not node.is_whole
+    if to_whole and not is_index:
         raise InexpressibleError(
             "Caffe has no layer that cuts off fractions",
             "end the net before it (--output) and round around the net",

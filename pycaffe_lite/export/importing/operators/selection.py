@@ -10,6 +10,7 @@ from pycaffe_lite.export.importing.caffe_net import CaffeNet, InexpressibleError
 from pycaffe_lite.export.importing.node import Node, operator
 from pycaffe_lite.export.importing.operators.layout import part_of, reshaped
 from pycaffe_lite.export.importing.operators.padding import moved, rows_of
+from pycaffe_lite.export.importing.operators.resizing import along_axis
 from pycaffe_lite.export.importing.values import View
 
 
@@ -63,12 +64,13 @@ def gather(node: Node) -> View:
         if len(numbers) != rows.size:
             raise InexpressibleError(f"it picks a row that axis {axis} of size {size} does not have")
         return reshaped(net, rows_of(net, view, axis, numbers), node.shape())
-    if not isinstance(table, np.ndarray) or rows is None:
-        raise InexpressibleError("both its rows and what it picks them from are computed")
-    if axis != 0:
-        raise InexpressibleError(
-            "it picks from another axis of a constant than the first by numbers that are computed"
-        )
+    if table is None or rows is None:
+        raise InexpressibleError("an input is missing")
+    if axis != 0 or (isinstance(table, View) and len(rows.shape) != 1):
+        raise InexpressibleError("it picks from another axis than the first by numbers that are computed")
+    if isinstance(table, View):
+        picked = net.one("BatchReindex", [net.plain(table), net.plain(rows)], node.shape())
+        return View.of(picked, node.shape())
     flat = table.reshape(len(table), -1).astype(np.float32)
     param = {"num_output": flat.shape[1], "input_dim": len(flat), "bias_term": False}
     blob = net.plain(rows)
@@ -83,7 +85,8 @@ def arg_max(node: Node) -> View:
     axis = node.axis(node.attribute("axis", 0))
     if node.op == "ArgMin":
         view = net.power(view, scale=-1)
-    top = _best(net, view, axis, 1, values=False)
+    is_last = bool(node.attribute("select_last_index", 0))
+    top = _best(net, view, axis, 1, values=False, is_last=is_last)
     if not node.attribute("keepdims", 1):
         return View(top.blob, top.axes[:axis] + top.axes[axis + 1 :])
     return top
@@ -98,14 +101,19 @@ def top_k(node: Node) -> list[View | None]:
     sign = 1 if node.attribute("largest", 1) else -1
     view = net.power(view, scale=sign)
     values = net.power(_best(net, view, axis, count, values=True), scale=sign) if node.is_used(0) else None
-    places = _best(net, view, axis, count, values=False) if node.is_used(1) else None
+    places = _best(net, view, axis, count, values=False, is_last=False) if node.is_used(1) else None
     return [values, places]
 
 
-def _best(net: CaffeNet, view: View, axis: int, count: int, *, values: bool) -> View:
-    place = view.place_of(axis)
+def _best(net: CaffeNet, view: View, axis: int, count: int, *, values: bool, is_last: bool = True) -> View:
+    """The greatest values of an axis, or where they are; of equal ones the last (Caffe's) or the first."""
+    place, size = view.place_of(axis), view.shape[axis]
     if place is None:
         view, place = net.plain_view(view), axis
+    if not values and not is_last and size > 1:
+        turned = along_axis(net, View.of(net.as_dims(view), view.dims), place, np.eye(size)[::-1])
+        last = _best(net, view.with_blob(turned.blob), axis, count, values=False)
+        return net.power(last, scale=-1, shift=size - 1)
     blob = net.as_dims(view)
     shape = list(net.shapes[blob])
     shape[place] = count
