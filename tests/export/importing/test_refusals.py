@@ -10,6 +10,7 @@ from paths import FIXTURES
 
 from pycaffe_lite.errors import ArgumentError, FileLookupError, OnnxError
 from pycaffe_lite.export import from_onnx
+from pycaffe_lite.export.importing import reading, reference
 
 LENET = FIXTURES / "onnx" / "lenet_legacy.onnx"
 X = {"x": (1, 4, 6, 6)}
@@ -246,3 +247,16 @@ def test_half_precision_becomes_float32():
     made = model(nodes, X, {"c": random(6).astype(np.float16)}, kinds={"x": "h"})
     net = from_onnx(made)
     assert max(one.relative for one in net.differences(net.random_inputs())) < 1e-3
+
+
+def test_without_the_package_onnx(monkeypatch):
+    monkeypatch.setattr(reading, "onnx", None)
+    with pytest.raises(OnnxError, match=r"importing a model needs onnx, which is not installed; .*\[onnx\]"):
+        from_onnx(LENET)
+
+
+def test_without_onnx_runtime(monkeypatch):
+    monkeypatch.setattr(reference, "can_run", lambda: False)
+    net = from_onnx(LENET)
+    with pytest.raises(OnnxError, match="comparing with the model needs onnxruntime, which is not installed"):
+        net.differences(net.random_inputs())
