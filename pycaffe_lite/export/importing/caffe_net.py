@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_lite.export.importing.values import Array, Shape, View, permutation_of
+from pycaffe_lite.export.importing.values import Array, Axis, Shape, View, permutation_of
 from pycaffe_lite.proto import caffe_pb2
 
 # A transposition is made of slices; of more than so many it is refused.
@@ -25,6 +25,10 @@ class InexpressibleError(Exception):
         self.why, self.instead = why, instead
 
 
+# What a blob has been made into: blobs by their shape, or by the order in which they have its values.
+_Forms = dict[Shape | tuple[Axis, ...], str]
+
+
 class CaffeNet:
     """Layers of Caffe in the making.
 
@@ -32,6 +36,7 @@ class CaffeNet:
         layers: so far. weights: of the layers that have any, by the layer's name.
         shapes: of all blobs, by name.
         allowed: types of forks that may be used. avoided: types of Caffe's that may not.
+        paddings: blobs that are others with zeros around them: the other, and how many by axis.
     """
 
     def __init__(self, allowed: Collection[str] = (), avoided: Collection[str] = ()) -> None:
@@ -41,15 +46,16 @@ class CaffeNet:
         self.allowed, self.avoided = frozenset(allowed), frozenset(avoided)
         self._names: set[str] = set()
         self._base = ""
-        self._reshaped: dict[tuple[str, Shape], str] = {}
-        self._plain: dict[View, str] = {}
+        self._users: dict[str, list[caffe_pb2.LayerParameter]] = {}  # of a blob: who makes and reads it
+        self._forms: dict[str, _Forms] = {}  # of a blob
+        self._kept: list[tuple[_Forms, Shape | tuple[Axis, ...]]] = []  # entries of these, as they came
+        self._kept_as: dict[str, list[tuple[_Forms, Shape | tuple[Axis, ...]]]] = {}  # the same by value
         self.paddings: dict[str, tuple[str, dict[int, tuple[int, int]]]] = {}
 
     @contextmanager
     def node(self, name: str) -> Iterator[None]:
         """Names the layers that are made meanwhile after a node; one that fails leaves none."""
-        first, self._base = len(self.layers), name
-        kept = dict(self._reshaped), dict(self._plain)
+        first, kept, self._base = len(self.layers), len(self._kept), name
         try:
             yield
         except InexpressibleError:
@@ -59,7 +65,9 @@ class CaffeNet:
                 for top in layer.top:
                     del self.shapes[top]
             del self.layers[first:]
-            self._reshaped, self._plain = kept
+            for forms, key in self._kept[kept:]:
+                forms.pop(key, None)
+            del self._kept[kept:]
             raise
         made = self.layers[first:]
         if len(made) == 1:
@@ -123,7 +131,10 @@ class CaffeNet:
         tops = [name] if len(shapes) == 1 else [f"{name}_{i}" for i in range(len(shapes))]
         for top, shape in zip(tops, shapes, strict=True):
             self.shapes[top] = tuple(int(n) for n in shape)
-        self.layers.append(caffe_pb2.LayerParameter(name=name, type=type, bottom=bottoms, top=tops, **fields))
+        layer = caffe_pb2.LayerParameter(name=name, type=type, bottom=bottoms, top=tops, **fields)
+        self.layers.append(layer)
+        for blob in {*bottoms, *tops}:
+            self._users.setdefault(blob, []).append(layer)
         if weights:
             self.weights[name] = [np.ascontiguousarray(values, np.float32) for values in weights]
         return tops
@@ -136,22 +147,20 @@ class CaffeNet:
     def rename_blob(self, old: str, new: str) -> None:
         """Gives a blob another name, which no other has."""
         self.shapes[new] = self.shapes.pop(old)
-        for layer in self.layers:
+        self._users[new] = self._users.pop(old, [])
+        for layer in self._users[new]:
             for names in (layer.bottom, layer.top):
                 for i, name in enumerate(names):
                     if name == old:
                         names[i] = new
-        self._reshaped = {
-            (new if blob == old else blob, shape): new if top == old else top
-            for (blob, shape), top in self._reshaped.items()
-        }
+        if old in self._forms:
+            self._forms[new] = self._forms.pop(old)
+        self._kept_as[new] = self._kept_as.pop(old, [])
+        for forms, key in self._kept_as[new]:
+            forms[key] = new
         self.paddings = {
             new if blob == old else blob: (new if source == old else source, widths)
             for blob, (source, widths) in self.paddings.items()
-        }
-        self._plain = {
-            (view.with_blob(new) if view.blob == old else view): new if top == old else top
-            for view, top in self._plain.items()
         }
 
     # ------------------------------------------------------------------ simple layers
@@ -219,17 +228,24 @@ class CaffeNet:
         old, new = self.shapes[blob], tuple(shape)
         if old == new:
             return blob
-        key = blob, new
-        if key not in self._reshaped:
+        forms = self._forms.setdefault(blob, {})
+        if new not in forms:
             rest = math.prod(old[1:])
             if len(old) > 2 and new == (old[0], rest):
-                self._reshaped[key] = self.one("Flatten", blob, new)
+                self._keep(forms, new, self.one("Flatten", blob, new))
             else:
                 # The batch stays free: 0 takes over its size, -1 leaves it to the rest.
                 first = 0 if old and new and old[0] == new[0] else -1
                 dims = [first, *new[1:]] if new else []
-                self._reshaped[key] = self.one("Reshape", blob, new, reshape_param={"shape": {"dim": dims}})
-        return self._reshaped[key]
+                top = self.one("Reshape", blob, new, reshape_param={"shape": {"dim": dims}})
+                self._keep(forms, new, top)
+        return forms[new]
+
+    def _keep(self, forms: _Forms, key: Shape | tuple[Axis, ...], top: str) -> None:
+        """Notes a blob that is another in another form, so that nobody makes it again."""
+        forms[key] = top
+        self._kept.append((forms, key))
+        self._kept_as.setdefault(top, []).append((forms, key))
 
     def as_dims(self, view: View) -> str:
         """The blob of a view, shaped as its `dims`."""
@@ -237,10 +253,12 @@ class CaffeNet:
 
     def plain(self, view: View) -> str:
         """A blob with the tensor's values in the tensor's order and shape."""
-        if view not in self._plain:
-            blob = view.blob if view.is_plain else self._permuted(view)
-            self._plain[view] = self.reshape(blob, view.shape)
-        return self._plain[view]
+        if view.is_plain:
+            return self.reshape(view.blob, view.shape)
+        forms = self._forms.setdefault(view.blob, {})
+        if view.axes not in forms:
+            self._keep(forms, view.axes, self.reshape(self._permuted(view), view.shape))
+        return forms[view.axes]
 
     def plain_view(self, view: View) -> View:
         """The tensor as a blob that is read as it lies."""

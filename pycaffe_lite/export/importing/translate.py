@@ -84,7 +84,15 @@ def _known(types: Collection[str], known: Sequence[str]) -> Collection[str]:
 _FLOATS = (1, 10, 11, 16)
 _HALVES = (10, 16)
 # What Python and NumPy say to an attribute of a damaged model that makes no sense.
-_SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+_SENSELESS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 
 
 class _NotedError(InexpressibleError):

@@ -12,6 +12,9 @@ from pycaffe_lite.export.importing.node import Node, operator
 from pycaffe_lite.export.importing.operators.padding import padded
 from pycaffe_lite.export.importing.values import Array, View
 
+# A kernel that zeros make longer than this is a mistake.
+_MOST_WEIGHTS = 2**28
+
 
 def pads_of(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> list[tuple[int, int]]:
     """The padding before and behind each spatial axis, as the node says or as its auto_pad makes it."""
@@ -63,6 +66,9 @@ def _widened(weights: Array, axis: int, before: int, behind: int) -> Array:
     """A kernel with zeros before and behind it along a spatial axis."""
     widths = [(0, 0)] * weights.ndim
     widths[axis + 2] = (before, behind)
+    longer = weights.size // weights.shape[axis + 2] * (weights.shape[axis + 2] + before + behind)
+    if longer > _MOST_WEIGHTS:
+        raise InexpressibleError(f"its two ends are padded by numbers that differ by {before + behind}")
     return np.pad(weights, widths)
 
 
