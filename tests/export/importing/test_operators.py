@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from imported_models import distance, imported, node, random
 
+from pycaffe_lite.errors import OnnxError
+
 X = (2, 6, 7, 9)
 POSITIVE = np.abs(random(*X)) + 0.1
 V = random(6, 1, 1, seed=1)
@@ -420,3 +422,32 @@ def test_the_place_of_equal_values(axis, last):
 def test_the_places_of_equal_values_among_the_greatest():
     net = imported(node("y z = TopK x k", axis=1), {"x": X}, {"k": ints(4)}, "y z")
     assert distance(net, x=np.round(random(*X))) == 0
+
+
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+def test_pooling_of_all_sizes(operator):
+    """Kernels, strides and paddings of one axis, the rest at random."""
+    chance = random_integers(0)
+    refused = []
+    for kernel, stride, begin in ((k, s, p) for k in range(1, 5) for s in range(1, 4) for p in range(k)):
+        attributes = {
+            "kernel_shape": [kernel, 3],
+            "strides": [stride, chance(1, 4)],
+            "pads": [begin, 1, chance(0, kernel), chance(0, 2)],
+        }
+        if operator == "AveragePool":
+            attributes["count_include_pad"] = chance(0, 2)
+        try:
+            net = imported(node(f"y = {operator} x", **attributes), {"x": (1, 2, chance(4, 9), 7)})
+        except OnnxError as error:
+            refused.append(str(error))
+        else:
+            assert distance(net) < 1e-5, attributes
+    assert len(refused) < 5
+    assert all("no padding of Caffe's has these windows" in line for line in refused)
+
+
+def random_integers(seed):
+    """chance(low, high): an integer from low to below high."""
+    generator = np.random.default_rng(seed)
+    return lambda low, high: int(generator.integers(low, high))

@@ -59,7 +59,7 @@ def leaky_relu(node: Node) -> View:
 
 @operator("ThresholdedRelu")
 def thresholded_relu(node: Node) -> View:
-    """X where it is above alpha, else 0."""
+    """The input x where it is above alpha, else 0."""
     x = node.view()
     above = node.net.same(x, "Threshold", threshold_param={"threshold": node.attribute("alpha", 1.0)})
     return node.net.eltwise([x, above], "PROD")
@@ -126,14 +126,14 @@ def softplus(node: Node) -> View:
 
 @operator("Softsign")
 def softsign(node: Node) -> View:
-    """X / (1 + |x|)."""
+    """The quotient x / (1 + |x|)."""
     net, x = node.net, node.view()
     return net.eltwise([x, net.power(net.same(x, "AbsVal"), power=-1, shift=1)], "PROD")
 
 
 @operator("HardSigmoid")
 def hard_sigmoid(node: Node) -> View:
-    """Alpha x + beta, between 0 and 1."""
+    """The line alpha x + beta, between 0 and 1."""
     alpha, beta = node.attribute("alpha", 0.2), node.attribute("beta", 0.5)
     net, x = node.net, node.view()
     if "HardSigmoid" in net.allowed:
@@ -143,7 +143,7 @@ def hard_sigmoid(node: Node) -> View:
 
 @operator("HardSwish")
 def hard_swish(node: Node) -> View:
-    """X (x / 6 + 1/2), the factor between 0 and 1."""
+    """The product x (x / 6 + 1/2), the factor between 0 and 1."""
     net, x = node.net, node.view()
     if "HardSwish" in net.allowed:
         return net.same(x, "HardSwish")
@@ -152,14 +152,14 @@ def hard_swish(node: Node) -> View:
 
 @operator("Swish")
 def swish(node: Node) -> View:
-    """X / (1 + e^(-alpha x))."""
+    """The quotient x / (1 + e^(-alpha x))."""
     net, x = node.net, node.view()
     return net.eltwise([x, net.same(net.power(x, scale=node.attribute("alpha", 1.0)), "Sigmoid")], "PROD")
 
 
 @operator("Mish")
 def mish(node: Node) -> View:
-    """X tanh(ln(1 + e^x))."""
+    """The product x tanh(ln(1 + e^x))."""
     net, x = node.net, node.view()
     if "Mish" in net.allowed:
         return net.same(x, "Mish")
@@ -168,7 +168,7 @@ def mish(node: Node) -> View:
 
 @operator("Gelu")
 def gelu(node: Node) -> View:
-    """X times the normal distribution, or its approximation by tanh."""
+    """The input times the normal distribution, or its approximation by tanh."""
     net, x = node.net, node.view()
     if node.attribute("approximate", "none") == "tanh":
         cubed = net.power(x, power=3, scale=0.044715 ** (1 / 3))
@@ -212,37 +212,37 @@ def sign(node: Node) -> View:
 
 @operator("Abs")
 def absolute(node: Node) -> View:
-    """|x|."""
+    """The absolute value."""
     return node.net.same(node.view(), "AbsVal")
 
 
 @operator("Neg")
 def negative(node: Node) -> View:
-    """-x."""
+    """The value with the other sign."""
     return node.net.power(node.view(), scale=-1)
 
 
 @operator("Exp")
 def exponential(node: Node) -> View:
-    """e^x."""
+    """The power e^x."""
     return node.net.same(node.view(), "Exp")
 
 
 @operator("Log")
 def logarithm(node: Node) -> View:
-    """Ln x."""
+    """The natural logarithm."""
     return node.net.same(node.view(), "Log")
 
 
 @operator("Sqrt")
 def square_root(node: Node) -> View:
-    """√x."""
+    """The square root."""
     return node.net.power(node.view(), power=0.5)
 
 
 @operator("Reciprocal")
 def reciprocal(node: Node) -> View:
-    """1 / x."""
+    """The reciprocal 1 / x."""
     return node.net.power(node.view(), power=-1)
 
 
@@ -265,7 +265,7 @@ def _limit(node: Node, name: str, position: int) -> float | None:
 
 @operator("Shrink")
 def shrink(node: Node) -> View:
-    """X - bias above lambd, x + bias below -lambd, else 0."""
+    """Values less bias above lambd, plus bias below -lambd, else 0."""
     net, x = node.net, node.view()
     limit, bias = node.attribute("lambd", 0.5), node.attribute("bias", 0.0)
     above = net.same(x, "Threshold", threshold_param={"threshold": limit})

@@ -52,7 +52,7 @@ def _by_layer(net: CaffeNet, view: View, values: Array, type: str) -> View:
 
 
 def add_constant(net: CaffeNet, view: View, values: Array) -> View:
-    """X + c: Power for one number, else Bias."""
+    """The sum x + c: Power for one number, else Bias."""
     view, full = _spread_constant(net, view, values)
     if _varying(full) == (0, 0):
         return net.power(view, shift=float(full.flat[0]))
@@ -60,7 +60,7 @@ def add_constant(net: CaffeNet, view: View, values: Array) -> View:
 
 
 def multiply_constant(net: CaffeNet, view: View, values: Array) -> View:
-    """C x: Power for one number, else Scale."""
+    """The product c x: Power for one number, else Scale."""
     view, full = _spread_constant(net, view, values)
     if _varying(full) == (0, 0):
         return net.power(view, scale=float(full.flat[0]))
@@ -88,7 +88,7 @@ def _span(view: View, shape: Shape) -> tuple[int, int] | None:
 
 
 def _two_blobs(net: CaffeNet, a: View, b: View, operation: str) -> View:
-    """A + b or a b of two blobs: Eltwise, or Bias or Scale for one that is smaller."""
+    """The sum or product of two blobs: Eltwise, or Bias or Scale for one that is smaller."""
     shape = np.broadcast_shapes(a.shape, b.shape)
     if a.shape != shape and b.shape == shape:
         a, b = b, a
@@ -124,7 +124,7 @@ def _in_storage(net: CaffeNet, big: View, small: View, operation: str) -> View:
 
 
 def add(net: CaffeNet, a: Value, b: Value) -> View:
-    """A + b, at least one of them no constant."""
+    """The sum of two values, at least one of them no constant."""
     if isinstance(b, np.ndarray):
         a, b = b, a
     if isinstance(a, np.ndarray):
@@ -135,7 +135,7 @@ def add(net: CaffeNet, a: Value, b: Value) -> View:
 
 
 def multiply(net: CaffeNet, a: Value, b: Value) -> View:
-    """A b, at least one of them no constant."""
+    """The product of two values, at least one of them no constant."""
     if isinstance(b, np.ndarray):
         a, b = b, a
     if isinstance(a, np.ndarray):
@@ -146,19 +146,19 @@ def multiply(net: CaffeNet, a: Value, b: Value) -> View:
 
 
 def negated(net: CaffeNet, value: Value) -> Value:
-    """-x."""
+    """The value with the other sign."""
     return np.asarray(-value) if isinstance(value, np.ndarray) else net.power(value, scale=-1)
 
 
 def subtract(net: CaffeNet, a: Value, b: Value) -> View:
-    """A - b."""
+    """The difference a - b."""
     if isinstance(a, View) and isinstance(b, View) and a.shape == b.shape:
         return net.eltwise([a, b], "SUM", (1, -1))
     return add(net, a, negated(net, b))
 
 
 def divide(net: CaffeNet, a: Value, b: Value) -> View:
-    """A / b."""
+    """The quotient a / b."""
     if isinstance(b, np.ndarray):
         with np.errstate(divide="ignore"):
             return multiply(net, a, np.asarray(1 / b.astype(np.float64)))
@@ -182,25 +182,25 @@ def _operands(node: Node) -> tuple[Value, Value]:
 
 @operator("Add")
 def addition(node: Node) -> View:
-    """A + b."""
+    """The sum of two tensors."""
     return add(node.net, *_operands(node))
 
 
 @operator("Sub")
 def subtraction(node: Node) -> View:
-    """A - b."""
+    """The difference of two tensors."""
     return subtract(node.net, *_operands(node))
 
 
 @operator("Mul")
 def multiplication(node: Node) -> View:
-    """A b."""
+    """The product of two tensors, value by value."""
     return multiply(node.net, *_operands(node))
 
 
 @operator("Div")
 def division(node: Node) -> View:
-    """A / b; not of whole numbers, which ONNX divides without a rest."""
+    """The quotient of two tensors; not of whole numbers, which ONNX divides without a rest."""
     if node.is_whole:
         raise InexpressibleError("it divides whole numbers without a rest, which no layer of Caffe does")
     return divide(node.net, *_operands(node))
@@ -208,7 +208,7 @@ def division(node: Node) -> View:
 
 @operator("Pow")
 def power(node: Node) -> View:
-    """x^p of one constant p, or c^x of one constant c."""
+    """The power x^p of one constant p, or c^x of one constant c."""
     x, p = _operands(node)
     net = node.net
     if isinstance(p, np.ndarray) and p.size == 1 and isinstance(x, View):

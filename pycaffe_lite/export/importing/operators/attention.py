@@ -16,7 +16,7 @@ _MOST_PRODUCTS = 2**26
 
 
 def product_of(net: CaffeNet, a: View, b: View) -> View:
-    """A b of two stacks of matrices: (..., M, K) and (..., K, N).
+    """The products of two stacks of matrices: (..., M, K) and (..., K, N).
 
     Both are repeated to (..., M, N, K), multiplied value by value and summed over K.
     """

@@ -63,7 +63,7 @@ def logic(node: Node) -> View:
 
 @operator("Where")
 def choose(node: Node) -> View:
-    """A where the condition holds, else b: c a + (1 - c) b."""
+    """One value where the condition holds, else the other: c a + (1 - c) b."""
     net, shape = node.net, node.shape()
     condition, a, b = node.inputs
     for value in (a, b):

@@ -15,7 +15,7 @@ from pycaffe_lite.export.importing.values import Array, View
 
 
 def times_matrix(net: CaffeNet, x: View, w: Array, bias: Array | None = None) -> View:
-    """X w + b over the last axis of x.
+    """The product x w + b over the last axis of x.
 
     Where that axis is made of all axes of a blob but the first, in whatever order, the rows of w are put into
     the blob's order: a picture need not be transposed before it is flattened. Where it is the channels of a
@@ -62,7 +62,7 @@ def times_matrix(net: CaffeNet, x: View, w: Array, bias: Array | None = None) ->
 
 @operator("Gemm")
 def gemm(node: Node) -> View:
-    """Alpha a b + beta c, a and b transposed on demand."""
+    """The sum alpha a b + beta c, a and b transposed on demand."""
     net = node.net
     alpha, beta = node.attribute("alpha", 1.0), node.attribute("beta", 1.0)
     a, b = (

@@ -108,7 +108,7 @@ def _affine(net: CaffeNet, y: View, scale: Value | None, bias: Value | None, sha
 
 @operator("RMSNormalization")
 def rms_normalization(node: Node) -> View:
-    """X / √(mean of x² + ε) over the last axes, scaled."""
+    """The quotient x / √(mean of x² + ε) over the last axes, scaled."""
     net, x = node.net, node.view()
     axis = node.axis(node.attribute("axis", -1))
     axes = list(range(axis, len(x.shape)))
@@ -131,7 +131,7 @@ def mean_variance_normalization(node: Node) -> View:
 
 @operator("LpNormalization")
 def lp_normalization(node: Node) -> View:
-    """X over its norm along an axis."""
+    """Values over their norm along an axis."""
     net, x, p = node.net, node.view(), node.attribute("p", 2)
     axis = node.axis(node.attribute("axis", -1))
     powers = net.same(x, "AbsVal") if p == 1 else net.power(x, power=2)
@@ -141,7 +141,7 @@ def lp_normalization(node: Node) -> View:
 
 @operator("LRN")
 def local_response_normalization(node: Node) -> View:
-    """X / (bias + alpha / size Σ x²)^beta over neighbouring channels."""
+    """The quotient x / (bias + alpha / size Σ x²)^beta over neighbouring channels."""
     net, x, size = node.net, node.view(), node.attribute("size")
     if size % 2 == 0 or len(x.shape) != 4:
         raise InexpressibleError(

@@ -9,7 +9,6 @@ then a Scale layer follows, with a factor for each place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,39 +61,39 @@ def _caffes(size: int, kernel: int, stride: int, pad: int, *, any_pad: bool) -> 
     return Windows(size, kernel, stride, pad, count, size + pad)
 
 
-class _Choice(NamedTuple):
-    """Caffe's windows along both axes, and how many of the first ones are too many."""
+def _choose(wanted: Sequence[Windows]) -> list[Windows]:
+    """Caffe's windows along each axis, among which all that are wanted are, and few others.
 
-    windows: list[Windows]
-    skipped: list[int]
-
-
-def _choose(wanted: Sequence[Windows]) -> _Choice:
-    """Caffe's windows among which all that are wanted are, with as few others as possible.
+    A larger padding than the wanted one, by whole strides, makes more windows, of which the first are too
+    many.
 
     Raises:
         InexpressibleError: there are none.
     """
-    options: list[tuple[int, _Choice]] = []
-    for pads in product(*(range(w.before, w.kernel, w.stride) for w in wanted)):
-        theirs = [
-            _caffes(w.size, w.kernel, w.stride, pad, any_pad=any(pads))
-            for w, pad in zip(wanted, pads, strict=True)
-        ]
-        skipped = [(pad - w.before) // w.stride for w, pad in zip(wanted, pads, strict=True)]
-        found = [t for t in theirs if t is not None]
-        if len(found) == len(wanted) and all(
-            t.number >= w.number + skip for t, w, skip in zip(found, wanted, skipped, strict=True)
-        ):
-            more = sum(t.number - w.number for t, w in zip(found, wanted, strict=True)) + sum(
-                map(bool, skipped)
-            )
-            options.append((more, _Choice(found, skipped)))
-    if not options:
+    any_pad = any(w.before for w in wanted)
+    chosen = [_enough(w, any_pad=any_pad) for w in wanted]
+    if not any_pad and any(t is None or t.before for t in chosen):
+        chosen = [_enough(w, any_pad=True) for w in wanted]
+    found = [t for t in chosen if t is not None]
+    if len(found) < len(wanted):
         raise InexpressibleError(
             "no padding of Caffe's has these windows", "put a padding layer before it, or pad both ends alike"
         )
-    return min(options, key=lambda option: option[0])[1]
+    return found
+
+
+def _enough(wanted: Windows, *, any_pad: bool) -> Windows | None:
+    """Caffe's windows of the least padding that gives all that are wanted."""
+    for pad in range(wanted.before, wanted.kernel, wanted.stride):
+        theirs = _caffes(wanted.size, wanted.kernel, wanted.stride, pad, any_pad=any_pad)
+        if theirs is not None and theirs.number >= wanted.number + _skipped(theirs, wanted):
+            return theirs
+    return None
+
+
+def _skipped(theirs: Windows, wanted: Windows) -> int:
+    """How many of the first of Caffe's windows are too many."""
+    return (theirs.before - wanted.before) // wanted.stride
 
 
 def _pooled(
@@ -109,10 +108,10 @@ def _pooled(
     blob = net.plain(x)
     shape = net.shapes[blob]
     choice = _choose(wanted)
-    exact = [w for w in wanted if (w.size + 2 * w.before - w.kernel) >= 0]
+    skipped = [_skipped(theirs, w) for theirs, w in zip(choice, wanted, strict=True)]
     rounds_down = (
         "round_mode" in net.allowed
-        and len(exact) == len(wanted)
+        and any(theirs.number != w.number for theirs, w in zip(choice, wanted, strict=True))
         and all((w.size + 2 * w.before - w.kernel) // w.stride + 1 == w.number for w in wanted)
     )
     param: dict[str, Any] = {} if method == "MAX" else {"pool": method}
@@ -120,12 +119,13 @@ def _pooled(
         "stride", [w.stride for w in wanted], 1
     )
     if rounds_down:
-        choice = _Choice([w._replace(end=w.size + w.before) for w in wanted], [0] * len(wanted))
+        choice = [w._replace(end=w.size + w.before) for w in wanted]
+        skipped = [0] * len(wanted)
         param["round_mode"] = "FLOOR"
-    param |= _by_axis("pad", [w.before for w in choice.windows], 0)
-    made = shape[:2] + tuple(w.number for w in choice.windows)
+    param |= _by_axis("pad", [w.before for w in choice], 0)
+    made = shape[:2] + tuple(w.number for w in choice)
     blob = net.one("Pooling", blob, made, main=True, pooling_param=param)
-    for axis, (theirs, w, skip) in enumerate(zip(choice.windows, wanted, choice.skipped, strict=True)):
+    for axis, (theirs, w, skip) in enumerate(zip(choice, wanted, skipped, strict=True)):
         if theirs.number != w.number:
             blob = net.part(blob, axis + 2, skip, skip + w.number)
     view = View.of(blob, net.shapes[blob])
@@ -133,7 +133,7 @@ def _pooled(
         return view
     caffes = [
         theirs.counted()[skip : skip + w.number]
-        for theirs, w, skip in zip(choice.windows, wanted, choice.skipped, strict=True)
+        for theirs, w, skip in zip(choice, wanted, skipped, strict=True)
     ]
     factors = np.outer(caffes[0] / divisors[0], caffes[1] / divisors[1])
     if np.all(factors == factors.flat[0]):

@@ -211,13 +211,13 @@ def _times(net: CaffeNet, state: View, matrix: Array, bias: Array) -> View:
 
 
 def _rnn_step(node: Node, x: View, state: View, weights: _Weights) -> View:
-    """H = tanh(W x + R h + b)."""
+    """One step: h = tanh(W x + R h + b)."""
     net = node.net
     return net.same(net.eltwise([x, _times(net, state, weights.r, weights.state_bias)], "SUM"), "TanH")
 
 
 def _gru_step(node: Node, x: View, state: View, weights: _Weights) -> View:
-    """z, r = σ(...); h' = tanh(W x + r (R h + b)); h = (1 - z) h' + z h.
+    """One step: z, r = σ(...); h' = tanh(W x + r (R h + b)); h = (1 - z) h' + z h.
 
     Source: the operator GRU in onnx's documentation
     """
