@@ -54,7 +54,7 @@ _WHYS = {name: (why, instead) for names, why, instead in _REASONS for name in na
 
 def why_not(domain: str, operator: str) -> tuple[str, str]:
     """Why there are no layers for an operator, and what could be done instead."""
-    if domain == "com.microsoft":
+    if domain.startswith("com.microsoft"):
         return (
             "it is an operator of ONNX Runtime's own",
             "import the model from before it was optimised by ONNX Runtime",

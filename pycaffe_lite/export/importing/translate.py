@@ -208,6 +208,8 @@ class _Translator:
     def _translate(self, node: Any) -> None:
         if any(name in self.unknown for name in control.names_read(node)):
             self.unknown.update(node.output)
+            if _has_no_layers(node):
+                self._note(node, InexpressibleError(*why_not(node.domain, node.op_type)))
             return
         known: dict[str, tuple[Shape | None, int]] = {}
         try:
@@ -405,6 +407,14 @@ class _Translator:
             if isinstance(value, View) and value.blob == blob:
                 self.values[key] = value.with_blob(name)
         return name
+
+
+def _has_no_layers(node: Any) -> bool:
+    """Whether a node that depends on the net's input cannot be expressed, whatever its inputs are."""
+    if node.domain not in ("", "ai.onnx"):
+        return True
+    is_known = node.op_type in ("Shape", "Size", *control.OPERATORS)
+    return translation_of(node.op_type) is None and not is_known
 
 
 def _as_computed(kind: int) -> int:

@@ -42,6 +42,17 @@ def test_each_node_is_named_with_what_could_be_done_instead():
     ]
 
 
+def test_nodes_behind_one_whose_result_has_no_known_shape_are_named_too():
+    nodes = [node("a = NonZero x"), node("b = Relu a"), node("c = Sin b"), node("y = Foo c")]
+    nodes[-1].domain = "com.microsoft"
+    problems = refusal(nodes, X).problems
+    assert [problem.split(":")[0] for problem in problems] == [
+        "node 'NonZero_a' (NonZero)",
+        "node 'Sin_c' (Sin)",
+        "node 'Foo_y' (Foo)",
+    ]
+
+
 def test_a_net_can_end_before_what_is_refused():
     nodes = [node("a = Relu x"), node("y = NonZero a")]
     net = imported(nodes, X, ends=["a"])
