@@ -15,6 +15,7 @@ from pycaffe_lite.net.net import Net
 
 Array = npt.NDArray[Any]
 TOLERANCE = 1e-4
+MOST_ALONE = 10
 
 
 class Difference(NamedTuple):
@@ -54,12 +55,61 @@ def difference(inputs: str, output: str, got: Array | None, expected: Array) -> 
     return Difference(inputs, output, worst / largest if largest else worst)
 
 
-def largest(found: Sequence[Difference], by: str, tolerance: float) -> Difference:
+def place_difference(
+    inputs: str, output: str, got: Array | None, expected: Array, scores: Array
+) -> Difference:
+    """Compares places of largest values: how far the values there are from each other.
+
+    Of two values that are equal but for rounding, either may be the larger one.
+
+    Args:
+        inputs, output, got, expected: as in `difference`; one place each along an axis of the scores.
+        scores: that were compared, with as many axes as the places; the axis is that of length 1 there.
+    """
+    plain = difference(inputs, output, got, expected)
+    if got is None or got.shape != expected.shape or plain.relative == 0:
+        return plain
+    axis = next(
+        i for i, (n, m) in enumerate(zip(expected.shape, scores.shape, strict=True)) if n == 1 and m > 1
+    )
+    if got.min() < 0 or got.max() >= scores.shape[axis]:
+        return plain
+    ours, others = (np.take_along_axis(scores, places.astype(np.int64), axis) for places in (expected, got))
+    return difference(inputs, output, others, ours)
+
+
+def detection_difference(
+    inputs: str, output: str, got: Array | None, expected: Array, tolerance: float = TOLERANCE
+) -> Difference:
+    """Compares detections, (1, 1, M, 7), row by row; where rows differ, each with its like.
+
+    Of boxes that overlap by the threshold, or have equal scores, but for rounding, either may stay. So a few
+    rows, one in MOST_ALONE, may be without their like in the other; the others count.
+    """
+    plain = difference(inputs, output, got, expected)
+    if got is None or got.ndim != expected.ndim or plain.relative <= tolerance:
+        return plain
+    rows, others = got.reshape(-1, expected.shape[-1]), expected.reshape(-1, expected.shape[-1])
+    if not (len(rows) and len(others)):
+        return plain
+    # The distance of each row to each other, of rows of one image and class.
+    with np.errstate(invalid="ignore"):  # boxes of infinite size
+        size = np.maximum(np.abs(others).max(axis=0), 1)
+        apart = np.nan_to_num(np.abs(rows[:, None] - others[None]) / size, nan=np.inf)
+    distance = np.where((apart[..., :2] < tolerance).all(axis=2), apart.max(axis=2), np.inf)
+    near = [distance.min(axis=axis) for axis in (0, 1)]
+    alone = [int((each > tolerance).sum()) for each in near]
+    if any(count * MOST_ALONE > len(each) for count, each in zip(alone, near, strict=True)):
+        return plain
+    return Difference(inputs, output, max(float(each[each <= tolerance].max(initial=0)) for each in near))
+
+
+def largest(found: Sequence[Difference], by: str, tolerance: float, hint: str = "") -> Difference:
     """The largest of differences.
 
     Args:
         found: all of them, one at least. by: what ran the other net, in words.
-        tolerance: the largest to accept.
+        tolerance: the largest to accept. hint: what to do about a larger one.
 
     Raises:
         WeightsError: it is above the tolerance.
@@ -68,7 +118,8 @@ def largest(found: Sequence[Difference], by: str, tolerance: float) -> Differenc
     if worst.relative <= tolerance:
         return worst
     how = worst.why or f"differs by {worst.relative:.2g} of its largest value, more than {tolerance:g}"
-    raise WeightsError(f"the result is not the net: {by}, on {worst.inputs}, output '{worst.output}' {how}")
+    what = f"the result is not the net: {by}, on {worst.inputs}, output '{worst.output}' {how}"
+    raise WeightsError(f"{what}; {hint}" if hint else what)
 
 
 def differences(net: Net, other: Net) -> list[Difference]:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from pycaffe_lite.errors import ArgumentError, WeightsError
-from pycaffe_lite.export.compare import Difference, difference
+from pycaffe_lite.export.compare import Difference, detection_difference, difference, place_difference
 from pycaffe_lite.export.inputs import checked_inputs, random_inputs
 from pycaffe_lite.export.onnx.graph import Array
 from pycaffe_lite.export.onnx.model import Export
 from pycaffe_lite.export.onnx.shapes import BATCH
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import get_num_threads
+from pycaffe_lite.layer.utility.argmax import ArgMaxLayer
 
 _OPENCV = 5
 ROW = 7  # numbers of a detection
@@ -91,7 +92,7 @@ class _OpenCV:
 
 def _without_room(values: Array) -> Array:
     """An output without the rows of zeros that OpenCV puts behind detections, (1, 1, M, 7)."""
-    if values.ndim != 4 or values.shape[:2] != (1, 1) or values.shape[3] != ROW:
+    if not _are_detections(values):
         return np.array(values)
     used = np.flatnonzero(values[0, 0].any(axis=1))
     return np.array(values[:, :, : used.max(initial=-1) + 1])
@@ -109,11 +110,17 @@ def runner_for(export: Export, file: Path) -> Runner:
 
 
 class Case(NamedTuple):
-    """A pass of the net: inputs, in words and by name, and the outputs that it gives."""
+    """A pass of the net.
+
+    Attributes:
+        what: the inputs are, in words. inputs, outputs: by name.
+        scores: of outputs that are places of largest values, what was compared.
+    """
 
     what: str
     inputs: Arrays
     outputs: Arrays
+    scores: Arrays
 
 
 def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case]:
@@ -129,7 +136,25 @@ def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case
     all_inputs = [*random_inputs(export.net, more=free)]
     if given is not None:
         all_inputs.append(("the given inputs", checked_inputs(export.net, given)))
-    return [Case(what, inputs, export.run(inputs)) for what, inputs in all_inputs]
+    found = []
+    for what, inputs in all_inputs:
+        outputs = export.run(inputs)
+        found.append(Case(what, inputs, outputs, _scores(export)))
+    return found
+
+
+def _scores(export: Export) -> Arrays:
+    """What the net compared in its last pass for outputs that are places of largest values."""
+    graph, found = export.net.graph, {}
+    for node in graph.nodes:
+        layer = node.layer
+        if not isinstance(layer, ArgMaxLayer) or layer.param.top_k > 1 or layer.param.out_max_val:
+            continue
+        values = node.bottom[0].data.copy()
+        if not layer.param.HasField("axis"):
+            values = values.reshape(values.shape[0], 1, -1, *(1,) * (len(node.top[0].shape) - 3))
+        found.update({name: values for name, i in export.output_blobs.items() if i in node.top_ids})
+    return found
 
 
 def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> list[Difference]:
@@ -143,17 +168,27 @@ def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> lis
     """
     found: list[Difference] = []
     carried: Arrays = {}
-    for what, inputs, outputs in expected:
+    for what, inputs, outputs, scores in expected:
         got = runner.run({**inputs, **carried})
         carried = export.carried_over(got)
         if export.target == "opencv5":
             outputs = {name: _as_opencv_has_it(values) for name, values in outputs.items()}
-        found += [difference(what, name, got.get(name), values) for name, values in outputs.items()]
+        for name, values in outputs.items():
+            if name in scores:
+                found.append(place_difference(what, name, got.get(name), values, scores[name]))
+            else:
+                compare = detection_difference if _are_detections(values) else difference
+                found.append(compare(what, name, got.get(name), values))
     return found
+
+
+def _are_detections(values: Array) -> bool:
+    """Whether an output has the shape of detections, (1, 1, M, 7)."""
+    return values.ndim == 4 and values.shape[:2] == (1, 1) and values.shape[3] == ROW
 
 
 def _as_opencv_has_it(values: Array) -> Array:
     """Detections without Caffe's rows of -1, which stand for none."""
-    if values.ndim != 4 or values.shape[:2] != (1, 1) or values.shape[3] != ROW:
+    if not _are_detections(values):
         return values
     return values[:, :, (values[0, 0, :, 1:] != -1).any(axis=1)]
