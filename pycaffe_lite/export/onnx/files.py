@@ -66,11 +66,11 @@ def model_of(graph: Graph, name: str, values: Mapping[str, Shape]) -> Any:
         graph: the graph. name: its name. values: name → shape, of what is between inputs and outputs.
     """
     model, body = _head(graph, name, values)
-    for constant, array in graph.constants.items():
-        tensor = _tensor(constant, array)
-        tensor.raw_data = _as_stored(array).tobytes()
-        body.initializer.append(tensor)
     model.graph.CopyFrom(body)
+    for constant, array in graph.constants.items():
+        tensor = model.graph.initializer.add()
+        tensor.CopyFrom(_tensor(constant, array))
+        tensor.raw_data = _as_stored(array).tobytes()
     return model
 
 
