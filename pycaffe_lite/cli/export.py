@@ -152,9 +152,9 @@ def _check(export: Any, file: Path, given: Mapping[str, np.ndarray] | None, tole
     from pycaffe_lite.export.compare import largest
     from pycaffe_lite.export.onnx import check
 
-    expected = check.cases(export, given)
-    export.forget()
     try:
+        expected = check.cases(export, given)
+        export.forget()
         runner = check.runner_for(export, file)
     except ArgumentError as error:
         if given is not None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pycaffe_lite.errors import ArgumentError, WeightsError
+from pycaffe_lite.errors import ArgumentError, LayerError, WeightsError
 from pycaffe_lite.export.compare import Difference, detection_difference, difference, place_difference
 from pycaffe_lite.export.inputs import checked_inputs, random_inputs
 from pycaffe_lite.export.onnx.graph import Array
@@ -20,6 +20,7 @@ from pycaffe_lite.layer.utility.argmax import ArgMaxLayer
 
 _OPENCV = 5
 ROW = 7  # numbers of a detection
+GIVEN = "the given inputs"
 
 Arrays = dict[str, Array]
 
@@ -131,15 +132,24 @@ def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case
 
     Raises:
         DataError: the given inputs are not the net's.
+        ArgumentError: there are none, and the net does not take random ones.
     """
     free = [name for name in export.net.inputs if BATCH in export.graph.inputs[name]]
     all_inputs = [*random_inputs(export.net, more=free)]
     if given is not None:
-        all_inputs.append(("the given inputs", checked_inputs(export.net, given)))
-    found = []
+        all_inputs.append((GIVEN, checked_inputs(export.net, given)))
+    found, problem = [], ""
     for what, inputs in all_inputs:
-        outputs = export.run(inputs)
+        try:
+            outputs = export.run(inputs)
+        except LayerError as error:
+            if what == GIVEN:
+                raise
+            problem = f"{what} do not suit the net: {error}; give some by --input"
+            continue
         found.append(Case(what, inputs, outputs, _scores(export)))
+    if not found:
+        raise ArgumentError(problem)
     return found
 
 
