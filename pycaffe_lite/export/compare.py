@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from pycaffe_lite.errors import WeightsError
 from pycaffe_lite.export.inputs import random_inputs
+from pycaffe_lite.layer.utility.argmax import ArgMaxLayer
 from pycaffe_lite.net.net import Net
 
 Array = npt.NDArray[Any]
 TOLERANCE = 1e-4
 MOST_ALONE = 10
+ROW = 7  # numbers of a detection
 
 
 class Difference(NamedTuple):
@@ -122,6 +124,41 @@ def largest(found: Sequence[Difference], by: str, tolerance: float, hint: str = 
     raise WeightsError(f"{what}; {hint}" if hint else what)
 
 
+def output_difference(
+    inputs: str, output: str, got: Array | None, expected: Array, scores: Array | None = None
+) -> Difference:
+    """Compares an output as befits what it holds.
+
+    Args:
+        inputs, output, got, expected: as in `difference`.
+        scores: what was compared, of places of largest values.
+    """
+    if scores is not None:
+        return place_difference(inputs, output, got, expected, scores)
+    if are_detections(expected):
+        return detection_difference(inputs, output, got, expected)
+    return difference(inputs, output, got, expected)
+
+
+def are_detections(values: Array) -> bool:
+    """Whether an output has the shape of detections, (1, 1, M, 7)."""
+    return values.ndim == 4 and values.shape[:2] == (1, 1) and values.shape[3] == ROW
+
+
+def compared_scores(net: Net) -> dict[int, Array]:
+    """For each blob that holds places of largest values, what the net compared in its last pass."""
+    found = {}
+    for node in net.graph.nodes:
+        layer = node.layer
+        if not isinstance(layer, ArgMaxLayer) or layer.param.top_k > 1 or layer.param.out_max_val:
+            continue
+        values = node.bottom[0].data.copy()
+        if not layer.param.HasField("axis"):
+            values = values.reshape(values.shape[0], 1, -1, *(1,) * (len(node.top[0].shape) - 3))
+        found[node.top_ids[0]] = values
+    return found
+
+
 def differences(net: Net, other: Net) -> list[Difference]:
     """Runs two nets of the same inputs, and compares the outputs that both have."""
     found = []
@@ -133,5 +170,9 @@ def differences(net: Net, other: Net) -> list[Difference]:
                 each.blobs[name].data[...] = values
             results.append({name: values.copy() for name, values in each.forward().items()})
         expected, got = results
-        found += [difference(what, name, got.get(name), values) for name, values in expected.items()]
+        scores = {net.graph.blob_names[i]: values for i, values in compared_scores(net).items()}
+        found += [
+            output_difference(what, name, got.get(name), values, scores.get(name))
+            for name, values in expected.items()
+        ]
     return found

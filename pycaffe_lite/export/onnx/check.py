@@ -9,17 +9,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from pycaffe_lite.errors import ArgumentError, LayerError, WeightsError
-from pycaffe_lite.export.compare import Difference, detection_difference, difference, place_difference
+from pycaffe_lite.export.compare import Difference, are_detections, compared_scores, output_difference
 from pycaffe_lite.export.inputs import checked_inputs, random_inputs
 from pycaffe_lite.export.onnx.graph import Array
 from pycaffe_lite.export.onnx.model import Export
 from pycaffe_lite.export.onnx.shapes import BATCH
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import get_num_threads
-from pycaffe_lite.layer.utility.argmax import ArgMaxLayer
 
 _OPENCV = 5
-ROW = 7  # numbers of a detection
 GIVEN = "the given inputs"
 
 Arrays = dict[str, Array]
@@ -93,7 +91,7 @@ class _OpenCV:
 
 def _without_room(values: Array) -> Array:
     """An output without the rows of zeros that OpenCV puts behind detections, (1, 1, M, 7)."""
-    if not _are_detections(values):
+    if not are_detections(values):
         return np.array(values)
     used = np.flatnonzero(values[0, 0].any(axis=1))
     return np.array(values[:, :, : used.max(initial=-1) + 1])
@@ -147,23 +145,11 @@ def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case
                 raise
             problem = f"{what} do not suit the net: {error}; give some by --input"
             continue
-        found.append(Case(what, inputs, outputs, _scores(export)))
+        of_blobs = compared_scores(export.net)
+        scores = {name: of_blobs[i] for name, i in export.output_blobs.items() if i in of_blobs}
+        found.append(Case(what, inputs, outputs, scores))
     if not found:
         raise ArgumentError(problem)
-    return found
-
-
-def _scores(export: Export) -> Arrays:
-    """What the net compared in its last pass for outputs that are places of largest values."""
-    graph, found = export.net.graph, {}
-    for node in graph.nodes:
-        layer = node.layer
-        if not isinstance(layer, ArgMaxLayer) or layer.param.top_k > 1 or layer.param.out_max_val:
-            continue
-        values = node.bottom[0].data.copy()
-        if not layer.param.HasField("axis"):
-            values = values.reshape(values.shape[0], 1, -1, *(1,) * (len(node.top[0].shape) - 3))
-        found.update({name: values for name, i in export.output_blobs.items() if i in node.top_ids})
     return found
 
 
@@ -184,21 +170,12 @@ def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> lis
         if export.target == "opencv5":
             outputs = {name: _as_opencv_has_it(values) for name, values in outputs.items()}
         for name, values in outputs.items():
-            if name in scores:
-                found.append(place_difference(what, name, got.get(name), values, scores[name]))
-            else:
-                compare = detection_difference if _are_detections(values) else difference
-                found.append(compare(what, name, got.get(name), values))
+            found.append(output_difference(what, name, got.get(name), values, scores.get(name)))
     return found
-
-
-def _are_detections(values: Array) -> bool:
-    """Whether an output has the shape of detections, (1, 1, M, 7)."""
-    return values.ndim == 4 and values.shape[:2] == (1, 1) and values.shape[3] == ROW
 
 
 def _as_opencv_has_it(values: Array) -> Array:
     """Detections without Caffe's rows of -1, which stand for none."""
-    if not _are_detections(values):
+    if not are_detections(values):
         return values
     return values[:, :, (values[0, 0, :, 1:] != -1).any(axis=1)]
