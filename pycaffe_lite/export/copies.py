@@ -15,13 +15,14 @@ from pycaffe_lite.proto.prototxt import Document
 from pycaffe_lite.view.shaped import clear_fillers
 
 
-def net_for_export(net: Net, batch: int | str | None = None) -> Net:
+def net_for_export(net: Net, batch: int | str | None = None, *, writes_files: bool = False) -> Net:
     """A copy of a net in its phase, float32, with Input layers for its data layers.
 
     It shares the weights of a float32 net.
 
     Args:
         net: the net. batch: the first length of its inputs; None for its own.
+        writes_files: whether detection layers shall write files, as their `save_output_param` says.
 
     Raises:
         ArgumentError: the batch size is not a number above 0.
@@ -32,6 +33,9 @@ def net_for_export(net: Net, batch: int | str | None = None) -> Net:
     message.state.phase = caffe_pb2.TRAIN if net.phase == caffe_pb2.TRAIN else caffe_pb2.TEST
     for layer, node in zip(message.layer, net.graph.nodes, strict=True):
         clear_fillers(layer)
+        for name in ("detection_output_param", "frcnn_output_param"):
+            if layer.HasField(name) and not writes_files:
+                getattr(layer, name).ClearField("save_output_param")
         layer.ClearField("include")
         layer.ClearField("exclude")
         if is_source(node):

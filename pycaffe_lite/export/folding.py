@@ -65,7 +65,7 @@ def fold(net: Net) -> Net:
 
 def folded(net: Net) -> Folded:
     """As `fold`, and says what it did."""
-    parts = Pieces(net_for_export(net))
+    parts = Pieces(net_for_export(net, writes_files=True))
     shared = _shared(parts)
     remarks: list[str] = []
     # Of several layers before one of products the last one goes first.

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from pycaffe_lite.blob import Blob
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.export.onnx.graph import Array
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.common.embed import EmbedLayer
+from pycaffe_lite.layer.detection.decode_bbox import DecodeBBoxLayer
+from pycaffe_lite.layer.detection.frcnn_output import FrcnnOutputLayer
+from pycaffe_lite.layer.detection.proposal import NumberedProposalLayer, ProposalLayer
+from pycaffe_lite.layer.detection.region_routing import ScaleRouteLayer
+from pycaffe_lite.layer.detection.roi_align import CornerROIAlignLayer, ROIAlignLayer
+from pycaffe_lite.layer.detection.roi_pooling import PSROIPoolingLayer, ROIPoolingLayer
+from pycaffe_lite.layer.loss.accuracy import AccuracyLayer
+from pycaffe_lite.layer.loss.loss import LossLayer
+from pycaffe_lite.layer.loss.seg_accuracy import SegAccuracyLayer
 from pycaffe_lite.layer.recurrent.lstm_unit import LSTMUnitLayer
 from pycaffe_lite.layer.recurrent.recurrent import RecurrentLayer
 from pycaffe_lite.layer.utility.batch_reindex import BatchReindexLayer
 from pycaffe_lite.layer.utility.filter import FilterLayer
+from pycaffe_lite.layer.utility.python import PythonLayer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.splits import is_inserted_split
 
+# Which bottom of a layer holds regions of interest.
+_REGIONS: dict[type, int] = {
+    ROIPoolingLayer: 1,
+    PSROIPoolingLayer: 1,
+    CornerROIAlignLayer: 1,
+    ROIAlignLayer: 1,
+    DecodeBBoxLayer: 1,
+    ScaleRouteLayer: 0,
+    FrcnnOutputLayer: 2,
+}
+_USUAL_SIDE = 600.0  # pixels
 _PIXELS = 64.0  # of the values of a picture less its mean, about their deviation
 
 
@@ -91,7 +114,6 @@ def _readers(net: Net, name: str) -> Iterator[tuple[Layer[Any], int]]:
 
 def _wanted(net: Net, layer: Layer[Any], k: int, shape: tuple[int, ...], generator: Any) -> Any:
     """Values that bottom k of a layer can take; None where it takes any."""
-    count = int(np.prod(shape))
     if (isinstance(layer, RecurrentLayer) and k == 1) or (isinstance(layer, LSTMUnitLayer) and k == 2):
         cont = np.ones(shape)
         cont[0] = 0  # a sequence begins
@@ -99,10 +121,41 @@ def _wanted(net: Net, layer: Layer[Any], k: int, shape: tuple[int, ...], generat
     if isinstance(layer, EmbedLayer):
         return generator.integers(0, layer.param.input_dim, shape)
     if isinstance(layer, BatchReindexLayer) and k == 1:
-        first = next(node for node in net.graph.nodes if node.layer is layer).bottom[0]
-        return generator.integers(0, first.shape[0], shape)
+        return generator.integers(0, _bottoms(net, layer)[0].shape[0], shape)
     if isinstance(layer, FilterLayer) and k == layer.selector:
-        return np.arange(count) % 2 == 0
-    if k == 1 and (layer.is_loss or hasattr(layer, "labels")):
-        return np.zeros(shape)
+        return np.arange(math.prod(shape)) % 2 == 0
+    if isinstance(layer, LossLayer | AccuracyLayer | SegAccuracyLayer) and k == 1:
+        return np.zeros(shape)  # which every loss takes for a label
+    if k == _REGIONS.get(type(layer)):
+        return _regions(net, shape, generator)
+    if k == 2 and isinstance(layer, ProposalLayer | NumberedProposalLayer | PythonLayer):
+        return _resized(shape, (*_picture(net), 1.0, 1.0))
+    if isinstance(layer, FrcnnOutputLayer) and k == 3:
+        return _resized(shape, _picture(net))
     return None
+
+
+def _bottoms(net: Net, layer: Layer[Any]) -> list[Blob]:
+    return next(node for node in net.graph.nodes if node.layer is layer).bottom
+
+
+def _resized(shape: tuple[int, ...], values: Sequence[float]) -> Array:
+    """The first of some values, for each row of a shape."""
+    return np.resize(np.array(values[: math.prod(shape[1:]) or 1]), shape)
+
+
+def _picture(net: Net) -> tuple[float, float]:
+    """Height and width of the picture that a net takes: of its first input of 4 axes with sides."""
+    shapes = [net.blobs[name].shape for name in net.inputs]
+    sides = [shape[2:] for shape in shapes if len(shape) == 4 and min(shape[2:]) > 1]
+    height, width = sides[0] if sides else (_USUAL_SIDE, _USUAL_SIDE)
+    return float(height), float(width)
+
+
+def _regions(net: Net, shape: tuple[int, ...], generator: Any) -> Array:
+    """Regions of the first picture: image, x1, y1, x2, y2 and, where there is room, more."""
+    height, width = _picture(net)
+    corners = np.sort(generator.uniform(0, 1, (shape[0], 2, 2)), axis=1) * (width - 1, height - 1)
+    rows = np.zeros((shape[0], math.prod(shape[1:])))
+    rows[:, 1:5] = corners.reshape(-1, 4)
+    return rows.reshape(shape)

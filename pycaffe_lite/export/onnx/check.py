@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pycaffe_lite.errors import ArgumentError, WeightsError
-from pycaffe_lite.export.compare import Difference, difference
+from pycaffe_lite.errors import ArgumentError, LayerError, WeightsError
+from pycaffe_lite.export.compare import Difference, are_detections, compared_scores, output_difference
 from pycaffe_lite.export.inputs import checked_inputs, random_inputs
 from pycaffe_lite.export.onnx.graph import Array
 from pycaffe_lite.export.onnx.model import Export
@@ -18,7 +18,7 @@ from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import get_num_threads
 
 _OPENCV = 5
-ROW = 7  # numbers of a detection
+GIVEN = "the given inputs"
 
 Arrays = dict[str, Array]
 
@@ -91,7 +91,7 @@ class _OpenCV:
 
 def _without_room(values: Array) -> Array:
     """An output without the rows of zeros that OpenCV puts behind detections, (1, 1, M, 7)."""
-    if values.ndim != 4 or values.shape[:2] != (1, 1) or values.shape[3] != ROW:
+    if not are_detections(values):
         return np.array(values)
     used = np.flatnonzero(values[0, 0].any(axis=1))
     return np.array(values[:, :, : used.max(initial=-1) + 1])
@@ -109,11 +109,17 @@ def runner_for(export: Export, file: Path) -> Runner:
 
 
 class Case(NamedTuple):
-    """A pass of the net: inputs, in words and by name, and the outputs that it gives."""
+    """A pass of the net.
+
+    Attributes:
+        what: the inputs are, in words. inputs, outputs: by name.
+        scores: of outputs that are places of largest values, what was compared.
+    """
 
     what: str
     inputs: Arrays
     outputs: Arrays
+    scores: Arrays
 
 
 def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case]:
@@ -124,12 +130,27 @@ def cases(export: Export, given: Mapping[str, Array] | None = None) -> list[Case
 
     Raises:
         DataError: the given inputs are not the net's.
+        ArgumentError: there are none, and the net does not take random ones.
     """
     free = [name for name in export.net.inputs if BATCH in export.graph.inputs[name]]
     all_inputs = [*random_inputs(export.net, more=free)]
     if given is not None:
-        all_inputs.append(("the given inputs", checked_inputs(export.net, given)))
-    return [Case(what, inputs, export.run(inputs)) for what, inputs in all_inputs]
+        all_inputs.append((GIVEN, checked_inputs(export.net, given)))
+    found, problem = [], ""
+    for what, inputs in all_inputs:
+        try:
+            outputs = export.run(inputs)
+        except LayerError as error:
+            if what == GIVEN:
+                raise
+            problem = f"{what} do not suit the net: {error}; give some by --input"
+            continue
+        of_blobs = compared_scores(export.net)
+        scores = {name: of_blobs[i] for name, i in export.output_blobs.items() if i in of_blobs}
+        found.append(Case(what, inputs, outputs, scores))
+    if not found:
+        raise ArgumentError(problem)
+    return found
 
 
 def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> list[Difference]:
@@ -143,17 +164,18 @@ def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> lis
     """
     found: list[Difference] = []
     carried: Arrays = {}
-    for what, inputs, outputs in expected:
+    for what, inputs, outputs, scores in expected:
         got = runner.run({**inputs, **carried})
         carried = export.carried_over(got)
         if export.target == "opencv5":
             outputs = {name: _as_opencv_has_it(values) for name, values in outputs.items()}
-        found += [difference(what, name, got.get(name), values) for name, values in outputs.items()]
+        for name, values in outputs.items():
+            found.append(output_difference(what, name, got.get(name), values, scores.get(name)))
     return found
 
 
 def _as_opencv_has_it(values: Array) -> Array:
     """Detections without Caffe's rows of -1, which stand for none."""
-    if values.ndim != 4 or values.shape[:2] != (1, 1) or values.shape[3] != ROW:
+    if not are_detections(values):
         return values
     return values[:, :, (values[0, 0, :, 1:] != -1).any(axis=1)]

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from pycaffe_lite.errors import WeightsError
 from pycaffe_lite.export.onnx.graph import Array, Graph, Shape, onnx_package
 from pycaffe_lite.export.onnx.layer_graph import FLOAT
@@ -58,7 +56,7 @@ def _tensor(name: str, array: Array) -> Any:
 
 def _as_stored(array: Array) -> Array:
     """An array as its bytes stand in a file: row by row, the least byte first."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
 
 
 def model_of(graph: Graph, name: str, values: Mapping[str, Shape]) -> Any:
@@ -68,11 +66,11 @@ def model_of(graph: Graph, name: str, values: Mapping[str, Shape]) -> Any:
         graph: the graph. name: its name. values: name → shape, of what is between inputs and outputs.
     """
     model, body = _head(graph, name, values)
-    for constant, array in graph.constants.items():
-        tensor = _tensor(constant, array)
-        tensor.raw_data = _as_stored(array).tobytes()
-        body.initializer.append(tensor)
     model.graph.CopyFrom(body)
+    for constant, array in graph.constants.items():
+        tensor = model.graph.initializer.add()
+        tensor.CopyFrom(_tensor(constant, array))
+        tensor.raw_data = _as_stored(array).tobytes()
     return model
 
 
