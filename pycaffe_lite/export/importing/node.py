@@ -14,6 +14,10 @@ Value = Array | View
 Result = View | Sequence[View | None]
 Translation = Callable[["Node"], Result]
 
+# Data types in ONNX's numbers: FLOAT, FLOAT16, DOUBLE, BFLOAT16; truth values.
+FLOATS = (1, 10, 11, 16)
+BOOL = 9
+
 _translations: dict[str, Translation] = {}
 
 
@@ -45,7 +49,8 @@ class Node:
         op: its operator. outputs: names of its results; "" where one is not asked for.
         inputs: constants as arrays, others as views; None where one is left out.
         shapes: of the results, as far as known. opset: the version of the operators. net: where layers go.
-        is_whole: whether the first input holds whole numbers or truth values. given: names of its attributes.
+        kind, result_kind: the data types of the first input and the first result, as ONNX numbers them.
+        given: names of its attributes.
         readers: of each result: the operators that read it, and as which of their inputs.
     """
 
@@ -57,13 +62,13 @@ class Node:
         opset: int,
         net: CaffeNet,
         used: Sequence[bool],
-        is_whole: bool = False,
+        kinds: tuple[int, int] = (1, 1),
         readers: Sequence[Collection[tuple[str, int]]] = (),
     ) -> None:
         self.op: str = proto.op_type
         self.inputs, self.shapes, self.opset, self.net = list(inputs), list(shapes), opset, net
         self.outputs: list[str] = list(proto.output)
-        self.is_whole = is_whole
+        self.kind, self.result_kind = kinds
         self.readers = list(readers)
         self._used = list(used)
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}

@@ -17,7 +17,7 @@ from pycaffe_lite.export.importing.caffe_net import MAX_COUNT, CaffeNet, Inexpre
 from pycaffe_lite.export.importing.constants import evaluate, shapes_and_types
 from pycaffe_lite.export.importing.imported import ImportedNet, Place
 from pycaffe_lite.export.importing.layouts import order_of_input
-from pycaffe_lite.export.importing.node import Node, Value, translation_of
+from pycaffe_lite.export.importing.node import FLOATS, Node, Value, translation_of
 from pycaffe_lite.export.importing.reasons import why_not
 from pycaffe_lite.export.importing.tidy import tidy
 from pycaffe_lite.export.importing.values import Array, Shape, View
@@ -80,8 +80,7 @@ def _known(types: Collection[str], known: Sequence[str]) -> Collection[str]:
     return types
 
 
-# FLOAT, FLOAT16, DOUBLE, BFLOAT16 in ONNX's numbers.
-_FLOATS = (1, 10, 11, 16)
+# FLOAT16 and BFLOAT16 in ONNX's numbers.
 _HALVES = (10, 16)
 # What Python and NumPy say to an attribute of a damaged model that makes no sense.
 _SENSELESS = (
@@ -335,9 +334,10 @@ class _Translator:
         used = [bool(name) and self.used[name] > 0 for name in node.output]
         with self.net.node(node.name or node.output[0]):
             before = len(self.net.layers)
-            is_whole = bool(node.input) and self.types.get(node.input[0], 1) not in _FLOATS
+            kind = self.types.get(node.input[0], 1) if node.input else 1
+            kinds = kind, _as_computed(known.get(node.output[0], (None, 1))[1])
             readers = [self.readers.get(name, set()) for name in node.output]
-            known_node = Node(node, inputs, shapes, self.opset, self.net, used, is_whole, readers)
+            known_node = Node(node, inputs, shapes, self.opset, self.net, used, kinds, readers)
             try:
                 result = translate(known_node)
             except _SENSELESS as error:
@@ -419,7 +419,7 @@ def _has_no_layers(node: Any) -> bool:
 
 def _as_computed(kind: int) -> int:
     """The data type in which Caffe computes: numbers of 16 bits become FLOAT."""
-    return _FLOATS[0] if kind in _HALVES else kind
+    return FLOATS[0] if kind in _HALVES else kind
 
 
 def _is_sorted(nodes: Sequence[Any], makers: Mapping[str, Any]) -> bool:

@@ -111,6 +111,7 @@ ARITHMETIC = [
         {"c": np.float32(0), "d": np.float32(0.5)},
     ),
     (node("y = Where c x z"), {"x": X, "z": X}, {"c": random(6, 1, 1) > 0}),
+    ([node("a = Relu x"), node("b = Cast a", to=9), node("y = Cast b", to=1)], {"x": X}),
 ]
 W = random(4, 6, 3, 3, seed=2)
 CONVOLUTION = [

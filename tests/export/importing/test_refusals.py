@@ -68,6 +68,7 @@ def test_a_net_can_end_before_what_is_refused():
         (node("y = Cast x", to=7), {}, "Caffe has no layer that cuts off fractions"),
         (node("y = Pad x p v"), {"p": np.array([0, 0, 1, 1] * 2), "v": np.float32(-np.inf)}, "with infinity"),
         (node("y = Pow x x"), {}, "Caffe has no layer that raises to powers"),
+        (node("y = Dropout x r t"), {"r": np.float32(0.5), "t": np.array(True)}, "it is one of a training"),
         (
             node("y m n = BatchNormalization x g g g v", training_mode=1),
             {"g": random(4), "v": np.ones(4, "f")},

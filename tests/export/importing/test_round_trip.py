@@ -19,7 +19,7 @@ REFUSED = {
         *("accuracy", "contrastive", "hinge", "infogain", "multinomial", "sigmoidloss_ignore", "softmaxloss"),
         *("net_lr_mult_zero", "net_shared_weights", "net_two_losses"),
     ),
-    "tells zeros from other numbers": ("filter",),
+    "(Compress): Caffe has no layer for it": ("filter",),
     "the places of the greatest values": ("pool_max_mask",),
 }
 NAMES = sorted(name for name in json.loads((FOLDER / "index.json").read_text()) if name != "silence_one")

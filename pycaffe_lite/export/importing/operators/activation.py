@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pycaffe_lite.export.importing.caffe_net import CaffeNet, InexpressibleError
-from pycaffe_lite.export.importing.node import Node, operator
+from pycaffe_lite.export.importing.node import BOOL, FLOATS, Node, operator
 from pycaffe_lite.export.importing.operators.arithmetic import add, multiply
 from pycaffe_lite.export.importing.values import View
 
@@ -16,33 +16,29 @@ _ERF_P = 0.3275911
 _ERF_A = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 
 
-@operator("Identity", "Dropout", "Cast", "CastLike", "StopGradient", "BitCast")
+@operator("Identity", "Dropout", "StopGradient")
 def identity(node: Node) -> list[View | None]:
-    """What changes nothing; a cast to whole numbers of what may be none is refused."""
-    from onnx import TensorProto
+    """What changes nothing, at inference."""
+    if node.op == "Dropout" and (node.is_used(1) or (node.has(2) and node.constant(2, "mode").any())):
+        raise InexpressibleError("it is one of a training", "export the model for inference (eval mode)")
+    return [node.view(), None][: len(node.outputs)]
 
-    whole = set(range(1, 17)) - {
-        TensorProto.FLOAT,
-        TensorProto.FLOAT16,
-        TensorProto.DOUBLE,
-        TensorProto.BFLOAT16,
-    }
-    if node.op == "BitCast":
-        raise InexpressibleError("Caffe's blobs hold float32 values, not bits")
-    # Embed cuts off fractions itself.
-    is_index = bool(node.readers) and node.readers[0] == {("Gather", 1)}
-    to_whole = node.op == "Cast" and node.attribute("to") in whole - {TensorProto.BOOL} and not node.is_whole
-    if to_whole and not is_index:
+
+@operator("Cast", "CastLike")
+def cast(node: Node) -> View:
+    """Another data type: nothing changes, unless fractions are cut off or truth values made of numbers."""
+    net, x = node.net, node.view()
+    if node.result_kind in FLOATS or node.result_kind == node.kind:
+        return x
+    if node.result_kind == BOOL:
+        return net.same(net.same(x, "AbsVal"), "Threshold")
+    is_index = bool(node.readers) and node.readers[0] == {("Gather", 1)}  # Embed cuts fractions off itself
+    if node.kind in FLOATS and not is_index:
         raise InexpressibleError(
             "Caffe has no layer that cuts off fractions",
             "end the net before it (--output) and round around the net",
         )
-    view = node.view()
-    if node.op == "Cast" and node.attribute("to") == TensorProto.BOOL and not node.is_whole:
-        raise InexpressibleError("Caffe has no layer that tells zeros from other numbers")
-    if node.op == "Dropout" and node.is_used(1):
-        raise InexpressibleError("its mask is used", "export the model for inference")
-    return [view, None][: len(node.outputs)]
+    return x
 
 
 @operator("Relu")

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from pycaffe_lite.export.importing.caffe_net import CaffeNet, InexpressibleError
-from pycaffe_lite.export.importing.node import Node, Value, operator
+from pycaffe_lite.export.importing.node import FLOATS, Node, Value, operator
 from pycaffe_lite.export.importing.values import Array, Shape, View
 
 # ------------------------------------------------------------------------------------------ with constants
@@ -201,7 +201,7 @@ def multiplication(node: Node) -> View:
 @operator("Div")
 def division(node: Node) -> View:
     """The quotient of two tensors; not of whole numbers, which ONNX divides without a rest."""
-    if node.is_whole:
+    if node.kind not in FLOATS:
         raise InexpressibleError("it divides whole numbers without a rest, which no layer of Caffe does")
     return divide(node.net, *_operands(node))
 

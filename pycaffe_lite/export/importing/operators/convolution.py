@@ -135,9 +135,8 @@ def transposed_convolution(node: Node) -> View:
     cuts = _cuts(node, x.shape[2:], shape[2:], weights.shape[2:])
     sizes = []
     for axis, (before, behind) in enumerate(cuts):
-        least = min(before, behind, 0)
         more = abs(before - behind)
-        if more % dilation[axis] or (least < 0 and -least % dilation[axis]):
+        if more % dilation[axis]:
             raise InexpressibleError("it cuts or pads its result by what is no multiple of its dilation")
         zeros = more // dilation[axis]
         if before > behind:
