@@ -21,6 +21,9 @@ def tidy(net: CaffeNet, outputs: Collection[str]) -> None:
     """Joins layers, removes those that nobody reads, and silences tops that nobody reads."""
     _remove_unread(net, outputs)
     _join(net, outputs)
+    for layer in net.layers:
+        _make_prelu(net, layer)
+    _remove_unread(net, outputs)
     _silence(net, outputs)
 
 
@@ -82,6 +85,41 @@ def _join_powers(before: Layer, layer: Layer) -> bool:
         if getattr(before.power_param, name) == default:
             before.power_param.ClearField(name)
     return True
+
+
+def _make_prelu(net: CaffeNet, layer: Layer) -> None:
+    """Makes a PReLU of max(x, 0) + c max(-x, 0), as Keras writes it; the slope is -c."""
+    if layer.type != "Eltwise" or layer.eltwise_param.ListFields() or len(layer.bottom) != 2:
+        return
+    positive, scaled = (net.maker(bottom) for bottom in layer.bottom)
+    if positive.type != "ReLU" or scaled.type not in ("Scale", "Power") or len(scaled.bottom) != 1:
+        return
+    negative = net.maker(scaled.bottom[0])
+    if negative.type != "ReLU" or any(part.relu_param.ListFields() for part in (positive, negative)):
+        return
+    turned = net.maker(negative.bottom[0])
+    if turned.type != "Power" or _factor(turned) != -1 or turned.bottom != positive.bottom:
+        return
+    x, shape = positive.bottom[0], net.shapes[positive.bottom[0]]
+    if scaled.type == "Power":
+        factor = _factor(scaled)
+        if factor is None:
+            return
+        layer.type = "ReLU"
+        layer.relu_param.negative_slope = -factor
+    elif 2 <= len(shape) <= 4 and not scaled.scale_param.ListFields():  # a factor for each channel
+        layer.type = "PReLU"
+        net.weights[layer.name] = [-net.weights[scaled.name][0]]
+    else:
+        return
+    layer.bottom[:] = [x]
+    layer.ClearField("eltwise_param")
+
+
+def _factor(layer: Layer) -> float | None:
+    """By what a Power layer multiplies; None if it does something else."""
+    param = layer.power_param
+    return float(param.scale) if param.power == 1 and param.shift == 0 else None
 
 
 def _remove_unread(net: CaffeNet, outputs: Collection[str]) -> None:

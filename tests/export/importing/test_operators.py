@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from imported_models import distance, imported, node, random
+from imported_models import distance, imported, node, random, types
 
 from pycaffe_lite.errors import OnnxError
 
@@ -452,3 +452,24 @@ def random_integers(seed):
     """chance(low, high): an integer from low to below high."""
     generator = np.random.default_rng(seed)
     return lambda low, high: int(generator.integers(low, high))
+
+
+@pytest.mark.parametrize(("slope", "type"), [(np.abs(V), "PReLU"), (np.abs(V[:1]), "ReLU")])
+def test_keras_prelu_is_one_layer(slope, type):
+    nodes = [
+        node("p = Relu x"),
+        node("n = Neg x"),
+        node("m = Relu n"),
+        node("s = Mul m c"),
+        node("y = Add p s"),
+    ]
+    net = imported(nodes, {"x": X}, {"c": -slope})
+    assert types(net) == [type]
+    assert distance(net) < 1e-6
+
+
+def test_what_looks_like_keras_prelu_stays():
+    nodes = [node("p = Relu x"), node("n = Neg x"), node("s = Mul n c"), node("y = Add p s")]
+    net = imported(nodes, {"x": X}, {"c": V})
+    assert "PReLU" not in types(net)
+    assert distance(net) < 1e-6
