@@ -12,7 +12,7 @@ import click
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.options import split_names
 from pycaffe_lite.cli.output import Column, echo, echo_table, start_log
-from pycaffe_lite.cli.shapes import Shapes, shape_option
+from pycaffe_lite.cli.shapes import Shapes, read_shapes
 from pycaffe_lite.errors import OnnxError
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def _types(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     metavar="TYPE,…",
     multiple=True,
     callback=_types,
-    help="Use these types of Caffe's forks where they fit, which Caffe itself lacks: HardSigmoid, HardSwish, "
-    "Interp, Mish, Permute, ReLU6, ShuffleChannel; and round_mode, a field of newer versions of Caffe.",
+    help="Use these types of Caffe's forks where they fit, which Caffe itself lacks: DepthwiseConvolution, "
+    "HardSigmoid, HardSwish, Interp, Mish, Permute, ReLU6, SeLU, ShuffleChannel, Upsample; and round_mode, a "
+    "field of newer versions of Caffe.",
 )
 @click.option(
     "--avoid",
@@ -49,7 +50,14 @@ def _types(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     show_default=True,
     help="Batch size of inputs that leave it open.",
 )
-@shape_option
+@click.option(
+    "--shape",
+    "shapes",
+    metavar="INPUT=N,C,H,W",
+    multiple=True,
+    callback=read_shapes,
+    help="Shape of an input, in place of what the model says. Repeatable.",
+)
 @click.option(
     "--output",
     "outputs",

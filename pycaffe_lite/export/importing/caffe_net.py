@@ -287,7 +287,10 @@ class CaffeNet:
             shape = self.shapes[view.blob]
             return self.one("ShuffleChannel", view.blob, shape, shuffle_channel_param={"group": group})
         if "Permute" in self.allowed:
-            if view.shape[0] == 1 == self.shapes[view.blob][0]:  # a batch of one, which may grow
+            places = [view.place_of(axis) for axis in range(len(view.axes))]
+            if None not in places:
+                dims, order = view.dims, tuple(place or 0 for place in places)
+            elif view.shape[0] == 1 == self.shapes[view.blob][0]:  # a batch of one, which may grow
                 dims, order = (1, *dims), (0, *(i + 1 for i in order))
             blob = self.reshape(view.blob, dims)
             shape = tuple(dims[i] for i in order)

@@ -26,7 +26,19 @@ from pycaffe_lite.printable import printable
 log = logging.getLogger(__name__)
 
 # Types of Caffe's forks that are put to use where they are allowed, and a field of newer versions of Caffe.
-ALLOWABLE = ("HardSigmoid", "HardSwish", "Interp", "Mish", "Permute", "ReLU6", "ShuffleChannel", "round_mode")
+ALLOWABLE = (
+    "DepthwiseConvolution",
+    "HardSigmoid",
+    "HardSwish",
+    "Interp",
+    "Mish",
+    "Permute",
+    "ReLU6",
+    "SeLU",
+    "ShuffleChannel",
+    "Upsample",
+    "round_mode",
+)
 # Types of Caffe's that older versions of it lack, for which there are others.
 AVOIDABLE = ("Clip",)
 

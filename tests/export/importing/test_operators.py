@@ -473,3 +473,29 @@ def test_what_looks_like_keras_prelu_stays():
     net = imported(nodes, {"x": X}, {"c": V})
     assert "PReLU" not in types(net)
     assert distance(net) < 1e-6
+
+
+ALLOWED = [
+    ("HardSigmoid", *unary("HardSigmoid", alpha=0.3, beta=0.4)),
+    ("HardSwish", *unary("HardSwish")),
+    ("Mish", *unary("Mish")),
+    ("SeLU", *unary("Selu")),
+    ("ReLU6", node("y = Clip x a b"), {"x": X}, {"a": np.float32(0), "b": np.float32(6)}),
+    ("Permute", node("y = Transpose x", perm=[0, 2, 3, 1]), {"x": X}),
+    ("DepthwiseConvolution", node("y = Conv x w", group=6), {"x": X}, {"w": random(6, 1, 3, 3)}),
+    ("Upsample", node("y = Resize x _ s", mode="nearest"), {"x": X}, {"s": floats(1, 1, 3, 3)}),
+    (
+        "Interp",
+        node("y = Resize x _ s", mode="linear", coordinate_transformation_mode="align_corners"),
+        {"x": X},
+        {"s": floats(1, 1, 2, 3)},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ALLOWED, ids=lambda case: case[0])
+def test_types_of_forks_that_are_allowed(case):
+    type, nodes, inputs, constants = (*case, {})[:4]
+    net = imported(nodes, inputs, constants, allow=[type], opset=18)
+    assert types(net) == [type]
+    assert distance(net) < 1e-5

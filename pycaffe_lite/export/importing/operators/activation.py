@@ -98,6 +98,8 @@ def selu(node: Node) -> View:
         node.attribute("alpha", 1.67326319217681884765625),
         node.attribute("gamma", 1.05070102214813232421875),
     )
+    if "SeLU" in node.net.allowed:
+        return node.net.same(node.view(), "SeLU", selu_param={"alpha": alpha, "lambda": gamma})
     y = node.net.same(node.view(), "ELU", elu_param={"alpha": alpha})
     return node.net.power(y, scale=gamma)
 

@@ -110,7 +110,9 @@ def convolution(node: Node) -> View:
             weights = _widened(weights, axis, *((zeros, 0) if behind > before else (0, zeros)))
         sizes.append(max(pads[axis]))
     param = _param(len(weights), weights.shape[2:], sizes, stride, dilation, group)
-    return _with_bias(node, x, "Convolution", weights, param)
+    is_depthwise = 1 < group == len(weights) == x.shape[1] and axes == 2
+    allowed = is_depthwise and "DepthwiseConvolution" in net.allowed
+    return _with_bias(node, x, "DepthwiseConvolution" if allowed else "Convolution", weights, param)
 
 
 @operator("ConvTranspose")

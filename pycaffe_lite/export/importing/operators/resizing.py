@@ -120,6 +120,9 @@ def _resized(node: Node, x: View, sizes: Sequence[int], matrices: dict[int, Arra
     net = node.net
     if len(sizes) == 4 and matrices.keys() <= {2, 3}:
         blocks = [_block(matrices.get(axis, np.eye(x.shape[axis]))) for axis in (2, 3)]
+        if "Upsample" in net.allowed and blocks[0] == blocks[1] and blocks[0] is not None:
+            param = {"scale": blocks[0]}
+            return View.of(net.one("Upsample", x.blob, tuple(sizes), main=True, upsample_param=param), sizes)
         if all(block is not None for block in blocks):
             return View.of(
                 _deconvolved(net, x.blob, [np.ones(n or 1) for n in blocks], [n or 1 for n in blocks], 0),
