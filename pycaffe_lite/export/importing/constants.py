@@ -32,6 +32,11 @@ def shapes_and_types(
     import onnx
     from onnx import helper, numpy_helper, shape_inference
 
+    if not onnx.defs.has(node.op_type, opset, node.domain):
+        raise InexpressibleError(
+            f"version {opset} of ONNX has no such operator",
+            "export the model again: its exporter has left what it could not translate",
+        )
     types, data = {}, {}
     for name, value in inputs.items():
         if isinstance(value, tuple):
