@@ -40,9 +40,8 @@ def _head(graph: Graph, name: str, values: Mapping[str, Shape]) -> tuple[Any, An
         graph.nodes, name or "net", infos(graph.inputs), infos(graph.outputs), value_info=infos(between)
     )
     versions = [helper.make_opsetid("", graph.opset)]
-    versions += [helper.make_opsetid(domain, version) for domain, version in graph.domains.items()]
     head = onnx.ModelProto(
-        ir_version=helper.find_min_ir_version_for(versions[:1]), producer_name=PRODUCER, opset_import=versions
+        ir_version=helper.find_min_ir_version_for(versions), producer_name=PRODUCER, opset_import=versions
     )
     return head, body
 
