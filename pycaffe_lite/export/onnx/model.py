@@ -191,9 +191,9 @@ class Export:
         """The ModelProto, with copies of the weights."""
         return model_of(self.graph, self.net.name, self.values)
 
-    def write(self, file: str | Path, *, data_file: Path | None = None) -> None:
+    def write(self, file: str | Path) -> None:
         """Writes the file, whole or not at all, without copies of the weights; see `files.write_model`."""
-        write_model(file, self.graph, self.net.name, self.values, data_file)
+        write_model(file, self.graph, self.net.name, self.values)
 
     # --------------------------------------------------------- the net, to compare with
 
