@@ -122,6 +122,12 @@ class LayerGraph:
             return outer if keep else self.squeeze(outer, axes)
         return self._with_axes(op_type, x, axes, since, keepdims=int(keep))
 
+    def reduce_all(self, kind: str, x: str, rank: int) -> str:
+        """Reduces all axes: to a number without axes, which for OpenCV 5.0 has one of length 1."""
+        if not self.for_opencv:
+            return self.reduce(kind, x, list(range(rank)))
+        return self.op("Reshape", self.reduce(kind, x, list(range(rank)), keep=True), self.ints([1]))
+
     def squeeze(self, x: str, axes: Sequence[int]) -> str:
         """Takes away axes of length 1."""
         return self._with_axes("Squeeze", x, axes, _AXES_AS_INPUT["Squeeze"]) if axes else x
@@ -257,6 +263,13 @@ class LayerGraph:
         if self.for_opencv:
             x = self.op("Clip", x, self.floats(-_TANH_IS_1), self.floats(_TANH_IS_1))
         return self.op("Tanh", x)
+
+    def softplus(self, x: str) -> str:
+        """`Softplus`, which OpenCV 5.0 has as infinite far from 0."""
+        if not self.for_opencv:
+            return self.op("Softplus", x)
+        power = self.op("Exp", self.op("Neg", self.op("Abs", x)))
+        return self.op("Add", self.op("Relu", x), self.op("Log", self.shifted(power, 1.0)))
 
     def leaky(self, x: str, slope: float | None) -> str:
         """A rectified linear unit; none where the slope is None."""

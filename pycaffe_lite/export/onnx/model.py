@@ -63,6 +63,8 @@ class Export:
         self.target, self._mean, self._scale = target, mean, scale
         self.net = net_for_export(net, None if batch == "dynamic" else batch)
         self.shapes = blob_shapes(self.net, dynamic=batch == "dynamic")
+        if target == "opencv5":  # which does not know numbers without axes
+            self.shapes = [shape or (1,) for shape in self.shapes]
         self.graph = Graph(opset, for_opencv=target == "opencv5")
         self.layers: list[Converted] = []
         self.values: dict[str, Shape] = {}  # the shape of each tensor that is a blob
