@@ -63,7 +63,7 @@ def _batch(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 )
 @click.option(
     "--input", "input_file", metavar="FILE", type=click.Path(path_type=Path),
-    help="Check on these inputs as well: .npz by name, or .npy for a net with one.",
+    help="Check on these inputs as well: .npz by name; .npy or a picture for a net with one.",
 )  # fmt: skip
 @click.option(
     "--tolerance", type=click.FloatRange(0), default=1e-4, show_default=True,

@@ -10,6 +10,7 @@ import numpy as np
 
 from pycaffe_lite.errors import ArgumentError, NetError
 from pycaffe_lite.export.copies import net_for_export
+from pycaffe_lite.export.inputs import fitting_mean
 from pycaffe_lite.export.onnx import catalogue as catalogue
 from pycaffe_lite.export.onnx.files import model_of, write_model
 from pycaffe_lite.export.onnx.graph import Array, Graph, Shape, onnx_package
@@ -220,28 +221,6 @@ class Export:
     def carried_over(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The inputs that go on with the state which the layers had at the end of a pass."""
         return {self.states[name]: values for name, values in outputs.items() if name in self.states}
-
-
-def fitting_mean(mean: Array, shape: Shape) -> Array:
-    """A mean in the form that lies over an input, (N, C, H, W).
-
-    Args:
-        mean: (C,), (C, 1, 1) or (C, h, w); of a larger picture the middle counts, as of Caffe's crops.
-    """
-    mean = np.asarray(mean, np.float32)
-    if mean.ndim == 1:
-        mean = mean[:, None, None]
-    if mean.ndim == 4 and mean.shape[0] == 1:
-        mean = mean[0]
-    if len(shape) != 4 or mean.ndim != 3 or mean.shape[0] not in (1, shape[1]):
-        raise ArgumentError(f"a mean of shape {mean.shape} does not fit an input of shape {shape}")
-    if mean.shape[1:] == (1, 1):
-        return mean[None]
-    H, W = int(shape[2]), int(shape[3])
-    top, left = (mean.shape[1] - H) // 2, (mean.shape[2] - W) // 2
-    if top < 0 or left < 0:
-        raise ArgumentError(f"a mean of shape {mean.shape} is smaller than an input of shape {shape}")
-    return np.ascontiguousarray(mean[None, :, top : top + H, left : left + W])
 
 
 def to_onnx(

@@ -45,9 +45,14 @@ def test_what_is_not_right_stays_away(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LIMIT", 4000)
     export, out = Export(caffe.Net.from_text(TEXT, caffe.TEST)), tmp_path / "net.onnx"
     out.write_text("an older one")
-    with pytest.raises(KeyError), files.moved_when_right(out) as file:
-        export.write(file)
-        raise KeyError
+
+    def write_what_is_wrong():
+        with files.moved_when_right(out) as file:
+            export.write(file)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_what_is_wrong()
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
     assert out.read_text() == "an older one"
     with files.moved_when_right(out) as file:
