@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 
 import click
+import numpy as np
 
+from pycaffe_lite.classify import read_mean
 from pycaffe_lite.cli.arrays import read_inputs
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.nets import shaped_with_weights
@@ -20,6 +22,10 @@ from pycaffe_lite.cli.shapes import Shapes, shape_option
 @click.argument("weights", metavar="WEIGHTS")
 @click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT.npz", type=click.Path(path_type=Path))
+@click.option(
+    "--mean", metavar="M", help="Subtracted from the first input: 104,117,123, a .npy or a .binaryproto file."
+)
+@click.option("--scale", type=float, metavar="S", help="What the first input is multiplied by after that.")
 @shape_option
 @net_state_options
 @strict_option
@@ -29,6 +35,8 @@ def command(
     weights: str,
     input_file: Path,
     out: Path,
+    mean: str | None,
+    scale: float | None,
     shapes: Shapes,
     level: int,
     stage: str,
@@ -38,15 +46,22 @@ def command(
 
     They are to be compared with what another program computes.
 
-    INPUT is an .npz file with an array for each input by name, or a .npy file for a net with one; an array
-    of one item is repeated over the batch. Each layer runs by itself. Of layers that work in place the last
-    one's values have the blob's name, the others' have their layer's behind it: conv1/conv1 is conv1 before
-    relu1.
+    INPUT is an .npz file with an array for each input by name; or, for a net with one, a .npy file or a
+    picture, which is resized. An array of one item is repeated over the batch. Each layer runs by itself. Of
+    layers that work in place the last one's values have the blob's name, the others' have their layer's
+    behind it: conv1/conv1 is conv1 before relu1.
     """
     from pycaffe_lite.export.dump import all_blobs, write_blobs
+    from pycaffe_lite.export.inputs import checked_inputs, fitting_mean
 
     start_log(least=logging.WARNING)
     net = shaped_with_weights(net_file, weights, level, stage, shapes, strict=strict)
-    blobs = all_blobs(net, read_inputs(input_file, net))
+    inputs = checked_inputs(net, read_inputs(input_file, net))
+    first = net.inputs[0]
+    if mean is not None:
+        inputs[first] = inputs[first] - fitting_mean(read_mean(mean), net.blobs[first].shape)
+    if scale is not None:
+        inputs[first] = inputs[first] * np.float32(scale)
+    blobs = all_blobs(net, inputs)
     write_blobs(out, blobs)
     echo(f"wrote {out}: {len(blobs)} blobs")

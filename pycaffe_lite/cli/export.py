@@ -18,8 +18,7 @@ from pycaffe_lite.cli.nets import shaped_with_weights
 from pycaffe_lite.cli.options import net_state_options, strict_option, threads_option
 from pycaffe_lite.cli.output import Column, echo, echo_table, start_log
 from pycaffe_lite.cli.shapes import Shapes, shape_option
-from pycaffe_lite.errors import ArgumentError, WeightsError
-from pycaffe_lite.formats.atomic import atomic_path
+from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.view.numbers import as_bytes
 
 
@@ -64,7 +63,7 @@ def _batch(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 )
 @click.option(
     "--input", "input_file", metavar="FILE", type=click.Path(path_type=Path),
-    help="Check on these inputs as well: .npz by name, or .npy for a net with one.",
+    help="Check on these inputs as well: .npz by name; .npy or a picture for a net with one.",
 )  # fmt: skip
 @click.option(
     "--tolerance", type=click.FloatRange(0), default=1e-4, show_default=True,
@@ -100,6 +99,7 @@ def command(
     the file on random inputs, and refuses to write one that is not the net.
     """
     from pycaffe_lite.export.folding import folded
+    from pycaffe_lite.export.onnx.files import moved_when_right
     from pycaffe_lite.export.onnx.model import Export
 
     start_log(least=logging.WARNING)
@@ -123,10 +123,10 @@ def command(
     _print_layers(export)
     nodes = len(export.graph.nodes)
     given = None if input_file is None else read_inputs(input_file, export.net)
-    with atomic_path(out, error=WeightsError) as temporary:
-        export.write(temporary, data_file=out.with_name(f"{out.name}.data"))
-        size = temporary.stat().st_size
-        checked = "not checked" if no_check else _check(export, temporary, given, tolerance)
+    with moved_when_right(out) as file:
+        export.write(file)
+        size = sum(part.stat().st_size for part in file.parent.iterdir())
+        checked = "not checked" if no_check else _check(export, file, given, tolerance)
     echo(f"wrote {out}: {nodes} node{'s' * (nodes != 1)}, opset {opset}, {as_bytes(size)}; {checked}")
 
 

@@ -1,4 +1,4 @@
-"""Random inputs that make sense to the layers that read them."""
+"""Inputs of nets: the user's, as the net takes them, and random ones that suit the layers that read them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.blob import Blob
-from pycaffe_lite.errors import DataError
-from pycaffe_lite.export.onnx.graph import Array
+from pycaffe_lite.errors import ArgumentError, DataError
+from pycaffe_lite.export.onnx.graph import Array, Shape
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.common.embed import EmbedLayer
 from pycaffe_lite.layer.detection.decode_bbox import DecodeBBoxLayer
@@ -84,6 +84,28 @@ def checked_inputs(net: Net, given: Mapping[str, Array]) -> dict[str, Array]:
             raise DataError(f"input '{name}' has shape {shape}, given is one of shape {values.shape}")
         inputs[name] = values
     return inputs
+
+
+def fitting_mean(mean: Array, shape: Shape) -> Array:
+    """A mean in the form that lies over an input, (N, C, H, W).
+
+    Args:
+        mean: (C,), (C, 1, 1) or (C, h, w); of a larger picture the middle counts, as of Caffe's crops.
+    """
+    mean = np.asarray(mean, np.float32)
+    if mean.ndim == 1:
+        mean = mean[:, None, None]
+    if mean.ndim == 4 and mean.shape[0] == 1:
+        mean = mean[0]
+    if len(shape) != 4 or mean.ndim != 3 or mean.shape[0] not in (1, shape[1]):
+        raise ArgumentError(f"a mean of shape {mean.shape} does not fit an input of shape {shape}")
+    if mean.shape[1:] == (1, 1):
+        return mean[None]
+    H, W = int(shape[2]), int(shape[3])
+    top, left = (mean.shape[1] - H) // 2, (mean.shape[2] - W) // 2
+    if top < 0 or left < 0:
+        raise ArgumentError(f"a mean of shape {mean.shape} is smaller than an input of shape {shape}")
+    return np.ascontiguousarray(mean[None, :, top : top + H, left : left + W])
 
 
 def _is_picture(shape: tuple[int, ...]) -> bool:

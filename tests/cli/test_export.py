@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from paths import FIXTURES, ROOT
+from PIL import Image
 
 import pycaffe_lite as caffe
 from pycaffe_lite.export.onnx import check
@@ -175,6 +176,16 @@ def test_dump(run, small, tmp_path):
     assert result.out == [f"wrote {tmp_path}/all.npz: 6 blobs"]
     with np.load(tmp_path / "all.npz") as file:
         assert file.files == ["data", "conv/conv", "conv/bn", "conv/relu", "conv", "sum"]
+
+
+def test_dump_of_a_picture(run, small, tmp_path):
+    pixels = np.zeros((12, 12, 3), np.uint8)
+    pixels[..., 0] = 200  # red
+    Image.fromarray(pixels).save(tmp_path / "red.png")
+    options = ["--mean", "10,20,30", "--scale", 0.5]
+    assert run("dump", *small, tmp_path / "red.png", tmp_path / "all.npz", *options, level=2).code == 0
+    with np.load(tmp_path / "all.npz") as file:
+        assert file["data"][:, :, 0, 0].tolist() == [[-5, -10, 85]] * 2
 
 
 def test_dump_of_a_file_that_is_none(run, small, tmp_path):

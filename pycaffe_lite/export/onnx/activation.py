@@ -82,7 +82,7 @@ def absval(g: LayerGraph, layer: AbsValLayer) -> str:
 @converts(BNLLLayer)
 def bnll(g: LayerGraph, layer: BNLLLayer) -> str:
     """`Softplus`."""
-    return g.op("Softplus", g.x)
+    return g.softplus(g.x)
 
 
 @converts(PowerLayer)
@@ -129,7 +129,7 @@ def swish(g: LayerGraph, layer: SwishLayer) -> str:
 @converts(MishLayer)
 def mish(g: LayerGraph, layer: MishLayer) -> str:
     """`Softplus`, `Tanh` and `Mul`."""
-    return g.op("Mul", g.x, g.tanh(g.op("Softplus", g.x)))
+    return g.op("Mul", g.x, g.tanh(g.softplus(g.x)))
 
 
 @converts(HardSigmoidLayer)

@@ -175,7 +175,7 @@ def differences(export: Export, runner: Runner, expected: Sequence[Case]) -> lis
 
 
 def _as_opencv_has_it(values: Array) -> Array:
-    """Detections without Caffe's rows of -1, which stand for none."""
+    """Detections without Caffe's rows of -1, which stand for none; a number with an axis."""
     if not are_detections(values):
-        return values
+        return values.reshape(values.shape or (1,))
     return values[:, :, (values[0, 0, :, 1:] != -1).any(axis=1)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +13,7 @@ from pycaffe_lite.errors import WeightsError
 from pycaffe_lite.export.onnx.graph import Array, Graph, Shape, onnx_package
 from pycaffe_lite.export.onnx.layer_graph import FLOAT
 from pycaffe_lite.formats import wire
-from pycaffe_lite.formats.atomic import atomic_write
+from pycaffe_lite.formats.atomic import atomic_write, reason
 from pycaffe_lite.formats.wireblob import size_of, write_part
 
 PRODUCER = "pycaffe-lite"
@@ -20,6 +23,7 @@ LIMIT = 2**31 - 2**20
 ALIGNMENT = 4096
 # Constants of fewer bytes stay in the model: shapes and the like, which tools read.
 _SMALL = 1024
+_LONGEST = 100  # letters of a name that a temporary folder's begins with
 # Field numbers of ModelProto, GraphProto and TensorProto.
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 
@@ -40,9 +44,8 @@ def _head(graph: Graph, name: str, values: Mapping[str, Shape]) -> tuple[Any, An
         graph.nodes, name or "net", infos(graph.inputs), infos(graph.outputs), value_info=infos(between)
     )
     versions = [helper.make_opsetid("", graph.opset)]
-    versions += [helper.make_opsetid(domain, version) for domain, version in graph.domains.items()]
     head = onnx.ModelProto(
-        ir_version=helper.find_min_ir_version_for(versions[:1]), producer_name=PRODUCER, opset_import=versions
+        ir_version=helper.find_min_ir_version_for(versions), producer_name=PRODUCER, opset_import=versions
     )
     return head, body
 
@@ -74,16 +77,34 @@ def model_of(graph: Graph, name: str, values: Mapping[str, Shape]) -> Any:
     return model
 
 
-def write_model(
-    file: str | Path, graph: Graph, name: str, values: Mapping[str, Shape], data_file: Path | None = None
-) -> None:
+@contextlib.contextmanager
+def moved_when_right(file: Path) -> Iterator[Path]:
+    """A place to write a model to, from which it is moved to its own if nothing is raised.
+
+    Args:
+        file: the model's own place. What lies beside the other one is moved to beside it.
+
+    Raises:
+        WeightsError: the folder is not there, or cannot be written to.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{file.name[:_LONGEST]}.", dir=file.parent) as folder:
+            yield Path(folder) / file.name
+            # The model last: it names what lies beside it.
+            for written in sorted(Path(folder).iterdir(), reverse=True):
+                os.replace(written, file.with_name(written.name))
+    except OSError as failure:
+        raise WeightsError(f"cannot write '{file}': {reason(failure)}") from None
+
+
+def write_model(file: str | Path, graph: Graph, name: str, values: Mapping[str, Shape]) -> None:
     """Writes the model, whole or not at all, straight from the arrays' memory.
 
-    Where it would be larger than protocol buffers can read, weights go to a second file in the same folder.
+    Where it would be larger than protocol buffers can read, weights go to a second file beside it, of the
+    same name and `.data`.
 
     Args:
         file: its name. graph, name, values: as in `model_of`.
-        data_file: the name of the second file; None for that of the first with `.data` behind it.
 
     Raises:
         WeightsError: it cannot be written.
@@ -93,7 +114,7 @@ def write_model(
     arrays = {constant: _as_stored(array) for constant, array in graph.constants.items()}
     total = sum(array.nbytes for array in arrays.values())
     if total + body.ByteSize() > LIMIT:
-        beside = data_file or path.with_name(f"{path.name}.data")
+        beside = path.with_name(f"{path.name}.data")
         with atomic_write(beside, error=WeightsError) as stream:
             fields = list(_write_beside(stream, beside.name, arrays))
     else:

@@ -51,9 +51,8 @@ class Graph:
         for_opencv: whether OpenCV shall run it, which computes some operators wrongly.
         nodes: NodeProtos in the order in which they run.
         constants: name → array, as it is in memory: nothing is copied.
-        inputs, outputs: names → shapes, in order. types: the element type of inputs that are not float32.
+        inputs, outputs: names → shapes, in order; all are float32.
         states: output → input, of what layers carry from one pass to the next.
-        domains: versions of other operator sets than ONNX's own.
     """
 
     def __init__(self, opset: int, parent: Graph | None = None, *, for_opencv: bool = False) -> None:
@@ -63,7 +62,6 @@ class Graph:
         self.inputs: dict[str, Shape] = {}
         self.outputs: dict[str, Shape] = {}
         self.states: dict[str, str] = {}
-        self.domains: dict[str, int] = {}
         self._parent = parent
         self._names: set[str] = set() if parent is None else parent._names
         self._node_names: set[str] = set() if parent is None else parent._node_names
@@ -91,27 +89,20 @@ class Graph:
         return name
 
     def add(
-        self,
-        op_type: str,
-        inputs: Sequence[str],
-        outputs: int | Sequence[str],
-        name: str,
-        *,
-        domain: str = "",
-        **attributes: Any,
+        self, op_type: str, inputs: Sequence[str], outputs: int | Sequence[str], name: str, **attributes: Any
     ) -> list[str]:
         """Adds a node and returns the names of its results.
 
         Args:
             op_type: the operator. inputs: names; "" for one that is left out.
             outputs: how many results there are, or their names. name: of the node, if it is still free.
-            domain: of the operator; "" for ONNX's own. attributes: those that are None are left out.
+            attributes: those that are None are left out.
         """
         if isinstance(outputs, int):
             ends = ("",) if outputs == 1 else tuple(f":{i}" for i in range(outputs))
             outputs = [self.fresh(f"{name}:out{end}") for end in ends]
         given = {key: value for key, value in attributes.items() if value is not None}
-        node = self._helper.make_node(op_type, inputs, outputs, domain=domain or None, **given)
+        node = self._helper.make_node(op_type, inputs, outputs, **given)
         self.name_node(node, name)
         self.nodes.append(node)
         return list(outputs)

@@ -26,7 +26,7 @@ _OTHER_REDUCTIONS = 18
 class LayerGraph:
     """The graph, as one layer sees it.
 
-    Nodes are named after the layer: the last one of a layer bears its name, the others have it in front.
+    Nodes are named after the layer: that which makes its first top bears its name, the others' begin with it.
 
     Args:
         graph: to add to. layer: of whom to speak. bottoms: the names of what it reads.
@@ -70,15 +70,15 @@ class LayerGraph:
 
     # ------------------------------------------------------------------- nodes
 
-    def op(self, op_type: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Adds a node with one result."""
         name = f"{self.layer.name}/{op_type}"
-        return self.graph.add(op_type, inputs, 1, name, domain=domain, **attributes)[0]
+        return self.graph.add(op_type, inputs, 1, name, **attributes)[0]
 
-    def ops(self, op_type: str, *inputs: str, results: int, domain: str = "", **attributes: Any) -> list[str]:
+    def ops(self, op_type: str, *inputs: str, results: int, **attributes: Any) -> list[str]:
         """Adds a node with several results."""
         name = f"{self.layer.name}/{op_type}"
-        return self.graph.add(op_type, inputs, results, name, domain=domain, **attributes)
+        return self.graph.add(op_type, inputs, results, name, **attributes)
 
     def weight(self, values: Blob | Array, name: str) -> str:
         """A constant of the layer, float32, as it lies in memory where it is that already."""
@@ -108,11 +108,12 @@ class LayerGraph:
         return self.op(op_type, x, axes=list(axes), **attributes)
 
     def reduce(self, kind: str, x: str, axes: Sequence[int], *, keep: bool = False) -> str:
-        """Reduces axes to one value. kind: Sum, Mean, Max, L1, SumSquare or the like; keep: axes of 1."""
+        """Reduces axes to one value. kind: Sum, Mean, Max, L1 or SumSquare; keep: the axes, of length 1."""
         op_type = f"Reduce{kind}"
         since = _AXES_AS_INPUT.get(op_type, _OTHER_REDUCTIONS)
         if not axes:  # which would mean all of them
-            return x if kind in ("Sum", "Mean", "Max", "Min", "Prod") else self._reduce_none(kind, x)
+            of_one = {"L1": lambda: self.op("Abs", x), "SumSquare": lambda: self.op("Mul", x, x)}
+            return of_one.get(kind, lambda: x)()
         if self.for_opencv and axes[-1] - axes[0] >= len(axes):
             # OpenCV 5.0 is wrong where there are other axes between: the last one goes first.
             inner = self.reduce(kind, x, axes[-1:], keep=True)
@@ -121,8 +122,11 @@ class LayerGraph:
             return outer if keep else self.squeeze(outer, axes)
         return self._with_axes(op_type, x, axes, since, keepdims=int(keep))
 
-    def _reduce_none(self, kind: str, x: str) -> str:
-        return self.op("Abs", x) if kind in ("L1", "L2") else self.op("Mul", x, x)
+    def reduce_all(self, kind: str, x: str, rank: int) -> str:
+        """Reduces all axes: to a number without axes, which for OpenCV 5.0 has one of length 1."""
+        if not self.for_opencv:
+            return self.reduce(kind, x, list(range(rank)))
+        return self.op("Reshape", self.reduce(kind, x, list(range(rank)), keep=True), self.ints([1]))
 
     def squeeze(self, x: str, axes: Sequence[int]) -> str:
         """Takes away axes of length 1."""
@@ -161,13 +165,10 @@ class LayerGraph:
         of = self.bottom_shapes[0] if of is None else of
         if of == to:
             return x
-        dims: list[int] = []
-        for i, n in enumerate(to):
-            if isinstance(n, int):
-                dims.append(n)
-            else:
-                dims.append(0 if i < len(of) and of[i] == n else -1)
-        if dims.count(-1) > 1 or (0 in to and (0 in dims and any(isinstance(n, str) for n in to))):
+        # 0 stands for the length that there is, -1 for what is left; for no values, a length is really 0.
+        is_kept = [i < len(of) and of[i] == n for i, n in enumerate(to)]
+        dims = [n if isinstance(n, int) else 0 if kept else -1 for n, kept in zip(to, is_kept, strict=True)]
+        if dims.count(-1) > 1 or (0 in to and any(isinstance(n, str) for n in to)):
             raise self.refuse(f"the shape {to} has several lengths that depend on the batch or on the data")
         allow_zero = 1 if 0 in to and self.opset >= 14 else None
         return self.op("Reshape", x, self.ints(dims), allowzero=allow_zero)
@@ -262,6 +263,13 @@ class LayerGraph:
         if self.for_opencv:
             x = self.op("Clip", x, self.floats(-_TANH_IS_1), self.floats(_TANH_IS_1))
         return self.op("Tanh", x)
+
+    def softplus(self, x: str) -> str:
+        """`Softplus`, which OpenCV 5.0 has as infinite far from 0."""
+        if not self.for_opencv:
+            return self.op("Softplus", x)
+        power = self.op("Exp", self.op("Neg", self.op("Abs", x)))
+        return self.op("Add", self.op("Relu", x), self.op("Log", self.shifted(power, 1.0)))
 
     def leaky(self, x: str, slope: float | None) -> str:
         """A rectified linear unit; none where the slope is None."""

@@ -101,7 +101,7 @@ def _total(g: LayerGraph, x: str, rank: int, labels: _Labels | None = None) -> s
     """The sum of all values, (), of those that count."""
     if labels is not None and labels.counts is not None:
         x = g.op("Where", labels.counts, x, g.floats(0.0))
-    return g.reduce("Sum", x, list(range(rank)))
+    return g.reduce_all("Sum", x, rank)
 
 
 def _divided(g: LayerGraph, layer: LossLayer[Any], total: str, labels: _Labels) -> str:
@@ -111,7 +111,7 @@ def _divided(g: LayerGraph, layer: LossLayer[Any], total: str, labels: _Labels) 
         fixed = float(labels.outer * labels.inner)
     if fixed:
         return g.op("Div", total, g.floats(fixed))
-    counted = g.reduce("Sum", g.to_float(labels.counts or ""), [0, 1, 2])
+    counted = g.reduce_all("Sum", g.to_float(labels.counts or ""), 3)
     return g.op("Div", total, g.op("Max", counted, g.floats(1.0)))
 
 
@@ -209,7 +209,7 @@ def euclidean_loss(g: LayerGraph, layer: EuclideanLossLayer) -> str:
     """`Sub`, `ReduceSumSquare` and `Div`."""
     a, N = _batch(g)
     b = g.reshape(g.bottoms[1], (N, count_of(g.bottom_shapes[0][1:])), g.bottom_shapes[1])
-    return g.op("Div", g.reduce("SumSquare", g.op("Sub", a, b), [0, 1]), g.floats(2 * N))
+    return g.op("Div", g.reduce_all("SumSquare", g.op("Sub", a, b), 2), g.floats(2 * N))
 
 
 @converts(ContrastiveLossLayer)
@@ -246,8 +246,8 @@ def center_loss(g: LayerGraph, layer: CenterLossLayer) -> str:
     index = g.to_int(g.reshape(g.bottoms[1], (M,), g.bottom_shapes[1]))
     distance = g.op("Sub", x, g.op("Gather", g.weight(layer.centers, "centers"), index))
     if layer.param.distance_type == "L1":
-        return g.op("Div", g.reduce("L1", distance, [0, 1]), g.floats(M))
-    return g.op("Div", g.reduce("SumSquare", distance, [0, 1]), g.floats(2 * M))
+        return g.op("Div", g.reduce_all("L1", distance, 2), g.floats(M))
+    return g.op("Div", g.reduce_all("SumSquare", distance, 2), g.floats(2 * M))
 
 
 @converts(SigmoidCrossEntropyLossLayer)
@@ -261,7 +261,7 @@ def sigmoid_cross_entropy_loss(g: LayerGraph, layer: SigmoidCrossEntropyLossLaye
     if layer.ignore_label is not None:
         counts = g.op("Not", g.op("Equal", g.to_int(t), g.ints(layer.ignore_label)))
     labels = _Labels("", counts, outer, inner)
-    losses = g.op("Sub", g.op("Softplus", x), g.op("Mul", x, t))
+    losses = g.op("Sub", g.softplus(x), g.op("Mul", x, t))
     return _divided(g, layer, _total(g, losses, 3, labels), labels)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pycaffe_lite.errors import ArgumentError, NetError
 from pycaffe_lite.export.copies import net_for_export
+from pycaffe_lite.export.inputs import fitting_mean
 from pycaffe_lite.export.onnx import catalogue as catalogue
 from pycaffe_lite.export.onnx.files import model_of, write_model
 from pycaffe_lite.export.onnx.graph import Array, Graph, Shape, onnx_package
@@ -63,6 +64,8 @@ class Export:
         self.target, self._mean, self._scale = target, mean, scale
         self.net = net_for_export(net, None if batch == "dynamic" else batch)
         self.shapes = blob_shapes(self.net, dynamic=batch == "dynamic")
+        if target == "opencv5":  # which does not know numbers without axes
+            self.shapes = [shape or (1,) for shape in self.shapes]
         self.graph = Graph(opset, for_opencv=target == "opencv5")
         self.layers: list[Converted] = []
         self.values: dict[str, Shape] = {}  # the shape of each tensor that is a blob
@@ -191,9 +194,9 @@ class Export:
         """The ModelProto, with copies of the weights."""
         return model_of(self.graph, self.net.name, self.values)
 
-    def write(self, file: str | Path, *, data_file: Path | None = None) -> None:
+    def write(self, file: str | Path) -> None:
         """Writes the file, whole or not at all, without copies of the weights; see `files.write_model`."""
-        write_model(file, self.graph, self.net.name, self.values, data_file)
+        write_model(file, self.graph, self.net.name, self.values)
 
     # --------------------------------------------------------- the net, to compare with
 
@@ -218,28 +221,6 @@ class Export:
     def carried_over(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """The inputs that go on with the state which the layers had at the end of a pass."""
         return {self.states[name]: values for name, values in outputs.items() if name in self.states}
-
-
-def fitting_mean(mean: Array, shape: Shape) -> Array:
-    """A mean in the form that lies over an input, (N, C, H, W).
-
-    Args:
-        mean: (C,), (C, 1, 1) or (C, h, w); of a larger picture the middle counts, as of Caffe's crops.
-    """
-    mean = np.asarray(mean, np.float32)
-    if mean.ndim == 1:
-        mean = mean[:, None, None]
-    if mean.ndim == 4 and mean.shape[0] == 1:
-        mean = mean[0]
-    if len(shape) != 4 or mean.ndim != 3 or mean.shape[0] not in (1, shape[1]):
-        raise ArgumentError(f"a mean of shape {mean.shape} does not fit an input of shape {shape}")
-    if mean.shape[1:] == (1, 1):
-        return mean[None]
-    H, W = int(shape[2]), int(shape[3])
-    top, left = (mean.shape[1] - H) // 2, (mean.shape[2] - W) // 2
-    if top < 0 or left < 0:
-        raise ArgumentError(f"a mean of shape {mean.shape} is smaller than an input of shape {shape}")
-    return np.ascontiguousarray(mean[None, :, top : top + H, left : left + W])
 
 
 def to_onnx(

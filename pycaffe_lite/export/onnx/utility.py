@@ -156,8 +156,9 @@ def argmax(g: LayerGraph, layer: ArgMaxLayer) -> str:
 def reduction(g: LayerGraph, layer: ReductionLayer) -> str:
     """`ReduceSum`, `ReduceL1`, `ReduceSumSquare` or `ReduceMean`, and `Mul` by coeff."""
     rank, p = len(g.bottom_shapes[0]), layer.param
-    axes = range(p.axis % rank if rank else 0, rank)
-    return g.scaled(g.reduce(_REDUCTIONS[p.operation], g.x, list(axes)), p.coeff)
+    axis, kind = p.axis % rank if rank else 0, _REDUCTIONS[p.operation]
+    reduced = g.reduce(kind, g.x, list(range(axis, rank))) if axis else g.reduce_all(kind, g.x, rank)
+    return g.scaled(reduced, p.coeff)
 
 
 @converts(BatchReindexLayer)

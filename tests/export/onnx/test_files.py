@@ -41,6 +41,31 @@ def test_large_weights_lie_beside(tmp_path, monkeypatch):
     np.testing.assert_array_equal(session.run(None, {"data": data})[0], run(export, {"data": data})["power"])
 
 
+def test_what_is_not_right_stays_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LIMIT", 4000)
+    export, out = Export(caffe.Net.from_text(TEXT, caffe.TEST)), tmp_path / "net.onnx"
+    out.write_text("an older one")
+
+    def write_what_is_wrong():
+        with files.moved_when_right(out) as file:
+            export.write(file)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_what_is_wrong()
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+    assert out.read_text() == "an older one"
+    with files.moved_when_right(out) as file:
+        export.write(file)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.onnx.data"]
+    onnx.checker.check_model(str(out))
+    with (
+        pytest.raises(WeightsError, match="cannot write"),
+        files.moved_when_right(tmp_path / "no" / "net.onnx"),
+    ):
+        pass
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(WeightsError, match="cannot write"):
         Export(caffe.Net.from_text(TEXT, caffe.TEST)).write(tmp_path / "none" / "net.onnx")
