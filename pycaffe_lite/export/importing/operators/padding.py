@@ -96,7 +96,7 @@ def pad(node: Node) -> View:
     """Constants, or the tensor's own values again, around a tensor."""
     net, view = node.net, node.view()
     rank = len(view.shape)
-    widths = node.setting("paddings", 99) or node.setting("pads", 1)
+    widths = node.attribute("paddings") or node.setting("pads", 1)  # the first in opset 1
     axes = [node.axis(axis) for axis in node.setting("axes", 3)] if node.has(3) else list(range(rank))
     if widths is None or len(widths) != 2 * len(axes):
         raise InexpressibleError("its pads do not fit its input")
