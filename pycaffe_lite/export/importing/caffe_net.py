@@ -87,11 +87,11 @@ class CaffeNet:
             return
         old = layer.name
         self._names.discard(old)
-        layer.name = self._free(name)
+        layer.name = self.free_name(name)
         if old in self.weights:
             self.weights[layer.name] = self.weights.pop(old)
 
-    def _free(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
         """The name, or with a number behind it if it is taken."""
         free, number = name, 1
         while free in self._names or free in self.shapes:
@@ -127,7 +127,7 @@ class CaffeNet:
                 raise InexpressibleError(
                     f"a tensor has the shape {shape}: Caffe's blobs hold 1 to 2^31 - 1 values"
                 )
-        name = self._free(self._base if main else f"{self._base}_{type.lower()}")
+        name = self.free_name(self._base if main else f"{self._base}_{type.lower()}")
         tops = [name] if len(shapes) == 1 else [f"{name}_{i}" for i in range(len(shapes))]
         for top, shape in zip(tops, shapes, strict=True):
             self.shapes[top] = tuple(int(n) for n in shape)

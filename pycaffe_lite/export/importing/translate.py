@@ -410,15 +410,20 @@ class _Translator:
         """The blob under the output's name: renamed, or copied if its own name is needed too."""
         if blob == name:
             return blob
-        if blob in taken or name in self.net.shapes:
+        if blob in taken:
             blob = self.net.one("Power", blob, self.net.shapes[blob])
-        if name in self.net.shapes:
+        if name in taken:
             return blob
-        self.net.rename_blob(blob, name)
-        for key, value in self.values.items():
-            if isinstance(value, View) and value.blob == blob:
-                self.values[key] = value.with_blob(name)
+        if name in self.net.shapes:  # the same values in another order or shape
+            self._rename(name, self.net.free_name(f"{name}_stored"))
+        self._rename(blob, name)
         return name
+
+    def _rename(self, old: str, new: str) -> None:
+        self.net.rename_blob(old, new)
+        for key, value in self.values.items():
+            if isinstance(value, View) and value.blob == old:
+                self.values[key] = value.with_blob(new)
 
 
 def _has_no_layers(node: Any) -> bool:

@@ -104,3 +104,10 @@ def test_layers_and_blobs_have_the_names_of_nodes_and_tensors():
     net = from_onnx(FOLDER / "lenet_legacy.onnx")
     assert [layer.name for layer in net.message.layer][:4] == ["x", "/conv1/Conv", "/Relu", "/MaxPool"]
     assert list(net.net.blobs)[:3] == ["x", "/conv1/Conv_output_0", "/Relu_output_0"]
+
+
+@pytest.mark.parametrize("name", ["keras_head", "lenet_legacy", "yolo_head_dynamo"])
+def test_outputs_keep_their_names(name):
+    net = from_onnx(FOLDER / f"{name}.onnx")
+    assert [place.blob for place in net.outputs] == [value.name for value in net.model.graph.output]
+    assert sorted(net.net.outputs) == sorted(place.blob for place in net.outputs)

@@ -499,3 +499,10 @@ def test_types_of_forks_that_are_allowed(case):
     net = imported(nodes, inputs, constants, allow=[type], opset=18)
     assert types(net) == [type]
     assert distance(net) < 1e-5
+
+
+def test_outputs_that_are_others_of_the_net():
+    nodes = [node("a = Relu x"), node("b = Reshape a s"), node("c = Identity b"), node("d = Identity x")]
+    net = imported(nodes, {"x": X}, {"s": ints(2, -1)}, "a b c d")
+    assert distance(net) == 0
+    assert [place.blob for place in net.outputs] == ["a", "b", "c", "d"]
