@@ -15,7 +15,7 @@ from pycaffe_lite.data import image
 from pycaffe_lite.data.image_list import ImageList
 from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.prefetch import Work
-from pycaffe_lite.data.transformer import Fit, Shape, Transformer
+from pycaffe_lite.data.transformer import Fit, Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.random import RandomStream
 
@@ -87,7 +87,7 @@ class PictureSource:
         if self._shuffler is not None:
             self._order = self._order[self._shuffler.permutation(len(self._order))]
 
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the items that the next picture gives.
 
         Raises:

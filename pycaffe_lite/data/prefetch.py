@@ -33,12 +33,14 @@ class Batch:
         data: the items, float32.
         labels: (N,) float32.
         sizes: (N, 1, 1, 2) float32, heights and widths of pictures, where a layer has a top of them.
+        others: values of further tops, where a layer has such.
         state: of the source behind this batch: what it needs to make the next.
     """
 
     data: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     labels: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     sizes: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    others: list[npt.NDArray[np.float32]] = field(default_factory=list)
     state: bytes = b""
 
     def make_room(self, shape: tuple[int, ...], labels: int) -> None:

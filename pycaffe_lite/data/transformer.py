@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.image import memory_of
-from pycaffe_lite.data.preparation import Preparation
+from pycaffe_lite.data.preparation import Preparation, check_records
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.kernels import transform
@@ -30,12 +30,12 @@ class Fit(NamedTuple):
 
     Attributes:
         shape: of the images, (C, H, W).
-        top_shape: of what becomes of them.
+        top_shape: of what becomes of them; of clips, (C, L, height, width).
         mean: (C, H, W), or (C, 1, 1) for one number a channel.
     """
 
     shape: Shape
-    top_shape: Shape
+    top_shape: tuple[int, ...]
     mean: npt.NDArray[np.float32]
 
 
@@ -46,12 +46,17 @@ class Places(NamedTuple):
         fit: what is done to images of their shape.
         rows, columns: (N,) the first that are kept of each image.
         mirrored: (N,) 1 for images that are mirrored, else 0.
+        sizes: (N, 2) heights and widths of these parts, which are then resized to those of the crops; None:
+            they have them.
+        levels: (N,) in which of several sizes each image is taken; None: in its own.
     """
 
     fit: Fit
     rows: Numbers
     columns: Numbers
     mirrored: Numbers
+    sizes: Numbers | None = None
+    levels: Numbers | None = None
 
 
 class Transformer:
@@ -89,17 +94,21 @@ class Transformer:
             raise DataError("transform_param has both force_color and force_gray: leave one out")
         self.param = param
         self._crop = crop_of(param)
-        self.preparation = Preparation(param) if prepares else None
+        self.preparation = Preparation(param, phase) if prepares else None
         self._seeds: RandomStream | None = None
-        self._random_crop = max(self._crop) > 0 and phase == caffe_pb2.TRAIN
+        self._random_crop = max(self._crop) > 0 and phase == caffe_pb2.TRAIN and not param.center_crop
         self._stream: RandomStream | None = None
         self._mean_image: npt.NDArray[np.float32] | None = None
         if param.HasField("mean_file"):
-            self._mean_image = read_mean(resolve(param.mean_file, folder))
+            self._mean_image = self.read_mean(resolve(param.mean_file, folder))
         self._images = images
         self._scale = np.float32(param.scale)
         self._draws_per_image = param.mirror + 2 * self._random_crop
         self._last_fit = Fit((0, 0, 0), (0, 0, 0), np.zeros((0, 1, 1), np.float32))
+
+    def read_mean(self, path: Path) -> Floats:
+        """The mean of a file, (C, H, W)."""
+        return read_mean(path)
 
     @property
     def color(self) -> bool | None:
@@ -108,8 +117,11 @@ class Transformer:
 
     def seed_from(self, stream: RandomStream) -> None:
         """Seeds the private stream with a draw of `stream`; where nothing is random, draws nothing."""
-        if self.param.mirror or self._random_crop:
+        if self._needs_stream():
             self._stream = RandomStream(stream.raw())
+
+    def _needs_stream(self) -> bool:
+        return bool(self.param.mirror or self._random_crop)
 
     def seed_preparation(self, seed: int) -> None:
         """Seeds what `prepared` draws: in the forks the stream of the thread that reads."""
@@ -136,6 +148,17 @@ class Transformer:
             except ArgumentError:
                 return "its random crops and mirroring start afresh"
         return ""
+
+    def check_records(self, encoded: bool) -> None:
+        """Refuses fields that are for records of another kind.
+
+        Args:
+            encoded: whether the records are encoded pictures.
+
+        Raises:
+            DataError: there is such a field.
+        """
+        check_records(self.param, encoded)
 
     @property
     def prepares(self) -> bool:
@@ -218,7 +241,7 @@ class Transformer:
             places: theirs.
             out: (N, *top_shape), overwritten.
         """
-        fit, rows, columns, mirrored = places
+        fit, rows, columns, mirrored = places[:4]
         transform.transform(images, fit.mean, self._scale, rows, columns, mirrored, out)
 
     def apply_to_one(self, image: Values, places: Places, index: int, out: Floats) -> None:
@@ -230,7 +253,7 @@ class Transformer:
             index: which of them is its own.
             out: (top_shape), overwritten.
         """
-        fit, rows, columns, mirrored = places
+        fit, rows, columns, mirrored = places[:4]
         pixels = None if image.flags.c_contiguous else _pixels_of(image)
         if pixels is not None:
             row, column, is_mirrored = rows[index], columns[index], mirrored[index]
