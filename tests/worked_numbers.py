@@ -4,9 +4,10 @@ A page that is worked by hand has lines such as
 
     y[0, 1] = −1·1 + 0.5·2 + 1 = 1
 
-in blocks without a language, and spans of code such as `9 · 9 = 81`. Each side that can be worked out must be what
-the others are, to the digits that it shows; names mean what they do in the page's own program, where y is what the
-package computed. What stands behind three spaces is a remark. So are, in tables, numbers behind the name of an array.
+in blocks without a language, and spans of code such as `9 · 9 = 81`. Each side that can be worked out must be
+what the others are, to the digits that it shows; names mean what they do in the page's own program, where y
+is what the package computed. What stands behind three spaces is a remark. In tables, numbers behind the name
+of an array are its values.
 """
 
 import math
@@ -46,7 +47,7 @@ def equations_of(page):
             if shown:
                 for part in re.split(r" {3,}|; ", line.strip()):
                     yield from equation(where, part)
-        elif row := re.match(r"\| `([\w.]+)` \|(?:.*\|)?((?: [-−]?\d[\d.]* \|)+)$", line):
+        elif row := re.match(r"\| `([\w.]+)` \|(?:.*?\|)??((?: [-−]?\d[\d.]* \|)+)$", line):
             numbers = [cell.strip() for cell in row[2].strip(" |").split("|")]
             yield Equation(where, [row[1], f"[{', '.join(numbers)}]"])
         else:
@@ -65,11 +66,8 @@ def value_of(side, names):
     """The value of a side; None if it is not arithmetic of numbers and known names."""
     try:
         value = eval(side.translate(SIGNS).replace("^", "**"), {"__builtins__": {}}, {**FUNCTIONS, **names})
-    except (SyntaxError, NameError, TypeError, IndexError, AttributeError):
-        return None
-    try:
         return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    except (SyntaxError, NameError, TypeError, ValueError, IndexError, AttributeError):
         return None
 
 
