@@ -67,8 +67,8 @@ def value_of(side, names):
     try:
         value = eval(side.translate(SIGNS).replace("^", "**"), {"__builtins__": {}}, {**FUNCTIONS, **names})
         return np.asarray(value, np.float64)
-    except (SyntaxError, NameError, TypeError, ValueError, IndexError, AttributeError):
-        return None
+    except (SyntaxError, NameError, TypeError, ValueError, AttributeError):
+        return None  # a formula, or words. That an index is out of range is an error of the page.
 
 
 def error_of(side):
