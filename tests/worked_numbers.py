@@ -5,9 +5,9 @@ A page that is worked by hand has lines such as
     y[0, 1] = −1·1 + 0.5·2 + 1 = 1
 
 in blocks without a language, and spans of code such as `9 · 9 = 81`. Each side that can be worked out must be
-what the others are, to the digits that it shows; names mean what they do in the page's own program, where y
-is what the package computed. What stands behind three spaces is a remark. In tables, numbers behind the name
-of an array are its values.
+what the others are. Numbers with four decimals or more are rounded: each must be a value that the page's own
+program holds. Names mean what they do in that program, where y is what the package computed. What stands
+behind three spaces is a remark. In tables, numbers behind the name of an array are its values.
 """
 
 import math
@@ -77,8 +77,26 @@ def error_of(side):
     return max(1e-6, 0.500001 * len(rounded) * 10.0 ** -min(rounded, default=7))
 
 
+def rounded_values(names, decimals):
+    """The sizes of all numbers that a page's program holds, as they are when they are rounded."""
+    found = set()
+    for value in names.values():
+        if isinstance(value, (int, float, list, np.ndarray, np.number)):
+            try:
+                array = np.asarray(value, np.float64)
+            except (TypeError, ValueError):
+                continue
+            found |= {f"{abs(number):.{decimals}f}" for number in array.ravel()}
+    return found
+
+
 def check(equation, names):
     """Checks an equation; whether it has numbers to check."""
+    for side in equation.sides:
+        for found in NUMBER.finditer(side):
+            if found[1] and len(found[1]) > 3:
+                known = rounded_values(names, len(found[1]))
+                assert found[0].lstrip("-") in known, f"{equation.where}: the program has no {found[0]}"
     values = [(side, value) for side in equation.sides if (value := value_of(side, names)) is not None]
     if len(values) < 2:
         return False
