@@ -45,6 +45,7 @@ maximum_signature_line_length = 100
 html_theme = "furo"
 html_title = f"pycaffe-lite {version}"
 html_copy_source = False
+html_show_search_summary = False  # it is fetched from the pages, which browsers allow on a server only
 html_show_sphinx = False
 # No fonts, scripts or pictures from elsewhere: the pages work from a folder on disk.
 html_static_path = ["static"]

@@ -30,7 +30,7 @@ def test_links_lead_to_the_lines_that_they_name():
     """`python docs/source_lines.py` puts them right."""
     source_lines = importlib.import_module("source_lines")
     for page in source_lines.pages():
-        assert page.read_text() == source_lines.refreshed(page), page.name
+        assert page.read_text() == source_lines.refreshed(page), f"{page.name}: python docs/source_lines.py"
 
 
 def test_each_page_on_backpropagation_links_into_the_code():
@@ -67,7 +67,7 @@ def test_pictures_are_up_to_date():
         # The last digits of LeNet's probabilities, and so its colours, differ from one processor to another.
         if name == "lenet-heat-map.svg":
             kept, picture = (re.sub(r'fill="#\w+"', "", text) for text in (kept, picture))
-        assert picture == kept, name
+        assert picture == kept, f"{name}: python docs/pictures.py"
 
 
 # ----------------------------------------------------------------------------------------------- the contents
@@ -82,7 +82,8 @@ def test_all_public_names_are_in_the_reference():
     for some in re.findall(r"^   :members: (.*)$", reference, re.MULTILINE):
         documented |= set(some.split(", "))
     constants = {"TEST", "TRAIN"}
-    assert set(pycaffe_lite.__all__) - documented - constants == set()
+    left_out = set(pycaffe_lite.__all__) - documented - constants
+    assert not left_out, f"docs/api/ lacks {left_out}"
 
 
 def test_the_contents_are_those_of_the_front_page():
