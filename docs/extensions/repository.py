@@ -21,6 +21,7 @@ from sphinx.application import Sphinx
 from pycaffe_lite.cli import main
 
 ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)]*)?\)")
 # Files outside of docs/ that are pages, and the pages they are.
 PAGES = {
@@ -32,11 +33,12 @@ PAGES = {
     "models/ssd_shapes/README.md": "project/ssd_shapes",
 }
 SOURCES = "source"  # the folder of the pages of source files
+LINKED: set[str] = set()  # the files that the pages of this build link to
 
 
 def copy_pages(app: Sphinx) -> None:
     """Copies the Markdown files that are pages to where the site finds them."""
-    app.linked_files = set()  # type: ignore[attr-defined]
+    LINKED.clear()
     for file, page in PAGES.items():
         copy = Path(app.srcdir) / f"{page}.md"
         copy.parent.mkdir(exist_ok=True)
@@ -49,7 +51,7 @@ def place_of(docname: str) -> str:
     return originals.get(docname, f"docs/{docname}.md")
 
 
-def target_for(app: Sphinx, docname: str, target: str, anchor: str) -> str:
+def target_for(docname: str, target: str, anchor: str) -> str:
     """What a link of a page is in the site.
 
     Raises:
@@ -67,7 +69,7 @@ def target_for(app: Sphinx, docname: str, target: str, anchor: str) -> str:
         page = file.removeprefix("docs/")
     if page is not None:
         return os.path.relpath(page, here or ".") + anchor
-    app.linked_files.add(file)  # type: ignore[attr-defined]
+    LINKED.add(file)
     line = re.sub(r"#L(\d+)", r"#L-\1", anchor)
     return "source:" + os.path.relpath(f"{SOURCES}/{file}.html", here or ".") + line
 
@@ -76,7 +78,10 @@ def fit_links(app: Sphinx, docname: str, source: list[str]) -> None:
     """Makes the links of a Markdown page fit the site."""
     if not str(app.env.doc2path(docname)).endswith(".md"):
         return
-    source[0] = LINK.sub(lambda link: f"]({target_for(app, docname, link[1], link[2] or '')})", source[0])
+    parts = CODE.split(source[0])  # blocks of code at odd places
+    for i in range(0, len(parts), 2):
+        parts[i] = LINK.sub(lambda link: f"]({target_for(docname, link[1], link[2] or '')})", parts[i])
+    source[0] = "".join(parts)
     if docname == "command-line":
         source[0] = re.sub(r"^\| `[^|]*", linked_commands, source[0], flags=re.MULTILINE)
 
@@ -93,7 +98,7 @@ def linked_commands(cell: re.Match[str]) -> str:
 def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
     """A page for each file that is linked to, with numbered lines."""
     formatter = HtmlFormatter(linenos="inline", lineanchors="L", wrapcode=True)
-    for file in sorted(app.linked_files):  # type: ignore[attr-defined]
+    for file in sorted(LINKED):
         text = (ROOT / file).read_text()
         try:
             lexer = get_lexer_for_filename(file)
