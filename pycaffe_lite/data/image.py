@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.data import arrow
+from pycaffe_lite.data import arrow, plain_jpeg
 from pycaffe_lite.data.cut_jpeg import repeat_last_row
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
@@ -121,6 +121,9 @@ def decode(
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
             more than 8 bits a value (16, where `color` is given).
     """
+    memory = plain_jpeg.decode(encoded, color, max_pixels())
+    if memory is not None:
+        return Picture(memory if memory.shape[2] == 1 else _bgr_of_rgbx(memory, packed), False)
     check_pillow("reading encoded images")
     try:
         return _decode(encoded, color, packed, from_memory)
@@ -299,14 +302,19 @@ def _bgr(image: Image, packed: bool) -> Pixels:
     height, width = image.height, image.width
     if image.mode == "RGB":
         memory = arrow.bytes_of(image, 4 * height * width)
-        if memory is not None and not packed:
-            return memory.reshape(height, width, 4)[..., 2::-1]
         if memory is not None:
-            pixels = np.empty((height, width, 3), np.uint8)
-            bgr_of_rgbx(memory, pixels.reshape(-1))
-            return pixels
+            return _bgr_of_rgbx(memory.reshape(height, width, 4), packed)
     values = image.tobytes("raw", image.mode.replace("RGB", "BGR"))
     return np.frombuffer(values, np.uint8).reshape(height, width, -1)
+
+
+def _bgr_of_rgbx(memory: Pixels, packed: bool) -> Pixels:
+    """(H, W, 3): blue, green, red of (H, W, 4): red, green, blue and a byte without meaning."""
+    if not packed:
+        return memory[..., 2::-1]
+    pixels = np.empty((*memory.shape[:2], 3), np.uint8)
+    bgr_of_rgbx(memory.reshape(-1), pixels.reshape(-1))
+    return pixels
 
 
 def memory_of(planes: npt.NDArray[np.uint8]) -> Pixels | None:
