@@ -372,11 +372,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     H, W, C = pixels.shape
     if pixels.shape == (height, width, C):
         return pixels
-    if height * width > max_pixels():
-        raise DataError(
-            f"cannot resize to {width} x {height} pixels, more than {max_pixels()}; to do it all the same, "
-            f"give --max_pixels or set {_MAX_PIXELS_VARIABLE}"
-        )
+    check_new_size(height, width)
     out: Pixels = np.empty((height, width, C), np.uint8)
     if pixels.shape == (2 * height, 2 * width, C):
         kernels.half(pixels, out)
@@ -385,6 +381,40 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
         left, right, column_weights = _neighbours(W, width, True)
         kernels.bilinear(pixels, upper, lower, row_weights, left, right, column_weights, out)
     return out
+
+
+def check_new_size(height: int, width: int) -> None:
+    """Refuses to resize a picture to more pixels than `max_pixels()`.
+
+    Raises:
+        DataError: it has more.
+    """
+    if height * width > max_pixels():
+        raise DataError(
+            f"cannot resize to {width} x {height} pixels, more than {max_pixels()}; to do it all the same, "
+            f"give --max_pixels or set {_MAX_PIXELS_VARIABLE}"
+        )
+
+
+def resize_part(
+    pixels: Pixels, size: tuple[int, int], row: int, column: int, out: npt.NDArray[np.uint8]
+) -> None:
+    """Makes a part of what `resize` would make of a picture, each channel for itself.
+
+    Args:
+        pixels: (H, W, C), C-contiguous; or as `memory_of` gives it, for three channels.
+        size: height and width of the picture of which it is a part.
+        row, column: of that picture, where the part begins.
+        out: the part, (C, h, w), overwritten.
+    """
+    (height, width), (H, W) = size, pixels.shape[:2]
+    if pixels.shape[:2] == (2 * height, 2 * width):
+        kernels.half_planes(pixels, row, column, out)
+        return
+    rows, columns = slice(row, row + out.shape[1]), slice(column, column + out.shape[2])
+    upper, lower, row_weights = (array[rows] for array in _neighbours(H, height, False))
+    left, right, column_weights = (array[columns] for array in _neighbours(W, width, True))
+    kernels.bilinear_planes(pixels, upper, lower, row_weights, left, right, column_weights, out)
 
 
 @lru_cache(maxsize=64)

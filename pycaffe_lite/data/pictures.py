@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.data import image
 from pycaffe_lite.data.image_list import ImageList
-from pycaffe_lite.data.item_work import Item, ItemWork
+from pycaffe_lite.data.item_work import Item, ItemWork, shape_of
 from pycaffe_lite.data.prefetch import Work
 from pycaffe_lite.data.transformer import Fit, Shape, Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
@@ -93,8 +93,7 @@ class PictureSource:
         Raises:
             FileLookupError, DataError: the picture cannot be read or transformed.
         """
-        first = self.read(int(self._order[self._next])).values
-        return self._transformer.fit(self._transformer.prepared(first, 0).shape).top_shape
+        return shape_of(self.read(int(self._order[self._next])), self._transformer)
 
     def state(self) -> bytes:
         """Which picture comes next in which order, and the transformer's random stream."""
@@ -153,13 +152,13 @@ class PictureSource:
         return lines
 
     def read(self, key: int) -> Item:
-        """The picture of a line, counted from 0, in the size wanted."""
+        """The picture of a line, counted from 0, and the size wanted."""
         name, place = self._pictures.names[key], self._pictures.place(key)
         if not name:
             raise DataError(f"{place} names no picture: leave no line empty")
         try:
             path = self._locate(name)
-            picture = image.read(path, self._color, packed=self._size is not None or self._sizing is not None)
+            picture = image.read(path, self._color, packed=False)
         except (DataError, FileLookupError) as error:
             what = str(error)
             if isinstance(error, FileLookupError):
@@ -178,9 +177,11 @@ class PictureSource:
         pixels, size = picture.pixels, self._size
         if self._sizing is not None:
             size = self._sizing(*pixels.shape[:2])
+        if size == pixels.shape[:2]:
+            size = None
         if size is not None:
-            pixels = image.resize(pixels, *size)
-        return Item(pixels.transpose(2, 0, 1), int(self._pictures.labels[key]))
+            image.check_new_size(*size)
+        return Item(pixels.transpose(2, 0, 1), int(self._pictures.labels[key]), size)
 
     def name(self, key: int) -> str:
         """A picture, for messages."""
