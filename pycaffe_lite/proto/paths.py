@@ -7,6 +7,7 @@ import re
 import select
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 
@@ -52,15 +53,15 @@ def resolve(name: StrPath, near: Path | None = None) -> Path:
         raise FileLookupError("a file name is empty")
     if os.path.exists(given):
         return given
+    is_absolute = os.path.isabs(given)
+    if near is not None and not is_absolute:
+        for folder in _upwards(os.path.abspath(near)):
+            if os.path.exists(os.path.join(folder, given)):
+                return folder / given
     escapes = _escapes_in(str(given))
-    if given.is_absolute():
+    if is_absolute:
         raise FileLookupError(f"no such file: {str(given)!r}{escapes}")
-    tried = [Path.cwd()]
-    for folder in upwards(near):
-        if os.path.exists(folder / given):
-            return folder / given
-        if folder not in tried:
-            tried.append(folder)
+    tried = list(dict.fromkeys([Path.cwd(), *upwards(near)]))
     where = escapes or f" (looked in {', '.join(map(str, tried))})"
     raise FileLookupError(f"no such file: {str(given)!r}{where}")
 
@@ -76,9 +77,13 @@ def _escapes_in(name: str) -> str:
 def upwards(folder: Path | None) -> Iterator[Path]:
     """The folder and those above it."""
     if folder is not None:
-        folder = Path(os.path.abspath(folder))
-        yield folder
-        yield from folder.parents
+        yield from _upwards(os.path.abspath(folder))
+
+
+@lru_cache(maxsize=64)  # a list of pictures is looked for name by name
+def _upwards(folder: str) -> tuple[Path, ...]:
+    path = Path(folder)
+    return (path, *path.parents)
 
 
 def read_regular(
@@ -165,15 +170,21 @@ def _read_within(file: FileIO, limit: int) -> bytes | None:
     """
     parts: list[bytes] = []
     room = limit + 1
-    is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+    status = os.fstat(file.fileno())
+    is_pipe = stat.S_ISFIFO(status.st_mode)
+    # Files like those of /proc say that they have no bytes.
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    at_once = size + 1 if size else _PART  # with the byte more, a file's end is seen at once
     while room:
         if is_pipe and not select.select([file], [], [], _SILENT_SECONDS)[0]:
             raise OSError(f"nothing has come through the pipe for {_SILENT_SECONDS:g} seconds")
-        part = file.read(min(room, _PART))
+        part = file.read(min(room, at_once))
         if part is None:  # a file like those of /proc, which waits for what the system will say
             raise OSError("there is nothing to read")
         if not part:
             return b"".join(parts)
+        if len(part) == size < room and not parts:
+            return part
         parts.append(part)
         room -= len(part)
     return None
