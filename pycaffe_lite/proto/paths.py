@@ -95,11 +95,13 @@ def read_regular(
         path, limit, what, error: as there.
         pipes: whether the file may also be a pipe that the shell makes, `<(...)` or /dev/stdin.
     """
-    with open_regular(path, limit, what, error=error, pipes=pipes) as file:
-        try:
-            content = _read_within(file, limit)
-        except OSError as problem:
-            raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
+    descriptor, status = _open(path, limit, what, error, pipes)
+    try:
+        content = _read_within(descriptor, status, limit)
+    except OSError as problem:
+        raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
+    finally:
+        os.close(descriptor)
     if content is None:
         raise _too_large(path, limit, what, error)
     return content
@@ -125,6 +127,13 @@ def open_regular(
         FileLookupError: there is no such file. PycaffeError: (as `error`) it is not a file,
             may not be read, or is too large.
     """
+    return FileIO(_open(path, limit, what, error, pipes)[0])
+
+
+def _open(
+    path: StrPath, limit: int, what: str, error: type[PycaffeError], pipes: bool
+) -> tuple[int, os.stat_result]:
+    """The descriptor of a file, opened as by `open_regular`, and what the system says of it."""
     by_shell = pipes and os.fspath(path).startswith(_PIPES)
     try:
         # A device is not even opened: that alone may have an effect. One that takes the place of a file after
@@ -132,7 +141,7 @@ def open_regular(
         if not by_shell:
             _check_kind(path, os.stat(path), error)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        file = FileIO(os.open(path, flags))
+        descriptor = os.open(path, flags)
     except FileNotFoundError:
         hint = "; standard input is /dev/stdin" if os.fspath(path) == "-" else ""
         raise FileLookupError(f"no such file: '{path}'{hint}") from None
@@ -141,15 +150,15 @@ def open_regular(
     except ValueError as problem:  # no file can have such a name
         raise FileLookupError(f"cannot read '{path}': {problem}") from None
     try:
-        status = os.fstat(file.fileno())
+        status = os.fstat(descriptor)
         if not (by_shell and stat.S_ISFIFO(status.st_mode)):
             _check_kind(path, status, error)
         if status.st_size > limit:
             raise _too_large(path, limit, what, error)
     except BaseException:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor, status
 
 
 def _check_kind(path: StrPath, status: os.stat_result, error: type[PycaffeError]) -> None:
@@ -162,7 +171,7 @@ def _too_large(path: StrPath, limit: int, what: str, error: type[PycaffeError]) 
     return error(f"cannot read '{path}': more than {limit // _MIB} MiB is too much for {what}")
 
 
-def _read_within(file: FileIO, limit: int) -> bytes | None:
+def _read_within(descriptor: int, status: os.stat_result, limit: int) -> bytes | None:
     """All bytes of an open file; None if there are more than `limit`.
 
     Raises:
@@ -170,17 +179,17 @@ def _read_within(file: FileIO, limit: int) -> bytes | None:
     """
     parts: list[bytes] = []
     room = limit + 1
-    status = os.fstat(file.fileno())
     is_pipe = stat.S_ISFIFO(status.st_mode)
     # Files like those of /proc say that they have no bytes.
     size = status.st_size if stat.S_ISREG(status.st_mode) else 0
     at_once = size + 1 if size else _PART  # with the byte more, a file's end is seen at once
     while room:
-        if is_pipe and not select.select([file], [], [], _SILENT_SECONDS)[0]:
+        if is_pipe and not select.select([descriptor], [], [], _SILENT_SECONDS)[0]:
             raise OSError(f"nothing has come through the pipe for {_SILENT_SECONDS:g} seconds")
-        part = file.read(min(room, at_once))
-        if part is None:  # a file like those of /proc, which waits for what the system will say
-            raise OSError("there is nothing to read")
+        try:
+            part = os.read(descriptor, min(room, at_once))
+        except BlockingIOError:  # a file like those of /proc, which waits for what the system will say
+            raise OSError("there is nothing to read") from None
         if not part:
             return b"".join(parts)
         if len(part) == size < room and not parts:
