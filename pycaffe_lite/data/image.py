@@ -17,7 +17,7 @@ from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import resize as kernels
 from pycaffe_lite.kernels.colors import bgr_of_rgbx
-from pycaffe_lite.proto.paths import read_regular
+from pycaffe_lite.proto.paths import read_at_once, read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -159,6 +159,23 @@ def read_bytes(path: Path) -> bytes:
         FileLookupError: it is not there. DataError: it cannot be read.
     """
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+
+
+def read_named(
+    name: str, near: Path | None, color: bool | None = None, *, packed: bool = True
+) -> Picture | None:
+    """Decodes the file that `proto.paths.resolve` finds; in the usual case quicker than with that and `read`.
+
+    Returns:
+        None where it cannot be read or decoded: `resolve` and `read` tell why, or do it all the same.
+    """
+    encoded = read_at_once(name, near, _LARGEST_FILE)
+    if encoded is None:
+        return None
+    try:
+        return decode(encoded, color, packed=packed)
+    except DataError:
+        return None
 
 
 def is_readable(path: Path) -> bool:

@@ -47,6 +47,8 @@ class PictureSource:
         shuffler_seed: of the stream that shuffles them; None: they keep their order.
         start: how many pictures are left out at first.
         sizing: from the height and width of a picture to those to which it is resized, in place of `size`.
+        read: from a name of the list to the picture, where nothing stands in the way; else None, and the file
+            that `locate` finds is read. None: it is always read so.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class PictureSource:
         shuffler_seed: int | None = None,
         start: int = 0,
         sizing: Callable[[int, int], tuple[int, int]] | None = None,
+        read: Callable[[str], image.Picture | None] | None = None,
     ) -> None:
         self._pictures = pictures
+        self._read = read
         self._locate = locate
         self._transformer = transformer
         self._batch_size = batch_size
@@ -157,8 +161,9 @@ class PictureSource:
         if not name:
             raise DataError(f"{place} names no picture: leave no line empty")
         try:
-            path = self._locate(name)
-            picture = image.read(path, self._color, packed=False)
+            picture = self._read(name) if self._read else None
+            if picture is None:
+                picture = image.read(self._locate(name), self._color, packed=False)
         except (DataError, FileLookupError) as error:
             what = str(error)
             if isinstance(error, FileLookupError):
@@ -172,7 +177,7 @@ class PictureSource:
                 "%s: '%s' is a JPEG that is cut off: what is missing is grey, as in Caffe; others like it "
                 "are not mentioned",
                 place,
-                path,
+                self._locate(name),
             )
         pixels, size = picture.pixels, self._size
         if self._sizing is not None:

@@ -29,6 +29,7 @@ _KINDS = {
 }
 _MIB = 2**20
 _PART = 2**16  # bytes read at once: as many as a pipe holds
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CONTROLS = re.compile(r"[\x00-\x1f]")
 
 
@@ -107,6 +108,46 @@ def read_regular(
     return content
 
 
+def read_at_once(name: str, near: Path | None, limit: int) -> bytes | None:
+    """The bytes of the file that `resolve` finds, with as few calls as there can be.
+
+    Args:
+        name, near: as for `resolve`. limit: the most bytes that the file may have.
+
+    Returns:
+        None where there is no such file, or anything is unusual about it: `resolve` and `read_regular` tell
+        what, or read it all the same.
+    """
+    folders: list[str] = [""]
+    if near is not None and not os.path.isabs(name):
+        folders += map(str, _upwards(os.path.abspath(near)))
+    for folder in folders:
+        path = os.path.join(folder, name)
+        try:
+            size = _size_of(os.stat(path), limit)
+        except (OSError, ValueError):
+            continue
+        if size is None:
+            return None
+        try:
+            descriptor = os.open(path, _FLAGS)
+        except OSError:
+            return None
+        try:
+            content = os.read(descriptor, size + 1) if _size_of(os.fstat(descriptor), limit) == size else b""
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return content if len(content) == size else None
+    return None
+
+
+def _size_of(status: os.stat_result, limit: int) -> int | None:
+    """The bytes of a file; None where it has none, or too many, or is no file."""
+    return status.st_size if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= limit else None
+
+
 def open_regular(
     path: StrPath, limit: int, what: str, *, error: type[PycaffeError] = FileLookupError, pipes: bool = False
 ) -> FileIO:
@@ -140,8 +181,7 @@ def _open(
         # this line is found out below.
         if not by_shell:
             _check_kind(path, os.stat(path), error)
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
         hint = "; standard input is /dev/stdin" if os.fspath(path) == "-" else ""
         raise FileLookupError(f"no such file: '{path}'{hint}") from None
