@@ -31,10 +31,10 @@ class Batch:
     """Room for one batch, used again and again.
 
     Attributes:
-        data: the items, float32; empty where there are `pixels`.
-        pixels: (N, C, height, width) uint8, what the items are made of as late as when they are used: a
-            quarter of the memory, written and read again, in place of floats.
-        to_data: makes the items of the pixels, where there are such.
+        data: the items, float32; without meaning where there is `to_data`.
+        pixels: (N, C, height, width) uint8, the items before they become floats, which happens when they are
+            used: bytes take a quarter of the time to be written and read again.
+        to_data: makes the items of the pixels; None where they stand in `data`.
         labels: (N,) float32.
         sizes: (N, 1, 1, 2) float32, heights and widths of pictures, where a layer has a top of them.
         state: of the source behind this batch: what it needs to make the next.
