@@ -84,6 +84,8 @@ class ForkTransformer(Transformer):
         DataError: settings that contradict each other.
     """
 
+    cuts = False
+
     def __init__(
         self,
         param: caffe_pb2.TransformationParameter,

@@ -92,8 +92,8 @@ class ListedLayer(PrefetchingLayer[P]):
 
         return PictureReader(pictures, locate, mean, transform.scale)
 
-    def values_of(self, batch: Batch) -> Sequence[npt.NDArray[np.float32]]:
-        return [batch.data, *batch.others]
+    def further_values(self, batch: Batch) -> Sequence[npt.NDArray[np.float32]]:
+        return batch.others
 
 
 @register_layer("EvalData", param="eval_data_param", origin="Cascade R-CNN")

@@ -175,15 +175,17 @@ class PrefetchingLayer(Layer[P]):
             batch = self._prefetcher.get()
         except (DataError, FileLookupError) as error:
             raise self._placed(error) from None
-        for blob, values in zip(top, self.values_of(batch), strict=False):
+        top[0].reshape(batch.shape)
+        batch.write_data(top[0].data)
+        for blob, values in zip(top[1:], self.further_values(batch), strict=False):
             blob.reshape(values.shape)
             blob.data[...] = values
         self._state = batch.state
         self._prefetcher.give_back(batch)
 
-    def values_of(self, batch: Batch) -> Sequence[npt.NDArray[np.float32]]:
-        """The values of the tops, in their order; more than there are tops, perhaps."""
-        return batch.data, batch.labels, batch.sizes
+    def further_values(self, batch: Batch) -> Sequence[npt.NDArray[np.float32]]:
+        """The values of the tops behind the first, in their order; more than there are, perhaps."""
+        return batch.labels, batch.sizes
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Computes nothing: there is no bottom."""
