@@ -225,13 +225,13 @@ class ForkTransformer(Transformer):
         if factor == 1:
             return picture
         height, width = (int(np.rint(np.float32(n) * factor)) for n in picture.shape[1:])
-        return self._resized(picture, (height, width))
+        return self._resized(picture, (height, width), float(factor))
 
-    def _resized(self, picture: Values, size: tuple[int, int]) -> Values:
+    def _resized(self, picture: Values, size: tuple[int, int], factor: float | None = None) -> Values:
         if picture.dtype != np.uint8:
             raise DataError("multi_scale and multi_scale_levels are for pictures of bytes")
         pixels: npt.NDArray[np.uint8] = np.ascontiguousarray(picture.transpose(1, 2, 0))
-        resized: Values = image.resize(pixels, *size).transpose(2, 0, 1)
+        resized: Values = image.resize(pixels, *size, factor).transpose(2, 0, 1)
         return resized
 
     def _put_zeros_around(self, inner: Floats, mean: Floats, mirrored: bool, out: Floats) -> None:

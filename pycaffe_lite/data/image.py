@@ -370,7 +370,7 @@ def _bgr_of_cmyk(pixels: Pixels) -> Pixels:
 # ------------------------------------------------------------------------------------------------ resizing
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+def resize(pixels: Pixels, height: int, width: int, factor: float | None = None) -> Pixels:
     """A picture of another size, bit for bit as OpenCV's bilinear `resize` makes it.
 
     Nothing is smoothed before shrinking, but to exactly half in both directions: then each pixel is the mean
@@ -379,6 +379,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     Args:
         pixels: (H, W, C), C-contiguous.
         height, width: of the picture wanted, 1 or more.
+        factor: by which the picture is scaled, where these are rounded sizes; None: the ratio of sizes.
 
     Returns:
         (height, width, C); the same array where it has this size.
@@ -394,8 +395,8 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     if pixels.shape == (2 * height, 2 * width, C):
         kernels.half(pixels, out)
     else:
-        upper, lower, row_weights = _neighbours(H, height, False)
-        left, right, column_weights = _neighbours(W, width, True)
+        upper, lower, row_weights = _neighbours(H, height, False, factor)
+        left, right, column_weights = _neighbours(W, width, True, factor)
         kernels.bilinear(pixels, upper, lower, row_weights, left, right, column_weights, out)
     return out
 
@@ -436,14 +437,14 @@ def resize_part(
 
 @lru_cache(maxsize=64)
 def _neighbours(
-    source: int, target: int, columns: bool
+    source: int, target: int, columns: bool, factor: float | None = None
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The two pixels on either side of each of `target` along an axis of `source`, and their weights.
 
-    Pixel d lies at (d + 1/2) · source / target − 1/2. Beyond the border a column gets the border's pixel
-    whole; a row gets shares of twice the same row, which rounds otherwise.
+    Pixel d lies at (d + 1/2) · source / target − 1/2, or at (d + 1/2) / factor − 1/2. Beyond the border a
+    column gets the border's pixel whole; a row gets shares of twice the same row, which rounds otherwise.
     """
-    scale = 1 / (target / source)
+    scale = 1 / (factor or target / source)
     place = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
     first = np.floor(place).astype(np.int32)
     rest = place - first.astype(np.float32)

@@ -124,12 +124,12 @@ def test_pad_of_intel():
 
 
 def test_levels_of_cysu():
-    found, stream = transformed("crop_size: 8 multi_scale_levels: [1, 0.5, 2] mirror: true")
+    found, stream = transformed("crop_size: 8 multi_scale_levels: [1, 0.5, 1.3] mirror: true")
     for x, y in zip(IMAGES, found, strict=True):
-        factor = [1, 0.5, 2][stream.raw() % 3]
+        factor = [1, 0.5, float(np.float32(1.3))][stream.raw() % 3]
         mirror = stream.raw() % 2
-        H, W = int(24 * factor), int(30 * factor)
-        pixels = image.resize(np.ascontiguousarray(x.transpose(1, 2, 0)), H, W).transpose(2, 0, 1)
+        H, W = round(24 * factor), round(30 * factor)
+        pixels = image.resize(np.ascontiguousarray(x.transpose(1, 2, 0)), H, W, factor).transpose(2, 0, 1)
         top, left = stream.raw() % (H - 8 + 1), stream.raw() % (W - 8 + 1)
         part = pixels[:, top : top + 8, left : left + 8]
         np.testing.assert_array_equal(y, part[:, :, ::-1] if mirror else part)
