@@ -24,6 +24,13 @@ def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) 
             raise click.BadParameter(str(error), ctx, param) from None
 
 
+class OptionalNumber(click.Option):
+    """An option that may stand alone, or with a number: `--dashboard`, `--dashboard 8000`.
+
+    `CaffeCommand` reads it: what follows is its value only if it is a number. Alone it counts as 0.
+    """
+
+
 def threads_option(function: F) -> F:
     """`--threads N`: how many threads the kernels use."""
     return click.option(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
 
 from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.dashboard import page_of
 from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import (
+    OptionalNumber,
     gpu_option,
     max_pixels_option,
     net_state_options,
@@ -20,7 +22,7 @@ from pycaffe_lite.cli.options import (
     strict_option,
     threads_option,
 )
-from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
+from pycaffe_lite.cli.output import echo, interactive, notice, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
@@ -105,6 +107,14 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     show_default=True,
     help="What to do when the loss or a weight becomes infinite or NaN.",
 )
+@click.option(
+    "--dashboard",
+    cls=OptionalNumber,
+    type=click.IntRange(0, 65535),
+    metavar="[PORT]",
+    help="Show the training on a page of this machine's browser, and keep what it shows beside the "
+    "snapshots, see 'pycaffe-lite dashboard'.  [default port: a free one]",
+)
 @net_state_options
 @gpu_option
 @threads_option
@@ -122,6 +132,7 @@ def command(
     sigint_effect: str,
     sighup_effect: str,
     on_nan: str,
+    dashboard: int | None,
     level: int,
     stage: str,
     gpu: str,
@@ -143,7 +154,7 @@ def command(
     earlier_log = set_aside(log_file) if log_file is not None and not snapshot else None
     start_log(log_file, append=bool(snapshot))
     if earlier_log is not None:
-        _notice(f"The log of an earlier run is kept as {earlier_log}")
+        notice(f"The log of an earlier run is kept as {earlier_log}")
     say_mode(gpu)
     document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
     if snapshot == "latest":
@@ -170,7 +181,12 @@ def command(
         say(f"Training {runner.net.name or 'a net'} from iteration {runner.iter}{resumed}")
     results = _LastResults(runner)
     log.info("Starting Optimization")
-    with _named(file), requests.handled(), watch(runner, requests):
+    with (
+        page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
+        _named(file),
+        requests.handled(),
+        watch(runner, requests),
+    ):
         runner.solve()
     log.info("Optimization Done.")
     for line in results.at_end():
@@ -178,13 +194,6 @@ def command(
     if requests.terminated:
         log.info("Stopped by SIGTERM.")
         click.get_current_context().exit(_TERMINATED)
-
-
-def _notice(message: str) -> None:
-    """Says something in the log, and on a terminal, which the log does not reach."""
-    log.info("%s", message)
-    if interactive():
-        say(message)
 
 
 def _finetuning(solver: Solver) -> Iterator[str]:

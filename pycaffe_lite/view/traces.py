@@ -161,13 +161,17 @@ def _smoothed(trace: Trace, choice: Choice) -> Trace:
     width = choice.smooth or max(3, round(SMOOTHED_SHARE * count))
     if trace.is_test or trace.panel != "loss" or width == 1 or (count <= FEW_POINTS and not choice.smooth):
         return trace
-    there = np.isfinite(trace.values)
-    values, weights = np.where(there, trace.values, 0.0), there.astype(float)
+    return replace(trace, values=smoothed(trace.values, width), raw=trace.values)
+
+
+def smoothed(values: Values, width: int) -> Values:
+    """The means over triangles of twice `width` values, without those that are not finite, which stay NaN."""
+    there = np.isfinite(values)
+    sums, weights = np.where(there, values, 0.0), there.astype(float)
     for _ in range(2):  # twice a box is a triangle, which lets no corner of the curve through
-        values, weights = _boxes(values, width), _boxes(weights, width)
+        sums, weights = _boxes(sums, width), _boxes(weights, width)
     with np.errstate(invalid="ignore", divide="ignore"):
-        smooth = np.where(there, values / weights, np.nan)
-    return replace(trace, values=smooth, raw=trace.values)
+        return np.where(there, sums / weights, np.nan)
 
 
 def _boxes(values: Values, width: int) -> Values:
