@@ -33,6 +33,7 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
+from pycaffe_lite.view.event_files import EventWriter
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,13 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     help="Show the training on a page of this machine's browser, and keep what it shows beside the "
     "snapshots, see 'pycaffe-lite dashboard'.  [default port: a free one]",
 )
+@click.option(
+    "--tensorboard",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write losses, other outputs, learning rate and speed, and at tests how weights and gradients are "
+    "spread, as event files for TensorBoard.",
+)
 @net_state_options
 @gpu_option
 @threads_option
@@ -133,6 +141,7 @@ def command(
     sighup_effect: str,
     on_nan: str,
     dashboard: int | None,
+    tensorboard: Path | None,
     level: int,
     stage: str,
     gpu: str,
@@ -183,6 +192,7 @@ def command(
     log.info("Starting Optimization")
     with (
         page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
+        EventWriter(runner, tensorboard) if tensorboard is not None else nullcontext(),
         _named(file),
         requests.handled(),
         watch(runner, requests),

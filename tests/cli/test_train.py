@@ -325,3 +325,10 @@ def test_an_unknown_fork(folder, misused):
     assert misused("train", "solver.prototxt", "--for", "SSD2").startswith(
         "Error: Invalid value for '--for': unknown fork 'SSD2' (known: SSD, RefineDet, "
     )
+
+
+def test_event_files(folder, run):
+    pytest.importorskip("tensorboardX")
+    assert run("train", "solver.prototxt", "--tensorboard", "events").code == 0
+    assert run("train", "solver.prototxt", "--tensorboard", "events", "--dashboard").code == 0
+    assert len(list(Path("events").iterdir())) >= 1

@@ -13,15 +13,14 @@ from pathlib import Path
 
 from pycaffe_lite.errors import PycaffeError
 from pycaffe_lite.formats.atomic import set_aside
-from pycaffe_lite.net.evaluate import Output, Scores, output_scores
+from pycaffe_lite.net.evaluate import Scores, output_scores
 from pycaffe_lite.net.timing import seconds_waited
-from pycaffe_lite.printable import printable
 from pycaffe_lite.solver.base import Solver
-from pycaffe_lite.solver.curves import names_a_loss
 from pycaffe_lite.view.dashboard.graph import drawn_graph
 from pycaffe_lite.view.dashboard.layers import LayerLook, first_kernels
 from pycaffe_lite.view.dashboard.mistakes import Classification, MistakeCounter
 from pycaffe_lite.view.dashboard.record import SUFFIX, Look, Panel, RunRecord, read_record
+from pycaffe_lite.view.outputs import outputs_told
 from pycaffe_lite.view.speed import Pace, Speed, images_per_iteration
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,6 @@ log = logging.getLogger(__name__)
 LOOK_SHARE, LOOK_SECONDS = 0.004, 2.0
 TEST_SHARE = 0.003
 FILE_SHARE, FILE_SECONDS = 0.002, 20.0
-# An output of more values is noted as their mean and range.
-MOST_VALUES = 16
 
 
 class Recorder:
@@ -108,7 +105,7 @@ class Recorder:
         with self.record.lock:
             self._loss.course.add(solver.iter, loss)
             if solver.param.display > 0 and solver.iter % solver.param.display == 0:
-                self._note_outputs(output_scores(solver.net), "train", "", is_test=False)
+                self._note_outputs(output_scores(solver.net), "train", is_test=False)
         if self._look_pace.is_due():
             start = time.perf_counter()
             self._look = LayerLook(solver.net)
@@ -151,25 +148,13 @@ class Recorder:
         status.images_per_second, status.waited_ms = speed.images_per_second, speed.waited_ms
         self.record.version += 1
 
-    def _note_outputs(self, scores: Scores, phase: str, net: str, *, is_test: bool) -> None:
-        """Adds outputs to their lines. The train net's only loss is there already."""
-        losses = sum(bool(output.loss_weight) for output in scores.outputs)
-        for output in scores.outputs:
-            if is_test or not (output.loss_weight == 1 and losses == 1):
-                self._note_output(output, phase, net, is_test=is_test)
-
-    def _note_output(self, output: Output, phase: str, net: str, *, is_test: bool) -> None:
-        panel: Panel = "loss" if output.loss_weight or names_a_loss(output.name) else "output"
-        values = output.values
-        label = " ".join(filter(None, (phase, net, printable(output.name))))
-        iteration = self._solver.iter
-        if values.size > MOST_VALUES:
-            line = self.record.line(label, f"{label}, mean and range", panel, is_test=is_test)
-            line.course.add_range(iteration, float(values.min()), float(values.mean()), float(values.max()))
-            return
-        for k, value in enumerate(values.tolist()):
-            one = f"{label} [{k}]" if values.size > 1 else label
-            self.record.line(one, one, panel, is_test=is_test).course.add(iteration, value)
+    def _note_outputs(self, scores: Scores, net: str, *, is_test: bool) -> None:
+        """Adds the outputs of a net to their lines."""
+        for told in outputs_told(scores, is_test=is_test):
+            label = f"{net} {told.name}"
+            panel: Panel = "loss" if told.is_loss else "output"
+            line = self.record.line(label, label, panel, is_test=is_test)
+            line.course.add_range(self._solver.iter, told.low, told.mean, told.high)
 
     # ------------------------------------------------------------------------------------------ testing
 
@@ -188,9 +173,9 @@ class Recorder:
             self._test_seconds += time.perf_counter() - start
 
     def _after_test(self, index: int, scores: Scores) -> None:
-        net = f"net {index}" if len(self._solver.test_nets) > 1 else ""
+        net = f"test net {index}" if len(self._solver.test_nets) > 1 else "test"
         with self.record.lock:
-            self._note_outputs(scores, "test", net, is_test=True)
+            self._note_outputs(scores, net, is_test=True)
             if self._counter is not None:
                 start = time.perf_counter()
                 self.record.tests[index] = self._counter.result(self._solver.iter)

@@ -14,6 +14,7 @@ from pycaffe_lite.errors import DataError, FileLookupError, PycaffeError
 from pycaffe_lite.printable import printable
 from pycaffe_lite.solver.curves import Curve, Curves, read_curves
 from pycaffe_lite.view.dashboard.course import Course, Points
+from pycaffe_lite.view.dashboard.graph import graph_in_log
 from pycaffe_lite.view.dashboard.record import SUFFIX, Line, Panel, RunRecord, Status, read_record
 from pycaffe_lite.view.speed import Pace
 
@@ -166,6 +167,7 @@ def read_log(path: Path) -> RunRecord:
         record.lines[key] = Line(label, panel, curve.phase == "test", _course_of(curve))
     if len(curves.lr):
         record.lines["lr"] = Line("learning rate", "rate", False, _course_of(curves.lr))
+    record.graph = graph_in_log(path)
     return record
 
 

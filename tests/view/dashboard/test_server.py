@@ -9,6 +9,7 @@ import struct
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 from watched_solver import HOSTILE, small_solver
 
 from pycaffe_lite.errors import DataError, FileLookupError, PycaffeError
@@ -246,3 +247,16 @@ def test_what_is_no_run(tmp_path):
         runs_of([tmp_path / "none.run"])
     with pytest.raises(DataError, match="no file in folder"):
         runs_of([tmp_path])
+
+
+def test_a_log_of_caffe_has_its_net(tmp_path):
+    (run,) = runs_of([FIXTURES / "logs" / "train.log"])
+    graph = run.record().graph
+    assert [layer["name"] for layer in graph.layers.values()][:3] == ["mnist", "conv1", "pool1"]
+    text = (
+        (FIXTURES / "logs" / "train.log")
+        .read_text()
+        .replace("inner_product_param {", "inner_product_param }")
+    )
+    (tmp_path / "a.log").write_text(text)
+    assert runs_of([tmp_path / "a.log"])[0].record().graph is None
