@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -59,6 +60,17 @@ def max_pixels_option(function: F) -> F:
         expose_value=False,
         help="Refuse encoded pictures of more pixels.  [default: PYCAFFE_LITE_MAX_PIXELS, else 8192 x 8192]",
     )(function)
+
+
+def timeline_option(when: str) -> Callable[[F], F]:
+    """`--timeline FILE`."""
+    return click.option(
+        "--timeline",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"Write which thread ran which kernel when, {when}, for a trace viewer: ui.perfetto.dev, or "
+        "chrome://tracing in Chrome.",
+    )
 
 
 def gpu_option(function: F) -> F:

@@ -21,12 +21,14 @@ from pycaffe_lite.cli.options import (
     split_names,
     strict_option,
     threads_option,
+    timeline_option,
 )
 from pycaffe_lite.cli.output import echo, interactive, notice, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.errors import SnapshotError, SolverError
 from pycaffe_lite.formats.atomic import set_aside
+from pycaffe_lite.kernels import Stretch
 from pycaffe_lite.net.evaluate import Scores
 from pycaffe_lite.net.weights import fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
@@ -34,6 +36,7 @@ from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
 from pycaffe_lite.view.event_files import EventWriter
+from pycaffe_lite.view.trace_events import ITERATIONS_BEFORE, IterationTracer, write_trace
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +126,7 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     help="Write losses, other outputs, learning rate and speed, and at tests how weights and gradients are "
     "spread, as event files for TensorBoard.",
 )
+@timeline_option("of an iteration after the first few")
 @net_state_options
 @gpu_option
 @threads_option
@@ -142,6 +146,7 @@ def command(
     on_nan: str,
     dashboard: int | None,
     tensorboard: Path | None,
+    timeline: Path | None,
     level: int,
     stage: str,
     gpu: str,
@@ -193,6 +198,7 @@ def command(
     with (
         page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
         EventWriter(runner, tensorboard) if tensorboard is not None else nullcontext(),
+        _traced(runner, timeline) if timeline is not None else nullcontext(),
         _named(file),
         requests.handled(),
         watch(runner, requests),
@@ -204,6 +210,25 @@ def command(
     if requests.terminated:
         log.info("Stopped by SIGTERM.")
         click.get_current_context().exit(_TERMINATED)
+
+
+@contextmanager
+def _traced(solver: Solver, path: Path) -> Iterator[None]:
+    """Writes the trace of an iteration into a file, as soon as there is one."""
+
+    def write(stretches: list[Stretch]) -> None:
+        write_trace(path, stretches, solver.net.name or "net")
+        notice(f"The timeline of iteration {solver.iter - 1} is in {path}")
+
+    tracer = IterationTracer(solver, write)
+    try:
+        yield
+    finally:
+        tracer.close()
+    if not tracer.is_done:
+        log.warning(
+            "%s is not written: more than %d iterations without a test are needed", path, ITERATIONS_BEFORE
+        )
 
 
 def _finetuning(solver: Solver) -> Iterator[str]:

@@ -168,7 +168,8 @@ class Solver(Members):
             for _ in range(self.histories)
             for blob in self.net.learnable_params
         ]
-        self._updates = Updates(self.choose_rule())
+        owners = [param for param in self.net.param_table.params if param.owner is None]
+        self._updates = Updates(self.choose_rule(), [f"update {param.layer.name}" for param in owners])
         self.local_rates = self.choose_local_rates()
         self._are_bounded = weight_bounds.are_bounded(self.param)
         self.lookahead = Lookahead(self.param, self.net.learnable_params) if self.param.lookahead else None
