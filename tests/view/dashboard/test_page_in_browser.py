@@ -6,9 +6,14 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from paths import ROOT
 from watched_solver import ESCAPES, HOSTILE, small_solver
 
+from pycaffe_lite import TEST, Net
 from pycaffe_lite.solver import Action
+from pycaffe_lite.view.dashboard.graph import drawn_graph
+from pycaffe_lite.view.dashboard.layers import LayerLook, first_kernels
+from pycaffe_lite.view.dashboard.record import Look, RunRecord
 from pycaffe_lite.view.dashboard.recorder import Recorder
 from pycaffe_lite.view.dashboard.runs import LiveRun, runs_of
 from pycaffe_lite.view.dashboard.server import PageServer
@@ -118,6 +123,21 @@ def see_a_page(page, recorder):
     assert "8x4x4x4" in page.inner_text("#layer")
     assert page.locator("#blobs tr.chosen").count() == 2
     assert page.locator("img[src='x'], b:text('net'), i:text('run')").count() == 0
+
+
+def test_googlenet(browser):
+    net = Net(f"{ROOT}/models/googlenet/googlenet.prototxt", TEST)
+    record = RunRecord(graph=drawn_graph(net))
+    record.look = Look(0, LayerLook(net).finish(), *first_kernels(net))
+    server = PageServer([LiveRun("googlenet", record)])
+    try:
+        with opened(browser, server.url) as page:
+            assert page.locator("#drawing g[data-key]").count() == 143
+            assert page.locator("#blobs tbody tr").count() == 116
+            until(lambda: page.evaluate("document.querySelector('#kernels img').naturalWidth") > 0)
+            assert page.complaints == []
+    finally:
+        server.close()
 
 
 def test_the_runs_of_a_folder(browser, tmp_path):
