@@ -69,6 +69,9 @@ def page_of(solver: Solver, port: int, log_file: Path | None) -> Iterator[None]:
     try:
         yield
         state = "finished" if solver.iter >= solver.param.max_iter else "stopped"
+    except KeyboardInterrupt:
+        state = "stopped"
+        raise
     finally:
         recorder.finish(state)
         server.close()

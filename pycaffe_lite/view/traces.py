@@ -134,7 +134,7 @@ def _of_run(curves: Curves, choice: Choice, prefix: str) -> list[Trace]:
         curve
         for phase, group in (("train", curves.train), ("test", curves.test))
         if phase in choice.phases
-        for curve in _distinct(group)
+        for curve in distinct(group)
         if ("loss" if curve.is_loss else "output") in choice.panels
         and (not choice.outputs or curve.name in choice.outputs)
     ]
@@ -144,8 +144,10 @@ def _of_run(curves: Curves, choice: Choice, prefix: str) -> list[Trace]:
         if len(outputs) > MOST_LINES:
             traces.append(_range(outputs, prefix + curves.label(outputs[0]), choice))
         else:
+            labels = [prefix + label_of(curve, curves) for curve in outputs]
             traces += [
-                _smoothed(_trace(curve, prefix + _label(curve, curves), choice), choice) for curve in outputs
+                _smoothed(_trace(curve, label, choice), choice)
+                for curve, label in zip(outputs, labels, strict=True)
             ]
         if len(traces) > MOST_TRACES:
             break
@@ -191,7 +193,7 @@ def _boxes(values: Values, width: int) -> Values:
     return np.where(starts % width, from_here[:count], 0.0) + to_here[width - 1 : width - 1 + count]
 
 
-def _label(curve: Curve, curves: Curves) -> str:
+def label_of(curve: Curve, curves: Curves) -> str:
     """A curve's label; the loss of the whole net is told from an output that is called the same."""
     others = curves.train if curve.phase == "train" else curves.test
     losses = sum(other.is_loss and other.number is not None and other.net == curve.net for other in others)
@@ -199,7 +201,7 @@ def _label(curve: Curve, curves: Curves) -> str:
     return curves.label(curve) + whole
 
 
-def _distinct(curves: Sequence[Curve]) -> list[Curve]:
+def distinct(curves: Sequence[Curve]) -> list[Curve]:
     """The curves without a loss of the whole net that one output repeats: that net has no other loss."""
     return [
         curve

@@ -97,7 +97,8 @@ class LayerLook:
 
     def _looks(self) -> Iterator[BlobLook]:
         for param, weights, gradients in zip(self._owners, self._weights, self._gradients, strict=True):
-            update = root_mean_square(sampled(param.blob.data) - weights)
+            with np.errstate(over="ignore", invalid="ignore"):  # of a run that has diverged
+                update = root_mean_square(sampled(param.blob.data) - weights)
             size = root_mean_square(weights)
             ratio = update / size if size and update and math.isfinite(update / size) else None
             yield BlobLook(

@@ -19,6 +19,8 @@ MOST_PICTURES, LONGEST_SIDE = 12, 128
 MOST_CLASSES, MOST_PAIRS = 40, 20
 _READERS = ("SoftmaxWithLoss", "Accuracy", "MultinomialLogisticLoss", "InfogainLoss")
 
+Indices = npt.NDArray[np.int64]
+
 
 class Mistake(NamedTuple):
     """A picture that was taken for another class, with the probabilities of both; `image` is a PNG file."""
@@ -106,33 +108,38 @@ class MistakeCounter:
     def __init__(self, blobs: Classification) -> None:
         self._blobs = blobs
         self._codes: list[npt.NDArray[np.int64]] = []  # label times classes plus guess
-        self._worst: list[tuple[Mistake, Pixels]] = []
+        self._worst: list[tuple[Mistake, Array]] = []
 
     def add(self) -> None:
         """Adds the batch that the net has just seen."""
         count, classes = self._blobs.scores.shape[:2]
-        scores = self._blobs.scores.data.reshape(count, classes).astype(np.float64)
-        labels = self._blobs.labels.data.reshape(-1)[:count].astype(np.int64)
+        scores = self._blobs.scores.data.reshape(count, classes)
+        with np.errstate(invalid="ignore"):  # a label that is not finite is no class
+            labels = self._blobs.labels.data.reshape(-1)[:count].astype(np.int64)
         guesses = scores.argmax(axis=1)
         known = (labels >= 0) & (labels < classes) & np.isfinite(scores).all(axis=1)
         self._codes.append((labels * classes + guesses)[known])
         wrong = np.flatnonzero(known & (labels != guesses))
-        if not len(wrong) or self._blobs.images is None:
-            return
-        scores, labels, guesses = scores[wrong], labels[wrong], guesses[wrong]
-        if self._blobs.are_probabilities:
-            parts = scores
-        else:
-            parts = np.exp(scores - scores.max(axis=1, keepdims=True))
+        if len(wrong) and self._blobs.images is not None:
+            self._add_pictures(self._blobs.images.data, wrong, scores[wrong], labels[wrong], guesses[wrong])
+
+    def _add_pictures(
+        self, images: Array, wrong: Indices, scores: Array, labels: Indices, guesses: Indices
+    ) -> None:
+        """Keeps the worst pictures of a batch. The others: of the items that are wrong."""
+        parts = scores.astype(np.float64)
+        if not self._blobs.are_probabilities:
+            parts = np.exp(parts - parts.max(axis=1, keepdims=True))
             parts /= parts.sum(axis=1, keepdims=True)
         rows = np.arange(len(wrong))
         right, guessed = parts[rows, labels], parts[rows, guesses]
-        images = self._blobs.images.data
         limit = self._worst[-1][0].label_probability if len(self._worst) == MOST_PICTURES else np.inf
+        step = -(-max(images.shape[2:]) // LONGEST_SIDE)
         for k in np.lexsort((-guessed, right))[:MOST_PICTURES]:
-            if right[k] < limit:
-                found = int(labels[k]), int(guesses[k]), float(right[k]), float(guessed[k])
-                self._worst.append((Mistake(*found, b""), _small(images[wrong[k]])))
+            if right[k] >= limit:
+                break
+            found = int(labels[k]), int(guesses[k]), float(right[k]), float(guessed[k])
+            self._worst.append((Mistake(*found, b""), images[wrong[k], :, ::step, ::step].copy()))
         self._worst = sorted(self._worst, key=lambda worst: worst[0].label_probability)[:MOST_PICTURES]
 
     def result(self, iteration: int) -> Test:
@@ -141,17 +148,15 @@ class MistakeCounter:
         codes, counts = np.unique(np.concatenate([*self._codes, np.empty(0, np.int64)]), return_counts=True)
         labels, guesses = codes // classes, codes % classes
         pairs = np.stack([labels, guesses, counts], axis=1)
-        mistakes = [mistake._replace(image=png(picture)) for mistake, picture in self._worst]
+        mistakes = [mistake._replace(image=png(_pixels(image))) for mistake, image in self._worst]
         return Test(
             *(iteration, classes, int(counts.sum()), int(counts[labels == guesses].sum()), pairs, mistakes)
         )
 
 
-def _small(image: Array) -> Pixels:
+def _pixels(image: Array) -> Pixels:
     """A picture of a net's input, (C, H, W), whose values go from black, the least, to white, the largest."""
-    step = -(-max(image.shape[1:]) // LONGEST_SIDE)
-    values = image[:, ::step, ::step].astype(np.float64)
-    values = np.where(np.isfinite(values), values, 0.0)
+    values = np.where(np.isfinite(image), image, 0.0).astype(np.float64)
     low, high = values.min(), values.max()
     scaled = np.rint((values - low) * (255 / (high - low) if high > low else 0.0)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(scaled[::-1].transpose(1, 2, 0), (*scaled.shape[1:], 3)))

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 # Shares of the time, and seconds from one to the next at least.
 LOOK_SHARE, LOOK_SECONDS = 0.004, 2.0
-TEST_SHARE = 0.003
+TEST_SHARE = 0.01
 FILE_SHARE, FILE_SECONDS = 0.002, 20.0
 
 

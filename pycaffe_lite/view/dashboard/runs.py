@@ -17,6 +17,7 @@ from pycaffe_lite.view.dashboard.course import Course, Points
 from pycaffe_lite.view.dashboard.graph import graph_in_log
 from pycaffe_lite.view.dashboard.record import SUFFIX, Line, Panel, RunRecord, Status, read_record
 from pycaffe_lite.view.speed import Pace
+from pycaffe_lite.view.traces import distinct, label_of
 
 # A file is looked at again after this, and read again, if it has changed, within this share of the time.
 LOOK_SECONDS, READ_SHARE = 2.0, 0.1
@@ -111,18 +112,18 @@ def runs_of(paths: Sequence[Path]) -> list[ShownRun]:
     return list(runs)
 
 
-def others_in(folder: Path, but: Path | None) -> list[ShownRun]:
-    """The runs in a folder, without that of one file; none if it holds no others."""
+def others_in(folder: Path, but: Path) -> list[ShownRun]:
+    """The runs in a folder that have records, without one; logs, which may be long, are not read."""
     try:
-        return [run for run in _runs_in(folder) if but is None or run.path.name != but.name]
-    except (PycaffeError, OSError):
+        names = sorted(path for path in folder.iterdir() if _is_record(path) and path.name != but.name)
+    except OSError:
         return []
+    return list(_readable(names))
 
 
 def _run_of(path: Path) -> FileRun:
-    is_record = SUFFIX in path.suffixes
     try:
-        return FileRun(path.stem, path, read_record if is_record else read_log)
+        return FileRun(path.stem, path, read_record if _is_record(path) else read_log)
     except FileNotFoundError:
         raise FileLookupError(f"no such file: '{path}'") from None
     except OSError as error:
@@ -130,7 +131,7 @@ def _run_of(path: Path) -> FileRun:
 
 
 def _runs_in(folder: Path) -> list[FileRun]:
-    found = list(_readable(folder))
+    found = list(_readable(sorted(path for path in folder.iterdir() if _may_hold_a_run(path))))
     logs = {run.record().log for run in found}
     kept = [run for run in found if run.path.name not in logs]
     if not kept:
@@ -138,15 +139,21 @@ def _runs_in(folder: Path) -> list[FileRun]:
     return kept
 
 
-def _readable(folder: Path) -> Iterator[FileRun]:
-    """The files of a folder that hold a run, by name."""
-    for path in sorted(folder.iterdir()):
-        suffixes = path.suffixes
-        if path.is_file() and (SUFFIX in suffixes or ".log" in suffixes or path.suffix in ("", ".txt")):
-            try:
+def _is_record(path: Path) -> bool:
+    """Whether a file is called as records are; those of earlier runs have a number behind."""
+    return [suffix for suffix in path.suffixes if not suffix[1:].isdecimal()][-1:] == [SUFFIX]
+
+
+def _may_hold_a_run(path: Path) -> bool:
+    return _is_record(path) or ".log" in path.suffixes or path.suffix in ("", ".txt")
+
+
+def _readable(paths: Sequence[Path]) -> Iterator[FileRun]:
+    """Those of some files that hold a run."""
+    for path in paths:
+        if path.is_file():
+            with contextlib.suppress(PycaffeError):
                 yield _run_of(path)
-            except PycaffeError:
-                continue
 
 
 # ---------------------------------------------------------------------------------------------------- logs
@@ -160,8 +167,8 @@ def read_log(path: Path) -> RunRecord:
     """
     curves = read_curves(path)
     record = RunRecord(status=_status_of(curves))
-    for curve in [*curves.train, *curves.test][:MOST_LINES]:
-        label = printable(curves.label(curve))
+    for curve in [*distinct(curves.train), *distinct(curves.test)][:MOST_LINES]:
+        label = printable(label_of(curve, curves))
         panel: Panel = "loss" if curve.is_loss else "output"
         key = f"{curve.phase} {curve.net} {curve.name} {curve.number}"
         record.lines[key] = Line(label, panel, curve.phase == "test", _course_of(curve))

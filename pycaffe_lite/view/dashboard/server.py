@@ -61,7 +61,7 @@ class PageServer:
         runs: what the page shows. port: where; 0 for any that is free.
 
     Attributes:
-        url: of the page.
+        port, url: of the page. streams: how many more pages can be kept up to date.
 
     Raises:
         PycaffeError: the port is in use, or may not be used.
@@ -69,6 +69,7 @@ class PageServer:
 
     def __init__(self, runs: Sequence[ShownRun], port: int = 0) -> None:
         self.runs = list(runs)
+        self.streams = threading.BoundedSemaphore(MOST_STREAMS)
         self._is_over = threading.Event()
         try:
             self._server = _Server((ADDRESS, port), _Handler)
@@ -84,7 +85,6 @@ class PageServer:
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="dashboard", daemon=True
         )
         self._thread.start()
-        self.streams = threading.BoundedSemaphore(MOST_STREAMS)
 
     def wait_for_news(self) -> bool:
         """Waits for as long as news may be old; returns whether there will be more."""

@@ -219,8 +219,8 @@ def test_runs_of_a_folder(tmp_path, recorder):
     (tmp_path / "net.prototxt").write_text("name: 'x'")
     found = runs_of([tmp_path])
     assert [run.name for run in found] == ["a", "a.run", "b"]
-    assert [run.name for run in others_in(tmp_path, tmp_path / "a.run")] == ["a.run", "b"]
-    assert others_in(tmp_path / "none", None) == []
+    assert [run.name for run in others_in(tmp_path, tmp_path / "a.run")] == ["a.run"]
+    assert others_in(tmp_path / "none", tmp_path / "a.run") == []
     (log,) = runs_of([tmp_path / "b.log"])
     assert log.record().lines["train 0 loss None"].course.points().mean.tolist() == [0.5]
     assert log.record().status.iteration == 7

@@ -3,7 +3,7 @@
 
 const PALETTE = ["#2f6fde", "#e5812a", "#2a9d5c", "#d64550", "#8a5fd0", "#8c6d4f", "#d45fae", "#7f8894",
   "#a8a02a", "#1fa7b8"];
-const MARGIN = { left: 58, right: 10, top: 8, bottom: 24 };
+const MARGIN = { left: 58, right: 18, top: 8, bottom: 24 };
 const MARKED = 60;  // lines of no more points have a mark at each
 
 // A number in a few letters.
@@ -277,7 +277,9 @@ class Chart {
       pen.globalAlpha = 1;
     }
     const wanted = scale.iteration(this.at);
-    const rows = this.lines.slice(0, 10).map(line => {
+    const room = (scale.last - scale.first) * 0.02;  // beyond its ends, a line says nothing
+    const there = this.lines.filter(line => wanted > line.x[0] - room && wanted < line.x.at(-1) + room);
+    const rows = there.slice(0, 10).map(line => {
       const row = element("div"), i = nearest(line.x, wanted), values = line.smooth ?? line.mean;
       row.append(this.swatch(line), element("span", line.label), element("b", short(values[i])));
       return row;
