@@ -26,7 +26,7 @@ from pycaffe_lite.cli.options import (
 from pycaffe_lite.cli.output import echo, interactive, notice, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
-from pycaffe_lite.errors import SnapshotError, SolverError
+from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, SolverError
 from pycaffe_lite.formats.atomic import set_aside
 from pycaffe_lite.kernels import Stretch
 from pycaffe_lite.net.evaluate import Scores
@@ -217,9 +217,15 @@ def _traced(solver: Solver, path: Path) -> Iterator[None]:
     """Writes the trace of an iteration into a file, as soon as there is one."""
 
     def write(stretches: list[Stretch]) -> None:
-        write_trace(path, stretches, solver.net.name or "net")
-        notice(f"The timeline of iteration {solver.iter - 1} is in {path}")
+        try:
+            write_trace(path, stretches, solver.net.name or "net")
+        except PycaffeError as error:
+            log.warning("%s; the training goes on without a timeline", error)
+        else:
+            notice(f"The timeline of iteration {solver.iter - 1} is in {path}")
 
+    if not path.absolute().parent.is_dir():
+        raise FileLookupError(f"cannot write '{path}': its folder is not there")
     tracer = IterationTracer(solver, write)
     try:
         yield

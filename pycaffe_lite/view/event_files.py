@@ -19,6 +19,8 @@ from pycaffe_lite.view.outputs import outputs_told
 
 # Iterations from one value of the training loss to the next, for a solver without `display`.
 INTERVAL = 100
+# Between two times that what is written reaches the file.
+FLUSH_SECONDS = 10
 
 
 class EventWriter:
@@ -43,7 +45,9 @@ class EventWriter:
         except ImportError:
             raise PycaffeError(missing("--tensorboard", "tensorboardX", "tensorboard")) from None
         try:
-            self._writer: Any = SummaryWriter(str(folder), purge_step=solver.iter or None)
+            self._writer: Any = SummaryWriter(
+                str(folder), purge_step=solver.iter or None, flush_secs=FLUSH_SECONDS
+            )
         except OSError as error:
             raise DataError(f"cannot write event files in '{folder}': {error.strerror}") from None
         self._solver = solver

@@ -335,7 +335,9 @@ def test_event_files(folder, run):
     assert len(list(Path("events").iterdir())) >= 1
 
 
-def test_timeline(folder, edit, run):
+def test_timeline(folder, edit, run, fails):
+    line = fails("train", "solver.prototxt", "--timeline", "none/t.json")
+    assert line == "Error: cannot write 'none/t.json': its folder is not there"
     result = run("train", "solver.prototxt", "--timeline", "t.json")
     assert "t.json is not written: more than 4 iterations without a test are needed" in result.messages
     assert not Path("t.json").exists()

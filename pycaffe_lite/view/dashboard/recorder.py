@@ -49,7 +49,8 @@ class Recorder:
     def __init__(self, solver: Solver, log_file: Path | None = None) -> None:
         self._solver = solver
         prefix = solver.param.snapshot_prefix
-        self.path = Path(f"{prefix}{SUFFIX}") if prefix else None
+        folder_only = prefix.endswith(("/", "\\"))
+        self.path = Path(f"{prefix}{'training' if folder_only else ''}{SUFFIX}") if prefix else None
         self.earlier: Path | None = None
         self.record = self._begun()
         self.record.graph = drawn_graph(solver.net)

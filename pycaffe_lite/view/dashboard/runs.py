@@ -21,6 +21,8 @@ from pycaffe_lite.view.traces import distinct, label_of
 
 # A file is looked at again after this, and read again, if it has changed, within this share of the time.
 LOOK_SECONDS, READ_SHARE = 2.0, 0.1
+# A record that has not been written to for so long is that of a training that was killed.
+ABANDONED_SECONDS = 600.0
 # Curves of a log, of which the first are shown.
 MOST_LINES = 60
 
@@ -123,7 +125,7 @@ def others_in(folder: Path, but: Path) -> list[ShownRun]:
 
 def _run_of(path: Path) -> FileRun:
     try:
-        return FileRun(path.stem, path, read_record if _is_record(path) else read_log)
+        return FileRun(path.stem, path, _read_record if _is_record(path) else read_log)
     except FileNotFoundError:
         raise FileLookupError(f"no such file: '{path}'") from None
     except OSError as error:
@@ -137,6 +139,14 @@ def _runs_in(folder: Path) -> list[FileRun]:
     if not kept:
         raise DataError(f"no file in folder '{folder}' is the record or the log of a training")
     return kept
+
+
+def _read_record(path: Path) -> RunRecord:
+    """Reads a record; one that says that its run goes on, but has long not been written to, says so."""
+    record = read_record(path)
+    if record.status.is_live and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+        record.status.state, record.status.is_live = "not finished", False
+    return record
 
 
 def _is_record(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import os
 import re
 import socket
 import struct
@@ -238,6 +239,15 @@ def test_files_that_grow_are_read_again(tmp_path, monkeypatch):
     assert run.record().version > first.version
     path.unlink()
     assert run.record().status.iteration == 10
+
+
+def test_a_training_that_was_killed(tmp_path):
+    Recorder(small_solver(f'snapshot_prefix: "{tmp_path}/"'))
+    path = tmp_path / "training.run"
+    assert runs_of([path])[0].record().status.is_live
+    os.utime(path, (0, 0))
+    status = runs_of([path])[0].record().status
+    assert (status.state, status.is_live) == ("not finished", False)
 
 
 def test_what_is_no_run(tmp_path):
