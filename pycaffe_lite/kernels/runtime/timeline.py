@@ -55,7 +55,7 @@ class Stretch(NamedTuple):
 class Timeline:
     """Notes what the kernels of all threads do, for as long as a block runs.
 
-    It adds some tenths of a microsecond to each kernel.
+    It adds some tenths of a microsecond to each kernel, and some tens to each job of the team.
 
     Attributes:
         stretches: what has been done, in no certain order.
