@@ -58,22 +58,25 @@ def page_of(solver: Solver, port: int, log_file: Path | None) -> Iterator[None]:
     from pycaffe_lite.view.dashboard.runs import LiveRun, others_in
     from pycaffe_lite.view.dashboard.server import PageServer
 
-    recorder = Recorder(solver, log_file)
-    path = recorder.path
-    live = LiveRun(path.stem if path else solver.net.name or "training", recorder.record)
-    server = PageServer([live, *(others_in(path.parent, but=path) if path else [])], port)
-    if recorder.earlier is not None:
-        notice(f"What an earlier run's page showed is kept as {recorder.earlier}")
-    notice(f"The page of this training is at {server.url}")
-    state = "failed"
+    server = PageServer([], port)  # first: where the port is in use, nothing has been written
     try:
-        yield
-        state = "finished" if solver.iter >= solver.param.max_iter else "stopped"
-    except KeyboardInterrupt:
-        state = "stopped"
-        raise
+        recorder = Recorder(solver, log_file)
+        path = recorder.path
+        live = LiveRun(path.stem if path else solver.net.name or "training", recorder.record)
+        server.runs = [live, *(others_in(path.parent, but=path) if path else [])]
+        if recorder.earlier is not None:
+            notice(f"What an earlier run's page showed is kept as {recorder.earlier}")
+        notice(f"The page of this training is at {server.url}")
+        state = "failed"
+        try:
+            yield
+            state = "finished" if solver.iter >= solver.param.max_iter else "stopped"
+        except KeyboardInterrupt:
+            state = "stopped"
+            raise
+        finally:
+            recorder.finish(state)
+            if path is not None:
+                notice(f"The page can be opened again with: pycaffe-lite dashboard {path}")
     finally:
-        recorder.finish(state)
         server.close()
-        if path is not None:
-            notice(f"The page can be opened again with: pycaffe-lite dashboard {path}")

@@ -79,6 +79,7 @@ def test_a_port_in_use(folder, fails):
         "or none to get a free one"
     )
     server.close()
+    assert not list(folder.glob("*.run*"))
 
 
 def test_wrong_ports(folder, misused):

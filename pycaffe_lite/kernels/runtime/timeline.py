@@ -68,10 +68,11 @@ class Timeline:
         if sys.platform == "win32":
             raise KernelError("the times of threads cannot be measured on Windows")
         self.stretches: list[Stretch] = []
-        self._what = ""
+        self._what, self._owner = "", 0
         self._trampoline = _trampoline()  # which takes a while the first time
 
     def __enter__(self) -> Timeline:
+        self._owner = threading.get_ident()
         watchers.append(self)
         return self
 
@@ -105,7 +106,8 @@ class Timeline:
         calls[:, _PLACE] = times.ctypes.data + times.strides[0] * np.arange(steps)
         lead(state, calls.ctypes.data, rows, counts, workers)
         names = [_name_of(room + CALL_BYTES * step) for step in range(steps)]
-        whats = [self._what] * steps
+        # Other threads of Python's, which read data for instance, run kernels of their own.
+        whats = [self._what if threading.get_ident() == self._owner else ""] * steps
         for first, what in marks:
             whats[first:] = [what] * (steps - first)
         for step, worker in zip(*np.nonzero(times[:, :, _BEGIN]), strict=True):

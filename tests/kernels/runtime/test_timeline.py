@@ -96,3 +96,13 @@ def test_an_error_ends_the_looking():
     count = len(timeline.stretches)
     run(np.ones(4, np.float32), np.ones(4, np.float32))
     assert len(timeline.stretches) == count == 1
+
+
+def test_kernels_of_other_threads_are_not_the_caller_s():
+    x = np.ones(4, np.float32)
+    run(x, x)
+    with Timeline() as timeline, timeline.span("mine"):
+        other = threading.Thread(target=run, args=(x, np.empty_like(x)))
+        other.start()
+        other.join()
+    assert [stretch.what for stretch in timeline.stretches if stretch.is_kernel] == [""]
