@@ -200,7 +200,7 @@ class PairSource(PictureSource):
         Raises:
             FileLookupError, DataError: one of them cannot be read, or they differ in size.
         """
-        planes = self.read(line).values
+        planes = self.read(line).resized()
         pixels: Pixels = np.ascontiguousarray(planes.transpose(1, 2, 0)).astype(np.uint8, copy=False)
         labels = self._labels_of(line, pixels.shape[:2])
         try:

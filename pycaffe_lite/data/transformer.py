@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.data import image as pictures
 from pycaffe_lite.data.datum import Values
-from pycaffe_lite.data.image import memory_of
 from pycaffe_lite.data.preparation import Preparation
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.formats import binaryproto
@@ -22,6 +22,7 @@ from pycaffe_lite.random import RandomStream
 Shape = tuple[int, int, int]
 Draws = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -248,6 +249,40 @@ class Transformer:
             out[np.newaxis],
         )
 
+    def cut(
+        self, image: Values, size: tuple[int, int] | None, places: Places, index: int, out: Pixels
+    ) -> None:
+        """Cuts out of an image what is kept of it; what else is to be done, `finish` does.
+
+        Args:
+            image: (C, H, W) uint8, which need not be contiguous, as for `apply_to_one`.
+            size: height and width to which it is resized before that; None: it stays as it is.
+            places, index: as for `apply_to_one`; they mean the resized image.
+            out: (top_shape) uint8, overwritten.
+        """
+        row, column = places.rows[index], places.columns[index]
+        pixels = None if image.flags.c_contiguous and size is None else _pixels_of(image)
+        if size is not None:
+            if pixels is None:
+                pixels = np.ascontiguousarray(image.transpose(1, 2, 0), np.uint8)
+            pictures.resize_part(pixels, size, row, column, out)
+        elif pixels is not None:
+            transform.cut(pixels, row, column, out)
+        else:
+            _, height, width = out.shape
+            out[...] = image[:, row : row + height, column : column + width]
+
+    def finish(self, crops: Pixels, places: Places, out: npt.NDArray[np.floating]) -> None:
+        """Transforms images that are cut already: the same numbers as of `apply`.
+
+        Args:
+            crops: (N, *top_shape) uint8.
+            places: where they were cut; or, where the mean is one number a channel, other places.
+            out: (N, *top_shape), overwritten.
+        """
+        fit, rows, columns, mirrored = places
+        transform.finish(crops, fit.mean, self._scale, rows, columns, mirrored, out)
+
 
 def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
     """Height and width of the crops; 0 and 0 for none.
@@ -279,12 +314,12 @@ def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
     return own if any(own) else (size, size)
 
 
-def _pixels_of(planes: Values) -> npt.NDArray[np.uint8] | None:
+def _pixels_of(planes: Values) -> Pixels | None:
     """The pixels of a picture, if its planes are a view of such: (H, W, C), or as `memory_of` says."""
     if planes.dtype != np.uint8:
         return None
-    pixels: npt.NDArray[np.uint8] = planes.transpose(1, 2, 0)
-    return pixels if pixels.flags.c_contiguous else memory_of(pixels.transpose(2, 0, 1))
+    pixels: Pixels = planes.transpose(1, 2, 0)
+    return pixels if pixels.flags.c_contiguous else pictures.memory_of(pixels.transpose(2, 0, 1))
 
 
 def read_mean(path: Path) -> npt.NDArray[np.float32]:

@@ -414,3 +414,12 @@ def test_errors_name_the_file(tmp_path):
 def test_a_file(tmp_path, rgb):
     (tmp_path / "cat.png").write_bytes(encoded(rgb))
     np.testing.assert_array_equal(image.read(tmp_path / "cat.png").pixels, rgb[..., ::-1])
+
+
+def test_a_file_by_its_name(tmp_path, rgb):
+    (tmp_path / "cat.png").write_bytes(encoded(rgb))
+    (tmp_path / "text.png").write_bytes(b"not a png")
+    np.testing.assert_array_equal(image.read_named("cat.png", tmp_path).pixels, rgb[..., ::-1])
+    assert image.read_named("cat.png", tmp_path, False).pixels.shape == (5, 7, 1)
+    for name in ("dog.png", "text.png"):
+        assert image.read_named(name, tmp_path) is None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pycaffe_lite import random
+from pycaffe_lite.data.image import read_named
 from pycaffe_lite.data.image_list import read_list
 from pycaffe_lite.data.pictures import PictureSource
 from pycaffe_lite.errors import DataError
@@ -109,6 +110,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             shuffler_seed,
             start,
             self._sizing(),
+            lambda name: read_named(p.root_folder + name, folder, p.is_color, packed=False),
         )
 
     def _sizing(self) -> Callable[[int, int], tuple[int, int]] | None:

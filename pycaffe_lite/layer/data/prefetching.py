@@ -125,7 +125,9 @@ class PrefetchingLayer(Layer[P]):
             batch = self._prefetcher.get()
         except (DataError, FileLookupError) as error:
             raise self._placed(error) from None
-        for blob, values in zip(top, (batch.data, batch.labels, batch.sizes), strict=False):
+        top[0].reshape(batch.shape)
+        batch.write_data(top[0].data)
+        for blob, values in zip(top[1:], (batch.labels, batch.sizes), strict=False):
             blob.reshape(values.shape)
             blob.data[...] = values
         self._state = batch.state
