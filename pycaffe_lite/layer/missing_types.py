@@ -13,16 +13,15 @@ from pycaffe_lite.proto.text_slips import nearest
 _FORKS = {
     "SSD": "VideoData",
     "Cascade R-CNN": "DetectionData EvalData",
-    "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
-    "OpenVINO": "CTCGreedyDecoder",
-    "DeepLab and PSPNet": "DenseCRF",
-    "CRF-RNN": "MultiStageMeanfield",
+    "OpenVINO": "AnchorEmbeddingExtractor",
+    "DeepLab and PSPNet": "MatRead MatWrite UniqueLabel BiasChannel AdaptiveBiasChannel DomainTransform",
     "TSN": "SegData",
-    "warp-ctc": "CTCLoss",
-    "SphereFace": "LargeMarginInnerProduct",
-    "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
+    "FlowNet": (
+        "Accum CustomData DataAugmentation FLOReader FLOWriter GenerateAugmentationParameters ImgReader "
+        "ImgWriter"
+    ),
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
     "HED": "ImageLabelmapData",

@@ -3,6 +3,7 @@
 from pycaffe_lite.layer.activation import absval as absval
 from pycaffe_lite.layer.activation import bias as bias
 from pycaffe_lite.layer.activation import bnll as bnll
+from pycaffe_lite.layer.activation import bounded_scale as bounded_scale
 from pycaffe_lite.layer.activation import clip as clip
 from pycaffe_lite.layer.activation import elu as elu
 from pycaffe_lite.layer.activation import exp as exp
@@ -10,6 +11,7 @@ from pycaffe_lite.layer.activation import hard_sigmoid as hard_sigmoid
 from pycaffe_lite.layer.activation import hard_swish as hard_swish
 from pycaffe_lite.layer.activation import log as log
 from pycaffe_lite.layer.activation import mish as mish
+from pycaffe_lite.layer.activation import neg_relu as neg_relu
 from pycaffe_lite.layer.activation import power as power
 from pycaffe_lite.layer.activation import prelu as prelu
 from pycaffe_lite.layer.activation import relu as relu

@@ -8,6 +8,7 @@ from pycaffe_lite.layer.detection import detection_group as detection_group
 from pycaffe_lite.layer.detection import detection_output as detection_output
 from pycaffe_lite.layer.detection import frcnn_evaluate as frcnn_evaluate
 from pycaffe_lite.layer.detection import frcnn_output as frcnn_output
+from pycaffe_lite.layer.detection import multibox_focal_loss as multibox_focal_loss
 from pycaffe_lite.layer.detection import multibox_loss as multibox_loss
 from pycaffe_lite.layer.detection import prior_box as prior_box
 from pycaffe_lite.layer.detection import proposal as proposal

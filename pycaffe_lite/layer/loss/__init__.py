@@ -7,6 +7,8 @@ from pycaffe_lite.layer.loss import euclidean_loss as euclidean_loss
 from pycaffe_lite.layer.loss import focal_loss as focal_loss
 from pycaffe_lite.layer.loss import hinge_loss as hinge_loss
 from pycaffe_lite.layer.loss import infogain_loss as infogain_loss
+from pycaffe_lite.layer.loss import l1_loss as l1_loss
+from pycaffe_lite.layer.loss import label_specific_add as label_specific_add
 from pycaffe_lite.layer.loss import multinomial_logistic_loss as multinomial_logistic_loss
 from pycaffe_lite.layer.loss import seg_accuracy as seg_accuracy
 from pycaffe_lite.layer.loss import sigmoid_cross_entropy_loss as sigmoid_cross_entropy_loss

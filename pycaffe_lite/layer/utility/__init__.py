@@ -9,6 +9,8 @@ from pycaffe_lite.layer.utility import filter as filter
 from pycaffe_lite.layer.utility import flatten as flatten
 from pycaffe_lite.layer.utility import flip as flip
 from pycaffe_lite.layer.utility import gather as gather
+from pycaffe_lite.layer.utility import gather_batch as gather_batch
+from pycaffe_lite.layer.utility import mean as mean
 from pycaffe_lite.layer.utility import parameter as parameter
 from pycaffe_lite.layer.utility import permute as permute
 from pycaffe_lite.layer.utility import pixel_shuffle as pixel_shuffle
@@ -22,3 +24,4 @@ from pycaffe_lite.layer.utility import slice as slice
 from pycaffe_lite.layer.utility import softmax as softmax
 from pycaffe_lite.layer.utility import split as split
 from pycaffe_lite.layer.utility import tile as tile
+from pycaffe_lite.layer.utility import weighted_sum as weighted_sum
