@@ -19,18 +19,18 @@ LINEAR, CUBIC = 0, 1
 @kernel
 def _flow_place(flow: Array, n: int, h: int, w: int, H: int, W: int) -> tuple[bool, int, int, float, float]:
     """Where the value of (h, w) comes from: whether that is inside, the pixel before, the parts beyond it."""
-    at_w = np.float32(w) + np.float32(flow[n, 0, h, w])
-    at_h = np.float32(h) + np.float32(flow[n, 1, h, w])
+    at_w = flow.dtype.type(w) + flow[n, 0, h, w]
+    at_h = flow.dtype.type(h) + flow[n, 1, h, w]
     if not (at_w >= 0 and at_h >= 0 and at_w < W and at_h < H):
         return False, 0, 0, at_h, at_w
     row, column = int(at_h), int(at_w)
-    return True, row, column, at_h - np.float32(row), at_w - np.float32(column)
+    return True, row, column, at_h - flow.dtype.type(row), at_w - flow.dtype.type(column)
 
 
 def warp(x: Array, flow: Array, outside: float, y: Array) -> None:
     """y[n, c, h, w] = x[n, c] at row h + flow[n, 1, h, w] and column w + flow[n, 0, h, w].
 
-    Places are float32. Between pixels, values are bilinear; after the last ones they repeat; outside of the
+    Between pixels, values are bilinear; after the last ones they repeat; outside of the
     picture they are `outside`.  flow: (N, 2, H, W).
     """
     _warp(no_memory(x.dtype, workers_for(x.size)), x, flow, float(outside), y)

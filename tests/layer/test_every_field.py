@@ -1,4 +1,4 @@
-"""Nothing in a prototxt is parsed and forgotten: every parameter of every layer type shows.
+"""Of every layer type: nothing in a prototxt is parsed and forgotten, and gradients are right.
 
 Each field of the messages that a type reads is set to something other than its default, and what the layer
 does is compared with what it does without: its shapes, values and gradients, what it raises, what it logs.
@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from layer_check import build_layer
+from layer_check import build_layer, gradient_bottoms
 from paths import FIXTURES
 from PIL import Image
 
@@ -25,6 +25,7 @@ from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.formats.hdf5_format import file_parts
 from pycaffe_lite.layer import engine
 from pycaffe_lite.layer.registry import forms_of, layer_types
+from pycaffe_lite.net.gradcheck import check_layer_gradients
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.text_fields import fields_of
 
@@ -684,6 +685,80 @@ def test_shows(layer_type, origin, param, name, watch):
         if not same(watch(text, bottoms, tops), before):
             return
     pytest.fail(f"{param}.{name} of {layer_type} is parsed and forgotten")
+
+
+FORMS = [(name, form) for name in layer_types() for form in forms_of(name)]
+# Bottoms and parameters for which the gradient can be checked, where those of ROWS are not.
+DISTINCT = NUMBERS.permutation(16).reshape(1, 1, 4, 4)[:, :, :2, :2].repeat(4, 1).repeat(2, 0)
+FOR_GRADIENTS = {
+    "Axpy": ([BOTTOM[:, :, :1, :1], BOTTOM, BOTTOM], ""),
+    "BatchReindex": ([BOTTOM, [1, 0, 1]], ""),
+    "CTCLoss": ([NUMBERS.standard_normal((4, 1, 5)), np.ones((4, 1)), [[1], [3]]], ""),
+    "CtcLoss": ([STEPS[:, :1], [[1, 3]]], "blank_label: 4"),
+    "Filter": ([BOTTOM, [1, 0]], ""),
+    "LSTMUnit": ([SEQUENCE[:1, :, :2], NUMBERS.standard_normal((1, 2, 8)), [[1, 0]]], ""),
+    "MarginInnerProduct": ([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL}"),
+    "MultinomialLogisticLoss": ([NUMBERS.uniform(0.1, 0.9, (6, 3)), LABELS], ""),
+    ("SmoothL1Loss", "R-FCN"): ([IMAGE, IMAGE * 3, IMAGE > 0], ""),
+    "Unpooling": ([IMAGE], "kernel_size: 2 stride: 2 unpool_size: 10"),
+    ("Upsample", "SegNet"): ([IMAGE[:, :, :2, :2], DISTINCT], ""),
+}
+# Whose gradient is another one than the slope of the output, in Caffe or in its fork; see their docstrings.
+UNTRUE = {
+    ("BatchNorm", "PSPNet"): {"bottom 0"},
+    ("CTCLoss", "ChWick's Caffe"): {"bottom 0"},
+    ("CenterLoss", "happynear's Caffe"): {"blob 0"},
+    ("ContrastiveLoss", "Caffe"): {"bottom 0", "bottom 1"},
+    ("DetectionGroupLoss", "Cascade R-CNN"): {"bottom 1"},
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): {"blob 0"},
+    ("MarginInnerProduct", "SphereFace"): {"blob 0"},
+    ("RegionLoss", "MobileNet-YOLO"): {"bottom 0"},
+    ("Yolov3", "MobileNet-YOLO"): {"bottom 0"},
+}
+# Who have none.
+FORWARD_ONLY = {
+    "Accuracy", "AnnotatedData", "ArgMax", "BboxAccuracy", "BoxAnnotatorOHEM", "BoxGroupOutput",
+    "CTCGreedyDecoder", "ContinuationIndicator", "Data", "DecodeBBox", "DenseCRF", "DenseImageData",
+    "DetectionEvaluate", "DetectionGroupAccuracy", "DetectionOutput", "Downsample", "DummyData",
+    "FrcnnOutput", "HDF5Data", "HDF5Output", "HardMining", "ImageData", "ImageSegData", "Input",
+    "LabelsequenceAccuracy", "Mean", "MemoryData", "PriorBox", "PriorBoxClustered", "Proposal",
+    "ProposalTarget", "Resample", "ScaleRoute", "SegAccuracy", "Threshold", "WindowData",
+    "Yolov3DetectionOutput",
+}  # fmt: skip
+
+
+def example(layer_type, form, rows):
+    """Bottoms, the text of a layer, and its number of tops."""
+    count = form.layer_class.exact_bottoms or form.layer_class.min_bottoms or 0
+    row = rows.get((layer_type, form.origin)) or rows.get(layer_type)
+    bottoms, own, *tops = row or ([BOTTOM] * count, "")
+    needs = NEEDS.get((layer_type, form.origin)) or NEEDS.get(layer_type, {})
+    messages = {**({form.param: own} if own else {}), **needs}
+    text = " ".join(f"{param} {{ {fields} }}" for param, fields in messages.items())
+    return bottoms, f'type: "{layer_type}" {text}', *(tops or [None])
+
+
+@pytest.mark.parametrize(("layer_type", "form"), FORMS, ids=[f"{name}-{form.origin}" for name, form in FORMS])
+def test_the_right_layer_with_the_right_gradient(layer_type, form, folder):
+    """Types of one name are told apart, and gradients are slopes."""
+    first = {key: rows[0] for key, rows in ROWS.items()}
+    bottoms, text, tops = example(layer_type, form, {**first, **FOR_GRADIENTS})
+    rig = build_layer(text, bottoms, tops=tops, dtype=np.float64)
+    assert type(rig.layer) is form.layer_class
+    wanted = gradient_bottoms(rig.layer, rig.bottom)
+    blobs = [i for i, want in enumerate(rig.layer.param_propagate_down) if want]
+    if layer_type in FORWARD_ONLY and form.origin != "TSN":
+        assert not blobs
+        return
+    assert wanted or blobs or form.origin == "synopsys", (
+        "a layer without a gradient belongs into FORWARD_ONLY"
+    )
+    rig.forward()
+    reports = check_layer_gradients(
+        rig.layer, rig.bottom, rig.top, bottoms=wanted, blobs=blobs, samples=20, seed=1, threshold=1e-5
+    )
+    wrong = {report.blob for report in reports if not report.passed}
+    assert wrong == UNTRUE.get((layer_type, form.origin), set()), [str(report) for report in reports]
 
 
 @pytest.mark.parametrize("filler", filler_types())

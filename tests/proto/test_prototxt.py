@@ -208,7 +208,8 @@ def test_slip_is_an_error(text):
 
 STRICT = {
     "layer {\n  coeff_schedule_param { }\n}": (
-        "net.prototxt:2:3: unknown field 'coeff_schedule_param' in LayerParameter — \"  coeff_schedule_param { }\""
+        "net.prototxt:2:3: unknown field 'coeff_schedule_param' in LayerParameter "
+        '— "  coeff_schedule_param { }"'
     ),
     "layer { convolution_parm { } }": (
         "net.prototxt:1:9: unknown field 'convolution_parm' in LayerParameter, "
