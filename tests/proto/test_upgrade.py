@@ -147,7 +147,7 @@ def test_v1_layer():
 
 def test_v1_types():
     words = caffe_pb2.V1LayerParameter.LayerType.keys()
-    text = "".join(f"layers {{ type: {word} }}" for word in words) + "layers { }"
+    text = "".join(f"layers {{ type: {word} crop_param {{ }} }}" for word in words) + "layers { }"
     message = upgraded(text, strict=False)
     types = {word: layer.type for word, layer in zip([*words, "unset"], message.layer, strict=True)}
     assert types == {
