@@ -25,6 +25,7 @@ _FORKS = {
     "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
     "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
     "HED": "ImageLabelmapData",
+    "ChWick's Caffe": "CTCBeamSearchDecoder",
 }
 _YOUR_OWN = (
     "a type of your own can be a Python layer, or come from an installed package with an entry point "
