@@ -423,7 +423,7 @@ VALUES = {
     ("LabelSpecificAddParameter", "bias_max"): ["-2"],
     ("LabelSpecificAddParameter", "iteration"): ["5"],
     ("LargeMarginInnerProductParameter", "lambda_min"): ["5"],
-    ("LSTMParameter", "batch_size"): ["3"],
+    ("LstmParameter", "batch_size"): ["3"],
     ("MeanParameter", "operation"): ["ADD"],
     ("ScaleParameter", "min_value"): ["1.5"],
     ("UnpoolingParameter", "stride"): ["1"],

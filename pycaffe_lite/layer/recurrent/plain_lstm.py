@@ -16,7 +16,7 @@ from pycaffe_lite.proto import caffe_pb2
 
 @register_layer("Lstm", param="lstm_param", origin="junhyukoh's caffe-lstm, and CTPN")
 @register_layer("LstmJun", param="lstm_param", origin="CC5.0")
-class PlainLSTMLayer(Layer[caffe_pb2.LSTMParameter]):
+class PlainLSTMLayer(Layer[caffe_pb2.LstmParameter]):
     """Long short-term memory: c_t = f c_t-1 + i g, h_t = o tanh(c_t), from gates W_x x_t + W_h h_t-1 + b.
 
     i, f, o are sigmoids and g the tanh of their gates, in this order. Sequences begin at step 0, or, with a
