@@ -7,17 +7,11 @@ from pycaffe_lite.layer.activation import bounded_scale as bounded_scale
 from pycaffe_lite.layer.activation import clip as clip
 from pycaffe_lite.layer.activation import elu as elu
 from pycaffe_lite.layer.activation import exp as exp
-from pycaffe_lite.layer.activation import hard_sigmoid as hard_sigmoid
-from pycaffe_lite.layer.activation import hard_swish as hard_swish
 from pycaffe_lite.layer.activation import log as log
-from pycaffe_lite.layer.activation import mish as mish
-from pycaffe_lite.layer.activation import neg_relu as neg_relu
 from pycaffe_lite.layer.activation import power as power
 from pycaffe_lite.layer.activation import prelu as prelu
 from pycaffe_lite.layer.activation import relu as relu
-from pycaffe_lite.layer.activation import relu6 as relu6
 from pycaffe_lite.layer.activation import scale as scale
-from pycaffe_lite.layer.activation import selu as selu
 from pycaffe_lite.layer.activation import sigmoid as sigmoid
 from pycaffe_lite.layer.activation import swish as swish
 from pycaffe_lite.layer.activation import tanh as tanh

@@ -7,5 +7,4 @@ from pycaffe_lite.layer.normalization import lrn as lrn
 from pycaffe_lite.layer.normalization import mvn as mvn
 from pycaffe_lite.layer.normalization import normalize as normalize
 from pycaffe_lite.layer.normalization import nvidia_batch_norm as nvidia_batch_norm
-from pycaffe_lite.layer.normalization import pixel_norm as pixel_norm
 from pycaffe_lite.layer.normalization import pspnet_batch_norm as pspnet_batch_norm

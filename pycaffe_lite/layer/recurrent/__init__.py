@@ -2,5 +2,4 @@
 
 from pycaffe_lite.layer.recurrent import lstm as lstm
 from pycaffe_lite.layer.recurrent import lstm_unit as lstm_unit
-from pycaffe_lite.layer.recurrent import plain_lstm as plain_lstm
 from pycaffe_lite.layer.recurrent import rnn as rnn
