@@ -11,20 +11,16 @@ from collections.abc import Iterable
 from pycaffe_lite.proto.text_slips import nearest
 
 _FORKS = {
-    "SSD": "VideoData",
-    "Cascade R-CNN": "DetectionData EvalData",
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "AnchorEmbeddingExtractor",
     "DeepLab and PSPNet": "MatRead MatWrite UniqueLabel BiasChannel AdaptiveBiasChannel DomainTransform",
-    "TSN": "SegData",
     "FlowNet": (
         "Accum CustomData DataAugmentation FLOReader FLOWriter GenerateAugmentationParameters ImgReader "
         "ImgWriter"
     ),
-    "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
-    "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
-    "HED": "ImageLabelmapData",
+    "NVIDIA's Caffe": "L2Loss TRT",
+    "MyCaffe": "Decode GELU LayerNorm TokenizedData TransformerBlock",
     "ChWick's Caffe": "CTCBeamSearchDecoder",
 }
 _YOUR_OWN = (

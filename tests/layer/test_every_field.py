@@ -73,6 +73,7 @@ ROWS = {
     "Im2col": [([IMAGE], "kernel_size: 2", None), ([IMAGE], "kernel_h: 2 kernel_w: 2", None)],
     "ImageData": [([], PICTURES, 2), ([], PICTURES + " min_height: 30 min_width: 31", 2)],
     "ImageSegData": [([], 'source: "pairs.txt" batch_size: 3 label_type: PIXEL', 3)],
+    "ImageLabelmapData": [([], 'source: "pairs.txt" batch_size: 3', 2)],
     "InfogainLoss": [([SCORES, LABELS], 'source: "H.binaryproto"', None)],
     "InnerProduct": [([ROW], f"num_output: 2 weight_filler {FILL}", None)],
     "Input": [([], "shape { dim: 2 }", 1)],
@@ -151,8 +152,39 @@ UNPOOLINGS = (
     "kernel_size: 2 stride: 2 unpool_size: 4",
     "kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 2 pad_h: 0 pad_w: 0 unpool_h: 4 unpool_w: 4",
 )
+GRID = "stride: 4 field_h: 12 field_w: 10 output_gt_boxes: true"
 # The same of the types of forks; by origin where several layers have one name.
+CLIPS = 'source: "clips.txt" batch_size: 4 new_length: 2'
+BOX_ROWS = np.zeros((2, 1, 3, 16))
+BOX_ROWS[:, 0, 0, :2] = 2, 16
+BOX_ROWS[:, 0, 1:, :6] = [[4, 5, 18, 20, 0, 1], [-8, 15, 30, 20, 0, 1]]
 ROWS |= {
+    ("VideoData", "TSN"): [([], f"{CLIPS} modality: RGB", 2)],
+    ("VideoData", "video-caffe and C3D"): [
+        ([], CLIPS, 2),
+        ([], f"{CLIPS} use_image: true sampling_rate: 1", 2),
+    ],
+    "SegData": [([], 'source: "pairs.txt"', 2)],
+    "DetectNetTransformation": [
+        ([NUMBERS.random((2, 3, 30, 40)) * 255, BOX_ROWS], f"image_size_x: 40 image_size_y: 30 {own}", 2)
+        for own in ("gridbox_type: GRIDBOX_MAX", "gridbox_type: GRIDBOX_MIN min_cvg_len: 6")
+    ],
+    "EvalData": [([], 'source: "boxes.txt" batch_size: 1', 3)],
+    "DetectionData": [
+        ([], f'source: "boxes.txt" batch_size: 2 {GRID} {own}', 3)
+        for own in (
+            "",
+            "resize_width: 28 resize_height: 28",
+            "crop_width: 24 crop_height: 24",
+            "short_size: 32 long_size: 64",
+            "crop_short_size: 24 crop_long_size: 32",
+            "min_scale: 8 max_scale: 9 multiscale_prob: 1",
+            "low_scale_ratio: 0.5 high_scale_ratio: 0.6 multiscale_prob: 1",
+            "low_scale_ratio: 0.5 high_scale_ratio: 0.6 multiscale_prob: 1 min_whaspect: 0.5 max_whaspect: 2",
+            'shuffle: "random_mix_aspect" mix_group_size: 1',
+        )
+    ],
+    "DataSequence": [([LABELS[:, None] + NUMBERS.random((6, 2)), LABELS], "", 3)],
     "BoxAnnotatorOHEM": [([REGIONS[[0, 0, 1]], LABELS[:3], LABELS[1:4], SCORES[:3]], "roi_per_img: 1", None)],
     "CenterLoss": [([SCORES, LABELS], f"num_output: 3 center_filler {FILL}", None)],
     "ContinuationIndicator": [
@@ -318,6 +350,33 @@ NEEDS = {
 }
 # Fields of a message that several layers share and that are not for one of them.
 NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
+    # These count beside fields that are refused there, or that arrays do not go through.
+    ("AnnotatedData", "SSD"): {
+        ("TransformationParameter", name) for name in ("scale_ratios", "max_distort", "more_fix_crop")
+    },
+    ("MemoryData", "Caffe"): {
+        ("TransformationParameter", name)
+        for name in (
+            "scale_ratios",
+            "max_distort",
+            "more_fix_crop",
+            "fix_crop",
+            "multi_scale",
+            "multi_scale_levels",
+            "center_crop",
+            "is_flow",
+            "upper_height",
+            "upper_width",
+        )
+    },
+    # Records of the test have one channel.
+    ("Data", "Caffe"): {("TransformationParameter", "flow")},
+    # The pictures of the test are all squares.
+    ("DetectionData", "Cascade R-CNN"): {("DetectionDataParameter", "mix_group_size")},
+    # The labels of the test have many values.
+    ("SegData", "TSN"): {("SegDataParameter", "balance")},
+    # There is one only.
+    ("DetectNetTransformation", "NVIDIA's Caffe"): {("DetectNetGroundTruthParameter", "coverage_type")},
     ("BN", "SegNet"): {
         ("BNParameter", name) for name in ("eps", "frozen", "slope_filler", "bias_filler", "momentum")
     },
@@ -386,6 +445,33 @@ BESIDE = {
     **{("L1LossParameter", name): "l2_per_location: true" for name in ("l2_prescale_by_channels", "epsilon")},
     ("LargeMarginInnerProductParameter", "power"): "gamma: 1",
     ("LargeMarginInnerProductParameter", "iteration"): "gamma: 1",
+    ("DetectionDataParameter", "template_ratio"): "short_size: 32 long_size: 64",
+    ("DetectionDataParameter", "pickup_iou_thr"): "fg_threshold: 0.98",
+    **{
+        ("TransformationParameter", name): "crop_size: 8"
+        for name in ("fix_crop", "multi_scale", "multi_scale_levels", "center_crop")
+    },
+    **{
+        ("TransformationParameter", name): "crop_size: 8 multi_scale: true"
+        for name in ("scale_ratios", "max_distort")
+    },
+    ("TransformationParameter", "more_fix_crop"): "crop_size: 8 fix_crop: true",
+    ("TransformationParameter", "is_flow"): "mirror: true",
+    ("TransformationParameter", "upper_height"): "upper_width: 8",
+    ("TransformationParameter", "upper_width"): "upper_height: 8",
+    ("DataParameter", "cache"): "shuffle: true",
+    ("AnnotatedDataParameter", "train_diffcult"): "yolo_data_type: 1 yolo_data_jitter: 0",
+    ("DataSequenceParameter", "label_start"): "label_count: 4",
+    **{
+        ("DetectNetAugmentationParameter", name): f"{probability}_prob: 1"
+        for name, probability in {
+            "hue_rotation": "hue_rotation",
+            "desaturation_max": "desaturation",
+            "scale_min": "scale",
+            "scale_max": "scale",
+            "max_rotate_degree": "rotation",
+        }.items()
+    },
     ("LossParameter", "pre_fixed_normalizer"): "normalization: PRE_FIXED",
     ("ConvolutionParameter", "negative_slope"): "relu: true",
     ("InnerProductParameter", "negative_slope"): "relu: true",
@@ -414,6 +500,8 @@ BESIDE = {
     ("ProposalTargetParameter", "bbox_thr_lw"): "append_gtbox: false",
     ("DetectionGroupLossParameter", "field_whr"): "field_xyr: 2",
 }
+# Types that say that what has to stand beside other fields has no effect, or refuse it.
+ALONE = {"DenseImageData", "WindowData"}
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
     ("CorrelationParameter", "kernel_size"): ["3"],
@@ -427,6 +515,34 @@ VALUES = {
     ("MeanParameter", "operation"): ["ADD"],
     ("ScaleParameter", "min_value"): ["1.5"],
     ("UnpoolingParameter", "stride"): ["1"],
+    ("DetectionDataParameter", "multiscale_prob"): ["0"],
+    ("DetectionDataParameter", "output_gt_boxes"): ["false"],
+    ("DetectionDataParameter", "template_ratio"): ["2"],
+    **{("DetectionDataParameter", f"min_gt_{side}"): ["14"] for side in ("width", "height")},
+    ("DetectionDataParameter", "anchor_ignore_iou_thr"): ["0.9"],
+    ("DetectionDataParameter", "pickup_iou_thr"): ["0.99"],
+    ("EvalDataParameter", "batch_size"): ["2"],
+    ("TransformationParameter", "scale_ratios"): ["[0.5, 0.6]"],
+    ("TransformationParameter", "multi_scale_levels"): ["0.5"],
+    ("TransformationParameter", "max_distort"): ["0"],
+    **{
+        ("TransformationParameter", name): ["5"]
+        for name in ("stride", "upper_size", "upper_height", "upper_width")
+    },
+    ("DataSequenceParameter", "k"): ["1"],
+    ("DataSequenceParameter", "cache_size"): ["2"],
+    ("DetectNetGroundTruthParameter", "object_class"): ["{ src: 8 dst: 0 }"],
+    ("DetectNetGroundTruthParameter", "max_cvg_len"): ["6"],
+    ("DetectNetGroundTruthParameter", "min_cvg_len"): ["16"],
+    **{
+        ("DetectNetAugmentationParameter", f"{name}_prob"): ["0", "1"]
+        for name in ("crop", "scale", "flip", "rotation", "hue_rotation", "desaturation")
+    },
+    ("VideoDataParameter", "name_pattern"): ['"other%d"'],
+    ("VideoDataParameter", "modality"): ["FLOW"],
+    ("VideoDataParameter", "new_length"): ["1"],
+    ("VideoDataParameter", "rand_skip"): ["1000"],
+    ("VideoDataParameter", "use_image"): ["false"],
     ("BoxAnnotatorOHEMParameter", "roi_per_img"): ["2"],
     ("RegionLossParameter", "bias_match"): ["0"],
     ("RegionLossParameter", "rescore"): ["0"],
@@ -587,6 +703,15 @@ def folder(tmp_path, monkeypatch):
         Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "list.txt").write_text("one.png 3\ntwo.png 5\n")
     (tmp_path / "pairs.txt").write_text("one.png two.png\ntwo.png one.png\n")
+    boxes = "2  1 0 0 2 3 13 15  2 0 1 9 8 27 20  1 0 0 12 14"
+    (tmp_path / "boxes.txt").write_text(f"# 0 one.png 3 28 28 {boxes}\n# 1 two.png 3 28 28 {boxes}\n")
+    (tmp_path / "clips.txt").write_text("film 2 3\nfilm 1 5\n")
+    (tmp_path / "film").mkdir()
+    for i in range(7):
+        Image.fromarray(NUMBERS.integers(0, 256, (20, 20, 3), np.uint8)).save(
+            tmp_path / "film" / f"{i:06}.jpg"
+        )
+        shutil.copy(tmp_path / "film" / f"{i:06}.jpg", tmp_path / "film" / f"image_{i:04}.jpg")
     shutil.copytree(DATA / "annotated" / "annotated_raw_lmdb", tmp_path / "annotated_raw_lmdb")
     (tmp_path / "windows.txt").write_text(
         "# 0 one.png 3 28 28 4  1 0.9 2 3 20 25  2 0.6 5 5 9 9  0 0.1 0 0 12 13  0 0.4 20 20 26 25\n"
@@ -665,6 +790,8 @@ def test_shows(layer_type, origin, param, name, watch):
     head = f'type: "{layer_type}" ' + (f"{entry.param} {{ {own} }} " if own else "")
     needs = NEEDS.get((layer_type, origin)) or NEEDS.get(layer_type, {})
     beside = BESIDE.get((message.DESCRIPTOR.name, name), "")
+    if param == "transform_param" and layer_type in ALONE:
+        beside = ""
     if param == entry.param:
         own = f"{own} {beside}"
         head = f'type: "{layer_type}" {param} {{ {own} }} '
@@ -717,6 +844,8 @@ UNTRUE = {
 }
 # Who have none.
 FORWARD_ONLY = {
+    "DataSequence", "DetectNetTransformation", "DetectionData", "EvalData", "SegData", "VideoData",
+    "ImageLabelmapData",
     "Accuracy", "AnnotatedData", "ArgMax", "BboxAccuracy", "BoxAnnotatorOHEM", "BoxGroupOutput",
     "CTCGreedyDecoder", "ContinuationIndicator", "Data", "DecodeBBox", "DenseCRF", "DenseImageData",
     "DetectionEvaluate", "DetectionGroupAccuracy", "DetectionOutput", "Downsample", "DummyData",
@@ -747,7 +876,7 @@ def test_the_right_layer_with_the_right_gradient(layer_type, form, folder):
     assert type(rig.layer) is form.layer_class
     wanted = gradient_bottoms(rig.layer, rig.bottom)
     blobs = [i for i, want in enumerate(rig.layer.param_propagate_down) if want]
-    if layer_type in FORWARD_ONLY and form.origin != "TSN":
+    if layer_type in FORWARD_ONLY:
         assert not blobs
         return
     assert wanted or blobs or form.origin == "synopsys", (

@@ -103,11 +103,15 @@ def test_what_a_layer_does_not_read_stops_nothing(build):
 
 
 def test_a_data_layers_fields(build):
-    transform = "transform_param { pad: 3 }"
-    with pytest.raises(LayerError, match=r"layer 'l' \(Data\): transform_param.pad: 3 is not supported"):
+    transform = "transform_param { num_labels: 3 }"
+    with pytest.raises(
+        LayerError, match=r"layer 'l' \(Data\): transform_param.num_labels: 3 is not supported"
+    ):
         build(layer("Data", f'data_param {{ source: "none" batch_size: 1 }} {transform}', bottom=""))
-    with pytest.raises(LayerError, match=r"layer 'l' \(Data\): data_param.shuffle: true is not supported"):
-        build(layer("Data", 'data_param { source: "none" batch_size: 1 shuffle: true }', bottom=""))
+    with pytest.raises(
+        LayerError, match=r"layer 'l' \(Data\): data_param.rand_permute: true is not supported"
+    ):
+        build(layer("Data", 'data_param { source: "none" batch_size: 1 rand_permute: true }', bottom=""))
 
 
 INTELS = "batch_norm_param { use_weight_bias: true filler { value: 0 } stats_batch_size: 2 }"

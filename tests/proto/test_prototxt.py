@@ -451,9 +451,11 @@ def test_values_that_are_not_caffes(text, says):
 
 def test_a_forks_field_is_no_slip():
     """One letter may tell a fork's field from one of Caffe's: `stride_shape` and `kernel_shape` are meant."""
-    assert [field.name for field in net("layer { transform_param { scale_min: 1 stride: 3 } }").unknown] == [
+    assert [
+        field.name for field in net("layer { transform_param { scale_min: 1 aspect_min: 3 } }").unknown
+    ] == [
         "scale_min",
-        "stride",
+        "aspect_min",
     ]
 
 
