@@ -11,17 +11,17 @@ from collections.abc import Iterable
 from pycaffe_lite.proto.text_slips import nearest
 
 _FORKS = {
-    "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
-    "OpenVINO": "CTCGreedyDecoder",
-    "DeepLab and PSPNet": "DenseCRF",
-    "CRF-RNN": "MultiStageMeanfield",
-    "warp-ctc": "CTCLoss",
-    "SphereFace": "LargeMarginInnerProduct",
-    "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
+    "OpenVINO": "AnchorEmbeddingExtractor",
+    "DeepLab and PSPNet": "MatRead MatWrite UniqueLabel BiasChannel AdaptiveBiasChannel DomainTransform",
+    "FlowNet": (
+        "Accum CustomData DataAugmentation FLOReader FLOWriter GenerateAugmentationParameters ImgReader "
+        "ImgWriter"
+    ),
     "NVIDIA's Caffe": "L2Loss TRT",
-    "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
+    "MyCaffe": "Decode GELU LayerNorm TokenizedData TransformerBlock",
+    "ChWick's Caffe": "CTCBeamSearchDecoder",
 }
 _YOUR_OWN = (
     "a type of your own can be a Python layer, or come from an installed package with an entry point "

@@ -309,7 +309,7 @@ def test_weights_are_written_for_a_fork(folder, run, flags, fork):
             ("--for", "PSPNet"),
             "Error: solver.prototxt: cannot write snapshots: layer 'ctc' (CtcLoss): PSPNet's Caffe has no "
             "'ctc_loss_param' in LayerParameter, so this net cannot be written for it; these have: CC5.0, "
-            "CRNN, jolibrain, warp-ctc",
+            "ChWick, CRNN, jolibrain, warp-ctc",
         ),
     ],
 )

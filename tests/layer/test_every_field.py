@@ -1,4 +1,4 @@
-"""Nothing in a prototxt is parsed and forgotten: every parameter of every layer type shows.
+"""Of every layer type: nothing in a prototxt is parsed and forgotten, and gradients are right.
 
 Each field of the messages that a type reads is set to something other than its default, and what the layer
 does is compared with what it does without: its shapes, values and gradients, what it raises, what it logs.
@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from layer_check import build_layer
+from layer_check import build_layer, gradient_bottoms
 from paths import FIXTURES
 from PIL import Image
 
@@ -25,6 +25,7 @@ from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.formats.hdf5_format import file_parts
 from pycaffe_lite.layer import engine
 from pycaffe_lite.layer.registry import forms_of, layer_types
+from pycaffe_lite.net.gradcheck import check_layer_gradients
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.text_fields import fields_of
 
@@ -80,7 +81,11 @@ ROWS = {
     "Log": [([np.abs(BOTTOM)], "", None)],
     "MemoryData": [([], MEMORY, 2)],
     "Parameter": [([], "shape { dim: 2 }", 1)],
-    "Pooling": [([IMAGE], "kernel_size: 2 stride: 2", None), ([IMAGE], POOLING_2D, None)],
+    "Pooling": [
+        ([IMAGE], "kernel_size: 2 stride: 2", None),
+        ([IMAGE], POOLING_2D, None),
+        ([IMAGE], "pool: AVE kernel_size: 2 pad_h: 1 pad_w: 1 avg_include_pad: true", None),
+    ],
     "Python": [([BOTTOM], 'module: "every_field_module" layer: "Double"', 1)],
     "RNN": [([SEQUENCE, CONT], RECURRENT, None)],
     "Reshape": [([BOTTOM], "shape { dim: [2, -1] }", None)],
@@ -103,6 +108,8 @@ PRIORS = np.array(
     ]
 )
 PRIORS = np.stack([PRIORS, np.full((6, 4), 0.2)]).reshape(1, 2, 24)
+PIXELS = "normalized: false input_width: 10 input_height: 20"
+PIXEL_PRIORS = np.insert(PRIORS.reshape(2, 6, 4) * 10, 0, 0, axis=2).reshape(1, 2, 30)
 OFFSETS, CLASSES = NUMBERS.standard_normal((2, 24)), NUMBERS.standard_normal((2, 18))
 TRUTH = np.array([[0, 1, 0, 0.1, 0.1, 0.45, 0.4, 0], [1, 2, 0, 0.3, 0.3, 0.8, 0.8, 1]])
 DETECTIONS = np.array([[0, 1, 0.9, 0.1, 0.1, 0.4, 0.4], [1, 2, 0.8, 0.3, 0.3, 0.9, 0.8]])
@@ -138,6 +145,13 @@ REGIONS = np.array([[0, 0, 0, 3, 3], [1, 1, 1, 4, 4.0]])
 MULTIBOX = "num_classes: 3 code_type: CENTER_SIZE"
 DETECTOR = "num_classes: 3 code_type: CENTER_SIZE nms_param { nms_threshold: 0.45 }"
 STEPS = NUMBERS.standard_normal((4, 2, 5))
+THETA = np.array([[0.9, 0.1, 0.2, 0.1, 0.8, -0.1], [1.1, 0, 0.1, -0.2, 0.9, 0.0]])
+CRF = "max_iter: 2 pos_w: 1 pos_xy_std: 2 bi_w: 1 bi_xy_std: 3 bi_rgb_std: 30"
+CHANGING = "bias_base: -0.3 bias_gamma: -0.1 bias_power: 2 bias_min: -9 bias_max: 0 iteration: 1"
+UNPOOLINGS = (
+    "kernel_size: 2 stride: 2 unpool_size: 4",
+    "kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 2 pad_h: 0 pad_w: 0 unpool_h: 4 unpool_w: 4",
+)
 GRID = "stride: 4 field_h: 12 field_w: 10 output_gt_boxes: true"
 # The same of the types of forks; by origin where several layers have one name.
 CLIPS = 'source: "clips.txt" batch_size: 4 new_length: 2'
@@ -184,6 +198,7 @@ ROWS |= {
     "DetectionOutput": [
         ([OFFSETS, CLASSES, PRIORS], DETECTOR, None),
         ([OFFSETS, CLASSES, PRIORS, np.full((2, 12), 0.1)], f"{DETECTOR} objectness_score: 0.01", None),
+        ([OFFSETS, CLASSES, PIXEL_PRIORS], f"{DETECTOR} {PIXELS}", None),
     ],
     "FocalLoss": [([IMAGE, PIXEL_LABELS], "", None)],
     "Gather": [([BOTTOM], "indices: 1 indices: 0 shape: 2", None)],
@@ -266,6 +281,63 @@ ROWS |= {
     ("Reshape", "Intel"): [([IMAGE], "pixelshuffler: 2", None)],
     ("Normalize", "SSD"): [([IMAGE], "across_spatial: true", None)],
     ("SmoothL1Loss", "Fast R-CNN and Faster R-CNN"): [([ROW, ROW * 3], "sigma: 1", None)],
+    ("Pooling", "Intel"): [
+        ([IMAGE], f"pool: AVE avg_include_pad: false {size}", None)
+        for size in (POOLING_2D, "kernel_size: 4 stride: 2 pad_h: 1 pad_w: 1")
+    ],
+    ("Eltwise", "lisa-caffe"): [([ROW, ROW * 2, np.ones((2, 2))], "coeff_blob: true", None)],
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): [
+        ([ROW], f"num_output: 2 normalize: true weight_filler {FILL}", None)
+    ],
+    ("Scale", "happynear's Caffe"): [([BOTTOM], "bias_term: true min_value: 0.5 max_value: 2", None)],
+    ("L1Loss", "FlowNet"): [([IMAGE, IMAGE * 3], "epsilon: 0.01", None)],
+    ("FocalLoss", "jolibrain and others"): [([IMAGE, PIXEL_LABELS], "axis: 1", None)],
+    ("Gather", "TSN"): [([BOTTOM], "", None)],
+    "CTCGreedyDecoder": [([NUMBERS.standard_normal((6, 2, 3)), np.ones((6, 2))], "", 1)],
+    "CTCLoss": [
+        ([NUMBERS.standard_normal((4, 2, 5)), np.ones((4, 2)), np.array([[1, 2], [1, 3]])], "", None)
+    ],
+    "ChannelNorm": [([IMAGE], "", None)],
+    "Correlation": [([IMAGE, IMAGE[:, :, ::-1]], "kernel_size: 1 max_displacement: 1", None)],
+    "Correlation1D": [([IMAGE, IMAGE[:, :, ::-1]], "kernel_size: 1 max_displacement: 2", None)],
+    "DenseCRF": [([IMAGE, [[5, 5]] * np.ones((2, 1)), IMAGE[:, :3] * 20], CRF, None)],
+    "Downsample": [([IMAGE], "top_height: 3 top_width: 3", None)],
+    "FlowWarp": [([IMAGE, IMAGE[:, :2] * 2], "", None)],
+    "LabelSpecificAdd": [([SCORES, LABELS], "bias: 1", 2), ([SCORES, LABELS], CHANGING, 2)],
+    "LargeMarginInnerProduct": [
+        ([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL} type: DOUBLE", None)
+    ],
+    "LpqLoss": [([IMAGE, IMAGE * 3], "pq_episode_starts_at_iter: 0 p: 1.5 q: 0.5", None)],
+    **{
+        name: [
+            ([SEQUENCE, CONT], RECURRENT, None),
+            ([SEQUENCE.reshape(6, 4)], f"{RECURRENT} batch_size: 2", None),
+        ]
+        for name in ("Lstm", "LstmJun")
+    },
+    "Mean": [
+        ([IMAGE], "operation: SUBTRACT value: [1, 2]", None),
+        ([IMAGE], 'operation: ADD file: "mean_5.binaryproto"', None),
+    ],
+    "MultiBoxFocalLoss": [
+        ([OFFSETS, CLASSES, PRIORS, TRUTH[None, None]], MULTIBOX, None),
+        (
+            [OFFSETS, CLASSES, PRIORS, TRUTH[None, None], np.full((2, 12), 0.1)],
+            f"{MULTIBOX} objectness_score: 0.01",
+            None,
+        ),
+    ],
+    "MultiStageMeanfield": [
+        ([IMAGE, IMAGE * 2, IMAGE[:, :3] * 20], "num_iterations: 3 theta_alpha: 4 theta_beta: 60", None)
+    ],
+    "Resample": [([IMAGE], "height: 3 width: 3", None)],
+    "ScaleFilter": [([IMAGE], "min_scale: 0.5 max_scale: 2", None)],
+    "SpatialTransformer": [
+        ([IMAGE, THETA], "", None),
+        ([IMAGE, THETA[:, :5]], "theta_1_1: 0.9", None),
+        *(([IMAGE, THETA[:, :5]], f"theta_{i}_{j}: 0.5", None) for i in (1, 2) for j in (1, 2, 3)),
+    ],
+    "Unpooling": [([IMAGE[:, :, :2, :2]], f"unpool: TILE {text}", None) for text in UNPOOLINGS],
 }
 # What a type needs of other messages.
 NEEDS = {
@@ -361,12 +433,18 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
     ("Dropout", "Caffe"): {("DropoutParameter", "sample_weights_test")},
     # The same batch again does not change the shares.
     ("SegAccuracy", "DeepLab and PSPNet"): {("SegAccuracyParameter", "reset")},
-    # Without it the layer is Caffe's.
+    # Without them the layers are Caffe's, and the other is of sums only.
+    ("Pooling", "Intel"): {("PoolingParameter", "avg_include_pad")},
+    ("Eltwise", "lisa-caffe"): {("EltwiseParameter", name) for name in ("coeff_blob", "stable_prod_grad")},
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): {("InnerProductParameter", "normalize")},
     ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {("LossParameter", "weight_by_label_freqs")},
     ("SoftmaxWithLossOHEM", "R-FCN"): {("LossParameter", "weight_by_label_freqs")},
 }
 # What has to stand beside a field for it to show.
 BESIDE = {
+    **{("L1LossParameter", name): "l2_per_location: true" for name in ("l2_prescale_by_channels", "epsilon")},
+    ("LargeMarginInnerProductParameter", "power"): "gamma: 1",
+    ("LargeMarginInnerProductParameter", "iteration"): "gamma: 1",
     ("DetectionDataParameter", "template_ratio"): "short_size: 32 long_size: 64",
     ("DetectionDataParameter", "pickup_iou_thr"): "fg_threshold: 0.98",
     **{
@@ -426,6 +504,17 @@ BESIDE = {
 ALONE = {"DenseImageData", "WindowData"}
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
+    ("CorrelationParameter", "kernel_size"): ["3"],
+    ("CorrelationParameter", "max_displacement"): ["2", "0"],
+    ("DenseCRFParameter", "pos_xy_std"): ["5"],
+    ("DetectionOutputParameter", "normalized"): ["true"],
+    ("LabelSpecificAddParameter", "bias_max"): ["-2"],
+    ("LabelSpecificAddParameter", "iteration"): ["5"],
+    ("LargeMarginInnerProductParameter", "lambda_min"): ["5"],
+    ("LstmParameter", "batch_size"): ["3"],
+    ("MeanParameter", "operation"): ["ADD"],
+    ("ScaleParameter", "min_value"): ["1.5"],
+    ("UnpoolingParameter", "stride"): ["1"],
     ("DetectionDataParameter", "multiscale_prob"): ["0"],
     ("DetectionDataParameter", "output_gt_boxes"): ["false"],
     ("DetectionDataParameter", "template_ratio"): ["2"],
@@ -629,6 +718,7 @@ def folder(tmp_path, monkeypatch):
     )
     for name, matrix in {"H": np.eye(3), "other": np.ones((3, 3))}.items():
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
+    binaryproto.write(tmp_path / "mean_5.binaryproto", BOTTOM[:1])
     (tmp_path / "rows.h5").write_bytes(b"".join(map(bytes, file_parts({"top_0": np.arange(9.0)}))))
     (tmp_path / "rows.txt").write_text("rows.h5")
     (tmp_path / "names.txt").write_text("a 99 99")
@@ -722,6 +812,82 @@ def test_shows(layer_type, origin, param, name, watch):
         if not same(watch(text, bottoms, tops), before):
             return
     pytest.fail(f"{param}.{name} of {layer_type} is parsed and forgotten")
+
+
+FORMS = [(name, form) for name in layer_types() for form in forms_of(name)]
+# Bottoms and parameters for which the gradient can be checked, where those of ROWS are not.
+DISTINCT = NUMBERS.permutation(16).reshape(1, 1, 4, 4)[:, :, :2, :2].repeat(4, 1).repeat(2, 0)
+FOR_GRADIENTS = {
+    "Axpy": ([BOTTOM[:, :, :1, :1], BOTTOM, BOTTOM], ""),
+    "BatchReindex": ([BOTTOM, [1, 0, 1]], ""),
+    "CTCLoss": ([NUMBERS.standard_normal((4, 1, 5)), np.ones((4, 1)), [[1], [3]]], ""),
+    "CtcLoss": ([STEPS[:, :1], [[1, 3]]], "blank_label: 4"),
+    "Filter": ([BOTTOM, [1, 0]], ""),
+    "LSTMUnit": ([SEQUENCE[:1, :, :2], NUMBERS.standard_normal((1, 2, 8)), [[1, 0]]], ""),
+    "MarginInnerProduct": ([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL}"),
+    "MultinomialLogisticLoss": ([NUMBERS.uniform(0.1, 0.9, (6, 3)), LABELS], ""),
+    ("SmoothL1Loss", "R-FCN"): ([IMAGE, IMAGE * 3, IMAGE > 0], ""),
+    "Unpooling": ([IMAGE], "kernel_size: 2 stride: 2 unpool_size: 10"),
+    ("Upsample", "SegNet"): ([IMAGE[:, :, :2, :2], DISTINCT], ""),
+}
+# Whose gradient is another one than the slope of the output, in Caffe or in its fork; see their docstrings.
+UNTRUE = {
+    ("BatchNorm", "PSPNet"): {"bottom 0"},
+    ("CTCLoss", "ChWick's Caffe"): {"bottom 0"},
+    ("CenterLoss", "happynear's Caffe"): {"blob 0"},
+    ("ContrastiveLoss", "Caffe"): {"bottom 0", "bottom 1"},
+    ("DetectionGroupLoss", "Cascade R-CNN"): {"bottom 1"},
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): {"blob 0"},
+    ("MarginInnerProduct", "SphereFace"): {"blob 0"},
+    ("RegionLoss", "MobileNet-YOLO"): {"bottom 0"},
+    ("Yolov3", "MobileNet-YOLO"): {"bottom 0"},
+}
+# Who have none.
+FORWARD_ONLY = {
+    "DataSequence", "DetectNetTransformation", "DetectionData", "EvalData", "SegData", "VideoData",
+    "ImageLabelmapData",
+    "Accuracy", "AnnotatedData", "ArgMax", "BboxAccuracy", "BoxAnnotatorOHEM", "BoxGroupOutput",
+    "CTCGreedyDecoder", "ContinuationIndicator", "Data", "DecodeBBox", "DenseCRF", "DenseImageData",
+    "DetectionEvaluate", "DetectionGroupAccuracy", "DetectionOutput", "Downsample", "DummyData",
+    "FrcnnOutput", "HDF5Data", "HDF5Output", "HardMining", "ImageData", "ImageSegData", "Input",
+    "LabelsequenceAccuracy", "Mean", "MemoryData", "PriorBox", "PriorBoxClustered", "Proposal",
+    "ProposalTarget", "Resample", "ScaleRoute", "SegAccuracy", "Threshold", "WindowData",
+    "Yolov3DetectionOutput",
+}  # fmt: skip
+
+
+def example(layer_type, form, rows):
+    """Bottoms, the text of a layer, and its number of tops."""
+    count = form.layer_class.exact_bottoms or form.layer_class.min_bottoms or 0
+    row = rows.get((layer_type, form.origin)) or rows.get(layer_type)
+    bottoms, own, *tops = row or ([BOTTOM] * count, "")
+    needs = NEEDS.get((layer_type, form.origin)) or NEEDS.get(layer_type, {})
+    messages = {**({form.param: own} if own else {}), **needs}
+    text = " ".join(f"{param} {{ {fields} }}" for param, fields in messages.items())
+    return bottoms, f'type: "{layer_type}" {text}', *(tops or [None])
+
+
+@pytest.mark.parametrize(("layer_type", "form"), FORMS, ids=[f"{name}-{form.origin}" for name, form in FORMS])
+def test_the_right_layer_with_the_right_gradient(layer_type, form, folder):
+    """Types of one name are told apart, and gradients are slopes."""
+    first = {key: rows[0] for key, rows in ROWS.items()}
+    bottoms, text, tops = example(layer_type, form, {**first, **FOR_GRADIENTS})
+    rig = build_layer(text, bottoms, tops=tops, dtype=np.float64)
+    assert type(rig.layer) is form.layer_class
+    wanted = gradient_bottoms(rig.layer, rig.bottom)
+    blobs = [i for i, want in enumerate(rig.layer.param_propagate_down) if want]
+    if layer_type in FORWARD_ONLY:
+        assert not blobs
+        return
+    assert wanted or blobs or form.origin == "synopsys", (
+        "a layer without a gradient belongs into FORWARD_ONLY"
+    )
+    rig.forward()
+    reports = check_layer_gradients(
+        rig.layer, rig.bottom, rig.top, bottoms=wanted, blobs=blobs, samples=20, seed=1, threshold=1e-5
+    )
+    wrong = {report.blob for report in reports if not report.passed}
+    assert wrong == UNTRUE.get((layer_type, form.origin), set()), [str(report) for report in reports]
 
 
 @pytest.mark.parametrize("filler", filler_types())
