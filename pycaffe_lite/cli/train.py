@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
 
 from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.dashboard import page_of
 from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import (
+    OptionalNumber,
     gpu_option,
     max_pixels_option,
     net_state_options,
@@ -19,18 +21,22 @@ from pycaffe_lite.cli.options import (
     split_names,
     strict_option,
     threads_option,
+    timeline_option,
 )
-from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
+from pycaffe_lite.cli.output import echo, interactive, notice, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
-from pycaffe_lite.errors import SnapshotError, SolverError
+from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, SolverError
 from pycaffe_lite.formats.atomic import set_aside
+from pycaffe_lite.kernels import Stretch
 from pycaffe_lite.net.evaluate import Scores
 from pycaffe_lite.net.weights import fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
+from pycaffe_lite.view.event_files import EventWriter
+from pycaffe_lite.view.trace_events import ITERATIONS_BEFORE, IterationTracer, write_trace
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +111,22 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     show_default=True,
     help="What to do when the loss or a weight becomes infinite or NaN.",
 )
+@click.option(
+    "--dashboard",
+    cls=OptionalNumber,
+    type=click.IntRange(0, 65535),
+    metavar="[PORT]",
+    help="Show the training on a page of this machine's browser, and keep what it shows beside the "
+    "snapshots, see 'pycaffe-lite dashboard'.  [default port: a free one]",
+)
+@click.option(
+    "--tensorboard",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write losses, other outputs, learning rate and speed, and at tests how weights and gradients are "
+    "spread, as event files for TensorBoard.",
+)
+@timeline_option("of an iteration after the first few")
 @net_state_options
 @gpu_option
 @threads_option
@@ -122,6 +144,9 @@ def command(
     sigint_effect: str,
     sighup_effect: str,
     on_nan: str,
+    dashboard: int | None,
+    tensorboard: Path | None,
+    timeline: Path | None,
     level: int,
     stage: str,
     gpu: str,
@@ -143,7 +168,7 @@ def command(
     earlier_log = set_aside(log_file) if log_file is not None and not snapshot else None
     start_log(log_file, append=bool(snapshot))
     if earlier_log is not None:
-        _notice(f"The log of an earlier run is kept as {earlier_log}")
+        notice(f"The log of an earlier run is kept as {earlier_log}")
     say_mode(gpu)
     document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
     if snapshot == "latest":
@@ -170,7 +195,14 @@ def command(
         say(f"Training {runner.net.name or 'a net'} from iteration {runner.iter}{resumed}")
     results = _LastResults(runner)
     log.info("Starting Optimization")
-    with _named(file), requests.handled(), watch(runner, requests):
+    with (
+        page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
+        EventWriter(runner, tensorboard) if tensorboard is not None else nullcontext(),
+        _traced(runner, timeline) if timeline is not None else nullcontext(),
+        _named(file),
+        requests.handled(),
+        watch(runner, requests),
+    ):
         runner.solve()
     log.info("Optimization Done.")
     for line in results.at_end():
@@ -180,11 +212,29 @@ def command(
         click.get_current_context().exit(_TERMINATED)
 
 
-def _notice(message: str) -> None:
-    """Says something in the log, and on a terminal, which the log does not reach."""
-    log.info("%s", message)
-    if interactive():
-        say(message)
+@contextmanager
+def _traced(solver: Solver, path: Path) -> Iterator[None]:
+    """Writes the trace of an iteration into a file, as soon as there is one."""
+
+    def write(stretches: list[Stretch]) -> None:
+        try:
+            write_trace(path, stretches, solver.net.name or "net")
+        except PycaffeError as error:
+            log.warning("%s; the training goes on without a timeline", error)
+        else:
+            notice(f"The timeline of iteration {solver.iter - 1} is in {path}")
+
+    if not path.absolute().parent.is_dir():
+        raise FileLookupError(f"cannot write '{path}': its folder is not there")
+    tracer = IterationTracer(solver, write)
+    try:
+        yield
+    finally:
+        tracer.close()
+    if not tracer.is_done:
+        log.warning(
+            "%s is not written: more than %d iterations without a test are needed", path, ITERATIONS_BEFORE
+        )
 
 
 def _finetuning(solver: Solver) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """All converters; importing this module registers them."""
 
 from pycaffe_lite.export.onnx import activation as activation
+from pycaffe_lite.export.onnx import cascade as cascade
 from pycaffe_lite.export.onnx import common as common
 from pycaffe_lite.export.onnx import data as data
 from pycaffe_lite.export.onnx import detection as detection

@@ -10,21 +10,17 @@ from pycaffe_lite.export.onnx.graph import Shape, count_of
 from pycaffe_lite.export.onnx.layer_graph import INT_MAX, LOWEST, LayerGraph
 from pycaffe_lite.export.onnx.registry import converts, refuses
 from pycaffe_lite.export.onnx.shapes import sized_by_data
-from pycaffe_lite.layer.detection.box_code import BoxCode
-from pycaffe_lite.layer.detection.box_group_output import BoxGroupOutputLayer
-from pycaffe_lite.layer.detection.decode_bbox import BboxAccuracyLayer, DecodeBBoxLayer
+from pycaffe_lite.layer.detection.decode_bbox import BboxAccuracyLayer
 from pycaffe_lite.layer.detection.detection_group import DetectionGroupAccuracyLayer, DetectionGroupLossLayer
 from pycaffe_lite.layer.detection.frcnn_evaluate import FrcnnEvaluateLayer
-from pycaffe_lite.layer.detection.frcnn_output import FrcnnOutputLayer
 from pycaffe_lite.layer.detection.proposal import NumberedProposalLayer
 from pycaffe_lite.layer.detection.proposal import ProposalLayer as ForkProposalLayer
 from pycaffe_lite.layer.detection.proposal_target import ProposalTargetLayer as CascadeTargetLayer
-from pycaffe_lite.layer.detection.region_routing import HardMiningLayer, ScaleRouteLayer
+from pycaffe_lite.layer.detection.region_routing import HardMiningLayer
 from pycaffe_lite.layer.detection.roi_align import CornerROIAlignLayer, ROIAlignLayer
 from pycaffe_lite.layer.detection.roi_pooling import PSROIPoolingLayer, ROIPoolingLayer
 from pycaffe_lite.layer.detection.rpn import AnchorTargetLayer, ProposalLayer, ProposalTargetLayer
 from pycaffe_lite.layer.utility.python import PythonLayer
-from pycaffe_lite.proto import caffe_pb2
 
 _LAST_MAX_ROI_POOL = 21
 _LITTLE = 1e-30
@@ -37,10 +33,9 @@ refuses(
     ROIAlignLayer,
 )
 sized_by_data(0, ProposalLayer, ForkProposalLayer, NumberedProposalLayer)
-sized_by_data(0, ScaleRouteLayer, FrcnnOutputLayer, BoxGroupOutputLayer)
 
 
-def _columns(g: LayerGraph, rows: str, count: int) -> list[str]:
+def columns_of(g: LayerGraph, rows: str, count: int) -> list[str]:
     """The columns of rows, each with an axis of length 1 in their place."""
     return g.split(rows, 1, [1] * count)
 
@@ -66,7 +61,7 @@ def _anchor_boxes(
     sizes = corners[:, 2:] - corners[:, :2] + 1
     centres = corners[:, :2] + np.float32(0.5) * sizes
     moved = g.op("Transpose", g.reshape(deltas, (A, 4, H, W), (1, 4 * A, H, W)), perm=[2, 3, 0, 1])
-    dx, dy, dw, dh = _columns(g, g.reshape(moved, (H * W * A, 4), (H, W, A, 4)), 4)
+    dx, dy, dw, dh = columns_of(g, g.reshape(moved, (H * W * A, 4), (H, W, A, 4)), 4)
     low: list[str] = []
     high: list[str] = []
     for axis, d, growth, length in ((0, dx, dw, picture[1]), (1, dy, dh, picture[0])):
@@ -79,7 +74,7 @@ def _anchor_boxes(
     return [*low, *high]
 
 
-def _is_large(g: LayerGraph, boxes: list[str], least: tuple[str, str]) -> str:
+def is_large(g: LayerGraph, boxes: list[str], least: tuple[str, str]) -> str:
     """Whether both sides of boxes are as long as they must be, (count, 1).  least: of x and of y."""
     x0, y0, x1, y1 = boxes
     sides = [g.shifted(g.op("Sub", end, start), 1.0) for start, end in ((x0, x1), (y0, y1))]
@@ -87,7 +82,7 @@ def _is_large(g: LayerGraph, boxes: list[str], least: tuple[str, str]) -> str:
     return g.op("And", *large)
 
 
-def _best_boxes(
+def best_boxes(
     g: LayerGraph, boxes: str, scores: str, count: int, *, first: int, threshold: float, most: int
 ) -> tuple[str, str]:
     """Of the `first` boxes with the highest scores those that stay, `most` of them, and their scores, (R, 1).
@@ -131,7 +126,7 @@ def _map_size(g: LayerGraph) -> tuple[int, int]:
     return int(g.bottom_shapes[0][2]), int(g.bottom_shapes[0][3])
 
 
-def _numbered(g: LayerGraph, boxes: str, n: int) -> str:
+def numbered(g: LayerGraph, boxes: str, n: int) -> str:
     """Regions: boxes with the number of their image in front, (R, 5)."""
     return g.pad(boxes, (0, 1), (0, 0), float(n))
 
@@ -146,7 +141,7 @@ def python_proposal(g: LayerGraph, layer: PythonLayer) -> list[str]:
     boxes = _anchor_boxes(g, g.bottoms[1], user.anchors, user.stride, size, (height, width))
     least = g.scaled(scale, config.RPN_MIN_SIZE)
     scores = _object_scores(g, g.x, A, size, [1, 2, 0])
-    large = g.squeeze(_is_large(g, boxes, (least, least)), [1])
+    large = g.squeeze(is_large(g, boxes, (least, least)), [1])
     return _last_first(
         g, boxes, scores, large, A * size[0] * size[1],
         first=int(config.RPN_PRE_NMS_TOP_N), threshold=float(config.RPN_NMS_THRESH),
@@ -169,8 +164,8 @@ def _last_first(
     scores = g.op("Where", counts, scores, g.floats(LOWEST))
     turned = g.slice(scores, [-1], [-INT_MAX], [0], [-1])
     rows = g.slice(g.op("Concat", *boxes, axis=1), [-1], [-INT_MAX], [0], [-1])
-    kept, values = _best_boxes(g, rows, turned, count, first=first, threshold=threshold, most=most)
-    return [_numbered(g, kept, 0), values][: len(g.top_shapes)]
+    kept, values = best_boxes(g, rows, turned, count, first=first, threshold=threshold, most=most)
+    return [numbered(g, kept, 0), values][: len(g.top_shapes)]
 
 
 @converts(NumberedProposalLayer)
@@ -192,7 +187,7 @@ def numbered_proposal(g: LayerGraph, layer: NumberedProposalLayer) -> list[str]:
         for column in boxes
     ]
     least = g.scaled(scale, p.rpn_min_size)
-    large = g.squeeze(_is_large(g, boxes, (least, least)), [1])
+    large = g.squeeze(is_large(g, boxes, (least, least)), [1])
     is_last = np.arange(H * W * A) == H * W * A - 1  # the fork leaves the last one out of that
     large = g.op("Or", large, g.to_bool(g.floats(is_last)))
     scores = _object_scores(g, g.x, A, (H, W), [0, 1, 2])
@@ -215,14 +210,14 @@ def fork_proposal(g: LayerGraph, layer: ForkProposalLayer) -> list[str]:
     found = []
     for n in range(N):
         boxes = _anchor_boxes(g, deltas[n], layer.anchors, p.feat_stride, size, (height, width))
-        large = g.squeeze(g.to_float(_is_large(g, boxes, least)), [1])
+        large = g.squeeze(g.to_float(is_large(g, boxes, least)), [1])
         own = g.op("Mul", _object_scores(g, scores[n], A, size, [1, 2, 0]), large)
         rows = g.op("Concat", *boxes, axis=1)
-        kept, values = _best_boxes(
+        kept, values = best_boxes(
             g, rows, own, A * size[0] * size[1],
             first=p.pre_nms_topn, threshold=float(p.nms_thresh), most=p.post_nms_topn,
         )  # fmt: skip
-        found.append((_numbered(g, kept, n), g.squeeze(values, [1])))
+        found.append((numbered(g, kept, n), g.squeeze(values, [1])))
     regions, values = (
         g.op("Concat", *parts, axis=0) if N > 1 else parts[0] for parts in zip(*found, strict=True)
     )
@@ -232,10 +227,10 @@ def fork_proposal(g: LayerGraph, layer: ForkProposalLayer) -> list[str]:
 # ----------------------------------------------------------------------------------------- pooling
 
 
-def _region_columns(g: LayerGraph) -> list[str]:
+def region_columns(g: LayerGraph) -> list[str]:
     """Image, x1, y1, x2 and y2 of the regions in bottom 1, (R, 1) each."""
     of = g.bottom_shapes[1]
-    return _columns(g, g.reshape(g.bottoms[1], (of[0], 5), of), 5)
+    return columns_of(g, g.reshape(g.bottoms[1], (of[0], 5), of), 5)
 
 
 def _grown(g: LayerGraph, region: list[str], ratio: float) -> list[str]:
@@ -256,7 +251,7 @@ def roi_pooling(g: LayerGraph, layer: ROIPoolingLayer) -> str:
             f"ONNX Runtime knows MaxRoiPool up to opset {_LAST_MAX_ROI_POOL}: give an older --opset"
         )
     if p.pad_ratio:
-        image, *corners = _region_columns(g)
+        image, *corners = region_columns(g)
         regions = g.op("Concat", image, *_grown(g, corners, p.pad_ratio), axis=1)
     else:
         of = g.bottom_shapes[1]
@@ -317,7 +312,7 @@ def psroi_pooling(g: LayerGraph, layer: PSROIPoolingLayer) -> str:
     p = layer.param
     N, _, H, W = g.bottom_shapes[0]
     G, C = p.group_size, p.output_dim
-    image, x1, y1, x2, y2 = _region_columns(g)
+    image, x1, y1, x2, y2 = region_columns(g)
     rows, heights = _bin_weights(g, y1, y2, G, int(H), p.spatial_scale)
     columns, widths = _bin_weights(g, x1, x2, G, int(W), p.spatial_scale)
     x = g.reshape(g.x, (N, C, G, G, H, W))
@@ -343,7 +338,7 @@ def corner_roi_align(g: LayerGraph, layer: CornerROIAlignLayer) -> str:
     scale, ratio = layer.grown
     _, _, H, W = g.bottom_shapes[0]
     P, Q = layer.bins
-    image, *corners = _region_columns(g)
+    image, *corners = region_columns(g)
     x1, y1, x2, y2 = (g.shifted(g.scaled(c, scale), -0.5) for c in _grown(g, corners, ratio))
     down = g.op("Div", g.op("Sub", y2, y1), g.floats(P))
     across = g.op("Div", g.op("Sub", x2, x1), g.floats(Q))
@@ -354,182 +349,3 @@ def corner_roi_align(g: LayerGraph, layer: CornerROIAlignLayer) -> str:
     zero = g.floats(0.0)
     has_size = g.op("And", g.op("Greater", down, zero), g.op("Greater", across, zero))
     return g.op("Where", g.unsqueeze(has_size, [2, 3]), y, zero)
-
-
-# --------------------------------------------------------------------------------- Cascade R-CNN
-
-
-def _denormalised(g: LayerGraph, offsets: str, code: BoxCode, rank: int) -> str:
-    shape = (*(1,) * (rank - 1), 4)
-    scaled = g.op("Mul", offsets, g.floats(code.stds.reshape(shape)))
-    return g.op("Add", scaled, g.floats(code.means.reshape(shape)))
-
-
-def _moved(g: LayerGraph, regions: list[str], offsets: list[str]) -> list[str]:
-    """The columns of the boxes that offsets mean; see `layer.detection.box_code.decoded`."""
-    low, high = [], []
-    for k in (0, 1):
-        start, end = regions[k], regions[k + 2]
-        size = g.shifted(g.op("Sub", end, start), 1.0)
-        centre = g.op("Add", g.scaled(g.op("Add", end, start), 0.5), g.op("Mul", offsets[k], size))
-        size = g.op("Mul", size, g.op("Exp", offsets[k + 2]))
-        first = g.op("Sub", centre, g.scaled(g.shifted(size, -1.0), 0.5))
-        low.append(first)
-        high.append(g.shifted(g.op("Add", first, size), -1.0))
-    return [*low, *high]
-
-
-@converts(DecodeBBoxLayer)
-def decode_bbox(g: LayerGraph, layer: DecodeBBoxLayer) -> str:
-    """`Mul`, `Exp` and `Add`."""
-    if layer.phase == caffe_pb2.TRAIN:
-        raise g.refuse("in TRAIN it drops boxes; export the net's TEST phase")
-    of = g.bottom_shapes[0]
-    offsets = g.reshape(g.x, (of[0], 8), of)
-    own = _denormalised(g, g.split(offsets, 1, [4, 4])[1], layer.code, 2)
-    image, *corners = _region_columns(g)
-    rows = g.op("Concat", image, *_moved(g, corners, _columns(g, own, 4)), axis=1)
-    return g.reshape(rows, g.top_shapes[0], (of[0], 5))
-
-
-@converts(ScaleRouteLayer)
-def scale_route(g: LayerGraph, layer: ScaleRouteLayer) -> list[str]:
-    """`Sqrt` of the areas, `Less`, `Or` with the nearest one where there is none, and `Compress`."""
-    of = g.bottom_shapes[0]
-    regions = g.reshape(g.x, (of[0], 5), of)
-    _, x1, y1, x2, y2 = _columns(g, regions, 5)
-    zero = g.floats(0.0)
-    across, down = g.op("Sub", x2, x1), g.op("Sub", y2, y1)
-    wrong = g.op("Or", g.op("Less", across, zero), g.op("Less", down, zero))
-    area = g.op("Mul", g.shifted(across, 1.0), g.shifted(down, 1.0))
-    scale = g.squeeze(g.op("Sqrt", g.op("Where", wrong, zero, area)), [1])
-    kept = g.op("Not", g.op("Less", scale, g.floats(layer.low)))
-    if np.isfinite(layer.high):
-        kept = g.op("And", kept, g.op("Less", scale, g.floats(layer.high)))
-    distance = g.op("Abs", g.op("Log", g.scaled(scale, 1 / layer.middle)))
-    nearest = g.op("ArgMin", distance, axis=0, keepdims=1)
-    rows = g.op("Range", g.ints(0), g.op("Gather", g.op("Shape", scale), g.ints(0)), g.ints(1))
-    is_any = g.op("Greater", g.reduce("Sum", g.to_float(kept), [0], keep=True), g.floats(0.5))
-    fallback = g.op("And", g.op("Not", is_any), g.op("Equal", rows, nearest))
-    kept = g.op("Or", kept, fallback)
-    results = []
-    for x, shape, top in zip(g.bottoms, g.bottom_shapes, g.top_shapes, strict=True):
-        values = g.op("Compress", x, kept, axis=0)
-        results.append(g.reshape(values, top, (top[0], *shape[1:])))
-    return results
-
-
-@converts(FrcnnOutputLayer)
-def frcnn_output(g: LayerGraph, layer: FrcnnOutputLayer) -> str:
-    """`Exp`, `Mul` and `Add`, `NonMaxSuppression`, `GatherND` and `TopK`."""
-    p, C = layer.param, layer.C
-    if p.nms_type != "IOU":
-        raise g.refuse(f"NonMaxSuppression knows IOU, not nms_type {p.nms_type}")
-    R = g.bottom_shapes[0][0]
-    of = g.bottom_shapes[2]
-    width = int(count_of(of[1:]))
-    columns = _columns(g, g.reshape(g.bottoms[2], (R, width), of), width)[1:5]
-    groups = C if layer.code.cls_aware else 2
-    offsets = g.reshape(g.bottoms[1], (R, groups, 4), g.bottom_shapes[1])
-    offsets = g.op("Transpose", _denormalised(g, offsets, layer.code, 3), perm=[1, 0, 2])  # (groups, R, 4)
-    picked = list(range(1, C)) if layer.code.cls_aware else [1]
-    own = g.split(g.op("Gather", offsets, g.ints(picked), axis=0), 2, [1] * 4)
-    regions = [g.unsqueeze(column, [0]) for column in columns]
-    x1, y1, x2, y2 = _moved(g, regions, own)
-    sides = g.reshape(g.bottoms[3], (2,), g.bottom_shapes[3])
-    high, wide = (g.op("Gather", sides, g.ints(i)) for i in (0, 1))
-    zero = g.floats(0.0)
-    low = [g.op("Max", x, zero) for x in (x1, y1)]
-    ends = [g.op("Min", x2, wide), g.op("Min", y2, high)]
-    boxes = g.op("Concat", *low, *ends, axis=2)  # (groups, R, 4)
-    if len(picked) == 1 and C > 2:
-        boxes = g.op("Tile", boxes, g.ints([C - 1, 1, 1]))
-    scores = g.op("Transpose", g.reshape(g.x, (R, C), g.bottom_shapes[0]), perm=[1, 0])
-    scores = g.unsqueeze(g.op("Gather", scores, g.ints(list(range(1, C))), axis=0), [1])  # (C - 1, 1, R)
-    least = float(np.nextafter(np.float32(p.conf_thr), np.float32(-np.inf)))
-    as_ends = g.op("Add", boxes, g.floats([[[0.0, 0.0, 1.0, 1.0]]]))
-    found = suppressed(g, as_ends, scores, p.iou_thr, most=2**31 - 1, least=least)
-    label, _, box = g.split(found, 1, [1, 1, 1])
-    corners = g.op("GatherND", boxes, g.op("Concat", label, box, axis=1))
-    score = g.unsqueeze(g.op("GatherND", scores, found), [1])
-    label = g.shifted(g.to_float(label), 1.0)
-    rows = g.op("Concat", g.scaled(label, 0.0), corners, label, score, axis=1)
-    if p.max_det_num > 0:
-        rows = _best_rows(g, rows, score, p.max_det_num)
-    rows = g.op("Concat", g.floats([[0.0] + [-1.0] * 6]), rows, axis=0)
-    return g.unsqueeze(rows, [2, 3])
-
-
-def _best_rows(g: LayerGraph, rows: str, score: str, most: int) -> str:
-    """The rows with the highest scores, in their order."""
-    count = g.op("Gather", g.op("Shape", rows), g.ints([0]))
-    order = g.ops("TopK", g.squeeze(score, [1]), g.op("Min", count, g.ints([most])), results=2, axis=0)[1]
-    # Places in ascending order: the smallest first.
-    size = g.op("Shape", order)
-    places = g.ops("TopK", order, size, results=2, axis=0, largest=0)[0]
-    return g.op("Gather", rows, places, axis=0)
-
-
-@converts(BoxGroupOutputLayer)
-def box_group_output(g: LayerGraph, layer: BoxGroupOutputLayer) -> list[str]:
-    """`Clip`, `Exp`, `Mul` and `Add`, `TopK`, `NonMaxSuppression` and `Gather`, for each image."""
-    p = layer.param
-    if p.nms_type != "IOU":
-        raise g.refuse(f"NonMaxSuppression knows IOU, not nms_type {p.nms_type}")
-    groups = [_group(g, layer, k) for k in range(len(layer.fields))]
-    boxes, scores = (g.op("Concat", *parts, axis=1) for parts in zip(*groups, strict=True))
-    own_boxes, own_scores = g.split(boxes, 0, [1] * layer.N), g.split(scores, 0, [1] * layer.N)
-    found = [_best_of_image(g, layer, n, own_boxes[n], own_scores[n]) for n in range(layer.N)]
-    rows = g.op("Concat", *found, axis=0)  # (M, 6)
-    count = g.op("Shape", rows)
-    is_empty = g.op("Equal", g.op("Gather", count, g.ints([0])), g.ints([0]))
-    regions = g.split(rows, 1, [5, 1])[0]
-    results = []
-    for values, instead in ((regions, [[0.0, 1, 1, 10, 10]]), (rows, [[0.0] * 6])):
-        extra = g.op("Compress", g.floats(instead), is_empty, axis=0)
-        results.append(g.unsqueeze(g.op("Concat", values, extra, axis=0), [2, 3]))
-    return results[: len(g.top_shapes)]
-
-
-def _group(g: LayerGraph, layer: BoxGroupOutputLayer, k: int) -> tuple[str, str]:
-    """The clipped boxes of a pair of bottoms, (N, count, 4), and their scores, (N, count)."""
-    fields, N = layer.fields[k], layer.N
-    scores, offsets = g.bottoms[2 * k : 2 * k + 2]
-    _, C, h, w = (int(n) for n in g.bottom_shapes[2 * k])
-    kinds, count = fields.kinds, fields.kinds * h * w
-    t = g.op("Transpose", offsets, perm=[0, 2, 3, 1])
-    bound = layer.bound.reshape(1, 1, 1, 4)
-    t = g.op("Max", g.op("Min", _denormalised(g, t, layer.code, 4), g.floats(bound)), g.floats(-bound))
-    cells = g.reshape(t, (N, kinds, h, w, 4), (N * kinds, h, w, 4))
-    moves, growth = g.split(cells, 4, [2, 2])
-    sizes = g.floats(fields.sizes.reshape(1, kinds, 1, 1, 2))
-    rows, columns = np.mgrid[:h, :w]
-    centres = (np.stack([columns, rows], axis=-1) + 0.5) * fields.stride
-    size = g.op("Mul", sizes, g.op("Exp", growth))
-    centre = g.op("Add", g.op("Mul", moves, sizes), g.floats(centres[None, None]))
-    low = g.op("Sub", centre, g.scaled(size, 0.5))
-    high = g.shifted(g.op("Add", low, size), -1.0)
-    last = g.floats(np.array([w, h]).reshape(1, 1, 1, 1, 2) * fields.stride)
-    boxes = g.op("Concat", g.op("Max", low, g.floats(0.0)), g.op("Min", high, last), axis=4)
-    boxes = g.reshape(boxes, (N, count, 4), (N, kinds, h, w, 4))
-    background = g.split(scores, 1, [1, C - 1])[0]
-    own = g.op("Sub", g.floats(1.0), background)
-    return boxes, g.reshape(own, (N, count), (N * kinds, 1, h, w))
-
-
-def _best_of_image(g: LayerGraph, layer: BoxGroupOutputLayer, n: int, boxes: str, scores: str) -> str:
-    """The rows of an image: its number, box and score, (M, 6).  boxes: (1, count, 4). scores: (1, count)."""
-    p = layer.param
-    boxes, scores = g.squeeze(boxes, [0]), g.squeeze(scores, [0])
-    least = g.floats(p.min_size)
-    large = g.squeeze(_is_large(g, _columns(g, boxes, 4), (least, least)), [1])
-    counts = g.op("And", g.op("Not", g.op("Less", scores, g.floats(p.fg_thr))), large)
-    scores = g.op("Where", counts, scores, g.floats(LOWEST))
-    count = sum(
-        f.kinds * int(s[2]) * int(s[3]) for f, s in zip(layer.fields, g.bottom_shapes[::2], strict=True)
-    )
-    kept, values = _best_boxes(
-        g, boxes, scores, count,
-        first=p.max_nms_num, threshold=float(p.iou_thr), most=p.max_post_nms_num or 2**31 - 1,
-    )  # fmt: skip
-    return g.op("Concat", _numbered(g, kept, n), values, axis=1)

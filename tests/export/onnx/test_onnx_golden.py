@@ -98,6 +98,8 @@ CHANGED_OF_FORKS = ["interp_shrink", "upsample_nearest2", "hardswish_default", "
 
 @pytest.mark.parametrize("opset", [11, 12, 18, 21, 24])
 def test_other_opsets(opset):
+    if opset > onnx.defs.onnx_opset_version():
+        pytest.skip("the installed onnx does not know this opset yet")
     for name in CHANGED:
         check(CAFFE, name, opset)
     for name in CHANGED_OF_FORKS:
