@@ -134,8 +134,8 @@ def _ends(net: Net) -> tuple[str, str, tuple[int | None, int, slice], bool]:
             return pictures[0], name, _RELATIVE, False
     outputs = ", ".join(f"'{name}' {net.blobs[name].shape}" for name in net.outputs)
     raise ArgumentError(
-        f"net '{net.name}' has no output of boxes, (1, 1, M, {_COLUMNS}), but {outputs}: it must end with the "
-        f"layer that makes boxes of these, DetectionOutput or Yolov3DetectionOutput for instance"
+        f"net '{net.name}' has no output of boxes, (1, 1, M, {_COLUMNS}), but {outputs}: it must end with "
+        "the layer that makes boxes of these, DetectionOutput or Yolov3DetectionOutput for instance"
     )
 
 
