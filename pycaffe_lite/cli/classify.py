@@ -135,8 +135,8 @@ def command(
     classify.py. The drawings are of one picture, of the crop of its centre.
 
     The pictures must be prepared as the net's training data were: --mean for its mean_file or mean_value,
-    --raw-scale 1 for a scale of 1/256 or 1/255. Where mirroring changes the class, as for digits and letters,
-    take --center-only: five of the ten crops are mirrored.
+    --input-scale for its scale. Where mirroring changes the class, as for digits and letters, take
+    --center-only: five of the ten crops are mirrored.
     """
     start_log(least=logging.WARNING)
     classifier = image_classifier(

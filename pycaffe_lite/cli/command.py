@@ -51,10 +51,10 @@ class CaffeCommand(click.Command):
             if isinstance(option, click.Option)
             for name in option.opts
         }
-        # click would take the next option's name for the value.
         for name, following in zip(args, [*args[1:], "--"], strict=False):
-            if (hint := _GLOG_FLAGS.get(_dashed(name.partition("=")[0]))) and _dashed(name) not in options:
+            if hint := _GLOG_FLAGS.get(_dashed(name.partition("=")[0])):
                 raise click.UsageError(f"No such option '{name}': {hint}.", ctx)
+            # click would take the next option's name for the value.
             if options.get(_dashed(name)) is False and following.startswith("--"):
                 raise click.BadOptionUsage(name, f"Option '{name}' requires an argument.", ctx)
         return super().parse_args(ctx, args)
