@@ -1,4 +1,4 @@
-"""Nets on their way out: to ONNX, with layers folded into others, as nets to deploy, as arrays.
+"""Nets on their way out, to ONNX, folded, as nets to deploy, as arrays; and models of ONNX on their way in.
 
 The parts are loaded when they are first asked for, so that `import pycaffe_lite` stays quick.
 """
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pycaffe_lite.export.folding import fold as fold
+    from pycaffe_lite.export.importing.translate import from_onnx as from_onnx
     from pycaffe_lite.export.onnx.model import to_onnx as to_onnx
 
 # The module of each public name.
 _HOMES = {
     "fold": "pycaffe_lite.export.folding",
+    "from_onnx": "pycaffe_lite.export.importing.translate",
     "to_onnx": "pycaffe_lite.export.onnx.model",
 }
 
-__all__ = ["fold", "to_onnx"]
+__all__ = ["fold", "from_onnx", "to_onnx"]
 
 
 def __getattr__(name: str) -> Any:
