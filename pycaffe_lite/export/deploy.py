@@ -24,7 +24,8 @@ from pycaffe_lite.net.splits import is_inserted_split
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import read_net
-from pycaffe_lite.view.shaped import ShapedNet, is_data, shaped_document
+from pycaffe_lite.view.shaped import ShapedNet, shaped_document
+from pycaffe_lite.view.stand_ins import is_data
 
 Shape = tuple[int, ...]
 # The types that judge what a net gives, and give nothing themselves.
