@@ -202,7 +202,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._picture(answers.kernels_picture(_at(runs, int(found[1]))))
         elif found := _MISTAKE.fullmatch(path):
             number, net, k = map(int, found.groups())
-            self._picture(answers.mistake_picture(_at(runs, number), net, k))
+            test = _at(runs, number).record().tests.get(net)
+            if test and "at" in query and int(query["at"][0]) != test.iteration:
+                self._replaced()
+            else:
+                self._picture(answers.mistake_picture(test, k))
         else:
             self._missing()
 
@@ -241,6 +245,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._missing()
         else:
             self._answer(200, _PNG, data)
+
+    def _replaced(self) -> None:
+        """Answers that a picture was of an earlier test; the page is about to ask for the new ones."""
+        self.send_response(204)
+        self.end_headers()
 
     def _missing(self) -> None:
         self._answer(404, "text/plain", b"There is nothing at this address.\n")

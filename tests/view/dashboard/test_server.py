@@ -206,6 +206,12 @@ def test_runs_and_details(server, recorder):
         assert ask(server, "/mistake/0/0/0?at=30")[1].startswith(b"\x89PNG")
 
 
+def test_a_picture_of_an_earlier_test_is_no_error(server):
+    """The page may ask for it while the next test takes its place."""
+    answer, body = ask(server, "/mistake/0/0/11?at=20")
+    assert (answer.status, body) == (204, b"")
+
+
 def test_curves_are_those_of_the_training(server, recorder):
     lines = {line["label"]: line for line in json.loads(ask(server, "/curves?runs=0")[1])}
     loss = recorder.record.lines["train loss"].course.points()
