@@ -59,7 +59,9 @@ class _View:
         self._first = solver.iter
         self._testing = ""
         self._finished = False
-        self._speed = _Speed(_batch_size(solver) * solver.param.iter_size)
+        ranks = solver.ranks.count if solver.ranks else 1
+        self._speed = _Speed(batch_size(solver) * solver.param.iter_size * ranks)
+        self._waits = _Speed(1)  # for the other ranks
         self.progress = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=20 if SCREEN.width >= WIDE else 5),
@@ -88,6 +90,8 @@ class _View:
             words += f"  {self._speed.images_per_second:.0f} images/s"
         if self._speed.waited_ms:
             words += f"  {self._speed.waited_ms:.3g} ms waiting for data"
+        if self._waits.waited_share:
+            words += f"  {100 * self._waits.waited_share:.0f} % waiting for other ranks"
         return words
 
     def finish(self) -> None:
@@ -98,6 +102,8 @@ class _View:
 
     def _update(self) -> None:
         self._speed.note(self._solver.iter, seconds_waited(self._solver.net))
+        if self._solver.reduction is not None:
+            self._waits.note(self._solver.iter, self._solver.reduction.seconds_waited)
         self.progress.update(self._task, completed=self._solver.iter)
 
     def _on_iteration(self) -> None:
@@ -105,6 +111,7 @@ class _View:
         if self._testing or self._solver.iter == self._first + 1:
             self._testing = ""
             self._speed.pause()
+            self._waits.pause()
         if self._speed.is_due():
             self._update()
 
@@ -140,11 +147,12 @@ class _Speed:
     Attributes:
         images_per_second: 0 until that is known.
         waited_ms: of an iteration; 0 where it is less than a hundredth of the time.
+        waited_share: of the time; 0 likewise.
     """
 
     def __init__(self, images_per_iteration: int) -> None:
         self.images_per_second = 0.0
-        self.waited_ms = 0.0
+        self.waited_ms = self.waited_share = 0.0
         self._images = images_per_iteration
         self._marks: deque[tuple[float, int, float]] = deque()
 
@@ -163,6 +171,7 @@ class _Speed:
             self.images_per_second = (iteration - first) * self._images / (now - since)
         if now - since >= LEAST_SECONDS and iteration > first:
             waits = waited - waited_then >= LEAST_SHARE * (now - since)
+            self.waited_share = (waited - waited_then) / (now - since) if waits else 0.0
             self.waited_ms = 1e3 * (waited - waited_then) / (iteration - first) if waits else 0.0
 
     def pause(self) -> None:
@@ -177,7 +186,7 @@ def _brief(output: Output) -> str:
     return f"{output.name} = {values}{more}"
 
 
-def _batch_size(solver: Solver) -> int:
+def batch_size(solver: Solver) -> int:
     """Records in a batch of the train net: the first axis of its first blob."""
     first = next(iter(solver.net.blobs.values()))
     return first.shape[0] if first.shape else 1

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,8 +22,17 @@ from pycaffe_lite.cli.options import (
     threads_option,
 )
 from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
-from pycaffe_lite.cli.progress import watch
+from pycaffe_lite.cli.progress import batch_size, watch
+from pycaffe_lite.cli.ranks import (
+    file_of_rank,
+    ranks_options,
+    restarts_option,
+    say_ranks,
+    several_ranks,
+    start_ranks,
+)
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
+from pycaffe_lite.distributed.ranks import MpiRanks
 from pycaffe_lite.errors import SnapshotError, SolverError
 from pycaffe_lite.formats.atomic import set_aside
 from pycaffe_lite.net.evaluate import Scores
@@ -105,6 +115,15 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     show_default=True,
     help="What to do when the loss or a weight becomes infinite or NaN.",
 )
+@click.option(
+    "--batch",
+    type=click.Choice(["whole", "split"]),
+    default="whole",
+    show_default=True,
+    help="On several ranks: each runs the prototxt's batch_size, as in Caffe, or its part of it.",
+)
+@ranks_options
+@restarts_option
 @net_state_options
 @gpu_option
 @threads_option
@@ -122,6 +141,7 @@ def command(
     sigint_effect: str,
     sighup_effect: str,
     on_nan: str,
+    batch: str,
     level: int,
     stage: str,
     gpu: str,
@@ -134,26 +154,75 @@ def command(
     log. The results of a test at the end go to stdout.
 
     Ctrl-C stops after the iteration and saves a snapshot; so does SIGTERM, with exit status 143.
+
+    --ranks N, or an MPI launcher ('mpiexec -n N pycaffe-lite train ...', srun), trains on N processes: each
+    computes gradients on records of its own, all take the step of their mean.
     """
     file = one_of(solver, solver_argument, "solver")
     if snapshot and weights:
         raise click.UsageError("Give --snapshot to resume or --weights to fine-tune, not both.")
     if exact and not snapshot:
         raise click.UsageError("--exact says how to resume: give --snapshot too.")
-    earlier_log = set_aside(log_file) if log_file is not None and not snapshot else None
-    start_log(log_file, append=bool(snapshot))
+
+    def latest(since: float) -> Path | None:
+        found = find_latest_snapshot(read_solver(file, strict=strict).message.snapshot_prefix)
+        return found if found is not None and found.stat().st_mtime >= since else None
+
+    start_ranks(latest)
+    with several_ranks() as ranks:
+        if log_file is not None:
+            log_file = file_of_rank(log_file, ranks)
+        _start_log(log_file, bool(snapshot))
+        say_mode(gpu, ranks.count if ranks else 1)
+        document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
+        _train(
+            file,
+            document,
+            snapshot,
+            SignalRequests(sigint_effect, sighup_effect),
+            exact=exact,
+            ranks=ranks,
+            strict=strict,
+            on_nan=on_nan,
+            fork=fork,
+            keep=keep,
+            split_batch=batch == "split",
+        )
+
+
+def _start_log(log_file: Path | None, append: bool) -> None:
+    earlier_log = set_aside(log_file) if log_file is not None and not append else None
+    start_log(log_file, append=append)
     if earlier_log is not None:
         _notice(f"The log of an earlier run is kept as {earlier_log}")
-    say_mode(gpu)
-    document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
-    if snapshot == "latest":
+
+
+def _train(
+    file: str,
+    document: Document[caffe_pb2.SolverParameter],
+    snapshot: str,
+    requests: SignalRequests,
+    *,
+    exact: bool,
+    ranks: MpiRanks | None,
+    **options: Any,
+) -> None:
+    """Trains, on this process or as one of several ranks.
+
+    Args:
+        file: the solver's. document: its settings. snapshot: to resume from; empty: none.
+        requests: of signals. exact: whether to insist on resuming exactly. ranks: the ranks.
+        options: further ones of `Solver`.
+    """
+    if snapshot == "latest" and (ranks is None or ranks.rank == 0):
         snapshot = str(_latest(document.message.snapshot_prefix))
-    requests = SignalRequests(sigint_effect, sighup_effect)
+    if ranks is not None:
+        snapshot = ranks.agree(snapshot)
     with _named(file):
-        runner = get_solver(
-            document, strict=strict, action_request=requests.next_action, on_nan=on_nan, fork=fork, keep=keep
-        )
+        runner = get_solver(document, action_request=requests.next_action, ranks=ranks, **options)
     check_layers(runner.net, file)
+    if ranks is not None:
+        _say_ranks(ranks, runner, options["split_batch"])
     if interactive():
         for line in _finetuning(runner):
             say(line)
@@ -178,6 +247,12 @@ def command(
     if requests.terminated:
         log.info("Stopped by SIGTERM.")
         click.get_current_context().exit(_TERMINATED)
+
+
+def _say_ranks(ranks: MpiRanks, solver: Solver, is_split: bool) -> None:
+    size = batch_size(solver) * solver.param.iter_size
+    whole = "the prototxt's batch is split" if is_split else "each runs the prototxt's batch"
+    say_ranks(ranks, f"{whole}: {size * ranks.count} records in an iteration, {size} on each rank")
 
 
 def _notice(message: str) -> None:

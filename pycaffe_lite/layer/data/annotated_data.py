@@ -46,6 +46,7 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
     min_tops = 1
     max_tops = 2
     also_reads = ("transform_param", "data_param")
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         transform, batch_size = self.layer_param.transform_param, self.layer_param.data_param.batch_size
@@ -104,5 +105,7 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
         transformer.seed_from(stream)
         transformer.seed_from(stream)
         own = RandomStream(stream.raw())
-        self._annotated = AnnotatedSource(reader, transformer, data.batch_size, labels, own, self.param)
+        self._annotated = AnnotatedSource(
+            reader, transformer, data.batch_size, labels, own, self.param, self.context.share
+        )
         return self._annotated

@@ -37,6 +37,7 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
     min_tops = 1
     max_tops = 2
     also_reads = ("transform_param",)
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if not self.param.batch_size:
@@ -59,4 +60,4 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
         transformer.seed_from(stream)
         transformer.seed_from(stream)
         transformer.seed_preparation(stream.raw())
-        return RecordSource(reader, transformer, self.param.batch_size, labels)
+        return RecordSource(reader, transformer, self.param.batch_size, labels, self.context.share)

@@ -55,6 +55,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
 
     exact_tops = 2
     also_reads = ("transform_param", "data_param")
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -85,11 +86,11 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
         shuffler_seed = None
         if p.shuffle:
             log.info("Shuffling data")
-            shuffler_seed = stream.raw()
+            shuffler_seed = self.context.share.agree(stream.raw())
         log.info("A total of %d images.", len(pictures.names))
         start = 0
         if p.rand_skip:
-            start = stream.below(p.rand_skip)
+            start = self.context.share.agree(stream.below(p.rand_skip))
             log.info("Skipping first %d data points.", start)
             if start >= len(pictures.names):
                 count = len(pictures.names)
@@ -109,6 +110,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             shuffler_seed,
             start,
             self._sizing(),
+            self.context.share,
         )
 
     def _sizing(self) -> Callable[[int, int], tuple[int, int]] | None:

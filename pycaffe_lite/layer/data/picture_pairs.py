@@ -42,6 +42,7 @@ class PairsLayer(PrefetchingLayer[P]):
     """Reads a list, with a line for each picture: its file, blanks, and what labels it."""
 
     also_reads = ("transform_param", "data_param")
+    takes_share = True
     label_kind = Labels.PIXEL
     smooth_labels = False
 
@@ -79,11 +80,12 @@ class PairsLayer(PrefetchingLayer[P]):
         path = resolve(p.source, folder)
         log.info("Opening file %s", path)
         pictures, others = read_pairs(path, self.label_kind)
-        seed = stream.raw() if p.shuffle else None
+        share = self.context.share
+        seed = share.agree(stream.raw()) if p.shuffle else None
         log.info("A total of %d examples.", len(others))
         start = 0
         if p.rand_skip:
-            start = stream.below(p.rand_skip)
+            start = share.agree(stream.below(p.rand_skip))
             log.info("Skipping first %d data points.", start)
         if start >= len(others):
             raise DataError(
@@ -101,7 +103,7 @@ class PairsLayer(PrefetchingLayer[P]):
         transformer = Transformer(plain, self.phase, folder, "pictures")
         return PairSource(
             pictures, others, self.label_kind, locate, transformer, pairs, own, p.batch_size, p.is_color,
-            size, seed, start, self.smooth_labels,
+            size, seed, start, self.smooth_labels, share,
         )  # fmt: skip
 
 

@@ -1,0 +1,126 @@
+"""Launchers: whether one has started this process as a rank, and starting ranks with one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from pycaffe_lite.distributed.library import find_launcher
+from pycaffe_lite.errors import SolverError
+from pycaffe_lite.kernels import available_cores
+
+# By which variables launchers tell a process its rank, and how many there are.
+_VARIABLES = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
+    ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),  # MVAPICH
+    ("PALS_RANKID", "PALS_SIZE"),  # Cray
+    ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"),  # Spectrum
+    ("PMIX_RANK", "SLURM_STEP_NUM_TASKS"),  # srun --mpi=pmix
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; in a batch script itself the second is not set
+)
+# A launcher that tells the rank alone: how many there are is for MPI to say.
+_RANK_ALONE = "PMIX_RANK"
+THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
+
+
+class Place(NamedTuple):
+    """What a launcher has told this process.
+
+    Attributes:
+        rank: this one's. ranks: how many there are; 0 if that is not told. variable: which told the rank.
+    """
+
+    rank: int
+    ranks: int
+    variable: str
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> Place | None:
+    """This process's place among the ranks that a launcher has started; None if none has."""
+    for rank, count in _VARIABLES:
+        if environment.get(rank, "").isdecimal() and environment.get(count, "").isdecimal():
+            return Place(int(environment[rank]), int(environment[count]), rank)
+    if environment.get(_RANK_ALONE, "").isdecimal():
+        return Place(int(environment[_RANK_ALONE]), 0, _RANK_ALONE)
+    return None
+
+
+def launch_command(ranks: int | None, launcher: str) -> list[str]:
+    """The command that starts ranks of the command behind it.
+
+    Args:
+        ranks: how many; None if the launcher knows. launcher: a command to use; empty: mpiexec.
+
+    Raises:
+        SolverError: there is no mpiexec, or the launcher's command cannot be read.
+    """
+    if not launcher:
+        return [str(find_launcher()), "-n", str(ranks)]
+    try:
+        words = shlex.split(launcher)
+    except ValueError as error:
+        raise SolverError(f"cannot read the launcher's command '{launcher}': {error}") from None
+    return words if ranks is None else [*words, "-n", str(ranks)]
+
+
+def own_command(arguments: Sequence[str]) -> list[str]:
+    """The command line that runs this program with other arguments."""
+    script = Path(sys.argv[0])
+    if script.is_file() and script.name != "__main__.py":
+        return [sys.executable, str(script.absolute()), *arguments]
+    return [sys.executable, "-m", "pycaffe_lite", *arguments]
+
+
+def environment_of_ranks(ranks: int | None) -> dict[str, str]:
+    """The environment for ranks on this machine: they share out its cores, unless that is settled."""
+    environment = dict(os.environ)
+    if ranks is not None and not ({THREADS_VARIABLE, "OMP_NUM_THREADS"} & environment.keys()):
+        environment[THREADS_VARIABLE] = str(max(1, available_cores() // ranks))
+    return environment
+
+
+class Job:
+    """Ranks that are running, started from here.
+
+    Attributes:
+        stopping: whether a signal has asked for their end.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Starts them, hands signals on, and waits; returns the exit status that shells expect.
+
+        Raises:
+            SolverError: the launcher cannot be started.
+        """
+        numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        # The launcher gets a session of its own: Ctrl-C would reach it twice, from here and the terminal.
+        before = {number: signal.signal(number, self._hand_on) for number in numbers}
+        try:
+            try:
+                self._process = subprocess.Popen(command, env=dict(environment), start_new_session=True)
+            except OSError as error:
+                raise SolverError(f"cannot start '{command[0]}': {error.strerror}") from None
+            status = self._process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return status if status >= 0 else 128 - status
+
+    def _hand_on(self, number: int, frame: FrameType | None) -> None:
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            return  # launchers do not hand SIGHUP on but end by it: a closed terminal ends no training
+        self.stopping = True
+        if self._process is not None:
+            self._process.send_signal(number)

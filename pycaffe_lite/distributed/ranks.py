@@ -1,0 +1,134 @@
+"""MpiRanks: the processes of an MPI communicator as a solver's ranks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+from pycaffe_lite.blob import Array
+from pycaffe_lite.data.share import Share
+from pycaffe_lite.distributed.launcher import Place
+from pycaffe_lite.distributed.library import load_mpi
+from pycaffe_lite.distributed.reduction import MpiReduction
+from pycaffe_lite.errors import SolverError
+from pycaffe_lite.kernels import available_cores
+from pycaffe_lite.net.net import Net
+
+T = TypeVar("T")
+
+# MPI counts in 32 bits on some clusters.
+_MOST_BYTES = 1 << 30
+# How long a rank that fails waits for one of a lower number to tell what all have failed by.
+_PATIENCE_SECONDS, _MORE_SECONDS, _MOST_SECONDS = 1.0, 0.1, 4.0
+
+
+class MpiRanks:
+    """The processes of a communicator.
+
+    Args:
+        comm: the communicator; this one works on copies, so that messages of others do not get in its way.
+        overlap: whether gradients leave while backward computes.
+
+    Attributes:
+        rank, count: of this process, and how many there are.
+        share: the records that this one takes. hosts: the host of each rank.
+
+    Raises:
+        SolverError: there is no MPI.
+    """
+
+    def __init__(self, comm: Any, *, overlap: bool = True) -> None:
+        self._overlap = overlap
+        self._mpi = load_mpi()
+        self._comm = comm.Dup()
+        self.rank: int = self._comm.Get_rank()
+        self.count: int = self._comm.Get_size()
+        self.share = Share(self.rank, self.count, agree=self.agree)
+        self.hosts: list[str] = self.gather(socket.gethostname())
+
+    @classmethod
+    def of_world(cls, place: Place | None) -> MpiRanks:
+        """All processes that the launcher has started.
+
+        Args:
+            place: what the launcher has told this one; None if there is none.
+
+        Raises:
+            SolverError: MPI sees other processes than the launcher has started, or there is no MPI.
+        """
+        mpi = load_mpi()
+        seen = mpi.COMM_WORLD.Get_size()
+        if place is not None and place.ranks not in (0, seen):
+            library = mpi.Get_library_version().split("\n")[0].strip("\0 ")
+            raise SolverError(
+                f"the launcher has started {place.ranks} ranks (by {place.variable}), MPI sees {seen}: the "
+                f"launcher is of another MPI than mpi4py's, which is {library}; start the ranks with that "
+                "one's mpiexec, or have mpi4py load the launcher's MPI (MPI4PY_LIBMPI)"
+            )
+        return cls(mpi.COMM_WORLD)
+
+    def name(self, rank: int) -> str:
+        """A rank, for messages."""
+        return f"rank {rank} on host '{self.hosts[rank]}'"
+
+    def hosts_in_words(self) -> str:
+        """The hosts, each with its number of ranks."""
+        counts = Counter(self.hosts)
+        return ", ".join(f"'{host}'" + (f" ({n} ranks)" if n > 1 else "") for host, n in counts.items())
+
+    def fair_threads(self) -> int:
+        """For how many threads this rank has cores, if those of a host share the cores that they may use."""
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = frozenset(affinity(0)) if affinity else frozenset(range(os.cpu_count() or 1))
+        others = self.gather((socket.gethostname(), cores))
+        rivals = sum(host == others[self.rank][0] and bool(cores & theirs) for host, theirs in others)
+        return max(1, available_cores() // rivals)
+
+    # --------------------------------------------------------------------------------------------- messages
+
+    def gather(self, value: T) -> list[T]:
+        """Each rank's value, in the order of the ranks, on all of them."""
+        return list(self._comm.allgather(value))
+
+    def agree(self, value: T) -> T:
+        """The value of rank 0, on all ranks."""
+        agreed: T = self._comm.bcast(value, 0)
+        return agreed
+
+    def to_first(self, value: T) -> list[T] | None:
+        """Each rank's value on rank 0, None on the others."""
+        values: list[T] | None = self._comm.gather(value, 0)
+        return values
+
+    def broadcast(self, arrays: Sequence[Array]) -> None:
+        """Overwrites arrays with those of rank 0."""
+        for array in arrays:
+            flat = array.reshape(-1).view("u1")
+            for start in range(0, flat.size, _MOST_BYTES):
+                self._comm.Bcast([flat[start : start + _MOST_BYTES], self._mpi.BYTE], 0)
+
+    def reduction(self, net: Net) -> MpiReduction:
+        """What averages the net's gradients."""
+        return MpiReduction(net, self._comm, self._mpi, overlap=self._overlap)
+
+    # --------------------------------------------------------------------------------------------- the end
+
+    def wait_to_speak(self) -> None:
+        """Waits, before this rank tells what is wrong, for one of a lower number that has the same to tell.
+
+        Whoever speaks then ends all ranks, so that one message is seen.
+        """
+        if self.rank:
+            time.sleep(min(_PATIENCE_SECONDS + _MORE_SECONDS * self.rank, _MOST_SECONDS))
+
+    def end_all(self, status: int) -> NoReturn:
+        """Ends the processes of all ranks at once, whatever they are doing."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._mpi.COMM_WORLD.Abort(status)
+        os._exit(status)
