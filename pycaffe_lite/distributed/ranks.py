@@ -25,6 +25,8 @@ T = TypeVar("T")
 _MOST_BYTES = 1 << 30
 # How long a rank that fails waits for one of a lower number to tell what all have failed by.
 _PATIENCE_SECONDS, _MORE_SECONDS, _MOST_SECONDS = 1.0, 0.1, 4.0
+# In so long, a launcher has shown what a rank has written; it may drop the rest of ranks that are ended.
+_FLUSH_SECONDS = 0.3
 
 
 class MpiRanks:
@@ -130,5 +132,6 @@ class MpiRanks:
         """Ends the processes of all ranks at once, whatever they are doing."""
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(_FLUSH_SECONDS)
         self._mpi.COMM_WORLD.Abort(status)
         os._exit(status)
