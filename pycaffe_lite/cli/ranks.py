@@ -33,6 +33,7 @@ from pycaffe_lite.distributed.launcher import (
     own_command,
 )
 from pycaffe_lite.distributed.ranks import MpiRanks
+from pycaffe_lite.distributed.reduction import PATIENCE
 from pycaffe_lite.errors import SolverError
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,18 @@ def ranks_options(function: F) -> F:
     )(function)
 
 
-def restarts_option(function: F) -> F:
-    """`--restarts N`."""
+def training_ranks_options(function: F) -> F:
+    """`--patience SECONDS` and `--restarts N`."""
+    function = click.option(
+        "--patience",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        default=PATIENCE,
+        show_default=True,
+        expose_value=False,
+        callback=_keep,
+        help="How long ranks wait for each other, when none of them is testing, before they give up.",
+    )(function)
     return click.option(
         "--restarts",
         type=click.IntRange(0),
@@ -176,7 +187,8 @@ def several_ranks() -> Iterator[MpiRanks | None]:
             "--mpi is given, but no launcher has started this process: start it as "
             "'mpiexec -n 4 pycaffe-lite ...', or give --ranks 4"
         )
-    ranks = MpiRanks.of_world(place)
+    given = ctx.meta.get(_META, {})
+    ranks = MpiRanks.of_world(place, patience=given.get("patience", PATIENCE))
     if ranks.count == 1:
         yield ranks
         return

@@ -26,10 +26,10 @@ from pycaffe_lite.cli.progress import batch_size, watch
 from pycaffe_lite.cli.ranks import (
     file_of_rank,
     ranks_options,
-    restarts_option,
     say_ranks,
     several_ranks,
     start_ranks,
+    training_ranks_options,
 )
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.distributed.ranks import MpiRanks
@@ -123,7 +123,7 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     help="On several ranks: each runs the prototxt's batch_size, as in Caffe, or its part of it.",
 )
 @ranks_options
-@restarts_option
+@training_ranks_options
 @net_state_options
 @gpu_option
 @threads_option

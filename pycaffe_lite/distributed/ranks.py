@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.data.share import Share
 from pycaffe_lite.distributed.launcher import Place
 from pycaffe_lite.distributed.library import load_mpi
-from pycaffe_lite.distributed.reduction import MpiReduction
+from pycaffe_lite.distributed.reduction import PATIENCE, MpiReduction, nothing_for
 from pycaffe_lite.errors import SolverError
 from pycaffe_lite.kernels import available_cores
 from pycaffe_lite.net.net import Net
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -35,6 +40,8 @@ class MpiRanks:
     Args:
         comm: the communicator; this one works on copies, so that messages of others do not get in its way.
         overlap: whether gradients leave while backward computes.
+        patience: how many seconds this rank waits for others that have nothing else to do; then it ends all.
+            MPI itself may wait for ever where a host or its network is gone.
 
     Attributes:
         rank, count: of this process, and how many there are.
@@ -44,21 +51,22 @@ class MpiRanks:
         SolverError: there is no MPI.
     """
 
-    def __init__(self, comm: Any, *, overlap: bool = True) -> None:
-        self._overlap = overlap
+    def __init__(self, comm: Any, *, overlap: bool = True, patience: float = PATIENCE) -> None:
+        self._overlap, self._patience = overlap, patience
         self._mpi = load_mpi()
         self._comm = comm.Dup()
         self.rank: int = self._comm.Get_rank()
         self.count: int = self._comm.Get_size()
         self.share = Share(self.rank, self.count, agree=self.agree)
-        self.hosts: list[str] = self.gather(socket.gethostname())
+        self.hosts = [""] * self.count
+        self.hosts = self.gather(socket.gethostname())
 
     @classmethod
-    def of_world(cls, place: Place | None) -> MpiRanks:
+    def of_world(cls, place: Place | None, *, patience: float = PATIENCE) -> MpiRanks:
         """All processes that the launcher has started.
 
         Args:
-            place: what the launcher has told this one; None if there is none.
+            place: what the launcher has told this one; None if there is none. patience: as for `MpiRanks`.
 
         Raises:
             SolverError: MPI sees other processes than the launcher has started, or there is no MPI.
@@ -72,7 +80,7 @@ class MpiRanks:
                 f"launcher is of another MPI than mpi4py's, which is {library}; start the ranks with that "
                 "one's mpiexec, or have mpi4py load the launcher's MPI (MPI4PY_LIBMPI)"
             )
-        return cls(mpi.COMM_WORLD)
+        return cls(mpi.COMM_WORLD, patience=patience)
 
     def name(self, rank: int) -> str:
         """A rank, for messages."""
@@ -95,11 +103,13 @@ class MpiRanks:
 
     def gather(self, value: T) -> list[T]:
         """Each rank's value, in the order of the ranks, on all of them."""
-        return list(self._comm.allgather(value))
+        with self._waiting():
+            return list(self._comm.allgather(value))
 
     def agree(self, value: T) -> T:
         """The value of rank 0, on all ranks."""
-        agreed: T = self._comm.bcast(value, 0)
+        with self._waiting():
+            agreed: T = self._comm.bcast(value, 0)
         return agreed
 
     def to_first(self, value: T) -> list[T] | None:
@@ -109,14 +119,33 @@ class MpiRanks:
 
     def broadcast(self, arrays: Sequence[Array]) -> None:
         """Overwrites arrays with those of rank 0."""
-        for array in arrays:
-            flat = array.reshape(-1).view("u1")
-            for start in range(0, flat.size, _MOST_BYTES):
-                self._comm.Bcast([flat[start : start + _MOST_BYTES], self._mpi.BYTE], 0)
+        with self._waiting():
+            for array in arrays:
+                flat = array.reshape(-1).view("u1")
+                for start in range(0, flat.size, _MOST_BYTES):
+                    self._comm.Bcast([flat[start : start + _MOST_BYTES], self._mpi.BYTE], 0)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Ends all ranks if the others let this one wait too long."""
+        if self.count == 1:
+            yield
+            return
+        end = threading.Timer(self._patience, self._give_up)
+        end.daemon = True
+        end.start()
+        try:
+            yield
+        finally:
+            end.cancel()
+
+    def _give_up(self) -> NoReturn:
+        log.error("%s: %s", self.name(self.rank), nothing_for(self._patience))
+        self.end_all(1)
 
     def reduction(self, net: Net) -> MpiReduction:
         """What averages the net's gradients."""
-        return MpiReduction(net, self._comm, self._mpi, overlap=self._overlap)
+        return MpiReduction(net, self._comm, self._mpi, overlap=self._overlap, patience=self._patience)
 
     # --------------------------------------------------------------------------------------------- the end
 

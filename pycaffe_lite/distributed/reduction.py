@@ -37,16 +37,22 @@ ALIGN = 16  # values: kernels like rows of the cache
 # A bucket takes so many times as long as an empty one, so that little time is lost by sending several.
 WORTH = 10
 LEAST_BUCKET, MOST_BUCKET = 1 << 18, 1 << 24  # bytes
+LEAST_BUCKETS = 4
 _TRIAL_BYTES = 1 << 18
-_TRIALS = 3
+_TRIALS = 5
 MOST_ACTIVE = 4  # buckets under way at once
 # How long the thread sleeps between two looks while the layers compute; how long `finish` looks without
 # sleep, and then for how long it sleeps. All in seconds.
 PAUSE, EAGER, SLEEP = 1e-4, 5e-3, 2e-4
-# How long one rank waits for others that have nothing else to do. MPI need not notice that a host is gone.
+# How long a rank waits for others that have nothing else to do.
 PATIENCE = 1800.0
 
 _ACTIONS = (Action.NONE, Action.SNAPSHOT, Action.STOP)  # the strongest request of a rank counts for all
+
+
+def nothing_for(patience: float) -> str:
+    """What to say after waiting for so many seconds."""
+    return f"other ranks have sent nothing for {patience:g} s: has one of their hosts gone, or its network?"
 
 
 class Bucket:
@@ -135,9 +141,7 @@ class Exchange:
                 waited = time.perf_counter() - start
                 time.sleep(SLEEP if waited > EAGER else 0)  # in any case, others may have the core
                 if waited > patience:
-                    raise SolverError(
-                        f"other ranks have sent nothing for {patience:.0f} s: has one of their hosts gone?"
-                    )
+                    raise SolverError(nothing_for(patience))
         self.seconds_waited += time.perf_counter() - start
         return notes
 
@@ -219,24 +223,32 @@ class MpiReduction:
     Args:
         net: the net. comm: the communicator. mpi: the module mpi4py.MPI.
         overlap: whether gradients leave while backward computes; they then do if MPI lets threads take turns.
+        patience: how many seconds to wait for other ranks.
         bucket_bytes: of a bucket; None: what a trial finds best.
     """
 
     def __init__(
-        self, net: Net, comm: Any, mpi: Any, *, overlap: bool = True, bucket_bytes: int | None = None
+        self,
+        net: Net,
+        comm: Any,
+        mpi: Any,
+        *,
+        overlap: bool = True,
+        patience: float = PATIENCE,
+        bucket_bytes: int | None = None,
     ) -> None:
         self._net = net
         self._rank, self._count = comm.Get_rank(), comm.Get_size()
         self._run: Callable[[], float] = net.forward_backward
         self._buckets: list[tuple[list[Blob], list[Bucket]]] = []  # by the call that sends them
         self._sent = 0  # of these
-        self.patience = PATIENCE
-        self.bytes = 0
+        self._patience = patience
+        self.bytes = self.bucket_bytes = 0
         overlap = overlap and mpi.Query_thread() >= mpi.THREAD_SERIALIZED
         if self._count == 1:
             return
         self.exchange = Exchange(comm, mpi, overlap)
-        self.bucket_bytes = bucket_bytes or self.exchange.bucket_bytes(self._rank, self._count)
+        best = bucket_bytes or self.exchange.bucket_bytes(self._rank, self._count)
         by_part = net.gradients_by_part()
         order = [k for part in by_part for k in part]
         if not order:
@@ -244,6 +256,8 @@ class MpiReduction:
         groups = [[p.blob for p in net.param_table.params if p.learnable == k] for k in order]
         self._flat, places = Blob.put_diffs_in_a_row(groups, ALIGN)
         self.bytes = self._flat.nbytes
+        # Small nets are cut as well: what leaves early need not be waited for.
+        self.bucket_bytes = min(best, max(LEAST_BUCKET, self.bytes // LEAST_BUCKETS))
         mpi_type = mpi.FLOAT if self._flat.dtype == np.float32 else mpi.DOUBLE
         calls = self._cut(by_part, groups, places, mpi_type)
         if overlap:
@@ -294,6 +308,6 @@ class MpiReduction:
         for number in range(self._sent, len(self._buckets)):
             self._send(number)
         note = np.array([loss, _ACTIONS.index(action)])
-        notes = self.exchange.finish(note, np.inf if patient else self.patience)
+        notes = self.exchange.finish(note, np.inf if patient else self._patience)
         mean = float(np.add.reduce(notes[:, 0])) / self._count
         return Step(mean, _ACTIONS[int(notes[:, 1].max())])

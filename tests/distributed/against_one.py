@@ -15,11 +15,11 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from small_nets import RULES, write_nets  # noqa: E402
 
+from pycaffe_lite import get_solver  # noqa: E402
 from pycaffe_lite.distributed.library import load_mpi  # noqa: E402
 from pycaffe_lite.distributed.ranks import MpiRanks  # noqa: E402
 from pycaffe_lite.proto import caffe_pb2  # noqa: E402
 from pycaffe_lite.proto.prototxt import parse  # noqa: E402
-from pycaffe_lite.solver import get_solver  # noqa: E402
 
 CLIP = 0.5  # below the norm of the gradients, so that it acts
 
@@ -44,7 +44,7 @@ def trained(message, **options):
 
 def difference(folder, ranks, net, rule, iter_size=1, clip=0.0):
     """By how much the weights of all ranks together, and of one solver, differ."""
-    together = trained(settings(folder, net, rule, iter_size, clip), ranks=ranks)
+    together = trained(settings(folder, net, rule, iter_size, clip), comm=load_mpi().COMM_WORLD)
     mine = weights(together)
     alike = all(other.tobytes() == mine.tobytes() for other in ranks.gather(mine))
     losses = ranks.gather(together.smoothed_loss)
