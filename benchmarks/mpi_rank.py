@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from benchmarks import net_files
 from benchmarks.works import BY_NAME
 from pycaffe_lite.distributed.library import load_mpi
 from pycaffe_lite.distributed.ranks import MpiRanks
-from pycaffe_lite.distributed.reduction import ALIGN, Bucket, Exchange
+from pycaffe_lite.distributed.reduction import ALIGN, Bucket, Exchange, MpiReduction
 from pycaffe_lite.kernels import set_num_threads
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document
@@ -30,17 +30,21 @@ WARM_UP = 3
 LEAST = 5
 
 
-def median(ranks: MpiRanks, step: Callable[[], object], seconds: float) -> float:
-    """Milliseconds of a step that all ranks take together; each begins when all are ready."""
-    times: list[float] = []
-    for _ in range(WARM_UP):
-        step()
-    begun = time.perf_counter()
-    while ranks.agree(time.perf_counter() - begun < seconds or len(times) < LEAST):
-        start = time.perf_counter()
-        step()
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+def medians(ranks: MpiRanks, steps: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Milliseconds of steps that all ranks take together, in turn, so that other load meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        for _ in range(WARM_UP):
+            step()
+    begun, rounds = time.perf_counter(), 0
+    while ranks.agree(time.perf_counter() - begun < seconds or rounds < LEAST):
+        rounds += 1
+        for name, step in steps.items():
+            ranks.gather(None)
+            start = time.perf_counter()
+            step()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def solver_of(name: str, ranks: MpiRanks | None) -> SGDSolver:
@@ -57,52 +61,55 @@ def solver_of(name: str, ranks: MpiRanks | None) -> SGDSolver:
 
 def train(mpi: Any, ranks: MpiRanks, name: str, seconds: float) -> dict[str, float]:
     """An iteration of one rank alone, and of all, with overlap and without; and what could be hidden."""
-    found: dict[str, float] = {}
+    if not BY_NAME[name].train:
+        return medians(ranks, {"forward": net_files.build(BY_NAME[name]).forward_loss}, seconds)
     alone = solver_of(name, None)
-    found["alone"] = median(ranks, partial(alone.step, 1), seconds)
-    forward = median(ranks, alone.net.forward_loss, seconds / 2)
-    both = median(ranks, alone.net.forward_backward, seconds / 2)
-    found["backward"] = both - forward
-    del alone
-    if ranks.count == 1:
-        return found
-    for key, overlap in (("together", True), ("one after the other", False)):
-        made = solver_of(name, MpiRanks(mpi.COMM_WORLD, overlap=overlap))
-        found[key] = median(ranks, partial(made.step, 1), seconds)
-        found["bytes"], found["bucket"] = made.reduction.bytes, made.reduction.bucket_bytes
-        del made
-    found["transfer"] = transfer(mpi, ranks, int(found["bytes"]), int(found["bucket"]), seconds)
-    saved = found["one after the other"] - found["together"]
-    found["hidden"] = saved / min(found["backward"], found["transfer"])
-    return found
+    steps: dict[str, Callable[[], object]] = {
+        "alone": partial(alone.step, 1),
+        "forward": alone.net.forward_loss,
+        "both": alone.net.forward_backward,
+    }
+    sizes = {}
+    if ranks.count > 1:
+        made = solver_of(name, ranks)
+        plain = solver_of(name, MpiRanks(mpi.COMM_WORLD, overlap=False))
+        steps["together"], steps["one after the other"] = partial(made.step, 1), partial(plain.step, 1)
+        reduction = cast(MpiReduction, made.reduction)
+        sizes = {"bytes": reduction.bytes, "bucket": reduction.bucket_bytes}
+        steps["transfer"] = transfer(mpi, ranks, reduction.bytes, reduction.bucket_bytes)
+    found = medians(ranks, steps, seconds)
+    found["backward"] = found["both"] - found["forward"]
+    if ranks.count > 1:
+        saved = found["one after the other"] - found["together"]
+        found["hidden"] = saved / min(found["backward"], found["transfer"])
+    return {**found, **sizes}
 
 
-def transfer(mpi: Any, ranks: MpiRanks, size: int, bucket: int, seconds: float) -> float:
-    """Milliseconds in which so many bytes of gradients become means, while nothing else is done."""
+def transfer(mpi: Any, ranks: MpiRanks, size: int, bucket: int) -> Callable[[], object]:
+    """Makes so many bytes of gradients means, while nothing else is done."""
     exchange = Exchange(mpi.COMM_WORLD, mpi, threaded=False)
     values = np.ones(size // 4, np.float32)
     count = bucket // 4 // ALIGN * ALIGN
-    buckets = [
-        Bucket(values[i : i + count], ranks.count, ranks.rank, mpi.FLOAT)
-        for i in range(0, values.size, count)
-    ]
+    stretches = [values[i : i + count] for i in range(0, values.size, count)]
+    buckets = [Bucket(stretch, ranks.count, ranks.rank, mpi.FLOAT) for stretch in stretches]
 
     def step() -> None:
         for one in buckets:
             exchange.start(one)
         exchange.finish(np.zeros(2), np.inf)
 
-    return median(ranks, step, seconds)
+    return step
 
 
 def all_reduce(mpi: Any, ranks: MpiRanks, size: int, seconds: float) -> dict[str, float]:
     """MPI's own all-reduce, in whatever order, and ours in the order of the ranks."""
     values = np.ones(size // 4, np.float32)
-    found = {"MPI": median(ranks, lambda: mpi.COMM_WORLD.Allreduce(mpi.IN_PLACE, values), seconds)}
-    bucket = Exchange(mpi.COMM_WORLD, mpi, threaded=False).bucket_bytes(ranks.rank, ranks.count)
-    found["ours"] = transfer(mpi, ranks, size, bucket, seconds)
-    found["bucket"] = bucket
-    return found
+    best = Exchange(mpi.COMM_WORLD, mpi, threaded=False).bucket_bytes(ranks.rank, ranks.count)
+    steps = {
+        "MPI": lambda: mpi.COMM_WORLD.Allreduce(mpi.IN_PLACE, values),
+        "ours": transfer(mpi, ranks, size, best),
+    }
+    return {**medians(ranks, steps, seconds), "bucket": best}
 
 
 def main() -> None:

@@ -46,6 +46,7 @@ class MpiRanks:
     Attributes:
         rank, count: of this process, and how many there are.
         share: the records that this one takes. hosts: the host of each rank.
+        takes_threads: whether several threads may use MPI at once; gradients leave early only then.
 
     Raises:
         SolverError: there is no MPI.
@@ -58,6 +59,8 @@ class MpiRanks:
         self.rank: int = self._comm.Get_rank()
         self.count: int = self._comm.Get_size()
         self.share = Share(self.rank, self.count, agree=self.agree)
+        # Whether several threads may use MPI at once, as this one and that which looks after gradients.
+        self.takes_threads = bool(self._mpi.Query_thread() == self._mpi.THREAD_MULTIPLE)
         self.hosts = [""] * self.count
         self.hosts = self.gather(socket.gethostname())
 
@@ -143,9 +146,28 @@ class MpiRanks:
         log.error("%s: %s", self.name(self.rank), nothing_for(self._patience))
         self.end_all(1)
 
+    @contextmanager
+    def first_of_host_first(self) -> Iterator[None]:
+        """Lets the first rank of each host run a block before the others of that host run it."""
+        neighbours = [rank for rank, host in enumerate(self.hosts) if host == self.hosts[self.rank]]
+        if len(neighbours) == 1 or not self.takes_threads:
+            yield
+            return
+        host = self._comm.Split(neighbours[0], self.rank)
+        try:
+            if self.rank == neighbours[0]:
+                yield
+            with self._waiting():
+                host.Barrier()
+            if self.rank != neighbours[0]:
+                yield
+        finally:
+            host.Free()
+
     def reduction(self, net: Net) -> MpiReduction:
         """What averages the net's gradients."""
-        return MpiReduction(net, self._comm, self._mpi, overlap=self._overlap, patience=self._patience)
+        overlap = self._overlap and self.takes_threads
+        return MpiReduction(net, self._comm, self._mpi, overlap=overlap, patience=self._patience)
 
     # --------------------------------------------------------------------------------------------- the end
 

@@ -222,7 +222,7 @@ class MpiReduction:
 
     Args:
         net: the net. comm: the communicator. mpi: the module mpi4py.MPI.
-        overlap: whether gradients leave while backward computes; they then do if MPI lets threads take turns.
+        overlap: whether gradients leave while backward computes; a thread of its own then uses MPI.
         patience: how many seconds to wait for other ranks.
         bucket_bytes: of a bucket; None: what a trial finds best.
     """
@@ -244,7 +244,6 @@ class MpiReduction:
         self._sent = 0  # of these
         self._patience = patience
         self.bytes = self.bucket_bytes = 0
-        overlap = overlap and mpi.Query_thread() >= mpi.THREAD_SERIALIZED
         if self._count == 1:
             return
         self.exchange = Exchange(comm, mpi, overlap)

@@ -153,8 +153,7 @@ class Solver(Members):
         self.after_snapshot: list[Callable[[Path], object]] = []
         self._on_start: list[Callable[[], object]] = []
         self._on_gradients_ready: list[Callable[[], object]] = []
-        self._stop_requested = False
-        self._warned_of_nan = False
+        self._stop_requested = self._has_compiled = self._warned_of_nan = False
         self._before_tests: continuation.Continuation | None = None
         glog.open_log()
         if log.isEnabledFor(logging.INFO):
@@ -334,7 +333,7 @@ class Solver(Members):
                 callback()
             display = p.display > 0 and self.iter % p.display == 0
             self.net.debug_info = display and p.debug_info
-            loss, asked = self._forward_backward(), Action.NONE
+            loss, asked = self._forward_backward_in_turn(), Action.NONE
             if self.reduction is not None:
                 late = self.iter == start or self._others_may_be_late()
                 loss, asked = self.reduction.finish(loss, self.action_request(), patient=late)
@@ -358,6 +357,15 @@ class Solver(Members):
             return
         for blob in self.net.learnable_params:
             blob.clear_diff()
+
+    def _forward_backward_in_turn(self) -> float:
+        """As `_forward_backward`; the first time, ranks of a host do not compile the same kernels at once."""
+        if self._has_compiled or self.ranks is None:
+            return self._forward_backward()
+        with self.ranks.first_of_host_first():
+            loss = self._forward_backward()
+        self._has_compiled = True
+        return loss
 
     def _forward_backward(self) -> float:
         """Adds up the gradients of iter_size batches; returns the mean of their losses."""

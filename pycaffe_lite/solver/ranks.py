@@ -7,6 +7,7 @@ everywhere. How that is done is the business of whoever makes the ranks (`distri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -85,6 +86,12 @@ class Ranks(Protocol):
 
     def broadcast(self, arrays: Sequence[Array]) -> None:
         """Overwrites arrays with those of rank 0."""
+
+    def first_of_host_first(self) -> AbstractContextManager[None]:
+        """Lets one rank of each host run a block before the others of that host run it.
+
+        It compiles kernels, if there are new ones, which the others then find.
+        """
 
     def reduction(self, net: Net) -> Reduction:
         """What averages the net's gradients."""

@@ -9,7 +9,8 @@ import pytest
 from ranks_at_work import environment, launcher
 from small_data import write_files
 from test_train import end
-from two_hosts import cut, may_make_hosts, two_hosts
+
+from benchmarks.two_hosts import cut, may_make_hosts, two_hosts
 
 pytestmark = pytest.mark.ranks
 

@@ -3,10 +3,13 @@
 Only root may make them. `with two_hosts() as hosts:` gives the launcher's command, and takes all away again.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,14 +28,14 @@ class NotAllowedError(Exception):
     """This process may not make network namespaces, or there is no `ip`; the text says which."""
 
 
-def _ip(*words):
+def _ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True)
     if done.returncode:
         raise NotAllowedError(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
 @contextmanager
-def two_hosts(folder, rate=None):
+def two_hosts(folder: Path | str, rate: str | None = None) -> Iterator[tuple[list[str], list[str]]]:
     """Two hosts; gives their names and the command that starts ranks on them in turn.
 
     Args:
@@ -73,12 +76,12 @@ def two_hosts(folder, rate=None):
                 _ip("netns", "delete", name)
 
 
-def cut(name):
+def cut(name: str) -> None:
     """Takes the cable of a host away."""
     subprocess.run(["ip", "-n", name, "link", "set", name, "down"], check=True)
 
 
-def may_make_hosts():
+def may_make_hosts() -> str:
     """Why no hosts can be made here; empty if they can."""
     try:
         with two_hosts(os.environ.get("TMPDIR", "/tmp")):
