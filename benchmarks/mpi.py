@@ -20,7 +20,14 @@ import click
 from benchmarks.two_hosts import NotAllowedError, two_hosts
 from benchmarks.works import BY_NAME
 from pycaffe_lite.distributed.launcher import launch_command
-from pycaffe_lite.distributed.reduction import LEAST_BUCKET, LEAST_BUCKETS, MOST_BUCKET, PAUSE, WORTH
+from pycaffe_lite.distributed.reduction import (
+    LEAST_BUCKET,
+    LEAST_BUCKETS,
+    MOST_BUCKET,
+    MOST_BUCKETS,
+    PAUSE,
+    WORTH,
+)
 
 TRAINED = ("lenet-train", "cifar-train", "caffenet-train")
 SIZES = (4_194_304, 243_860_928)  # bytes
@@ -75,7 +82,8 @@ class Model(NamedTuple):
         """Seconds. size: bytes of gradients. rate: bytes a second."""
         per_byte = max(1 / (self.share * rate), self.handling)
         wanted = WORTH * (2 * (hosts - 1) * self.message + 2 * PAUSE) / per_byte
-        bucket = min(max(wanted, LEAST_BUCKET), MOST_BUCKET, max(LEAST_BUCKET, size / LEAST_BUCKETS))
+        largest = min(MOST_BUCKET, max(LEAST_BUCKET, size / LEAST_BUCKETS))
+        bucket = min(max(wanted, LEAST_BUCKET, size / MOST_BUCKETS), largest)
         volume = 2 * (hosts - 1) / hosts * size
         return math.ceil(size / bucket) * 2 * (hosts - 1) * self.message + volume * per_byte
 

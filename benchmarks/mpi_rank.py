@@ -26,8 +26,8 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document
 from pycaffe_lite.solver import SGDSolver
 
-WARM_UP = 3
-LEAST = 5
+WARM_UP = 2
+LEAST = 3
 
 
 def medians(ranks: MpiRanks, steps: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:

@@ -37,7 +37,7 @@ ALIGN = 16  # values: kernels like rows of the cache
 # A bucket takes so many times as long as an empty one, so that little time is lost by sending several.
 WORTH = 10
 LEAST_BUCKET, MOST_BUCKET = 1 << 18, 1 << 24  # bytes
-LEAST_BUCKETS = 4
+LEAST_BUCKETS, MOST_BUCKETS = 4, 64
 _TRIAL_BYTES = 1 << 18
 _TRIALS = 5
 MOST_ACTIVE = 4  # buckets under way at once
@@ -255,8 +255,10 @@ class MpiReduction:
         groups = [[p.blob for p in net.param_table.params if p.learnable == k] for k in order]
         self._flat, places = Blob.put_diffs_in_a_row(groups, ALIGN)
         self.bytes = self._flat.nbytes
-        # Small nets are cut as well: what leaves early need not be waited for.
-        self.bucket_bytes = min(best, max(LEAST_BUCKET, self.bytes // LEAST_BUCKETS))
+        # Small nets are cut as well: what leaves early need not be waited for. Of large ones enough is under
+        # way at once that the network has work while the thread waits for a core.
+        largest = max(LEAST_BUCKET, self.bytes // LEAST_BUCKETS)
+        self.bucket_bytes = min(max(best, self.bytes // MOST_BUCKETS), largest, MOST_BUCKET)
         mpi_type = mpi.FLOAT if self._flat.dtype == np.float32 else mpi.DOUBLE
         calls = self._cut(by_part, groups, places, mpi_type)
         if overlap:
