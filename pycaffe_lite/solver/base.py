@@ -44,7 +44,7 @@ from pycaffe_lite.solver.loss_window import LossWindow
 from pycaffe_lite.solver.members import Members
 from pycaffe_lite.solver.nets import SolverNets
 from pycaffe_lite.solver.parts import LocalRates, SolverPart
-from pycaffe_lite.solver.ranks import Ranks, build_alike, seed_of
+from pycaffe_lite.solver.ranks import Ranks, Reduction, Step, build_alike, seed_of
 from pycaffe_lite.solver.rate import Progress
 from pycaffe_lite.solver.settings import SolverSource, solver_document
 from pycaffe_lite.solver.updates import Updates
@@ -335,8 +335,7 @@ class Solver(Members):
             self.net.debug_info = display and p.debug_info
             loss, asked = self._forward_backward_in_turn(), Action.NONE
             if self.reduction is not None:
-                late = self.iter == start or self._others_may_be_late()
-                loss, asked = self.reduction.finish(loss, self.action_request(), patient=late)
+                loss, asked = self._finish_reduction(self.reduction, loss, is_first=self.iter == start)
             self.window.add(loss, self.iter)
             if display:
                 self._log_progress()
@@ -357,6 +356,16 @@ class Solver(Members):
             return
         for blob in self.net.learnable_params:
             blob.clear_diff()
+
+    def _finish_reduction(self, reduction: Reduction, own: float, *, is_first: bool) -> Step:
+        """Waits for the mean gradients of all ranks; returns the mean of their losses, and what to do then."""
+        late = is_first or self._others_may_be_late()
+        step = reduction.finish(own, self.action_request(), patient=late)
+        if math.isfinite(own) and not math.isfinite(step.loss):
+            self._report_nan(
+                f"the ranks' mean loss became {step.loss:g}", lambda net: "that of another rank did"
+            )
+        return step
 
     def _forward_backward_in_turn(self) -> float:
         """As `_forward_backward`; the first time, ranks of a host do not compile the same kernels at once."""

@@ -206,7 +206,8 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         SnapshotError: the state is damaged or not a state, its history does not fit the solver's type and
             net, or `exact` cannot be had.
         WeightsError: the weights cannot be read, or do not fit the net.
-        In each case nothing has changed on this rank.
+        In each case nothing has changed. (Only what keeps another rank from going on exactly is found out
+        when this one has gone back already.)
     """
     ranks = solver.ranks
     if ranks is None or ranks.count == 1:
