@@ -15,8 +15,8 @@ def _add(x: Array, y: Array) -> None:
 def mean(others: Array, place: int, y: Array) -> None:
     """y[i] = (x[0][i] + x[1][i] + ...) / N in this order, where x[place] is y as it was.
 
-    others: (N - 1, count), the other arrays in their order; they are written to. y: (count,). Sums are kept in the type of y, and
-    multiplied with 1/N, rounded to that type, as Caffe does.
+    others: (N - 1, count), the other arrays in their order; they are written to. y: (count,). Sums are kept
+    in the type of y, and multiplied with 1/N, rounded to that type, as Caffe does.
     """
     T = y.dtype.type
     count = others.shape[0] + 1

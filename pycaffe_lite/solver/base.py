@@ -358,13 +358,11 @@ class Solver(Members):
             blob.clear_diff()
 
     def _finish_reduction(self, reduction: Reduction, own: float, *, is_first: bool) -> Step:
-        """Waits for the mean gradients of all ranks; returns the mean of their losses, and what to do then."""
+        """Waits for the mean gradients of all ranks; returns their mean loss, and what to do then."""
         late = is_first or self._others_may_be_late()
         step = reduction.finish(own, self.action_request(), patient=late)
         if math.isfinite(own) and not math.isfinite(step.loss):
-            self._report_nan(
-                f"the ranks' mean loss became {step.loss:g}", lambda net: "that of another rank did"
-            )
+            self._report_nan(f"the mean loss became {step.loss:g}", lambda net: "on another rank")
         return step
 
     def _forward_backward_in_turn(self) -> float:

@@ -12,9 +12,8 @@ def test_in_their_order(dtype, count):
     chance = np.random.default_rng(count)
     # Sizes around the number of values that are added at a time.
     for size in (0, 1, 1023, 1024, 2500):
-        arrays = (
-            chance.standard_normal((count, size)) * 10.0 ** chance.integers(-6, 6, (count, size))
-        ).astype(dtype)
+        sizes = 10.0 ** chance.integers(-6, 6, (count, size))
+        arrays = (chance.standard_normal((count, size)) * sizes).astype(dtype)
         total = arrays[0].copy()
         for array in arrays[1:]:
             total += array
@@ -29,7 +28,7 @@ def test_the_order_matters():
     """Else the test above would say nothing."""
     arrays = np.array([[1e8], [1], [-1e8]], np.float32)
     own = arrays[2].copy()
-    ordered_sum.mean(arrays[:2], 2, own)
+    ordered_sum.mean(arrays[:2].copy(), 2, own)
     assert own == 0
     own = arrays[0].copy()
     ordered_sum.mean(arrays[[2, 1]], 0, own)
