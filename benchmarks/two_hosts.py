@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -72,6 +73,11 @@ def two_hosts(folder: Path | str, rate: str | None = None) -> Iterator[tuple[lis
         )
     finally:
         for name in names:
+            # A launcher's own processes may wait for a host that is not there any more.
+            found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
+            for process in found.stdout.split():
+                with suppress(OSError):
+                    os.kill(int(process), signal.SIGKILL)
             with suppress(NotAllowedError):
                 _ip("netns", "delete", name)
 

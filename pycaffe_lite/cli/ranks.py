@@ -91,7 +91,7 @@ def training_ranks_options(function: F) -> F:
         show_default=True,
         expose_value=False,
         callback=_keep,
-        help="How long ranks wait for each other, when none of them is testing, before they give up.",
+        help="How long ranks wait for each other before they give up; while one tests, 20 times as long.",
     )(function)
     return click.option(
         "--restarts",

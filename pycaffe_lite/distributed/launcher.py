@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -29,6 +32,11 @@ _VARIABLES = (
 # A launcher that tells the rank alone: how many there are is for MPI to say.
 _RANK_ALONE = "PMIX_RANK"
 THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
+# Who has started the ranks, `1234@host`, and the signal by which a rank tells it that it ends all of them.
+STARTER_VARIABLE = "PYCAFFE_LITE_STARTER"
+END_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
+# How long a launcher may take then, and how often that is looked at.
+_GRACE_SECONDS, _LOOK_SECONDS = 5.0, 0.5
 
 
 class Place(NamedTuple):
@@ -79,6 +87,14 @@ def own_command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pycaffe_lite", *arguments]
 
 
+def tell_starter() -> None:
+    """Tells who has started the ranks, if that is a process of this host, that this rank ends all of them."""
+    process, _, host = os.environ.get(STARTER_VARIABLE, "").partition("@")
+    if process.isdecimal() and host == socket.gethostname():
+        with contextlib.suppress(OSError):
+            os.kill(int(process), END_SIGNAL)
+
+
 def environment_of_ranks(ranks: int | None) -> dict[str, str]:
     """The environment for ranks on this machine: they share out its cores, unless that is settled."""
     environment = dict(os.environ)
@@ -97,6 +113,7 @@ class Job:
     def __init__(self) -> None:
         self.stopping = False
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended_at: float | None = None  # when a rank told that it ends all
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
         """Starts them, hands signals on, and waits; returns the exit status that shells expect.
@@ -107,16 +124,32 @@ class Job:
         numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
         # The launcher gets a session of its own: Ctrl-C would reach it twice, from here and the terminal.
         before = {number: signal.signal(number, self._hand_on) for number in numbers}
+        before[END_SIGNAL] = signal.signal(END_SIGNAL, self._note_end)
+        environment = {**environment, STARTER_VARIABLE: f"{os.getpid()}@{socket.gethostname()}"}
         try:
             try:
                 self._process = subprocess.Popen(command, env=dict(environment), start_new_session=True)
             except OSError as error:
                 raise SolverError(f"cannot start '{command[0]}': {error.strerror}") from None
-            status = self._process.wait()
+            status = self._wait(self._process)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
         return status if status >= 0 else 128 - status
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Waits for the launcher, which may itself go on to wait for a host that is gone."""
+        while True:
+            try:
+                return process.wait(_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if self._ended_at is not None and time.monotonic() - self._ended_at > _GRACE_SECONDS:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    return 1
+
+    def _note_end(self, number: int, frame: FrameType | None) -> None:
+        self._ended_at = time.monotonic()
 
     def _hand_on(self, number: int, frame: FrameType | None) -> None:
         if number not in (signal.SIGINT, signal.SIGTERM):

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pycaffe_lite.blob import Array
 from pycaffe_lite.data.share import Share
-from pycaffe_lite.distributed.launcher import Place
+from pycaffe_lite.distributed.launcher import Place, tell_starter
 from pycaffe_lite.distributed.library import load_mpi
 from pycaffe_lite.distributed.reduction import PATIENCE, MpiReduction, nothing_for
 from pycaffe_lite.errors import SolverError
@@ -184,5 +184,6 @@ class MpiRanks:
         sys.stdout.flush()
         sys.stderr.flush()
         time.sleep(_FLUSH_SECONDS)
+        tell_starter()
         self._mpi.COMM_WORLD.Abort(status)
         os._exit(status)

@@ -44,8 +44,8 @@ MOST_ACTIVE = 4  # buckets under way at once
 # How long the thread sleeps between two looks while the layers compute; how long `finish` looks without
 # sleep, and then for how long it sleeps. All in seconds.
 PAUSE, EAGER, SLEEP = 1e-4, 5e-3, 2e-4
-# How long a rank waits for others that have nothing else to do.
-PATIENCE = 1800.0
+# How long a rank waits for others that have nothing else to do; while one tests, so many times as long.
+PATIENCE, PATIENT_TIMES = 1800.0, 20
 
 _ACTIONS = (Action.NONE, Action.SNAPSHOT, Action.STOP)  # the strongest request of a rank counts for all
 
@@ -309,6 +309,6 @@ class MpiReduction:
         for number in range(self._sent, len(self._buckets)):
             self._send(number)
         note = np.array([loss, _ACTIONS.index(action)])
-        notes = self.exchange.finish(note, np.inf if patient else self._patience)
+        notes = self.exchange.finish(note, self._patience * (PATIENT_TIMES if patient else 1))
         mean = float(np.add.reduce(notes[:, 0])) / self._count
         return Step(mean, _ACTIONS[int(notes[:, 1].max())])

@@ -38,7 +38,6 @@ RAISED = r".*layer 'failing' \(Python\): Failing.forward raised ValueError: reco
 # By rank, and which of its runs fails; the layer runs twice in an iteration, a snapshot is due every 5.
 FAILURES = {
     "1 15 raise": r"rank 1 on host '.*': " + RAISED,
-    "0 15 raise": r"rank 0 on host '.*': " + RAISED,
     "1 15 nan": r"rank 1 on host '.*': .*solver.prototxt: iteration 7: the loss became nan: ",
     "0 15 disk": r"rank 0 on host '.*': .*cannot write .*s_iter_10.caffemodel.*: File too large",
 }
@@ -103,6 +102,8 @@ def test_stopping_together(train, tmp_path, number, status):
     snapshot = find_latest_snapshot(str(tmp_path / "s"))
     iteration = int(re.search(r"iter_(\d+)", snapshot.name)[1])
     assert f"Iteration {iteration}, " not in (tmp_path / "log.rank1").read_text()
+    if number == signal.SIGINT:
+        return  # the snapshot is the same
     change(solver, "max_iter: 100000", f"max_iter: {iteration + 1}")
     done = train(solver, "--ranks", "2", "--snapshot", "latest", "--exact", PYTHONPATH=HERE)
     assert done.returncode == 0, done.stderr
