@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import click
 
+from benchmarks.mpi_rank import MESSAGES
 from benchmarks.two_hosts import NotAllowedError, two_hosts
 from benchmarks.works import BY_NAME
 from pycaffe_lite.distributed.launcher import launch_command
@@ -62,17 +63,19 @@ def table(heading: str, rows: Sequence[Sequence[object]]) -> None:
 class Model(NamedTuple):
     """How long an iteration takes on N hosts.
 
-        sending  = buckets · 2 (N - 1) · message + volume · max(1 / (share · rate), handling)
+        sending  = buckets · 2 · (latency + (N - 1) · message) + volume · max(1 / (share · rate), handling)
         volume   = 2 (N - 1) / N · bytes of gradients
         time     = compute + sending - hidden · min(backward, sending)
 
     Attributes:
-        message: seconds that a message takes besides its bytes.
+        latency: seconds that each of a bucket's two steps takes besides its messages and bytes.
+        message: seconds that one of many messages takes besides its bytes.
         share: of the network's nominal rate that arrives.
         handling: seconds a byte takes in the processor: copied, sent, added.
         hidden: the part of the shorter of backward and sending that overlap hides.
     """
 
+    latency: float
     message: float
     share: float
     handling: float
@@ -81,11 +84,12 @@ class Model(NamedTuple):
     def sending(self, size: float, hosts: int, rate: float) -> float:
         """Seconds. size: bytes of gradients. rate: bytes a second."""
         per_byte = max(1 / (self.share * rate), self.handling)
-        wanted = WORTH * (2 * (hosts - 1) * self.message + 2 * PAUSE) / per_byte
+        empty = 2 * (self.latency + (hosts - 1) * self.message)
+        wanted = WORTH * (empty + 2 * PAUSE) / per_byte
         largest = min(MOST_BUCKET, max(LEAST_BUCKET, size / LEAST_BUCKETS))
         bucket = min(max(wanted, LEAST_BUCKET, size / MOST_BUCKETS), largest)
         volume = 2 * (hosts - 1) / hosts * size
-        return math.ceil(size / bucket) * 2 * (hosts - 1) * self.message + volume * per_byte
+        return math.ceil(size / bucket) * empty + volume * per_byte
 
     def time(self, compute: float, backward: float, size: float, hosts: int, rate: float) -> float:
         """Seconds of an iteration. compute: of one host alone, with its backward pass."""
@@ -101,9 +105,10 @@ def fit(measured: dict[tuple[str, str], dict[str, float]]) -> Model:
     share = sum(m["bytes"] / (m["transfer"] / 1e3) / (mbit * 125e3) for m, mbit in slow) / len(slow)
     small = measured["lenet-train", "none"]
     buckets = math.ceil(small["bytes"] / small["bucket"])
-    message = max(small["transfer"] / 1e3 - small["bytes"] * handling, 0) / buckets / 2
+    latency = max(small["transfer"] / 1e3 - small["bytes"] * handling, 0) / buckets / 2
+    message = small["messages"] / 1e3 / MESSAGES
     hidden = [min(max(m["hidden"], 0.0), 1.0) for m, _ in slow]
-    return Model(message, share, handling, sum(hidden) / len(hidden))
+    return Model(latency, message, share, handling, sum(hidden) / len(hidden))
 
 
 # --------------------------------------------------------------------------------------------------- report
@@ -146,7 +151,7 @@ def hosts(seconds: float) -> Model | None:
                 measured[name, title] = found
                 columns = ("alone", "together", "one after the other", "backward", "transfer")
                 times = [f"{found[column]:.0f}" for column in columns]
-                rows.append([BY_NAME[name].title, title, *times, f"{found['hidden']:.0%}"])
+                rows.append([BY_NAME[name].title, title, *times, f"{max(found['hidden'], 0):.0%}"])
     heading = "| net | limit | 1 rank, ms | 2 hosts | without overlap | backward | transfer | hidden |"
     table(heading, rows)
     return fit(measured)
@@ -155,7 +160,8 @@ def hosts(seconds: float) -> Model | None:
 def predictions(model: Model, seconds: float) -> None:
     """What the model says of more hosts and faster networks: how many hosts' work they do."""
     click.echo(
-        f"\nmessage {1e6 * model.message:.0f} us, {model.share:.0%} of the rate, "
+        f"\nlatency {1e6 * model.latency:.0f} us, a message {1e6 * model.message:.1f} us, "
+        f"{model.share:.0%} of the rate, "
         f"{1e9 * model.handling:.2f} ns a byte, {model.hidden:.0%} hidden"
     )
     nets = []

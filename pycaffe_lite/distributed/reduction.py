@@ -18,8 +18,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -96,8 +95,7 @@ class Exchange:
         self._parts, self._means, self._notes = comm.Dup(), comm.Dup(), comm.Dup()
         self._mpi = mpi
         self.seconds_waited = 0.0
-        self.seconds_sending = 0.0  # from the first bucket's leaving to the last one's arrival
-        self._began = 0.0
+        self._moves = 0  # counts each step of a bucket
         self._lock = threading.Lock()
         self._waiting: deque[Bucket] = deque()
         self._active: deque[Bucket] = deque()
@@ -110,8 +108,6 @@ class Exchange:
     def start(self, bucket: Bucket) -> None:
         """Sends a bucket, as soon as fewer than MOST_ACTIVE are under way."""
         with self._lock:
-            if not (self._waiting or self._active):
-                self._began = time.perf_counter()
             self._waiting.append(bucket)
             self._move()
         self._work.set()
@@ -120,7 +116,7 @@ class Exchange:
         """Waits for all buckets; meanwhile, sends every rank a note.
 
         Args:
-            note: (k,) numbers of this rank. patience: seconds to wait at most.
+            note: (k,) numbers of this rank. patience: seconds to wait at most while nothing moves.
 
         Returns:
             (ranks, k), the notes of all.
@@ -128,7 +124,8 @@ class Exchange:
         Raises:
             SolverError: patience is over.
         """
-        start = time.perf_counter()
+        start = moved = time.perf_counter()
+        moves = self._moves
         notes = np.empty((self._notes.Get_size(), note.size))
         with self._lock:
             request = self._notes.Iallgather([note, self._mpi.DOUBLE], [notes, self._mpi.DOUBLE])
@@ -138,10 +135,12 @@ class Exchange:
                     raise self._error
                 self._move()
                 came = came or request.Test()
-                waited = time.perf_counter() - start
-                time.sleep(SLEEP if waited > EAGER else 0)  # in any case, others may have the core
-                if waited > patience:
+                now = time.perf_counter()
+                if moves != self._moves:
+                    moves, moved = self._moves, now
+                elif now - moved > patience:
                     raise SolverError(nothing_for(patience))
+                time.sleep(SLEEP if now - start > EAGER else 0)  # in any case, others may have the core
         self.seconds_waited += time.perf_counter() - start
         return notes
 
@@ -170,11 +169,11 @@ class Exchange:
                 ordered_sum.mean(bucket.room, bucket.rank, bucket.own)
                 self._rooms.append(bucket.room.reshape(-1).view(np.uint8))
                 bucket.is_summed = True
+                self._moves += 1
                 bucket.request = self._means.Iallgatherv(self._mpi.IN_PLACE, bucket.gathered)
         while self._active and self._active[0].is_summed and self._active[0].request.Test():
             self._active.popleft()
-            if not (self._waiting or self._active):
-                self.seconds_sending += time.perf_counter() - self._began
+            self._moves += 1
 
     def _send(self, bucket: Bucket) -> None:
         needed = bucket.received[0] * bucket.received[1] * bucket.values.itemsize
@@ -188,15 +187,6 @@ class Exchange:
         bucket.request = self._parts.Ialltoallv(bucket.sent, [bucket.room, *bucket.places, bucket.mpi_type])
         self._active.append(bucket)
 
-    @contextmanager
-    def timed(self) -> Iterator[list[float]]:
-        """How long a trial takes, with all ranks beginning together."""
-        seconds: list[float] = []
-        self._notes.Barrier()
-        start = time.perf_counter()
-        yield seconds
-        seconds.append(time.perf_counter() - start)
-
     def bucket_bytes(self, rank: int, count: int) -> int:
         """How large buckets should be on this network, by trial; the same on all ranks."""
         times = []
@@ -204,16 +194,17 @@ class Exchange:
             values = np.zeros(size, np.float32)
             least = np.inf
             for _ in range(_TRIALS):
-                with self.timed() as seconds:
-                    self.start(Bucket(values, count, rank, self._mpi.FLOAT))
-                    self.finish(np.zeros(1), PATIENCE)
-                least = min(least, seconds[0])
+                self._notes.Barrier()
+                start = time.perf_counter()
+                self.start(Bucket(values, count, rank, self._mpi.FLOAT))
+                self.finish(np.zeros(1), PATIENCE)
+                least = min(least, time.perf_counter() - start)
             times.append(least)
         per_byte = max((times[1] - times[0]) / _TRIAL_BYTES, 1e-12)
         wanted = WORTH * (times[0] + 2 * PAUSE) / per_byte
         mine = int(min(max(wanted, LEAST_BUCKET), MOST_BUCKET))
         agreed: int = self._notes.bcast(mine, 0)
-        self.seconds_waited = self.seconds_sending = 0.0
+        self.seconds_waited = 0.0
         return agreed
 
 
