@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def _same(number: int) -> int:
@@ -31,6 +32,10 @@ class Share:
     count: int = 1
     by_batch: bool = False
     agree: Callable[[int], int] = field(default=_same, compare=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Share:
+        # A copied net takes the same share; whoever agrees cannot be copied.
+        return self
 
     def chunk(self, batch_size: int) -> int:
         """Records of a chunk."""

@@ -34,7 +34,7 @@ _RANK_ALONE = "PMIX_RANK"
 THREADS_VARIABLE = "PYCAFFE_LITE_THREADS"
 # Who has started the ranks, `1234@host`, and the signal by which a rank tells it that it ends all of them.
 STARTER_VARIABLE = "PYCAFFE_LITE_STARTER"
-END_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
+END_SIGNAL = getattr(signal, "SIGUSR1", None)  # which Windows has not
 # How long a launcher may take then, and how often that is looked at.
 _GRACE_SECONDS, _LOOK_SECONDS = 5.0, 0.5
 
@@ -90,7 +90,7 @@ def own_command(arguments: Sequence[str]) -> list[str]:
 def tell_starter() -> None:
     """Tells who has started the ranks, if that is a process of this host, that this rank ends all of them."""
     process, _, host = os.environ.get(STARTER_VARIABLE, "").partition("@")
-    if process.isdecimal() and host == socket.gethostname():
+    if process.isdecimal() and host == socket.gethostname() and END_SIGNAL is not None:
         with contextlib.suppress(OSError):
             os.kill(int(process), END_SIGNAL)
 
@@ -124,7 +124,8 @@ class Job:
         numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
         # The launcher gets a session of its own: Ctrl-C would reach it twice, from here and the terminal.
         before = {number: signal.signal(number, self._hand_on) for number in numbers}
-        before[END_SIGNAL] = signal.signal(END_SIGNAL, self._note_end)
+        if END_SIGNAL is not None:
+            before[END_SIGNAL] = signal.signal(END_SIGNAL, self._note_end)
         environment = {**environment, STARTER_VARIABLE: f"{os.getpid()}@{socket.gethostname()}"}
         try:
             try:

@@ -1,5 +1,7 @@
 """Shares: together they take every record once an epoch, in the order of a single reader."""
 
+import copy
+
 import numpy as np
 import pytest
 from share_sources import KINDS, write_sources
@@ -118,3 +120,8 @@ def test_the_order_is_agreed_on(sources):
     shares = [Share(rank, 2, agree=agree) for rank in range(2)]
     rows = [labels(*layer(sources, "shuffled ImageData", share), 11) for share in shares]
     assert np.bincount(rows[0] + rows[1]).tolist() == [6] * 11
+
+
+def test_copies_take_the_same_share():
+    share = Share(1, 2, agree=lambda number: number)
+    assert copy.deepcopy(LayerContext(share=share)).share is share
