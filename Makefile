@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: lenet test check test-cpus lint format coverage wheel clean
+.PHONY: lenet test check test-cpus lint format coverage docs wheel clean
 
 lenet: $(VENV)/installed
 	$(BIN)/pycaffe-lite dataset mnist --out models/lenet
@@ -20,7 +20,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(T)
 
 # What has to pass before a change lands.
-check: test lint wheel
+check: test lint docs wheel
 
 # The kernels, and all that is checked against numbers, as compiled for other CPUs: one with SSE2 and no more,
 # which every x86-64 has, and one with AVX2 and FMA. The CPU that runs this must have these.
@@ -45,6 +45,11 @@ coverage: $(VENV)/installed-dev
 	$(BIN)/python -m coverage run --source pycaffe_lite -m pytest $(T)
 	$(BIN)/python -m coverage report --skip-covered --sort=cover
 
+# The site, from docs/ and the docstrings: docs/_build/html/index.html. A warning is an error.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --write-all --quiet --builder html docs docs/_build/html
+	@echo "The site is in docs/_build/html: open docs/_build/html/index.html"
+
 # Builds the wheel, installs it into an environment of its own and runs the command there.
 wheel: $(VENV)/installed-dev
 	rm -rf dist build/wheel-venv
@@ -63,7 +68,11 @@ $(VENV)/installed: pyproject.toml setup.py $(wildcard proto/*) | $(VENV)/bin/pyt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/installed-docs
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist docs/_build docs/commands docs/layers docs/project *.egg-info

@@ -1,7 +1,7 @@
 """How fast data layers make batches, beside the decoders alone: `python -m benchmarks data`.
 
 Pictures and records are drawn here. The decoders only decode the same bytes, from memory, on as many threads:
-Pillow, which ours uses, to an array of NumPy; OpenCV, which Caffe uses, where it is installed.
+Pillow, which ours uses; OpenCV, which Caffe uses, where it is installed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -61,6 +62,12 @@ WORKS = [
         32,
         True,
     ),
+    (
+        f"Data: raw records of an LMDB, {SIZE}x{SIZE}; random crop and mirror",
+        f'type: "Data" {RANDOM} data_param {{ source: "raw" backend: LMDB batch_size: 32 }}',
+        32,
+        False,
+    ),
 ]
 
 
@@ -81,14 +88,18 @@ def jpegs() -> list[bytes]:
 
 
 def write_files(folder: Path, files: list[bytes]) -> None:
-    """Two LMDBs, and a list with its pictures."""
+    """Three LMDBs, and a list with its pictures."""
     rng = np.random.default_rng(0)
     digits = [
         caffe_pb2.Datum(channels=1, height=28, width=28, data=rng.bytes(784), label=i % 10)
         for i in range(DIGITS)
     ]
     encoded = [caffe_pb2.Datum(data=file, label=i, encoded=True) for i, file in enumerate(files)]
-    for name, datums in (("digits", digits), ("jpegs", encoded)):
+    raw = [
+        caffe_pb2.Datum(channels=3, height=SIZE, width=SIZE, data=rng.bytes(3 * SIZE * SIZE), label=i)
+        for i in range(PICTURES)
+    ]
+    for name, datums in (("digits", digits), ("jpegs", encoded), ("raw", raw)):
         write_lmdb(folder / name, [(b"%08d" % i, d.SerializeToString()) for i, d in enumerate(datums)])
     for i, file in enumerate(files):
         (folder / f"{i}.jpg").write_bytes(file)
@@ -105,45 +116,71 @@ def data_layer(folder: Path, text: str) -> tuple[Layer, list[Blob]]:
     return layer, top
 
 
-def loader_rate(folder: Path, text: str, batch: int, seconds: float) -> float:
-    """Images in a second that come out of a data layer of which nobody else wants anything."""
+class Rate(NamedTuple):
+    """What was measured of something that makes images.
+
+    Attributes:
+        images: in a second.
+        cpu: seconds that all threads of this process have run for each image. Where other processes are at
+            work, too, only this tells much.
+    """
+
+    images: float
+    cpu: float
+
+
+def measured(make: Callable[[], int]) -> Rate:
+    """The rate of a function that makes images for a while, and returns how many."""
+    start, own = time.perf_counter(), time.process_time()
+    count = make()
+    return Rate(count / (time.perf_counter() - start), (time.process_time() - own) / max(count, 1))
+
+
+def loader_rate(folder: Path, text: str, batch: int, seconds: float) -> Rate:
+    """The rate of a data layer of which nobody else wants anything."""
     layer, top = data_layer(folder, text)
     for _ in range(2 * BATCHES_AHEAD):
         layer.forward([], top)
-    images, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        layer.forward([], top)
-        images += batch
-    return images / (time.perf_counter() - start)
+
+    def make() -> int:
+        images, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            layer.forward([], top)
+            images += batch
+        return images
+
+    return measured(make)
 
 
-def decoder_rate(
-    decode: Callable[[bytes], object], files: list[bytes], threads: int, seconds: float
-) -> float:
-    """Files in a second that so many threads decode."""
+def decoder_rate(decode: Callable[[bytes], object], files: list[bytes], threads: int, seconds: float) -> Rate:
+    """The rate at which so many threads decode files."""
     counts = [0] * threads
-    end = time.perf_counter() + seconds
 
-    def work(thread: int) -> None:
+    def work(thread: int, end: float) -> None:
         for file in itertools.cycle(files):
             if time.perf_counter() >= end:
                 return
             decode(file)
             counts[thread] += 1
 
-    workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sum(counts) / seconds
+    def make() -> int:
+        end = time.perf_counter() + seconds
+        workers = [threading.Thread(target=work, args=(i, end)) for i in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return sum(counts)
+
+    return measured(make)
 
 
 def decoders() -> Iterator[tuple[str, Callable[[bytes], object]]]:
-    """Pillow, and OpenCV where it is installed."""
+    """Pillow, to its own memory and to an array of NumPy; OpenCV where it is installed."""
     from PIL import Image
 
-    yield "Pillow", lambda file: np.asarray(Image.open(io.BytesIO(file)))
+    yield "Pillow", lambda file: Image.open(io.BytesIO(file)).load()
+    yield "Pillow, array", lambda file: np.asarray(Image.open(io.BytesIO(file)))
     try:
         import cv2
     except ImportError:
@@ -155,24 +192,33 @@ def decoders() -> Iterator[tuple[str, Callable[[bytes], object]]]:
 def report(threads: int, rounds: int, seconds: float) -> None:
     """Prints a table: medians over the rounds; ratios are medians of those within a round."""
     set_num_threads(threads)
-    click.echo(f"{_processor()}, {threads} threads, {rounds} rounds; images a second\n")
-    click.echo("| what | loader | Pillow alone | loader / Pillow | OpenCV alone | loader / OpenCV |")
-    click.echo("| --- | --- | --- | --- | --- | --- |")
+    click.echo(
+        f"{_processor()}, {threads} threads, {rounds} rounds; images a second\n"
+        "ratio: the loader's rate over the decoder's; CPU: the decoder's CPU time for an image over the "
+        "loader's\n"
+    )
+    names = [name for name, _ in decoders()]
+    click.echo("| what | loader |" + "".join(f" {name} | ratio | CPU |" for name in names))
+    click.echo("| --- | --- |" + " --- | --- | --- |" * len(names))
     files = jpegs()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder, files)
         for title, text, batch, decodes in WORKS:
-            ours: list[float] = []
-            others: dict[str, list[float]] = {}
+            ours: list[Rate] = []
+            others: dict[str, list[Rate]] = {}
             for _ in range(rounds):
                 for other, decode in decoders() if decodes else ():
                     others.setdefault(other, []).append(decoder_rate(decode, files, threads, seconds))
                 ours.append(loader_rate(folder, text, batch, seconds))
-            cells = [title, f"{statistics.median(ours):.0f}"]
-            for other in ("Pillow", "OpenCV"):
+            cells = [title, f"{statistics.median(rate.images for rate in ours):.0f}"]
+            for other in names:
                 rates = others.get(other)
-                ratios = [a / b for a, b in zip(ours, rates, strict=True)] if rates else []
-                cells += [f"{statistics.median(rates):.0f}" if rates else "-"]
-                cells += [f"{statistics.median(ratios):.2f}" if rates else "-"]
+                if rates is None:
+                    cells += ["-", "-", "-"]
+                    continue
+                pairs = list(zip(ours, rates, strict=True))
+                cells.append(f"{statistics.median(rate.images for rate in rates):.0f}")
+                cells.append(f"{statistics.median(a.images / b.images for a, b in pairs):.2f}")
+                cells.append(f"{statistics.median(b.cpu / a.cpu for a, b in pairs):.2f}")
             click.echo("| " + " | ".join(cells) + " |")

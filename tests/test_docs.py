@@ -5,14 +5,16 @@ stand in for the reader's own.
 """
 
 import ast
+import contextlib
+import io
 import logging
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,21 +23,25 @@ import pytest
 from google.protobuf import descriptor_pb2
 from mnist_records import first_records
 from paths import FIXTURES, ROOT
+from worked_numbers import check, equations_of
 
 import pycaffe_lite as caffe
 from pycaffe_lite.cli import main
 from pycaffe_lite.data.lmdb_writer import write_lmdb
 from pycaffe_lite.proto.caffe_pb2 import Datum
 
+WORKED_FOLDER = ROOT / "docs" / "backpropagation"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(WORKED_FOLDER.glob("*.md")),
     *sorted((ROOT / "models").rglob("*.md")),
 ]
+WORKED_PAGES = [page for page in PAGES if page.parent == WORKED_FOLDER]  # with numbers to redo by hand
 WORKED_EXAMPLE = "adding-a-layer.md"
 SHELL = ("sh", "bash", "console", "dockerfile")
-LANGUAGES = (*SHELL, "python", "proto", "toml", "")
+LANGUAGES = (*SHELL, "python", "text", "proto", "toml", "")
 
 # Commands that are shown and not run, each with the reason. Of `make` and `pip`, which take minutes, only the
 # names of targets and extras are checked.
@@ -48,6 +54,7 @@ NOT_RUN = {
     "ENV ": "a setting of an image",
     "mpiexec ": "starts processes; tests/distributed does so",
     "pycaffe-lite train solver.prototxt --ranks": "the same",
+    "pycaffe-lite dashboard": "serves a page until Ctrl-C",
     "cd models/shapes": "tests/test_shapes.py follows this page",
     "cd models/digits": "tests/test_digits.py follows this page",
     "python draw.py": "the same",
@@ -90,8 +97,9 @@ def page_id(page):
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-PYTHON_PAGES = sorted({b.page for b in BLOCKS if b.language == "python" and b.page.name != WORKED_EXAMPLE})
-SHELL_PAGES = sorted({b.page for b in BLOCKS if b.language in SHELL})
+RUN_PAGES = sorted(
+    {b.page for b in BLOCKS if b.language in (*SHELL, "python") and b.page.name != WORKED_EXAMPLE}
+)
 
 
 def commands_of(block):
@@ -209,25 +217,41 @@ def test_blocks_are_of_known_languages():
     assert not unknown
 
 
-@pytest.mark.parametrize("page", PYTHON_PAGES, ids=page_id)
-def test_python(page, folder):
-    """In the page's place, so that a traceback has the page's line numbers."""
-    script = []
+@pytest.mark.parametrize("page", RUN_PAGES, ids=page_id)
+def test_page(page, folder, capsys, monkeypatch):
+    """What a page shows is run in its order; a block of text is what the block before it prints."""
+    script = page_script(page, folder)
+    # Processes that a page starts import what it has run so far.
+    program = types.ModuleType("__main__")
+    program.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    printed = ""
+    for block in blocks_of(page):
+        where = f"{page_id(page)}:{block.line}"
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            if block.language == "python":
+                # In the page's place, so that a traceback has the page's line numbers.
+                exec(compile("\n" * block.line + block.text, script, "exec"), vars(program))
+            elif block.language in SHELL:
+                for command in commands_of(block):
+                    check_command(command, f"{where}: {command}", capsys)
+            elif block.language == "text":
+                assert block.text == printed, f"{where}: that is not what the block before it prints"
+        printed = output.getvalue()
+    if page in WORKED_PAGES:
+        checked = [check(equation, vars(program)) for equation in equations_of(page)]
+        assert sum(checked) > 3
+
+
+def page_script(page, folder):
+    """A page's Python as a file, each line where it is in the page."""
+    lines = []
     for block in blocks_of(page):
         if block.language == "python":
-            script += [""] * (block.line - len(script)) + block.text.splitlines()
-    path = folder / (page.stem.replace("-", "_") + ".py")
-    path.write_text("\n".join(script) + "\n")
-    runpy.run_path(str(path), run_name="__main__")
-
-
-@pytest.mark.parametrize("page", SHELL_PAGES, ids=page_id)
-def test_commands(page, folder, capsys):
-    for block in blocks_of(page):
-        if block.language in SHELL:
-            for command in commands_of(block):
-                where = f"{page_id(page)}:{block.line}: {command}"
-                check_command(command, where, capsys)
+            lines += [""] * (block.line - len(lines)) + block.text.splitlines()
+    script = folder / (page.stem.replace("-", "_") + ".py")
+    script.write_text("\n".join(lines) + "\n")
+    return script
 
 
 def check_command(command, where, capsys):

@@ -6,7 +6,8 @@ each (`golden/wild_shapes.json.gz`), and of those that it cannot read or run, wh
 blob and learnable blob for TRAIN and TEST. There, as here, each top of a data layer is an Input layer of its
 own, named after the layer and the top's index: the first (2, 3, height, width), of crop_size, else of
 resize_param, else of new_height, else 224; the second (2,). AnnotatedData has labels (1, 1, 3, 8), and
-DenseImageData images of 360 x 480, with labels of that size.
+DenseImageData images of 360 x 480, with labels of that size. Here alone, labels of ImageLabelmapData and
+SegData are of the images' size, and TSN's VideoData has the channels of its clips.
 
     python tests/wild_nets.py                 what becomes of each net, and how many fail for which reason
     python tests/wild_nets.py --run [--limit MB] [NAME ...]
@@ -156,6 +157,13 @@ def inputs_for(layer):
         image = (2, 3, resized.height, resized.width)
     if side := layer.transform_param.crop_size:
         image = (2, 3, side, side)
+    if layer.type in ("ImageLabelmapData", "SegData"):
+        labels = (2, 1, *image[2:])
+    if layer.type == "VideoData":
+        clip = layer.video_data_param
+        per_frame = 2 if clip.modality == caffe_pb2.VideoDataParameter.FLOW else 3
+        image = (2, clip.num_segments * clip.new_length * per_frame, *image[2:])
+        labels = (2, 1, 1, 1)
     for i, top in enumerate(layer.top):
         new = caffe_pb2.LayerParameter(name=f"{layer.name}_{i}", type="Input", top=[top])
         new.include.extend(layer.include)

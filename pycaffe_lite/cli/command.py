@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from pycaffe_lite import glog
+from pycaffe_lite.cli.options import OptionalNumber
 from pycaffe_lite.cli.output import FOR_FILES_ONLY, echo
 from pycaffe_lite.errors import PycaffeError, blamed
 from pycaffe_lite.layer.utility.python import users_frames
@@ -35,7 +36,7 @@ class CaffeCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Brings the options into the spelling that click knows."""
-        args = [self._plain_flag(ctx, arg) for arg in _spelled_out(args)]
+        args = self._alone(ctx, [self._plain_flag(ctx, arg) for arg in _spelled_out(args)])
         options = {
             name: option.is_flag
             for option in self.get_params(ctx)
@@ -47,6 +48,19 @@ class CaffeCommand(click.Command):
             if options.get(_dashed(name)) is False and following.startswith("--"):
                 raise click.BadOptionUsage(name, f"Option '{name}' requires an argument.", ctx)
         return super().parse_args(ctx, args)
+
+    def _alone(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The same arguments, with a 0 for each option that may stand alone and does."""
+        names = {
+            name
+            for option in self.get_params(ctx)
+            if isinstance(option, OptionalNumber)
+            for name in option.opts
+        }
+        return [
+            f"{arg}=0" if _dashed(arg) in names and not following.isdecimal() else arg
+            for arg, following in zip(args, [*args[1:], ""], strict=False)
+        ]
 
     def _plain_flag(self, ctx: click.Context, arg: str) -> str:
         """`--gray` for gflags' `--gray=true`, `--nogray` for `--gray=false`."""

@@ -8,6 +8,7 @@ from typing import cast
 
 import click
 import numpy as np
+import numpy.typing as npt
 
 from pycaffe_lite import random
 from pycaffe_lite.cli.command import CaffeCommand
@@ -34,6 +35,14 @@ from pycaffe_lite.view.explain.worked import MOST_TERMS
     type=click.Path(path_type=Path),
     help="A .npy file for the net's first input; else random values.",
 )
+@click.option(
+    "--top-diff",
+    "top_diff_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A .npy file for the gradient of the layer's first top; else what the net's loss gives it or, "
+    "without a loss, random values.",
+)
 @phase_option
 @net_state_options
 @click.option(
@@ -46,6 +55,7 @@ def command(
     layer: str,
     weights: str | None,
     input_file: Path | None,
+    top_diff_file: Path | None,
     phase: str,
     level: int,
     stage: str,
@@ -73,7 +83,8 @@ def command(
     fill_inputs(net)
     if input_file is not None:
         _fill(net, input_file)
-    explanation = explain(net, layer, seed)
+    top_diff = None if top_diff_file is None else _load(top_diff_file)
+    explanation = explain(net, layer, seed, top_diff)
     shown = net.layer_dict[layer]
     echo(f"layer '{shown.name}' ({shown.type})")
     for line in explanation.equations:
@@ -88,12 +99,7 @@ def _fill(net: Net, file: Path) -> None:
     """Fills the net's first input from a file; the other inputs keep the batch size that they have."""
     if not net.inputs:
         raise ArgumentError(f"net '{net.name}' has no Input layer to fill: it reads its data itself")
-    try:
-        values = np.load(file)
-    except FileNotFoundError:
-        raise FileLookupError(f"no such file: '{file}'") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read '{file}': {error}") from None
+    values = _load(file)
     blob = net.blobs[net.inputs[0]]
     if values.ndim == len(blob.shape) - 1:
         values = values[np.newaxis]
@@ -101,3 +107,15 @@ def _fill(net: Net, file: Path) -> None:
         raise ArgumentError(f"'{file}' has shape {values.shape}, input '{net.inputs[0]}' has {blob.shape}")
     blob.reshape(values.shape)
     blob.data[...] = values
+
+
+def _load(file: Path) -> npt.NDArray[np.floating]:
+    try:
+        values = np.load(file)
+    except FileNotFoundError:
+        raise FileLookupError(f"no such file: '{file}'") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read '{file}': {error}") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+        raise DataError(f"'{file}' holds no array of numbers")
+    return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +23,13 @@ def _set_threads(ctx: click.Context, param: click.Parameter, value: int | None) 
             kernels.set_num_threads(value)
         except KernelError as error:
             raise click.BadParameter(str(error), ctx, param) from None
+
+
+class OptionalNumber(click.Option):
+    """An option that may stand alone, or with a number: `--dashboard`, `--dashboard 8000`.
+
+    `CaffeCommand` reads it: what follows is its value only if it is a number. Alone it counts as 0.
+    """
 
 
 def threads_option(function: F) -> F:
@@ -52,6 +60,17 @@ def max_pixels_option(function: F) -> F:
         expose_value=False,
         help="Refuse encoded pictures of more pixels.  [default: PYCAFFE_LITE_MAX_PIXELS, else 8192 x 8192]",
     )(function)
+
+
+def timeline_option(when: str) -> Callable[[F], F]:
+    """`--timeline FILE`."""
+    return click.option(
+        "--timeline",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"Write which thread ran which kernel when, {when}, for a trace viewer: ui.perfetto.dev, or "
+        "chrome://tracing in Chrome.",
+    )
 
 
 def gpu_option(function: F) -> F:

@@ -81,6 +81,13 @@ def say(message: str, style: str = "") -> None:
     SCREEN.print(Text(printable_line(message), style))
 
 
+def notice(message: str) -> None:
+    """Says something in the log, and on a terminal, which the log does not reach."""
+    log.info("%s", message)
+    if interactive():
+        say(message)
+
+
 def echo(line: str, *, err: bool = False) -> None:
     """Writes a line of results to stdout; with `err`, one about a problem to stderr."""
     if _is_silent() and not err:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +22,8 @@ from pycaffe_lite.cli.signals import SignalRequests
 from pycaffe_lite.net.evaluate import FIRST, Output, Scores
 from pycaffe_lite.net.timing import seconds_waited
 from pycaffe_lite.solver import Solver
+from pycaffe_lite.view.speed import MARKS_PER_SECOND, Speed, images_per_iteration
 
-# The bar is drawn by a thread of its own, which takes time from the kernels: not more often than needed.
-REFRESH_PER_SECOND = 4
-# The speed shown is that of the last seconds: over less time it would flicker.
-SPEED_SECONDS = 3.0
-# What an iteration waits for data is shown where it is a hundredth of the time, over a second at least.
-LEAST_SHARE = 0.01
-LEAST_SECONDS = 1.0
 # Columns from which on there is room for a longer bar.
 WIDE = 100
 
@@ -59,9 +51,8 @@ class _View:
         self._first = solver.iter
         self._testing = ""
         self._finished = False
-        ranks = solver.ranks.count if solver.ranks else 1
-        self._speed = _Speed(batch_size(solver) * solver.param.iter_size * ranks)
-        self._waits = _Speed(1)  # for the other ranks
+        self._speed = Speed(images_per_iteration(solver))
+        self._waits = Speed(1)  # for the other ranks
         self.progress = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=20 if SCREEN.width >= WIDE else 5),
@@ -69,7 +60,8 @@ class _View:
             TimeRemainingColumn(),
             TextColumn("left"),
             console=SCREEN,
-            refresh_per_second=REFRESH_PER_SECOND,
+            # It is drawn by a thread of its own, which takes time from the kernels.
+            refresh_per_second=MARKS_PER_SECOND,
         )
         self._task = self.progress.add_task("", total=solver.param.max_iter, completed=solver.iter)
         solver.add_callback(self._on_iteration, lambda: None)
@@ -141,52 +133,8 @@ class _State(ProgressColumn):
         return Text(self._view.state(), no_wrap=True, overflow="ellipsis")
 
 
-class _Speed:
-    """Over the last seconds of training: images in a second, and how long an iteration waits for data.
-
-    Attributes:
-        images_per_second: 0 until that is known.
-        waited_ms: of an iteration; 0 where it is less than a hundredth of the time.
-        waited_share: of the time; 0 likewise.
-    """
-
-    def __init__(self, images_per_iteration: int) -> None:
-        self.images_per_second = 0.0
-        self.waited_ms = self.waited_share = 0.0
-        self._images = images_per_iteration
-        self._marks: deque[tuple[float, int, float]] = deque()
-
-    def is_due(self) -> bool:
-        """Whether it is time to note where the run is."""
-        return not self._marks or time.monotonic() - self._marks[-1][0] >= 1 / REFRESH_PER_SECOND
-
-    def note(self, iteration: int, waited: float) -> None:
-        """Takes in that so many iterations are done, and for how many seconds they have waited for data."""
-        now = time.monotonic()
-        self._marks.append((now, iteration, waited))
-        while len(self._marks) > 2 and now - self._marks[0][0] > SPEED_SECONDS:
-            self._marks.popleft()
-        since, first, waited_then = self._marks[0]
-        if iteration > first:
-            self.images_per_second = (iteration - first) * self._images / (now - since)
-        if now - since >= LEAST_SECONDS and iteration > first:
-            waits = waited - waited_then >= LEAST_SHARE * (now - since)
-            self.waited_share = (waited - waited_then) / (now - since) if waits else 0.0
-            self.waited_ms = 1e3 * (waited - waited_then) / (iteration - first) if waits else 0.0
-
-    def pause(self) -> None:
-        """Leaves out the time since the last iteration: it was spent otherwise."""
-        self._marks.clear()
-
-
 def _brief(output: Output) -> str:
     """`accuracy = 0.9871`; of an output of many values, the first ones and how many there are."""
     values = " ".join(f"{value:.4g}" for value in output.values[:FIRST])
     more = f" ... ({output.values.size} values)" if output.values.size > FIRST else ""
     return f"{output.name} = {values}{more}"
-
-
-def batch_size(solver: Solver) -> int:
-    """Records in a batch of the train net: the first axis of its first blob."""
-    first = next(iter(solver.net.blobs.values()))
-    return first.shape[0] if first.shape else 1

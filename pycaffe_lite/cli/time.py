@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import click
 
@@ -17,6 +18,7 @@ from pycaffe_lite.cli.options import (
     phase_option,
     strict_option,
     threads_option,
+    timeline_option,
 )
 from pycaffe_lite.cli.output import (
     Column,
@@ -29,9 +31,10 @@ from pycaffe_lite.cli.output import (
 )
 from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
 from pycaffe_lite.net.net import Net
-from pycaffe_lite.net.timing import Timings, time_layers
+from pycaffe_lite.net.timing import Timings, time_layers, trace_pass
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.view.rates import layer_rates, machine_peak
+from pycaffe_lite.view.trace_events import write_trace
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ log = logging.getLogger(__name__)
     is_flag=True,
     help="Sort the layers by cost, with GFLOP/s, GB/s and the share of what this machine can do.",
 )
+@timeline_option("in a pass forward and backward, fused as in training")
 @gpu_option
 @threads_option
 @max_pixels_option
@@ -61,6 +65,7 @@ def command(
     level: int,
     stage: str,
     table: bool,
+    timeline: Path | None,
     gpu: str,
     strict: bool,
 ) -> None:
@@ -92,6 +97,9 @@ def command(
         _print_rates(net, timings, iterations)
     elif results_wanted():
         _print_table(net, timings, iterations)
+    if timeline is not None:
+        write_trace(timeline, trace_pass(net), net.name or "net")
+        echo(f"wrote {timeline}")
 
 
 def _log_report(timings: Timings, iterations: int) -> None:

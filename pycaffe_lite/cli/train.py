@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pycaffe_lite.cli.command import CaffeCommand
+from pycaffe_lite.cli.dashboard import page_of
 from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import (
+    OptionalNumber,
     gpu_option,
     max_pixels_option,
     net_state_options,
@@ -20,9 +23,10 @@ from pycaffe_lite.cli.options import (
     split_names,
     strict_option,
     threads_option,
+    timeline_option,
 )
-from pycaffe_lite.cli.output import echo, interactive, say, say_mode, start_log
-from pycaffe_lite.cli.progress import batch_size, watch
+from pycaffe_lite.cli.output import echo, interactive, notice, say, say_mode, start_log
+from pycaffe_lite.cli.progress import watch
 from pycaffe_lite.cli.ranks import (
     file_of_rank,
     ranks_options,
@@ -33,14 +37,18 @@ from pycaffe_lite.cli.ranks import (
 )
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
 from pycaffe_lite.distributed.ranks import MpiRanks
-from pycaffe_lite.errors import SnapshotError, SolverError
+from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, SolverError
 from pycaffe_lite.formats.atomic import set_aside
+from pycaffe_lite.kernels import Stretch
 from pycaffe_lite.net.evaluate import Scores
 from pycaffe_lite.net.weights import fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
+from pycaffe_lite.view.event_files import EventWriter
+from pycaffe_lite.view.speed import images_of_rank
+from pycaffe_lite.view.trace_events import ITERATIONS_BEFORE, IterationTracer, write_trace
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +132,22 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
 )
 @ranks_options
 @training_ranks_options
+@click.option(
+    "--dashboard",
+    cls=OptionalNumber,
+    type=click.IntRange(0, 65535),
+    metavar="[PORT]",
+    help="Show the training on a page of this machine's browser, and keep what it shows beside the "
+    "snapshots, see 'pycaffe-lite dashboard'.  [default port: a free one]",
+)
+@click.option(
+    "--tensorboard",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write losses, other outputs, learning rate and speed, and at tests how weights and gradients are "
+    "spread, as event files for TensorBoard.",
+)
+@timeline_option("of an iteration after the first few")
 @net_state_options
 @gpu_option
 @threads_option
@@ -142,6 +166,9 @@ def command(
     sighup_effect: str,
     on_nan: str,
     batch: str,
+    dashboard: int | None,
+    tensorboard: Path | None,
+    timeline: Path | None,
     level: int,
     stage: str,
     gpu: str,
@@ -175,6 +202,7 @@ def command(
         _start_log(log_file, bool(snapshot))
         say_mode(gpu, ranks.count if ranks else 1)
         document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
+        is_first = ranks is None or ranks.rank == 0
         _train(
             file,
             document,
@@ -182,6 +210,7 @@ def command(
             SignalRequests(sigint_effect, sighup_effect),
             exact=exact,
             ranks=ranks,
+            views=partial(_views, dashboard, tensorboard, timeline, log_file) if is_first else _no_views,
             strict=strict,
             on_nan=on_nan,
             fork=fork,
@@ -194,7 +223,7 @@ def _start_log(log_file: Path | None, append: bool) -> None:
     earlier_log = set_aside(log_file) if log_file is not None and not append else None
     start_log(log_file, append=append)
     if earlier_log is not None:
-        _notice(f"The log of an earlier run is kept as {earlier_log}")
+        notice(f"The log of an earlier run is kept as {earlier_log}")
 
 
 def _train(
@@ -205,6 +234,7 @@ def _train(
     *,
     exact: bool,
     ranks: MpiRanks | None,
+    views: Callable[[Solver], AbstractContextManager[object]],
     **options: Any,
 ) -> None:
     """Trains, on this process or as one of several ranks.
@@ -212,7 +242,7 @@ def _train(
     Args:
         file: the solver's. document: its settings. snapshot: to resume from; empty: none.
         requests: of signals. exact: whether to insist on resuming exactly. ranks: the ranks.
-        options: further ones of `Solver`.
+        views: what shows the training while it runs. options: further ones of `Solver`.
     """
     if snapshot == "latest" and (ranks is None or ranks.rank == 0):
         snapshot = str(_latest(document.message.snapshot_prefix))
@@ -239,7 +269,7 @@ def _train(
         say(f"Training {runner.net.name or 'a net'} from iteration {runner.iter}{resumed}")
     results = _LastResults(runner)
     log.info("Starting Optimization")
-    with _named(file), requests.handled(), watch(runner, requests):
+    with views(runner), _named(file), requests.handled(), watch(runner, requests):
         runner.solve()
     log.info("Optimization Done.")
     for line in results.at_end():
@@ -250,16 +280,55 @@ def _train(
 
 
 def _say_ranks(ranks: MpiRanks, solver: Solver, is_split: bool) -> None:
-    size = batch_size(solver) * solver.param.iter_size
+    size = images_of_rank(solver)
     whole = "the prototxt's batch is split" if is_split else "each runs the prototxt's batch"
     say_ranks(ranks, f"{whole}: {size * ranks.count} records in an iteration, {size} on each rank")
 
 
-def _notice(message: str) -> None:
-    """Says something in the log, and on a terminal, which the log does not reach."""
-    log.info("%s", message)
-    if interactive():
-        say(message)
+def _no_views(runner: Solver) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@contextmanager
+def _views(
+    dashboard: int | None,
+    tensorboard: Path | None,
+    timeline: Path | None,
+    log_file: Path | None,
+    runner: Solver,
+) -> Iterator[None]:
+    """Shows a training on a page, in event files and in a timeline, where that is asked for."""
+    with (
+        page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
+        EventWriter(runner, tensorboard) if tensorboard is not None else nullcontext(),
+        _traced(runner, timeline) if timeline is not None else nullcontext(),
+    ):
+        yield
+
+
+@contextmanager
+def _traced(solver: Solver, path: Path) -> Iterator[None]:
+    """Writes the trace of an iteration into a file, as soon as there is one."""
+
+    def write(stretches: list[Stretch]) -> None:
+        try:
+            write_trace(path, stretches, solver.net.name or "net")
+        except PycaffeError as error:
+            log.warning("%s; the training goes on without a timeline", error)
+        else:
+            notice(f"The timeline of iteration {solver.iter - 1} is in {path}")
+
+    if not path.absolute().parent.is_dir():
+        raise FileLookupError(f"cannot write '{path}': its folder is not there")
+    tracer = IterationTracer(solver, write)
+    try:
+        yield
+    finally:
+        tracer.close()
+    if not tracer.is_done:
+        log.warning(
+            "%s is not written: more than %d iterations without a test are needed", path, ITERATIONS_BEFORE
+        )
 
 
 def _finetuning(solver: Solver) -> Iterator[str]:

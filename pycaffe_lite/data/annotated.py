@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 ROW = 8  # numbers of a box: picture, group_label, instance_id, corners, difficult
 YOLO_BOXES, YOLO_ROW = 300, 5  # of a picture: class, centre, width and height
 _SPACE = 0x20  # the fork's canvas of raw records
+_COLORS = 3
 _STATE_BYTES = len(RandomStream(0).state())
 
 
@@ -119,11 +120,12 @@ class AnnotatedSource(RecordSource):
 
     # ------------------------------------------------------------------------------------------ the first one
 
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the items that the next record gives."""
         key = self._reader.peek()
         record = self._parse(key)
         height, width, channels = self._shape_of(record, key)
+        self._transformer.check_records(record.datum.encoded)
         if self._transformer.color is not None and not record.datum.encoded:
             log.error("force_color and force_gray are for encoded records: those of this database are not")
         resize = self._resize(0)
@@ -310,6 +312,8 @@ class AnnotatedSource(RecordSource):
             top, left, height, width = picture.crop
             pixels = np.ascontiguousarray(pixels[top : top + height, left : left + width])
             pixels = self._encoded_again(pixels) if encoded else pixels
+        if self._transform.cvt_bgr2rgb and encoded and pixels.shape[2] == _COLORS:
+            pixels = np.ascontiguousarray(pixels[:, :, ::-1])
         if item.resize is not None:
             pixels = resizing.resized(np.ascontiguousarray(pixels), item.resize, item.mode)
         if self._transform.HasField("noise_param"):
@@ -362,15 +366,14 @@ class AnnotatedSource(RecordSource):
         found = np.concatenate(rows).astype(np.float32)
         return (found if len(found) else np.full((1, ROW), -1, np.float32)).reshape(1, 1, -1, ROW)
 
-    @staticmethod
-    def _yolo_labels(items: list[_Item]) -> Floats:
-        """Class, counted from 0, centre, width and height of the first boxes that are not difficult."""
+    def _yolo_labels(self, items: list[_Item]) -> Floats:
+        """Class, counted from 0, centre, width and height of the first boxes; of those that are wanted."""
         labels = np.zeros((len(items), 1, YOLO_BOXES, YOLO_ROW), np.float32)
         for n, item in enumerate(items):
-            easy = item.annotations.about[:, 2] == 0
+            wanted = (item.annotations.about[:, 2] == 0) | self._param.train_diffcult
             about, boxes = (
-                item.annotations.about[easy][:YOLO_BOXES],
-                item.annotations.boxes[easy][:YOLO_BOXES],
+                item.annotations.about[wanted][:YOLO_BOXES],
+                item.annotations.boxes[wanted][:YOLO_BOXES],
             )
             labels[n, 0, : len(boxes), 0] = about[:, 0] - 1
             labels[n, 0, : len(boxes), 1:3] = (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -38,10 +38,11 @@ _pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char
 
 
 def bytes_of(exporter: Any, count: int) -> npt.NDArray[np.uint8] | None:
-    """The memory of an object that exports lists of bytes, all of one length.
+    """The memory of an object that exports bytes, or lists of bytes, all of one length.
 
     Args:
-        exporter: the object.
+        exporter: the object, of which the caller knows that its values are bytes; or one of Pillow's core,
+            which gives the array without the schema.
         count: how many bytes there must be in all.
 
     Returns:
@@ -49,13 +50,14 @@ def bytes_of(exporter: Any, count: int) -> npt.NDArray[np.uint8] | None:
         nothing of the kind.
     """
     try:
-        _, capsule = exporter.__arrow_c_array__()
+        exported = exporter.__arrow_c_array__()
     except (AttributeError, ValueError):  # older Pillow; a large image, whose memory is in several blocks
         return None
+    capsule = exported[1] if isinstance(exported, tuple) else exported
     array = _Array.from_address(_pointer_of(capsule, b"arrow_array"))
-    if array.n_children != 1:
+    if array.n_children > 1:
         return None
-    values = array.children[0].contents
+    values = array.children[0].contents if array.n_children else array
     if values.length != count or values.n_buffers != 2 or values.offset or array.offset:
         return None
     memory: Any = (ctypes.c_uint8 * count).from_address(values.buffers[1])

@@ -52,6 +52,9 @@ class Reader(Protocol):
     def count(self) -> int:
         """How many records there are."""
 
+    def keys(self) -> list[bytes]:
+        """The keys of all records; the record that comes next stays the same."""
+
 
 def first_records(reader: Reader, count: int) -> Iterator[Record]:
     """The next records of a database that has so many; the reader does not start again."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pycaffe_lite.data import image
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.formats import wire
+from pycaffe_lite.kernels.datum_fields import encoded_file
 
 Values = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -80,6 +81,11 @@ class DatumReader:
             if label is not None:
                 values = np.frombuffer(message, np.uint8, end - start, start)
                 return Datum(values.reshape(shape), label, False)
+        found = np.empty(3, np.int64)
+        if encoded_file(np.frombuffer(message, np.uint8), found):
+            start, end, number = found.tolist()
+            pixels, is_cut = image.decode(message[start:end], self.color, packed=False, from_memory=True)
+            return Datum(pixels.transpose(2, 0, 1), number, True, is_cut)
         try:
             return self._walk(message, memoryview(message))
         except wire.WireError as error:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pycaffe_lite.data import arrow
+from pycaffe_lite.data import arrow, plain_jpeg
 from pycaffe_lite.data.cut_jpeg import repeat_last_row
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.extras import missing
 from pycaffe_lite.kernels import resize as kernels
 from pycaffe_lite.kernels.colors import bgr_of_rgbx
-from pycaffe_lite.proto.paths import read_regular
+from pycaffe_lite.proto.paths import read_at_once, read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,6 +121,9 @@ def decode(
         DataError: Pillow is not installed; the bytes are no image, one of more than `max_pixels()`, or one of
             more than 8 bits a value (16, where `color` is given).
     """
+    memory = plain_jpeg.decode(encoded, color, max_pixels())
+    if memory is not None:
+        return Picture(memory if memory.shape[2] == 1 else _bgr_of_rgbx(memory, packed), False)
     check_pillow("reading encoded images")
     try:
         return _decode(encoded, color, packed, from_memory)
@@ -156,6 +159,23 @@ def read_bytes(path: Path) -> bytes:
         FileLookupError: it is not there. DataError: it cannot be read.
     """
     return read_regular(path, _LARGEST_FILE, "a picture", error=DataError)
+
+
+def read_named(
+    name: str, near: Path | None, color: bool | None = None, *, packed: bool = True
+) -> Picture | None:
+    """Decodes the file that `proto.paths.resolve` finds; in the usual case quicker than with that and `read`.
+
+    Returns:
+        None where it cannot be read or decoded: `resolve` and `read` tell why, or do it all the same.
+    """
+    encoded = read_at_once(name, near, _LARGEST_FILE)
+    if encoded is None:
+        return None
+    try:
+        return decode(encoded, color, packed=packed)
+    except DataError:
+        return None
 
 
 def is_readable(path: Path) -> bool:
@@ -299,14 +319,19 @@ def _bgr(image: Image, packed: bool) -> Pixels:
     height, width = image.height, image.width
     if image.mode == "RGB":
         memory = arrow.bytes_of(image, 4 * height * width)
-        if memory is not None and not packed:
-            return memory.reshape(height, width, 4)[..., 2::-1]
         if memory is not None:
-            pixels = np.empty((height, width, 3), np.uint8)
-            bgr_of_rgbx(memory, pixels.reshape(-1))
-            return pixels
+            return _bgr_of_rgbx(memory.reshape(height, width, 4), packed)
     values = image.tobytes("raw", image.mode.replace("RGB", "BGR"))
     return np.frombuffer(values, np.uint8).reshape(height, width, -1)
+
+
+def _bgr_of_rgbx(memory: Pixels, packed: bool) -> Pixels:
+    """(H, W, 3): blue, green, red of (H, W, 4): red, green, blue and a byte without meaning."""
+    if not packed:
+        return memory[..., 2::-1]
+    pixels = np.empty((*memory.shape[:2], 3), np.uint8)
+    bgr_of_rgbx(memory.reshape(-1), pixels.reshape(-1))
+    return pixels
 
 
 def memory_of(planes: npt.NDArray[np.uint8]) -> Pixels | None:
@@ -345,7 +370,7 @@ def _bgr_of_cmyk(pixels: Pixels) -> Pixels:
 # ------------------------------------------------------------------------------------------------ resizing
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+def resize(pixels: Pixels, height: int, width: int, factor: float | None = None) -> Pixels:
     """A picture of another size, bit for bit as OpenCV's bilinear `resize` makes it.
 
     Nothing is smoothed before shrinking, but to exactly half in both directions: then each pixel is the mean
@@ -354,6 +379,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     Args:
         pixels: (H, W, C), C-contiguous.
         height, width: of the picture wanted, 1 or more.
+        factor: by which the picture is scaled, where these are rounded sizes; None: the ratio of sizes.
 
     Returns:
         (height, width, C); the same array where it has this size.
@@ -364,31 +390,61 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     H, W, C = pixels.shape
     if pixels.shape == (height, width, C):
         return pixels
+    check_new_size(height, width)
+    out: Pixels = np.empty((height, width, C), np.uint8)
+    if pixels.shape == (2 * height, 2 * width, C):
+        kernels.half(pixels, out)
+    else:
+        upper, lower, row_weights = _neighbours(H, height, False, factor)
+        left, right, column_weights = _neighbours(W, width, True, factor)
+        kernels.bilinear(pixels, upper, lower, row_weights, left, right, column_weights, out)
+    return out
+
+
+def check_new_size(height: int, width: int) -> None:
+    """Refuses to resize a picture to more pixels than `max_pixels()`.
+
+    Raises:
+        DataError: it has more.
+    """
     if height * width > max_pixels():
         raise DataError(
             f"cannot resize to {width} x {height} pixels, more than {max_pixels()}; to do it all the same, "
             f"give --max_pixels or set {_MAX_PIXELS_VARIABLE}"
         )
-    out: Pixels = np.empty((height, width, C), np.uint8)
-    if pixels.shape == (2 * height, 2 * width, C):
-        kernels.half(pixels, out)
-    else:
-        upper, lower, row_weights = _neighbours(H, height, False)
-        left, right, column_weights = _neighbours(W, width, True)
-        kernels.bilinear(pixels, upper, lower, row_weights, left, right, column_weights, out)
-    return out
+
+
+def resize_part(
+    pixels: Pixels, size: tuple[int, int], row: int, column: int, out: npt.NDArray[np.uint8]
+) -> None:
+    """Makes a part of what `resize` would make of a picture, each channel for itself.
+
+    Args:
+        pixels: (H, W, C), C-contiguous; or as `memory_of` gives it, for three channels.
+        size: height and width of the picture of which it is a part.
+        row, column: of that picture, where the part begins.
+        out: the part, (C, h, w), overwritten.
+    """
+    (height, width), (H, W) = size, pixels.shape[:2]
+    if pixels.shape[:2] == (2 * height, 2 * width):
+        kernels.half_planes(pixels, row, column, out)
+        return
+    rows, columns = slice(row, row + out.shape[1]), slice(column, column + out.shape[2])
+    upper, lower, row_weights = (array[rows] for array in _neighbours(H, height, False))
+    left, right, column_weights = (array[columns] for array in _neighbours(W, width, True))
+    kernels.bilinear_planes(pixels, upper, lower, row_weights, left, right, column_weights, out)
 
 
 @lru_cache(maxsize=64)
 def _neighbours(
-    source: int, target: int, columns: bool
+    source: int, target: int, columns: bool, factor: float | None = None
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """The two pixels on either side of each of `target` along an axis of `source`, and their weights.
 
-    Pixel d lies at (d + 1/2) · source / target − 1/2. Beyond the border a column gets the border's pixel
-    whole; a row gets shares of twice the same row, which rounds otherwise.
+    Pixel d lies at (d + 1/2) · source / target − 1/2, or at (d + 1/2) / factor − 1/2. Beyond the border a
+    column gets the border's pixel whole; a row gets shares of twice the same row, which rounds otherwise.
     """
-    scale = 1 / (target / source)
+    scale = 1 / (factor or target / source)
     place = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
     first = np.floor(place).astype(np.int32)
     rest = place - first.astype(np.float32)

@@ -6,9 +6,13 @@ import threading
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from pycaffe_lite.data import image
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.prefetch import Batch
-from pycaffe_lite.data.transformer import Draws, Fit, Places, Transformer
+from pycaffe_lite.data.transformer import Draws, Fit, Places, Shape, Transformer
 from pycaffe_lite.errors import DataError
 
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -21,10 +25,44 @@ class Item(NamedTuple):
     Attributes:
         values: (C, H, W) uint8 or float32; not necessarily contiguous.
         label: its class.
+        size: height and width to which it is still to be resized, as `image.resize` does; uint8 then.
     """
 
     values: Values
     label: int
+    size: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W), once it is resized."""
+        C, H, W = self.values.shape
+        return (C, *self.size) if self.size else (C, H, W)
+
+    def resized(self) -> Values:
+        """The values, (C, H, W), in the size wanted."""
+        if self.size is None:
+            return self.values
+        pixels = np.ascontiguousarray(self.values.transpose(1, 2, 0), np.uint8)
+        values: Values = image.resize(pixels, *self.size).transpose(2, 0, 1)
+        return values
+
+
+class _ToData:
+    """Makes the values of a batch of its pixels.
+
+    Attributes:
+        floats: the values of those items that were no pixels, by their places in the batch.
+    """
+
+    def __init__(self, transformer: Transformer, places: Places) -> None:
+        self.floats: dict[int, npt.NDArray[np.float32]] = {}
+        self._transformer = transformer
+        self._places = places
+
+    def __call__(self, pixels: npt.NDArray[np.uint8], out: npt.NDArray[np.floating]) -> None:
+        self._transformer.finish(pixels, self._places, out)
+        for i, values in self.floats.items():
+            out[i] = values
 
 
 class Reader(Protocol[K_contra]):
@@ -73,6 +111,7 @@ class ItemWork(Generic[K]):
         self._has_labels = labels
         self._seeds = transformer.draw_seeds(len(keys)) if transformer.prepares else None
         self._places: Places | None = None
+        self._to_data: _ToData | None = None  # where the first item is of pixels
         self._shape_is_known = threading.Event()
 
     def run(self, piece: int, batch: Batch) -> None:
@@ -88,9 +127,15 @@ class ItemWork(Generic[K]):
         places, index = self._places, piece
         if places is None:  # the first item could not be read: that is what is told
             return
-        if item.values.shape != places.fit.shape:
+        if item.shape != places.fit.shape:
             places, index = self._places_of_other(piece, item, places.fit), 0
-        self._transformer.apply_to_one(item.values, places, index, batch.data[piece])
+        if self._to_data is None:
+            self._transformer.apply_to_one(item.resized(), places, index, batch.data[piece])
+        elif item.values.dtype == np.uint8:
+            self._transformer.cut(item.values, item.size, places, index, batch.pixels[piece])
+        else:
+            floats = self._to_data.floats[piece] = np.empty(batch.pixels.shape[1:], np.float32)
+            self._transformer.apply_to_one(item.values, places, index, floats)
         if self._has_labels:
             batch.labels[piece] = item.label
 
@@ -100,7 +145,8 @@ class ItemWork(Generic[K]):
         if self._seeds is None:
             return item
         try:
-            return item._replace(values=self._transformer.prepared(item.values, self._seeds[piece]))
+            values = self._transformer.prepared(item.resized(), self._seeds[piece])
+            return Item(values, item.label)
         except DataError as error:
             raise DataError(f"{self._reader.name(self._keys[piece])}: {error}") from None
 
@@ -109,8 +155,14 @@ class ItemWork(Generic[K]):
         first = self._read(0)
         fit = self._fit(0, first)
         N = len(self._keys)
-        batch.make_room((N, *fit.top_shape), N if self._has_labels else 0)
-        self._places = self._transformer.places(fit, self._draws)
+        shape, labels = (N, *fit.top_shape), N if self._has_labels else 0
+        places = self._transformer.places(fit, self._draws)
+        if first.values.dtype == np.uint8 and self._transformer.cuts:
+            self._to_data = _ToData(self._transformer, places)
+            batch.make_room_for_pixels(shape, labels, self._to_data)
+        else:
+            batch.make_room(shape, labels)
+        self._places = places
         return first
 
     def _places_of_other(self, i: int, item: Item, first: Fit) -> Places:
@@ -122,9 +174,20 @@ class ItemWork(Generic[K]):
 
     def _fit(self, i: int, item: Item) -> Fit:
         try:
-            return self._transformer.fit(item.values.shape)
+            return self._transformer.fit(item.shape)
         except DataError as error:
             raise DataError(f"{self._reader.name(self._keys[i])}: {error}") from None
 
     def finish(self, batch: Batch) -> None:
         """Does nothing: the pieces have done all."""
+
+
+def shape_of(item: Item, transformer: Transformer) -> tuple[int, ...]:
+    """The shape of what becomes of an item.
+
+    Raises:
+        DataError: it cannot be transformed.
+    """
+    if not transformer.prepares:
+        return transformer.fit(item.shape).top_shape
+    return transformer.fit(transformer.prepared(item.resized(), 0).shape).top_shape

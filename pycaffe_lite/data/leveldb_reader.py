@@ -129,6 +129,10 @@ class LevelDbReader:
         """How many records there are: all are gone through, where there is more than a log."""
         return sum(1 for _ in self._records_from(b""))
 
+    def keys(self) -> list[bytes]:
+        """The keys of all records, in their order; the record that comes next stays the same."""
+        return [key for key, _ in self._records_from(b"")]
+
     def _go_to_first(self) -> None:
         self._records = self._records_from(b"")
         first = next(self._records, None)

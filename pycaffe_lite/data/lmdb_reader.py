@@ -118,6 +118,24 @@ class LmdbReader:
         """How many records there are."""
         return self._snapshot.entries
 
+    def keys(self) -> list[bytes]:
+        """The keys of all records, in their order; the record that comes next stays the same.
+
+        Raises:
+            DataError: the database is damaged.
+        """
+        here, keys = self.key, list[bytes]()
+        self._go_to_first()
+        while True:
+            keys += self._records.keys
+            if self._records.next is None:
+                break
+            self._step(len(self._records.keys))
+            if self._snapshot.order(self.key) <= self._snapshot.order(keys[-1]):
+                break  # the records behind have gone meanwhile
+        self.seek(here)
+        return keys
+
     def _at_hand(self, most: int) -> list[Record]:
         """The next records: one, or more where their values have been read already."""
         while True:

@@ -29,6 +29,9 @@ from pycaffe_lite.proto.paths import read_regular
 from pycaffe_lite.random import RandomStream
 
 _LARGEST_LIST = 1 << 32  # bytes
+_HALF_OF_BYTES = 128
+# Of a balanced crop: the greatest share of one label, and how often it is drawn again at most.
+_MOST, _MOST_REDRAWS = 0.8, 10
 _NEAREST, _LINEAR = caffe_pb2.ResizeParameter.NEAREST, caffe_pb2.ResizeParameter.LINEAR
 
 
@@ -129,6 +132,96 @@ class PairTransform:
         return canvas, wider
 
 
+class LabelmapTransform(PairTransform):
+    """Mirrors and crops a picture and its map of labels alike, at random in TEST, too; as HED's fork.
+
+    Args:
+        param, phase, crop: as for PairTransform.
+        normalize: whether labels become 0 and 1: 1 from 128 on, as values divided by 255 are rounded.
+    """
+
+    def __init__(
+        self,
+        param: caffe_pb2.TransformationParameter,
+        phase: int,
+        crop: tuple[int, int],
+        normalize: bool,
+    ) -> None:
+        super().__init__(param, caffe_pb2.TRAIN, crop)
+        self._normalize = normalize
+
+    def apply(self, pixels: Pixels, labels: Pixels, draws: npt.NDArray[np.uint32]) -> tuple[Pixels, Pixels]:
+        """The part of a picture, (h, w, C), and of its labels, (h, w), that is left."""
+        left = draws.tolist()
+        mirrored = bool(self.param.mirror and left.pop(0) % 2)
+        if any(self.crop):
+            rooms = [there - wanted for wanted, there in zip(self.crop, labels.shape, strict=True)]
+            if min(rooms) < 0:
+                raise DataError(
+                    f"a crop of {self.crop[0]} x {self.crop[1]} does not fit {labels.shape[0]} x "
+                    f"{labels.shape[1]}"
+                )
+            y, x = (left.pop(0) % (room + 1) for room in rooms)
+            part = slice(y, y + self.crop[0]), slice(x, x + self.crop[1])
+            pixels, labels = pixels[part], labels[part]
+        if mirrored:
+            pixels, labels = pixels[:, ::-1], labels[:, ::-1]
+        return pixels, (labels >= _HALF_OF_BYTES).astype(np.uint8) if self._normalize else labels
+
+
+class StridedTransform(PairTransform):
+    """Mirrors, scales and crops a picture and its labels alike, to sides that are multiples of a number.
+
+    As TSN's fork: by a factor between two `scale_ratios`, in steps of a thousandth; the crop is as large as
+    its bounds allow; all is drawn in TEST, too.
+
+    Args:
+        param: the layer's transform_param.
+    """
+
+    def __init__(self, param: caffe_pb2.TransformationParameter) -> None:
+        super().__init__(param, caffe_pb2.TRAIN)
+        ratios = [np.float32(ratio) for ratio in param.scale_ratios]
+        # With another number of ratios, none has an effect.
+        self._least, self._most = ratios if len(ratios) == 2 else (np.float32(1), np.float32(1))
+        if not 0 < self._least <= self._most:
+            raise DataError(f"needs 0 < scale_ratios[0] <= scale_ratios[1], got {list(param.scale_ratios)}")
+        if param.stride < 1:
+            raise DataError(f"needs a stride above 0, got {param.stride}")
+        self.draws = param.mirror + 3
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the crop of a picture of a size.
+
+        Raises:
+            DataError: nothing would be left.
+        """
+        param = self.param
+        sides = [side // param.stride * param.stride for side in (height, width)]
+        if param.HasField("upper_size"):
+            sides = [min(side, param.upper_size) for side in sides]
+        elif param.HasField("upper_height") and param.HasField("upper_width"):
+            sides = [min(sides[0], param.upper_height), min(sides[1], param.upper_width)]
+        if min(sides) < 1:
+            raise DataError(f"a picture of {height} x {width} is smaller than stride {param.stride}")
+        return sides[0], sides[1]
+
+    def apply(self, pixels: Pixels, labels: Pixels, draws: npt.NDArray[np.uint32]) -> tuple[Pixels, Pixels]:
+        """The part of a picture, (h, w, C), and of its labels, (h, w), that is left."""
+        left = draws.tolist()
+        mirrored = bool(self.param.mirror and left.pop(0) % 2)
+        steps = int(float(self._most - self._least) * 1000) + 1
+        factor = np.float32(left.pop(0) % steps / 1000 + float(self._least))
+        height, width = (int(float(np.float32(n) * factor) + 0.5) for n in labels.shape)
+        crop = self.size(height, width)
+        pixels = resizing.scaled(np.ascontiguousarray(pixels), height, width, _LINEAR)
+        labels = resizing.scaled(np.ascontiguousarray(labels)[..., None], height, width, _NEAREST)[..., 0]
+        y, x = left.pop(0) % (height - crop[0] + 1), left.pop(0) % (width - crop[1] + 1)
+        part = slice(y, y + crop[0]), slice(x, x + crop[1])
+        pixels, labels = pixels[part], labels[part]
+        return (pixels[:, ::-1], labels[:, ::-1]) if mirrored else (pixels, labels)
+
+
 class _Pair(NamedTuple):
     """What of a picture goes into a batch: pixels, (h, w, C), labels, (h, w); height and width before."""
 
@@ -144,9 +237,10 @@ class PairSource(PictureSource):
         pictures, others: what `read_pairs` has found. labels: of which kind they are.
         locate: from a name of the list to the file.
         transformer: for mean and scale; it draws nothing.
-        pairs: for all else. stream: from which its draws come, if there are any.
+        stream: from which the draws of `pairs` come, if there are any.
         batch_size, color, size, shuffler_seed, start, share: as for PictureSource.
         smooth: whether labels are resized like pictures.
+        pairs: what is done to each picture and its labels.
     """
 
     def __init__(
@@ -156,7 +250,6 @@ class PairSource(PictureSource):
         labels: Labels,
         locate: Callable[[str], Path],
         transformer: Transformer,
-        pairs: PairTransform,
         stream: RandomStream,
         batch_size: int,
         color: bool,
@@ -164,6 +257,7 @@ class PairSource(PictureSource):
         shuffler_seed: int | None,
         start: int,
         smooth: bool,
+        pairs: PairTransform,
         share: Share = WHOLE,
     ) -> None:
         super().__init__(
@@ -194,9 +288,12 @@ class PairSource(PictureSource):
     def plan(self) -> Work:
         """Takes the next pictures of the list, and draws what becomes of them."""
         lines = self._next_lines()
-        count = len(lines) * self._pairs.draws
-        draws = self._stream.raw_array(count).reshape(len(lines), -1)
+        draws = self._draws_for(lines)
         return _PairWork(lines, draws, self, self.state())
+
+    def _draws_for(self, lines: list[int]) -> Draws:
+        """What is drawn for the pictures of some lines: (lines, draws)."""
+        return self._stream.raw_array(len(lines) * self._pairs.draws).reshape(len(lines), -1)
 
     def pair(self, line: int, draws: npt.NDArray[np.uint32]) -> _Pair:
         """A picture of a line, counted from 0, with its labels.
@@ -204,7 +301,7 @@ class PairSource(PictureSource):
         Raises:
             FileLookupError, DataError: one of them cannot be read, or they differ in size.
         """
-        planes = self.read(line).values
+        planes = self.read(line).resized()
         pixels: Pixels = np.ascontiguousarray(planes.transpose(1, 2, 0)).astype(np.uint8, copy=False)
         labels = self._labels_of(line, pixels.shape[:2])
         try:
@@ -242,6 +339,53 @@ class PairSource(PictureSource):
         fit = self._transformer.fit((planes.shape[0], planes.shape[1], planes.shape[2]))
         np.subtract(planes, fit.mean, out=out, dtype=np.float32)
         out *= np.float32(self._transformer.param.scale)
+
+
+class SegSource(PairSource):
+    """As PairSource, one picture a batch, whose size follows from the picture's.
+
+    A crop of which more than `_MOST` have one label is drawn again, if this is asked for.
+
+    Args:
+        pictures, others, locate, transformer, stream, shuffler_seed: as for PairSource.
+        pairs: what is done to each picture and its labels. balance: whether crops are drawn again.
+    """
+
+    def __init__(
+        self,
+        pictures: ImageList,
+        others: list[str],
+        locate: Callable[[str], Path],
+        transformer: Transformer,
+        stream: RandomStream,
+        shuffler_seed: int | None,
+        pairs: StridedTransform,
+        balance: bool,
+    ) -> None:
+        super().__init__(
+            pictures, others, Labels.PIXEL, locate, transformer, stream, 1, True, None, shuffler_seed, 0,
+            False, pairs,
+        )  # fmt: skip
+        self._strided, self._balance = pairs, balance
+
+    def shape(self) -> Shape:
+        """Shape of the next picture, before it is scaled."""
+        C, H, W = self.read(int(self._order[self._next])).values.shape
+        return (C, *self._strided.size(H, W))
+
+    def _draws_for(self, lines: list[int]) -> Draws:
+        draws = super()._draws_for(lines)
+        if not self._balance:
+            return draws
+        size = self.read(lines[0]).values.shape[1:]
+        labels = self._labels_of(lines[0], size)
+        nothing: Pixels = np.empty((*size, 1), np.uint8)
+        for _ in range(_MOST_REDRAWS):
+            _, part = self._strided.apply(nothing, labels, draws[0])
+            if np.bincount(part.ravel()).max() <= _MOST * part.size:
+                break
+            draws = super()._draws_for(lines)
+        return draws
 
 
 class _PairWork:

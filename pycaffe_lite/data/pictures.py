@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from pycaffe_lite.data import image
 from pycaffe_lite.data.image_list import ImageList
-from pycaffe_lite.data.item_work import Item, ItemWork
+from pycaffe_lite.data.item_work import Item, ItemWork, shape_of
 from pycaffe_lite.data.prefetch import Work
 from pycaffe_lite.data.share import WHOLE, Share
-from pycaffe_lite.data.transformer import Fit, Shape, Transformer
+from pycaffe_lite.data.transformer import Fit, Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.random import RandomStream
 
@@ -48,6 +48,8 @@ class PictureSource:
         shuffler_seed: of the stream that shuffles them; None: they keep their order.
         start: how many pictures are left out at first.
         sizing: from the height and width of a picture to those to which it is resized, in place of `size`.
+        read: from a name of the list to the picture, where nothing stands in the way; else None, and the file
+            that `locate` finds is read. None: it is always read so.
         share: which of the pictures are taken.
     """
 
@@ -62,9 +64,11 @@ class PictureSource:
         shuffler_seed: int | None = None,
         start: int = 0,
         sizing: Callable[[int, int], tuple[int, int]] | None = None,
+        read: Callable[[str], image.Picture | None] | None = None,
         share: Share = WHOLE,
     ) -> None:
         self._pictures = pictures
+        self._read = read
         self._locate = locate
         self._transformer = transformer
         self._batch_size = batch_size
@@ -95,14 +99,13 @@ class PictureSource:
         if self._shuffler is not None:
             self._order = self._order[self._shuffler.permutation(len(self._order))]
 
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the items that the next picture gives.
 
         Raises:
             FileLookupError, DataError: the picture cannot be read or transformed.
         """
-        first = self.read(int(self._order[self._next])).values
-        return self._transformer.fit(self._transformer.prepared(first, 0).shape).top_shape
+        return shape_of(self.read(int(self._order[self._next])), self._transformer)
 
     def state(self) -> bytes:
         """Which picture comes next in which order, and the transformer's random stream."""
@@ -184,13 +187,14 @@ class PictureSource:
             self._shuffle()
 
     def read(self, key: int) -> Item:
-        """The picture of a line, counted from 0, in the size wanted."""
+        """The picture of a line, counted from 0, and the size wanted."""
         name, place = self._pictures.names[key], self._pictures.place(key)
         if not name:
             raise DataError(f"{place} names no picture: leave no line empty")
         try:
-            path = self._locate(name)
-            picture = image.read(path, self._color, packed=self._size is not None or self._sizing is not None)
+            picture = self._read(name) if self._read else None
+            if picture is None:
+                picture = image.read(self._locate(name), self._color, packed=False)
         except (DataError, FileLookupError) as error:
             what = str(error)
             if isinstance(error, FileLookupError):
@@ -204,14 +208,16 @@ class PictureSource:
                 "%s: '%s' is a JPEG that is cut off: what is missing is grey, as in Caffe; others like it "
                 "are not mentioned",
                 place,
-                path,
+                self._locate(name),
             )
         pixels, size = picture.pixels, self._size
         if self._sizing is not None:
             size = self._sizing(*pixels.shape[:2])
+        if size == pixels.shape[:2]:
+            size = None
         if size is not None:
-            pixels = image.resize(pixels, *size)
-        return Item(pixels.transpose(2, 0, 1), int(self._pictures.labels[key]))
+            image.check_new_size(*size)
+        return Item(pixels.transpose(2, 0, 1), int(self._pictures.labels[key]), size)
 
     def name(self, key: int) -> str:
         """A picture, for messages."""

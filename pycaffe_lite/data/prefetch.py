@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Protocol
@@ -30,23 +31,58 @@ class Batch:
     """Room for one batch, used again and again.
 
     Attributes:
-        data: the items, float32.
+        data: the items, float32; without meaning where there is `to_data`.
+        pixels: (N, C, height, width) uint8, the items before they become floats, which happens when they are
+            used: bytes take a quarter of the time to be written and read again.
+        to_data: makes the items of the pixels; None where they stand in `data`.
         labels: (N,) float32.
         sizes: (N, 1, 1, 2) float32, heights and widths of pictures, where a layer has a top of them.
+        others: values of further tops, where a layer has such.
         state: of the source behind this batch: what it needs to make the next.
     """
 
     data: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     labels: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     sizes: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    others: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    pixels: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    to_data: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.floating]], None] | None = None
     state: bytes = b""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the items."""
+        return self.data.shape if self.to_data is None else self.pixels.shape
 
     def make_room(self, shape: tuple[int, ...], labels: int) -> None:
         """Gives `data` a shape, and `labels` a length; their values may be anything then."""
+        self.to_data = None
         if self.data.shape != shape:
             self.data = np.empty(shape, np.float32)
+        self._make_room_for_labels(labels)
+
+    def make_room_for_pixels(
+        self,
+        shape: tuple[int, ...],
+        labels: int,
+        to_data: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.floating]], None],
+    ) -> None:
+        """Gives `pixels` a shape, and `labels` a length; their values may be anything then."""
+        self.to_data = to_data
+        if self.pixels.shape != shape:
+            self.pixels = np.empty(shape, np.uint8)
+        self._make_room_for_labels(labels)
+
+    def _make_room_for_labels(self, labels: int) -> None:
         if len(self.labels) != labels:
             self.labels = np.empty(labels, np.float32)
+
+    def write_data(self, out: npt.NDArray[np.floating]) -> None:
+        """Writes the items into an array of their shape."""
+        if self.to_data is None:
+            out[...] = self.data
+        else:
+            self.to_data(self.pixels, out)
 
 
 def memory_of(batch_values: int, depth: int) -> int:

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from pycaffe_lite.data import noise, resizing
+from pycaffe_lite.data import classifier_augmentation, noise, resizing
 from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.image import Pixels
 from pycaffe_lite.errors import DataError
@@ -17,16 +17,44 @@ from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.random import RandomStream
 
 LINEAR = caffe_pb2.ResizeParameter.LINEAR
+_CUBIC = caffe_pb2.ResizeParameter.CUBIC
+_COLORS = 3
+_MOST_PARTS = 10  # that are drawn of a picture until one fits
+# Fields that have an effect on encoded pictures only, and whose they are.
+_OF_ENCODED = {
+    "original_image": "TSN's fork",
+    "cvt_bgr2rgb": "MobileNet-YOLO",
+    "enable_classf_aug": "MobileNet-YOLO",
+}
 _THOUSAND = 1000  # steps of a random share
+
+
+def check_records(param: caffe_pb2.TransformationParameter, encoded: bool) -> None:
+    """Refuses fields that have no effect on records that are not encoded, in their forks.
+
+    Args:
+        param: the layer's transform_param. encoded: whether its records are encoded pictures.
+
+    Raises:
+        DataError: there is such a field.
+    """
+    for name, fork in _OF_ENCODED.items():
+        if getattr(param, name) and not encoded:
+            raise DataError(
+                f"transform_param.{name} has no effect on records that are not encoded in {fork}: leave "
+                "it out"
+            )
 
 
 class Preparation:
     """Resizes pictures and puts noise on them, by `resize_param`, `noise_param` and the fields like these.
 
-    In order: `random_resize_param`, else `random_aspect_ratio_param`; `resize_param`; `noise_param`.
+    In order: `enable_classf_aug` (MobileNet-YOLO) changes pictures at random; the channels are turned round
+    by `bgr2rgb` (Intel) or `cvt_bgr2rgb` (MobileNet-YOLO); `original_image` (TSN) takes a part;
+    `random_resize_param`, else `random_aspect_ratio_param`; `resize_param`; `noise_param`.
 
     Args:
-        param: the layer's transform_param.
+        param: the layer's transform_param. phase: of the layer.
 
     Attributes:
         is_random: whether it draws, so that each picture needs a seed.
@@ -35,8 +63,15 @@ class Preparation:
         DataError: settings that contradict each other.
     """
 
-    def __init__(self, param: caffe_pb2.TransformationParameter) -> None:
-        self.param = param
+    def __init__(self, param: caffe_pb2.TransformationParameter, phase: int = caffe_pb2.TRAIN) -> None:
+        self.param, self._phase = param, phase
+        if param.enable_classf_aug:
+            classifier_augmentation.check(param)
+        self._turns_colors = param.bgr2rgb or param.cvt_bgr2rgb
+        if param.original_image and (not param.crop_size or param.HasField("mean_file")):
+            raise DataError(
+                "original_image needs transform_param.crop_size > 0, and mean_value, not mean_file"
+            )
         for resize in param.resize_param:
             resizing.check(resize)
         if len(param.resize_param) > 1:
@@ -70,12 +105,15 @@ class Preparation:
             or self._sizes is not None
             or self._ratios is not None
             or (self._noise is not None and self._noise.saltpepper)
+            or (param.original_image and phase == caffe_pb2.TRAIN)
+            or param.enable_classf_aug
         )
 
     def __bool__(self) -> bool:
         """Whether it does anything."""
         parts = (self._resize, self._noise, self._sizes, self._ratios)
-        return any(part is not None for part in parts)
+        others = self._turns_colors or self.param.original_image or self.param.enable_classf_aug
+        return bool(others) or any(part is not None for part in parts)
 
     def apply(self, values: Values, seed: int) -> Values:
         """Prepares one picture.
@@ -93,6 +131,13 @@ class Preparation:
             raise DataError("resize_param, noise_param and fields like these are for pictures of bytes")
         stream = RandomStream(seed)
         pixels: Pixels = np.ascontiguousarray(values.transpose(1, 2, 0))
+        if self.param.enable_classf_aug:
+            training = self._phase == caffe_pb2.TRAIN
+            pixels = classifier_augmentation.changed(pixels, self.param, training, stream)
+        if self._turns_colors and pixels.shape[2] == _COLORS:
+            pixels = np.ascontiguousarray(pixels[:, :, ::-1])
+        if self.param.original_image:
+            pixels = self._of_original(pixels, stream)
         if self._sizes is not None:
             pixels = self._of_random_size(pixels, self._sizes, stream)
         elif self._ratios is not None:
@@ -104,6 +149,20 @@ class Preparation:
             pixels = noise.noisy(pixels, self._noise, places)
         prepared: Values = np.ascontiguousarray(pixels).transpose(2, 0, 1)
         return prepared
+
+    def _of_original(self, pixels: Pixels, stream: RandomStream) -> Pixels:
+        """A part of a picture of a random size and ratio of sides, in TEST the middle, in the crop's size."""
+        H, W, _ = pixels.shape
+        if self._phase == caffe_pb2.TRAIN:
+            height, width = _size_of_part(H, W, stream)
+            y = stream.below(H - height) if height < H else 0
+            x = stream.below(W - width) if width < W else 0
+        else:
+            height, width, y, x = H // 8 * 7, W // 8 * 7, H // 14, W // 14
+        if min(height, width) < 1:
+            raise DataError(f"original_image leaves nothing of a picture of {H} x {W}")
+        part = np.ascontiguousarray(pixels[y : y + height, x : x + width])
+        return resizing.scaled(part, self.param.crop_size, self.param.crop_size, _CUBIC)
 
     def _of_random_size(
         self, pixels: Pixels, param: caffe_pb2.RandomResizeParameter, stream: RandomStream
@@ -134,6 +193,18 @@ class Preparation:
                 part = np.ascontiguousarray(pixels[y : y + height, x : x + width])
                 return resizing.scaled(part, crop, crop, mode)
         return _with_shorter_side(pixels, crop, _mode_of(param.resize_param, stream))
+
+
+def _size_of_part(H: int, W: int, stream: RandomStream) -> tuple[int, int]:
+    """Height and width of a part of 0.6 to 1 of a picture's area, of sides at a ratio of 0.8 to 1.25."""
+    for _ in range(_MOST_PARTS):
+        area = np.float32(H * W) * stream.uniform(1, 0.6, 1)[0]
+        stream.uniform(1, 0, 1)  # in the fork whether sides are exchanged, which has no effect
+        ratio = stream.uniform(1, 0.8, 1.25)[0]
+        height, width = int(np.sqrt(area / ratio)), int(np.sqrt(area * ratio))
+        if height <= H and width <= W:
+            return height, width
+    return H // 8 * 7, W // 8 * 7
 
 
 def _mode_of(resize: caffe_pb2.ResizeParameter, stream: RandomStream) -> int:

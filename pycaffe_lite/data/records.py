@@ -14,8 +14,9 @@ from pycaffe_lite.data.datum import Datum, DatumReader, Values
 from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.prefetch import Batch, Work
+from pycaffe_lite.data.random_order import RandomReader
 from pycaffe_lite.data.share import WHOLE, Share
-from pycaffe_lite.data.transformer import Draws, Fit, Shape, Transformer
+from pycaffe_lite.data.transformer import Draws, Fit, Transformer
 from pycaffe_lite.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -48,14 +49,14 @@ class RecordSource:
         self._reader = reader
         self._share = share
         reader.skip(share.before(batch_size))
-        self._first_key = reader.key
+        self._first_key = b"" if isinstance(reader, RandomReader) else reader.key
         self._transformer = transformer
         self._batch_size = batch_size
         self._has_labels = labels
         self._datums = DatumReader(transformer.color)
         self._has_told_of_cut = threading.Lock()  # taken for good
 
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the items that the next record gives.
 
         Raises:
@@ -64,6 +65,7 @@ class RecordSource:
         datum = self._decode(self._reader.peek())
         if self._transformer.color is not None and not datum.encoded:
             log.error("force_color and force_gray are for encoded records: those of this database are not")
+        self._transformer.check_records(datum.encoded)
         return self._transformer.fit(self._transformer.prepared(datum.values, 0).shape).top_shape
 
     def state(self) -> bytes:
@@ -71,8 +73,9 @@ class RecordSource:
         return self._place() + self._transformer.state()
 
     def _place(self) -> bytes:
-        """The key of the next record, and before it its length."""
-        key = self._reader.key
+        """The key of the next record, or the state of a random order; and before it its length."""
+        reader = self._reader
+        key = reader.state() if isinstance(reader, RandomReader) else reader.key
         return _KEY_LENGTH.pack(len(key)) + key
 
     def set_state(self, state: bytes) -> str:
@@ -97,6 +100,12 @@ class RecordSource:
 
     def _go_to(self, key: bytes) -> str:
         """Makes the record with a key the next, or the first where there is no such record; says why."""
+        if isinstance(self._reader, RandomReader):
+            try:
+                self._reader.set_state(key)
+            except DataError as problem:
+                return f"the order of its records starts afresh: {problem}"
+            return ""
         try:
             if not 0 < len(key) <= _LONGEST_KEY:
                 raise DataError(f"the one saved has a key of {len(key)} bytes")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pycaffe_lite.data import image
 from pycaffe_lite.data.image import Pixels
 from pycaffe_lite.errors import DataError
+from pycaffe_lite.kernels import float_pictures
 from pycaffe_lite.kernels import resize as kernels
 from pycaffe_lite.proto import caffe_pb2
 
@@ -104,6 +105,14 @@ def scaled(pixels: Pixels, height: int, width: int, interp_mode: int) -> Pixels:
     return out
 
 
+def scaled_floats(pixels: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """A picture of float32 values, (H, W, C), in another size, by OpenCV's bicubic interpolation."""
+    H, W, C = pixels.shape
+    out = np.empty((height, width, C), np.float32)
+    float_pictures.taps(pixels, *_shares(H, height, _cubic), *_shares(W, width, _cubic), out)
+    return out
+
+
 def _nearest(source: int, target: int) -> npt.NDArray[np.int64]:
     scale = 1 / (target / source)
     found: npt.NDArray[np.int64] = np.floor(np.arange(target) * scale).astype(np.int64)
@@ -165,11 +174,18 @@ def _taps(
     source: int, target: int, weights: Callable[[float, int, int], tuple[int, list[float]]]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """The pixels of `source` that each of `target` pixels along an axis is made of, and their weights."""
+    places, shares = _shares(source, target, weights)
+    return places, np.rint(shares * (1 << kernels.BITS)).astype(np.int32)
+
+
+def _shares(
+    source: int, target: int, weights: Callable[[float, int, int], tuple[int, list[float]]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """As `_taps`, with weights that sum to 1."""
     places: list[Sequence[int]] = []
     shares: list[Sequence[float]] = []
     for place in range(target):
         first, share = weights(place, source, target)
         places.append([min(max(first + i, 0), source - 1) for i in range(len(share))])
         shares.append(share)
-    rounded = np.rint(np.array(shares, np.float32) * (1 << kernels.BITS)).astype(np.int32)
-    return np.array(places, np.int64), rounded
+    return np.array(places, np.int64), np.array(shares, np.float32)

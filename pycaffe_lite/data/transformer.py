@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.data import image as pictures
 from pycaffe_lite.data.datum import Values
-from pycaffe_lite.data.image import memory_of
-from pycaffe_lite.data.preparation import Preparation
+from pycaffe_lite.data.preparation import Preparation, check_records
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.kernels import transform
@@ -22,6 +22,7 @@ from pycaffe_lite.random import RandomStream
 Shape = tuple[int, int, int]
 Draws = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -30,12 +31,12 @@ class Fit(NamedTuple):
 
     Attributes:
         shape: of the images, (C, H, W).
-        top_shape: of what becomes of them.
+        top_shape: of what becomes of them; of clips, (C, L, height, width).
         mean: (C, H, W), or (C, 1, 1) for one number a channel.
     """
 
     shape: Shape
-    top_shape: Shape
+    top_shape: tuple[int, ...]
     mean: npt.NDArray[np.float32]
 
 
@@ -46,12 +47,17 @@ class Places(NamedTuple):
         fit: what is done to images of their shape.
         rows, columns: (N,) the first that are kept of each image.
         mirrored: (N,) 1 for images that are mirrored, else 0.
+        sizes: (N, 2) heights and widths of these parts, which are then resized to those of the crops; None:
+            they have them.
+        levels: (N,) in which of several sizes each image is taken; None: in its own.
     """
 
     fit: Fit
     rows: Numbers
     columns: Numbers
     mirrored: Numbers
+    sizes: Numbers | None = None
+    levels: Numbers | None = None
 
 
 class Transformer:
@@ -72,8 +78,13 @@ class Transformer:
         FileLookupError: the mean file is not there.
         DataError: it cannot be read, or settings contradict each other.
 
+    Attributes:
+        cuts: whether images of bytes may be cut first (`cut`), and the rest be done later (`finish`).
+
     Source: BVLC/caffe src/caffe/data_transformer.cpp
     """
+
+    cuts = True
 
     def __init__(
         self,
@@ -89,17 +100,21 @@ class Transformer:
             raise DataError("transform_param has both force_color and force_gray: leave one out")
         self.param = param
         self._crop = crop_of(param)
-        self.preparation = Preparation(param) if prepares else None
+        self.preparation = Preparation(param, phase) if prepares else None
         self._seeds: RandomStream | None = None
-        self._random_crop = max(self._crop) > 0 and phase == caffe_pb2.TRAIN
+        self._random_crop = max(self._crop) > 0 and phase == caffe_pb2.TRAIN and not param.center_crop
         self._stream: RandomStream | None = None
         self._mean_image: npt.NDArray[np.float32] | None = None
         if param.HasField("mean_file"):
-            self._mean_image = read_mean(resolve(param.mean_file, folder))
+            self._mean_image = self.read_mean(resolve(param.mean_file, folder))
         self._images = images
         self._scale = np.float32(param.scale)
         self._draws_per_image = param.mirror + 2 * self._random_crop
         self._last_fit = Fit((0, 0, 0), (0, 0, 0), np.zeros((0, 1, 1), np.float32))
+
+    def read_mean(self, path: Path) -> Floats:
+        """The mean of a file, (C, H, W)."""
+        return read_mean(path)
 
     @property
     def color(self) -> bool | None:
@@ -108,8 +123,11 @@ class Transformer:
 
     def seed_from(self, stream: RandomStream) -> None:
         """Seeds the private stream with a draw of `stream`; where nothing is random, draws nothing."""
-        if self.param.mirror or self._random_crop:
+        if self._needs_stream():
             self._stream = RandomStream(stream.raw())
+
+    def _needs_stream(self) -> bool:
+        return bool(self.param.mirror or self._random_crop)
 
     def seed_preparation(self, seed: int) -> None:
         """Seeds what `prepared` draws: in the forks the stream of the thread that reads."""
@@ -136,6 +154,17 @@ class Transformer:
             except ArgumentError:
                 return "its random crops and mirroring start afresh"
         return ""
+
+    def check_records(self, encoded: bool) -> None:
+        """Refuses fields that are for records of another kind.
+
+        Args:
+            encoded: whether the records are encoded pictures.
+
+        Raises:
+            DataError: there is such a field.
+        """
+        check_records(self.param, encoded)
 
     @property
     def prepares(self) -> bool:
@@ -218,7 +247,7 @@ class Transformer:
             places: theirs.
             out: (N, *top_shape), overwritten.
         """
-        fit, rows, columns, mirrored = places
+        fit, rows, columns, mirrored = places[:4]
         transform.transform(images, fit.mean, self._scale, rows, columns, mirrored, out)
 
     def apply_to_one(self, image: Values, places: Places, index: int, out: Floats) -> None:
@@ -230,7 +259,7 @@ class Transformer:
             index: which of them is its own.
             out: (top_shape), overwritten.
         """
-        fit, rows, columns, mirrored = places
+        fit, rows, columns, mirrored = places[:4]
         pixels = None if image.flags.c_contiguous else _pixels_of(image)
         if pixels is not None:
             row, column, is_mirrored = rows[index], columns[index], mirrored[index]
@@ -247,6 +276,40 @@ class Transformer:
             mirrored[own],
             out[np.newaxis],
         )
+
+    def cut(
+        self, image: Values, size: tuple[int, int] | None, places: Places, index: int, out: Pixels
+    ) -> None:
+        """Cuts out of an image what is kept of it; what else is to be done, `finish` does.
+
+        Args:
+            image: (C, H, W) uint8, which need not be contiguous, as for `apply_to_one`.
+            size: height and width to which it is resized before that; None: it stays as it is.
+            places, index: as for `apply_to_one`; they mean the resized image.
+            out: (top_shape) uint8, overwritten.
+        """
+        row, column = places.rows[index], places.columns[index]
+        pixels = None if image.flags.c_contiguous and size is None else _pixels_of(image)
+        if size is not None:
+            if pixels is None:
+                pixels = np.ascontiguousarray(image.transpose(1, 2, 0), np.uint8)
+            pictures.resize_part(pixels, size, row, column, out)
+        elif pixels is not None:
+            transform.cut(pixels, row, column, out)
+        else:
+            _, height, width = out.shape
+            out[...] = image[:, row : row + height, column : column + width]
+
+    def finish(self, crops: Pixels, places: Places, out: npt.NDArray[np.floating]) -> None:
+        """Transforms images that are cut already: the same numbers as of `apply`.
+
+        Args:
+            crops: (N, *top_shape) uint8.
+            places: where they were cut; or, where the mean is one number a channel, other places.
+            out: (N, *top_shape), overwritten.
+        """
+        fit, rows, columns, mirrored = places[:4]
+        transform.finish(crops, fit.mean, self._scale, rows, columns, mirrored, out)
 
 
 def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
@@ -279,12 +342,12 @@ def crop_of(param: caffe_pb2.TransformationParameter) -> tuple[int, int]:
     return own if any(own) else (size, size)
 
 
-def _pixels_of(planes: Values) -> npt.NDArray[np.uint8] | None:
+def _pixels_of(planes: Values) -> Pixels | None:
     """The pixels of a picture, if its planes are a view of such: (H, W, C), or as `memory_of` says."""
     if planes.dtype != np.uint8:
         return None
-    pixels: npt.NDArray[np.uint8] = planes.transpose(1, 2, 0)
-    return pixels if pixels.flags.c_contiguous else memory_of(pixels.transpose(2, 0, 1))
+    pixels: Pixels = planes.transpose(1, 2, 0)
+    return pixels if pixels.flags.c_contiguous else pictures.memory_of(pixels.transpose(2, 0, 1))
 
 
 def read_mean(path: Path) -> npt.NDArray[np.float32]:

@@ -78,7 +78,7 @@ def read_windows(path: Path, fg_threshold: float, bg_threshold: float) -> Window
             number; a foreground window has a class below 1; there are no windows of one of the two kinds.
     """
     content = read_regular(path, _LARGEST_LIST, "a list of windows", error=DataError)
-    words = _Words(path, content)
+    words = Words(path, content)
     names: list[str] = []
     numbered: list[tuple[int, int]] = []  # numbers of pictures, and the lines of the list where they stand
     pictures: list[npt.NDArray[np.int64]] = []
@@ -113,7 +113,7 @@ def read_windows(path: Path, fg_threshold: float, bg_threshold: float) -> Window
     return WindowList(path, names, foreground, background, zlib.crc32(content))
 
 
-def _number(words: _Words) -> int:
+def _number(words: Words) -> int:
     """The number at the beginning of the next block."""
     mark = words.next("'#'")
     if mark != b"#":
@@ -123,7 +123,7 @@ def _number(words: _Words) -> int:
     return words.integer("the number of a picture")
 
 
-def _picture(words: _Words) -> _Picture:
+def _picture(words: Words) -> _Picture:
     """The next picture."""
     name = words.next("a picture's file").decode("utf-8", "surrogateescape")
     channels, _, _ = (words.integer(f"the {size} of a picture") for size in ("channels", "height", "width"))
@@ -153,7 +153,7 @@ def _check(
             raise DataError(f"'{path}' has no {name} window, none with {condition}: batches take both kinds")
 
 
-class _Words:
+class Words:
     """The words of a list, one after the other; a line is split when it is needed."""
 
     def __init__(self, path: Path, content: bytes) -> None:
@@ -187,6 +187,18 @@ class _Words:
         if not (word.isdigit() and len(word) <= _MOST_DIGITS):
             raise self.error(f"{what} must be a whole number, got '{word.decode(errors='replace')}'")
         return int(word)
+
+    def signed(self, count: int, what: str) -> npt.NDArray[np.int64]:
+        """The next `count` words, whole numbers that may be below 0."""
+        if count > self._most:
+            raise self.error(f"the list is too short for so many {what}")
+        out = np.empty(count, np.int64)
+        for i in range(count):
+            word = self.next(what)
+            if not (word.removeprefix(b"-").isdigit() and len(word) <= _MOST_DIGITS):
+                raise self.error(f"{what} are whole numbers, got '{word.decode(errors='replace')}'")
+            out[i] = int(word)
+        return out
 
     def numbers(self, count: int, what: str) -> npt.NDArray[np.float64]:
         """The next `count` words, as numbers: of windows, whose overlap need not be whole."""

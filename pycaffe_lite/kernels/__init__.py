@@ -12,10 +12,13 @@ from pycaffe_lite.kernels.runtime.locks import lock_of_process
 from pycaffe_lite.kernels.runtime.memory import aligned_zeros
 from pycaffe_lite.kernels.runtime.steps import Recording, record
 from pycaffe_lite.kernels.runtime.threads import MOST_THREADS, available_cores
+from pycaffe_lite.kernels.runtime.timeline import Stretch, Timeline
 
 __all__ = [
     "MOST_THREADS",
     "Recording",
+    "Stretch",
+    "Timeline",
     "aligned_zeros",
     "available_cores",
     "get_num_threads",

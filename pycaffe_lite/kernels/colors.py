@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pycaffe_lite.kernels.runtime.decorators import Array, serial_kernel
+from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
 
 
 @serial_kernel
@@ -18,6 +18,37 @@ def bgr_of_rgbx(pixels: Array, out: Array) -> None:
         out[target] = pixels[source + np.uint64(2)]
         out[target + np.uint64(1)] = pixels[source + np.uint64(1)]
         out[target + np.uint64(2)] = pixels[source]
+
+
+# LLVM makes vectors of these loops only where each row is contiguous, and where 3 and 4 stand there as such.
+@kernel
+def split_row(x: Array, step: int, planes: Array, h: int) -> None:
+    """planes[c, h, w] is channel c of pixel w of a row.
+
+    Args:
+        x: (step · W,) uint8. Of three channels, their order is turned round where a pixel has 4 bytes.
+        step: bytes of a pixel.
+        planes: (C, H, W) uint8, of which row h is overwritten.
+        h: the row.
+    """
+    C, width = planes.shape[0], planes.shape[2]
+    if C == 3 and step == 3:
+        first, second, third = planes[0, h], planes[1, h], planes[2, h]
+        for w in range(width):
+            first[w] = x[3 * w]
+            second[w] = x[3 * w + 1]
+            third[w] = x[3 * w + 2]
+    elif C == 3:
+        first, second, third = planes[0, h], planes[1, h], planes[2, h]
+        for w in range(width):
+            first[w] = x[4 * w + 2]
+            second[w] = x[4 * w + 1]
+            third[w] = x[4 * w]
+    else:
+        for c in range(C):
+            plane = planes[c, h]
+            for w in range(width):
+                plane[w] = x[w * step + c]
 
 
 # --------------------------------------------------------------------------------- hue, saturation and value

@@ -82,7 +82,8 @@ class Elementwise:
             self._dispatcher.compile(signature)
             code = self._dispatcher.overloads[signature]
             address = code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
-        return CallSignature(address, kinds, signature[-1].dtype)
+        name = f"{self.__module__.rpartition('.')[2]}.{self.__name__}"
+        return CallSignature(name, address, kinds, signature[-1].dtype)
 
 
 def _once(inputs: tuple[Any, ...], results: tuple[Array, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pycaffe_lite.kernels.colors import split_row
 from pycaffe_lite.kernels.runtime.decorators import Array, kernel, serial_kernel
 
 
@@ -50,40 +51,64 @@ def picture(
     """
     C, height, width = out.shape
     whole = mean.shape[1] == pixels.shape[0] and mean.shape[2] == pixels.shape[1]
-    planes = np.empty((C, width), np.uint8)
+    planes = np.empty((C, 1, width), np.uint8)
     for h in range(height):
-        _split(pixels[row + h, column : column + width].reshape(-1), pixels.shape[2], planes)
+        split_row(pixels[row + h, column : column + width].reshape(-1), pixels.shape[2], planes, 0)
         for c in range(C):
+            x = planes[c, 0]
             if whole:
-                _by_image(planes[c], mean[c, row + h, column : column + width], scale, mirrored, out[c, h])
+                _by_image(x, mean[c, row + h, column : column + width], scale, mirrored, out[c, h])
             else:
-                _by_channel(planes[c], mean[c, 0, 0], scale, mirrored, out[c, h])
+                _by_channel(x, mean[c, 0, 0], scale, mirrored, out[c, h])
 
 
-# One row each. LLVM makes vectors of these loops only where all rows are contiguous, where the last column is
-# counted in unsigned numbers, which cannot mean a place from the end, and where 3 and 4 stand there as such.
+@serial_kernel
+def cut(pixels: Array, row: int, column: int, out: Array) -> None:
+    """y[c, h, w] = x[h + row, w + column, c].
+
+    Args:
+        pixels: x, as for `picture`.
+        row, column: of the first pixel that is kept.
+        out: y, (C, h, w) uint8.
+    """
+    for h in range(out.shape[1]):
+        split_row(pixels[row + h, column : column + out.shape[2]].reshape(-1), pixels.shape[2], out, h)
 
 
-@kernel
-def _split(x: Array, step: int, planes: Array) -> None:
-    """The channels of a row, each for itself; step: bytes of a pixel."""
-    width = planes.shape[1]
-    if planes.shape[0] == 3 and step == 3:
-        first, second, third = planes[0], planes[1], planes[2]
-        for w in range(width):
-            first[w] = x[3 * w]
-            second[w] = x[3 * w + 1]
-            third[w] = x[3 * w + 2]
-    elif planes.shape[0] == 3:
-        first, second, third = planes[0], planes[1], planes[2]
-        for w in range(width):
-            first[w] = x[4 * w + 2]
-            second[w] = x[4 * w + 1]
-            third[w] = x[4 * w]
-    else:
-        for c in range(planes.shape[0]):
-            for w in range(width):
-                planes[c, w] = x[w * step + c]
+@serial_kernel
+def finish(
+    crops: Array,
+    mean: Array,
+    scale: float,
+    rows: Array,
+    columns: Array,
+    mirrored: Array,
+    out: Array,
+) -> None:
+    """What is left of `transform` where the images are cut already: mean, scale and mirror.
+
+    Args:
+        crops: (N, C, h, w) uint8.
+        mean: (C, H, W) of the whole images, or (C, 1, 1) for one number per channel; float32.
+        scale: float32.
+        rows, columns, mirrored: (N,), where the crops were cut, and whether they are mirrored.
+        out: (N, C, h, w) float32.
+    """
+    N, C, height, width = out.shape
+    whole = mean.shape[1] > 1 or mean.shape[2] > 1
+    for n in range(N):
+        for c in range(C):
+            for h in range(height):
+                x, y = crops[n, c, h], out[n, c, h]
+                if whole:
+                    m = mean[c, rows[n] + h, columns[n] : columns[n] + width]
+                    _by_image(x, m, scale, mirrored[n], y)
+                else:
+                    _by_channel(x, mean[c, 0, 0], scale, mirrored[n], y)
+
+
+# One row each. LLVM makes vectors of these loops only where all rows are contiguous, and the last column is
+# counted in unsigned numbers, which cannot mean a place from the end.
 
 
 @kernel

@@ -144,6 +144,8 @@ class Layer(Generic[P]):
 
     # Whether the layer may run on a share of the records of its source (`LayerContext.share`).
     takes_share: ClassVar[bool] = False
+    # Whether it reads the records of a source in an order, so that several nets without shares read the same.
+    reads_in_order: ClassVar[bool] = False
 
     def join(self, state: bytes, rank: int) -> str:
         """Goes on `rank` shares behind where a layer of share 0 was, whose `state()` this is.

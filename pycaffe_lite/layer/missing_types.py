@@ -11,21 +11,17 @@ from collections.abc import Iterable
 from pycaffe_lite.proto.text_slips import nearest
 
 _FORKS = {
-    "SSD": "VideoData",
-    "Cascade R-CNN": "DetectionData EvalData",
-    "Tiny-DSOD": "MultiBoxFocalLoss",
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
-    "OpenVINO": "CTCGreedyDecoder",
-    "DeepLab and PSPNet": "DenseCRF",
-    "CRF-RNN": "MultiStageMeanfield",
-    "TSN": "SegData",
-    "warp-ctc": "CTCLoss",
-    "SphereFace": "LargeMarginInnerProduct",
-    "FlowNet": "Correlation CustomData DataAugmentation FlowWarp Mean Resample",
-    "NVIDIA's Caffe": "DetectNetTransformation L2Loss TRT",
-    "MyCaffe": "GELU LayerNorm TokenizedData TransformerBlock",
-    "HED": "ImageLabelmapData",
+    "OpenVINO": "AnchorEmbeddingExtractor",
+    "DeepLab and PSPNet": "MatRead MatWrite UniqueLabel BiasChannel AdaptiveBiasChannel DomainTransform",
+    "FlowNet": (
+        "Accum CustomData DataAugmentation FLOReader FLOWriter GenerateAugmentationParameters ImgReader "
+        "ImgWriter"
+    ),
+    "NVIDIA's Caffe": "L2Loss TRT",
+    "MyCaffe": "Decode GELU LayerNorm TokenizedData TransformerBlock",
+    "ChWick's Caffe": "CTCBeamSearchDecoder",
 }
 _YOUR_OWN = (
     "a type of your own can be a Python layer, or come from an installed package with an entry point "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 from pycaffe_lite.errors import LayerError
 from pycaffe_lite.layer import plugins
 from pycaffe_lite.layer.base import Layer, LayerContext
+from pycaffe_lite.layer.later import MODULE_OF
 from pycaffe_lite.layer.missing_types import why_missing
 from pycaffe_lite.proto import caffe_pb2
 
@@ -61,7 +63,7 @@ def register_layer(
         entry = LayerType(layer_class, param, origin, applies)
         if applies is not None:
             _forms.setdefault(name, []).append(entry)
-        elif name in _types:
+        elif name in _types or MODULE_OF.get(name, layer_class.__module__) != layer_class.__module__:
             raise ValueError(f"layer type {name!r} is registered twice")
         else:
             _types[name] = entry
@@ -75,12 +77,19 @@ def type_of(layer_param: caffe_pb2.LayerParameter) -> LayerType | None:
 
     A type that is unknown is looked for among those that installed packages bring.
     """
-    if layer_param.type not in _types:
+    if not _is_registered(layer_param.type):
         _load(layer_param.type)
     for form in _forms.get(layer_param.type, ()):
         if form.applies is not None and form.applies(layer_param):
             return form
     return _types.get(layer_param.type)
+
+
+def _is_registered(name: str) -> bool:
+    """Whether a type is; if its module has not been imported, it is now."""
+    if name not in _types and name in MODULE_OF:
+        import_module(MODULE_OF[name])
+    return name in _types
 
 
 def _load(name: str) -> None:
@@ -99,7 +108,7 @@ def _load(name: str) -> None:
 def load_plugins() -> None:
     """Registers all types that installed packages bring; the log says which packages are broken."""
     for name in plugins.names():
-        if name not in _types:
+        if not _is_registered(name):
             _load(name)
         if name in _broken:
             log.warning("layer type '%s': %s", name, _broken[name])
@@ -107,6 +116,7 @@ def load_plugins() -> None:
 
 def forms_of(name: str) -> list[LayerType]:
     """All layers that bear the name of a known type."""
+    _is_registered(name)
     return [_types[name], *_forms.get(name, ())]
 
 
@@ -116,6 +126,9 @@ def layer_type_list(*, forks: bool = False) -> list[str]:
     Args:
         forks: whether to name those of Caffe's forks and of installed packages as well.
     """
+    if forks:
+        for name in MODULE_OF:
+            _is_registered(name)
     return sorted(name for name, entry in _types.items() if forks or entry.origin == "Caffe")
 
 
@@ -128,7 +141,7 @@ def why_unknown(name: str) -> str:
     """The message about a type that is not registered."""
     if name in _broken:
         return f"layer type '{name}' is not there: {_broken[name]}"
-    return why_missing(name, {*_types, *plugins.names()})
+    return why_missing(name, {*_types, *MODULE_OF, *plugins.names()})
 
 
 def create_layer(layer_param: caffe_pb2.LayerParameter, context: LayerContext) -> Layer[Any]:

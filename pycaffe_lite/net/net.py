@@ -7,7 +7,8 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,6 +19,7 @@ from pycaffe_lite import glog
 from pycaffe_lite.blob import Array, Blob, BlobVec
 from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, InputArrayError, NameLookupError
+from pycaffe_lite.kernels import Timeline
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.data.memory_data import MemoryDataLayer
 from pycaffe_lite.net import batches
@@ -250,10 +252,11 @@ class Net(Copies, LowLevel):
         self._forward_at = -1  # the blobs' changes when the last whole forward pass was over
         forward: list[Part] = [*forward_parts(nodes)]
         backward: list[Part] = [*backward_parts(nodes)]
+        self._parts = [*forward, *backward]
         self._forward_pass = Pass(forward, recordings)
         self._backward_pass = Pass(backward, recordings, self.learnable_params)
-        self._forward_parts, self._backward_parts = forward, backward
-        self._both_passes = Pass([*forward, *backward], recordings, self.learnable_params)
+        self._backward_parts = backward
+        self._both_passes = Pass(self._parts, recordings, self.learnable_params)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
         self._before_backward: list[LayerCallback] = []
@@ -398,6 +401,17 @@ class Net(Copies, LowLevel):
         if self.debug_info:
             self._debug.after_all()
 
+    @contextmanager
+    def timed_by(self, timeline: Timeline) -> Iterator[None]:
+        """Tells a timeline of each part of a pass that is not replayed, for as long as a block runs."""
+        for part in self._parts:
+            vars(part)["run"] = partial(_run_in_span, timeline, part)
+        try:
+            yield
+        finally:
+            for part in self._parts:
+                del vars(part)["run"]
+
     @property
     def is_watched(self) -> bool:
         """Whether anybody looks at the blobs between two layers: a callback, or debug_info."""
@@ -443,9 +457,9 @@ class Net(Copies, LowLevel):
         Args:
             calls: the functions, by the number of backward parts that have run then.
         """
-        parts = [*self._forward_parts, *self._backward_parts]
-        at = {len(self._forward_parts) + number: function for number, function in calls.items()}
-        both = Pass(parts, self._recordings, self.learnable_params, at)
+        first = len(self._parts) - len(self._backward_parts)
+        at = {first + number: function for number, function in calls.items()}
+        both = Pass(self._parts, self._recordings, self.learnable_params, at)
 
         def run() -> float:
             with self._turn.lock:
@@ -747,6 +761,11 @@ class Net(Copies, LowLevel):
             layer.CopyFrom(node.layer.layer_param)
             layer.ClearField("blobs")
         return param
+
+
+def _run_in_span(timeline: Timeline, part: Part) -> float:
+    with timeline.span(part.what):
+        return type(part).run(part)
 
 
 def _arrays(values: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[Any]]:

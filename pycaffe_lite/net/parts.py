@@ -18,6 +18,7 @@ class Part(Protocol):
 
     Attributes:
         nodes: the layers, in the net's order.
+        what: it is, for those who look at the time that it takes: `forward conv1 + relu1`.
         is_replayable: whether running the part is no more than `before`, kernels that can be recorded, and
             `after`. A part that turns out to be wrong about this stops saying so.
         before: calls that replay makes before the kernels run.
@@ -27,6 +28,7 @@ class Part(Protocol):
     """
 
     nodes: Sequence[Node]
+    what: str
     is_replayable: bool
     before: list[Callable[[], object]]
     after: list[Callable[[], float]]
@@ -44,6 +46,7 @@ class Forward:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
+        self.what = _what("forward", nodes)
         self._first = first = nodes[0]
         self._followers = [node.layer for node in nodes[:0:-1]]  # the last one first
         self._weighed = any(first.layer.loss_weights)
@@ -87,6 +90,7 @@ class Backward:
         self._node = node
         self._slope = None if slope is None else cast(IsEpilogue, slope.layer)
         self.nodes: Sequence[Node] = [node] if slope is None else [slope, node]
+        self.what = _what("backward", self.nodes)
         layer: Layer[Any] = node.layer
         self.is_replayable = is_by_kernels(layer, "backward" if slope is None else "backward_with_slope")
         # Cleared gradients may still lack their zeros.
@@ -107,6 +111,10 @@ class Backward:
             slope = self._slope.epilogue_before(NO_EPILOGUE).slope
             cast(TakesSlopeBack, layer).backward_with_slope(top, wanted, bottom, slope)
         return 0.0
+
+
+def _what(phase: str, nodes: Sequence[Node]) -> str:
+    return f"{phase} {' + '.join(node.layer.name for node in nodes)}"
 
 
 def _checks(node: Node) -> list[Callable[[], float]]:

@@ -88,6 +88,7 @@ class Segment:
         with record() as recording:
             while end < len(self._parts) and self._parts[end].is_replayable and not self._guarded[end]:
                 count = len(recording)
+                recording.mark(self._parts[end].what)
                 loss += self._parts[end].run()
                 if not recording.whole:
                     recording.forget(count)
@@ -103,6 +104,7 @@ class Segment:
         part = self._parts[i]
         witness = Witness(part)
         with record() as recording:
+            recording.mark(part.what)
             loss = part.run()
         if recording.whole:
             variant[i] = GuardedReplay(PlainReplay(recording, [part], i + 1), part, witness)

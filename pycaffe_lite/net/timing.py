@@ -6,8 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pycaffe_lite.kernels import Stretch, Timeline
 from pycaffe_lite.layer.data.prefetching import PrefetchingLayer
 from pycaffe_lite.net.net import Net
+
+# Passes to be run before one is traced: the first shapes the blobs, the second is recorded.
+PASSES_BEFORE = 3
 
 
 @dataclass
@@ -55,6 +59,28 @@ def time_layers(
     timings.total_ms = (time.perf_counter() - begin) * 1e3
     timings.waited_ms = (seconds_waited(net) - waited) * 1e3
     return timings
+
+
+def trace_pass(net: Net) -> list[Stretch]:
+    """Runs a net forward and backward as in training, and says which thread ran which kernel when.
+
+    It is run a few times before, so that kernels are compiled and recorded.
+
+    Raises:
+        KernelError: this system has no clock for that.
+    """
+    timeline = Timeline()
+    for _ in range(PASSES_BEFORE):
+        _run_as_in_training(net)
+    with timeline, net.timed_by(timeline):
+        _run_as_in_training(net)
+    return timeline.stretches
+
+
+def _run_as_in_training(net: Net) -> None:
+    for blob in net.learnable_params:
+        blob.clear_diff()
+    net.forward_backward()
 
 
 def _milliseconds(run: Callable[[int, int], object], layer: int) -> float:

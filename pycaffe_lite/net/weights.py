@@ -152,7 +152,10 @@ def _check(model: Model, source: StoredLayer, target: Layer[Any], shared: set[in
     ):
         counts = f"{len(source.blobs)} blobs in the file, {len(target.blobs)} in the net"
         forms = f"the file may mean another layer of this name ('pycaffe-lite layers {target.type}'); "
-        several = len(forms_of(target.type)) > 1
+        several = any(
+            not isinstance(target, form.layer_class) and not issubclass(form.layer_class, type(target))
+            for form in forms_of(target.type)
+        )
         raise WeightsError(f"{where} has {counts}; {forms * several}{RENAME_HINT}")
     for i, blob in enumerate(target.blobs):
         stored = source.blobs[i] if i < len(source.blobs) else None

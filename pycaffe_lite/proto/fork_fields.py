@@ -43,7 +43,21 @@ FORK_VALUES = {
     ("PoolingParameter", "pool", "MDS"): "OpenVINO",
     ("ReductionParameter", "operation", "TOPK"): "TSN",
     ("SolverParameter", "solver_type", "SAG"): "NVIDIA",
+    ("V1LayerParameter", "type", "BN"): "SegNet",
+    ("V1LayerParameter", "type", "CORRELATION"): "FlowNet",
     ("V1LayerParameter", "type", "CROP"): "the first FCN nets",
+    ("V1LayerParameter", "type", "DENSE_CRF"): "DeepLab",
+    ("V1LayerParameter", "type", "DOWNSAMPLE"): "FlowNet",
+    ("V1LayerParameter", "type", "INTERP"): "DeepLab",
+    ("V1LayerParameter", "type", "L1_LOSS"): "FlowNet",
+    ("V1LayerParameter", "type", "MULTI_STAGE_MEANFIELD"): "CRF-RNN",
+    ("V1LayerParameter", "type", "PRELU"): "forks of 2015",
+    ("V1LayerParameter", "type", "RESHAPE"): "forks of 2015",
+    ("V1LayerParameter", "type", "ROI_POOLING"): "Fast R-CNN",
+    ("V1LayerParameter", "type", "SEG_ACCURACY"): "DeepLab",
+    ("V1LayerParameter", "type", "SMOOTH_L1_LOSS"): "Fast R-CNN",
+    ("V1LayerParameter", "type", "UNPOOLING"): "DeconvNet",
+    ("V1LayerParameter", "type", "UPSAMPLE"): "SegNet",
     **{
         ("PoolingParameter", "pool", value): "happynear"
         for value in ("DEF", "DEF_ALL", "DEF_ALL2", "DEF_ALL3", "DEF_ALL4")

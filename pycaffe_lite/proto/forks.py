@@ -20,7 +20,8 @@ FORKS = (
     "SSD", "RefineDet", "SegNet", "PSPNet", "MobileNet-YOLO", "R-FCN", "Cascade-R-CNN", "warp-ctc",
     "SphereFace", "Intel", "NVIDIA", "happynear", "TSN", "synopsys", "C3D", "video-caffe", "OpenVINO",
     "CaffeMex", "Cysu", "CC5.0", "sophgo", "jolibrain", "Tiny-DSOD", "CRNN", "venkai", "kuaitoukid",
-    "FlowNet2", "lisa-caffe", "caffe-jacinto", "Cambricon", "DeepLab", "MyCaffe",
+    "FlowNet2", "lisa-caffe", "caffe-jacinto", "Cambricon", "DeepLab", "CRF-RNN", "ChWick",
+    "DeconvNet", "MyCaffe",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import re
 import select
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _KINDS = {
 }
 _MIB = 2**20
 _PART = 2**16  # bytes read at once: as many as a pipe holds
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CONTROLS = re.compile(r"[\x00-\x1f]")
 
 
@@ -52,15 +54,15 @@ def resolve(name: StrPath, near: Path | None = None) -> Path:
         raise FileLookupError("a file name is empty")
     if os.path.exists(given):
         return given
+    is_absolute = os.path.isabs(given)
+    if near is not None and not is_absolute:
+        for folder in _upwards(os.path.abspath(near)):
+            if os.path.exists(os.path.join(folder, given)):
+                return folder / given
     escapes = _escapes_in(str(given))
-    if given.is_absolute():
+    if is_absolute:
         raise FileLookupError(f"no such file: {str(given)!r}{escapes}")
-    tried = [Path.cwd()]
-    for folder in upwards(near):
-        if os.path.exists(folder / given):
-            return folder / given
-        if folder not in tried:
-            tried.append(folder)
+    tried = list(dict.fromkeys([Path.cwd(), *upwards(near)]))
     where = escapes or f" (looked in {', '.join(map(str, tried))})"
     raise FileLookupError(f"no such file: {str(given)!r}{where}")
 
@@ -76,9 +78,13 @@ def _escapes_in(name: str) -> str:
 def upwards(folder: Path | None) -> Iterator[Path]:
     """The folder and those above it."""
     if folder is not None:
-        folder = Path(os.path.abspath(folder))
-        yield folder
-        yield from folder.parents
+        yield from _upwards(os.path.abspath(folder))
+
+
+@lru_cache(maxsize=64)  # a list of pictures is looked for name by name
+def _upwards(folder: str) -> tuple[Path, ...]:
+    path = Path(folder)
+    return (path, *path.parents)
 
 
 def read_regular(
@@ -90,14 +96,56 @@ def read_regular(
         path, limit, what, error: as there.
         pipes: whether the file may also be a pipe that the shell makes, `<(...)` or /dev/stdin.
     """
-    with open_regular(path, limit, what, error=error, pipes=pipes) as file:
-        try:
-            content = _read_within(file, limit)
-        except OSError as problem:
-            raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
+    descriptor, status = _open(path, limit, what, error, pipes)
+    try:
+        content = _read_within(descriptor, status, limit)
+    except OSError as problem:
+        raise error(f"cannot read '{path}': {problem.strerror or problem}") from None
+    finally:
+        os.close(descriptor)
     if content is None:
         raise _too_large(path, limit, what, error)
     return content
+
+
+def read_at_once(name: str, near: Path | None, limit: int) -> bytes | None:
+    """The bytes of the file that `resolve` finds, with as few calls as there can be.
+
+    Args:
+        name, near: as for `resolve`. limit: the most bytes that the file may have.
+
+    Returns:
+        None where there is no such file, or anything is unusual about it: `resolve` and `read_regular` tell
+        what, or read it all the same.
+    """
+    folders: list[str] = [""]
+    if near is not None and not os.path.isabs(name):
+        folders += map(str, _upwards(os.path.abspath(near)))
+    for folder in folders:
+        path = os.path.join(folder, name)
+        try:
+            size = _size_of(os.stat(path), limit)
+        except (OSError, ValueError):
+            continue
+        if size is None:
+            return None
+        try:
+            descriptor = os.open(path, _FLAGS)
+        except OSError:
+            return None
+        try:
+            content = os.read(descriptor, size + 1) if _size_of(os.fstat(descriptor), limit) == size else b""
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return content if len(content) == size else None
+    return None
+
+
+def _size_of(status: os.stat_result, limit: int) -> int | None:
+    """The bytes of a file; None where it has none, or too many, or is no file."""
+    return status.st_size if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= limit else None
 
 
 def open_regular(
@@ -120,14 +168,20 @@ def open_regular(
         FileLookupError: there is no such file. PycaffeError: (as `error`) it is not a file,
             may not be read, or is too large.
     """
+    return FileIO(_open(path, limit, what, error, pipes)[0])
+
+
+def _open(
+    path: StrPath, limit: int, what: str, error: type[PycaffeError], pipes: bool
+) -> tuple[int, os.stat_result]:
+    """The descriptor of a file, opened as by `open_regular`, and what the system says of it."""
     by_shell = pipes and os.fspath(path).startswith(_PIPES)
     try:
         # A device is not even opened: that alone may have an effect. One that takes the place of a file after
         # this line is found out below.
         if not by_shell:
             _check_kind(path, os.stat(path), error)
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        file = FileIO(os.open(path, flags))
+        descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
         hint = "; standard input is /dev/stdin" if os.fspath(path) == "-" else ""
         raise FileLookupError(f"no such file: '{path}'{hint}") from None
@@ -136,15 +190,15 @@ def open_regular(
     except ValueError as problem:  # no file can have such a name
         raise FileLookupError(f"cannot read '{path}': {problem}") from None
     try:
-        status = os.fstat(file.fileno())
+        status = os.fstat(descriptor)
         if not (by_shell and stat.S_ISFIFO(status.st_mode)):
             _check_kind(path, status, error)
         if status.st_size > limit:
             raise _too_large(path, limit, what, error)
     except BaseException:
-        file.close()
+        os.close(descriptor)
         raise
-    return file
+    return descriptor, status
 
 
 def _check_kind(path: StrPath, status: os.stat_result, error: type[PycaffeError]) -> None:
@@ -157,7 +211,7 @@ def _too_large(path: StrPath, limit: int, what: str, error: type[PycaffeError]) 
     return error(f"cannot read '{path}': more than {limit // _MIB} MiB is too much for {what}")
 
 
-def _read_within(file: FileIO, limit: int) -> bytes | None:
+def _read_within(descriptor: int, status: os.stat_result, limit: int) -> bytes | None:
     """All bytes of an open file; None if there are more than `limit`.
 
     Raises:
@@ -165,15 +219,21 @@ def _read_within(file: FileIO, limit: int) -> bytes | None:
     """
     parts: list[bytes] = []
     room = limit + 1
-    is_pipe = stat.S_ISFIFO(os.fstat(file.fileno()).st_mode)
+    is_pipe = stat.S_ISFIFO(status.st_mode)
+    # Files like those of /proc say that they have no bytes.
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    at_once = size + 1 if size else _PART  # with the byte more, a file's end is seen at once
     while room:
-        if is_pipe and not select.select([file], [], [], _SILENT_SECONDS)[0]:
+        if is_pipe and not select.select([descriptor], [], [], _SILENT_SECONDS)[0]:
             raise OSError(f"nothing has come through the pipe for {_SILENT_SECONDS:g} seconds")
-        part = file.read(min(room, _PART))
-        if part is None:  # a file like those of /proc, which waits for what the system will say
-            raise OSError("there is nothing to read")
+        try:
+            part = os.read(descriptor, min(room, at_once))
+        except BlockingIOError:  # a file like those of /proc, which waits for what the system will say
+            raise OSError("there is nothing to read") from None
         if not part:
             return b"".join(parts)
+        if len(part) == size < room and not parts:
+            return part
         parts.append(part)
         room -= len(part)
     return None

@@ -5,8 +5,9 @@ In the order in which they are applied to a net:
 1. V0 layers (until 2013: one message for all types, inside `layers`) become V1 layers;
 2. the transformation of V1 data layers moves from their own parameters to `transform_param`;
 3. V1 layers (`layers`, types as an enum) become the present `layer`;
-4. `input`, `input_dim` and `input_shape` become an Input layer;
-5. the three multipliers of a BatchNorm layer become 0.
+4. Crop layers of the first FCN nets and of CRF-RNN, which have no offset, get the one that fits;
+5. `input`, `input_dim` and `input_shape` become an Input layer;
+6. the three multipliers of a BatchNorm layer become 0.
 
 Caffe applies them to nets that come from a file of their own. Those inside a solver are upgraded here too,
 where Caffe drops old layers without a word.
@@ -18,12 +19,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pycaffe_lite.errors import PrototxtError
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.old_crops import crop_offsets
 from pycaffe_lite.proto.text_parser import FieldPath
 from pycaffe_lite.proto.v0_fields import V0_FIELDS, V0_TYPES
 
@@ -41,12 +43,18 @@ _V2_TYPES = {
     "NONE": "",
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
+    "BN": "BN",
     "BNLL": "BNLL",
+    "DENSE_CRF": "DenseCRF",
     "HDF5_DATA": "HDF5Data",
     "HDF5_OUTPUT": "HDF5Output",
+    "L1_LOSS": "L1Loss",
     "LRN": "LRN",
     "MVN": "MVN",
+    "PRELU": "PReLU",
     "RELU": "ReLU",
+    "ROI_POOLING": "ROIPooling",
+    "SMOOTH_L1_LOSS": "SmoothL1Loss",
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
@@ -90,7 +98,7 @@ class NetUpgrade(NamedTuple):
 
 def net_needs_upgrade(net: caffe_pb2.NetParameter) -> bool:
     """Whether a net has anything of an older format."""
-    return bool(net.layers or net.input or _old_batch_norms(net))
+    return bool(net.layers or net.input or _old_batch_norms(net) or _open_crops(net))
 
 
 def upgrade_net(net: caffe_pb2.NetParameter, name: str = "net") -> bool:
@@ -126,9 +134,11 @@ def upgrade_net_traced(net: caffe_pb2.NetParameter, name: str) -> NetUpgrade:
             what = "a net has either 'layer' or 'layers' (of the old V1 format), not both"
             raise UpgradeError(name, what, origins[0])
         _v1_to_v2(net)
+        _place_crops(net, range(len(net.layer)), name, origins)
         log.info("%s: upgraded V1 layers ('layers') to the present format ('layer')", name)
     else:
         origins = [("layer", i) for i in range(len(net.layer))]
+        _place_crops(net, _open_crops(net), name, origins)
     if net.input:
         if _inputs_to_layer(net, name):
             origins.insert(0, ("input", 0))
@@ -140,6 +150,34 @@ def upgrade_net_traced(net: caffe_pb2.NetParameter, name: str) -> NetUpgrade:
             spec.lr_mult = spec.decay_mult = 0
         log.info("%s: set the multipliers of BatchNorm layer '%s' to 0", name, layer.name)
     return NetUpgrade(complete, origins)
+
+
+def _open_crops(net: caffe_pb2.NetParameter) -> list[int]:
+    """The Crop layers whose offsets CRF-RNN's fork finds by itself, where a net is one of that fork's."""
+    if not any(layer.type == "MultiStageMeanfield" for layer in net.layer):
+        return []
+    return [i for i, layer in enumerate(net.layer) if layer.type == "Crop" and _is_open(layer)]
+
+
+def _is_open(crop: caffe_pb2.LayerParameter) -> bool:
+    return not crop.HasField("crop_param")
+
+
+def _place_crops(
+    net: caffe_pb2.NetParameter, indices: Iterable[int], name: str, origins: list[FieldPath]
+) -> None:
+    """Gives those of these layers that are Crops without parameters the offsets that make them fit."""
+    for i in indices:
+        layer = net.layer[i]
+        if layer.type != "Crop" or not _is_open(layer):
+            continue
+        try:
+            offsets = crop_offsets(net.layer, i)
+        except ValueError as error:
+            raise UpgradeError(name, f"layer '{layer.name}' (Crop) {error}", origins[i]) from None
+        layer.crop_param.axis = 2
+        layer.crop_param.offset.extend(offsets)
+        log.info("%s: layer '%s' (Crop) cuts from row %d and column %d on", name, layer.name, *offsets)
 
 
 def solver_needs_upgrade(solver: caffe_pb2.SolverParameter) -> bool:

@@ -98,6 +98,9 @@ class Solver(Members):
         after_test: functions called as f(test net's index, its scores) after each test.
         after_test_batch: the same as f(test net's index, number of batches done) while testing.
         after_snapshot: the same as f(the state's path) once a snapshot is written.
+        before_update: the same as f(the iteration's loss) once the gradients of an iteration are there.
+        after_update: the same as f() once the update has been made and the iteration counted. Unlike
+            those of `add_callback`, these do not have all gradients cleared before each forward pass.
 
     Raises:
         FileLookupError: a file is missing. PrototxtError: a prototxt cannot be read.
@@ -151,6 +154,8 @@ class Solver(Members):
         self.after_test: list[Callable[[int, Scores], object]] = []
         self.after_test_batch: list[Callable[[int, int], object]] = []
         self.after_snapshot: list[Callable[[Path], object]] = []
+        self.before_update: list[Callable[[float], object]] = []
+        self.after_update: list[Callable[[], object]] = []
         self._on_start: list[Callable[[], object]] = []
         self._on_gradients_ready: list[Callable[[], object]] = []
         self._stop_requested = self._has_compiled = self._warned_of_nan = False
@@ -171,7 +176,8 @@ class Solver(Members):
             for _ in range(self.histories)
             for blob in self.net.learnable_params
         ]
-        self._updates = Updates(self.choose_rule())
+        owners = [param for param in self.net.param_table.params if param.owner is None]
+        self._updates = Updates(self.choose_rule(), [f"update {param.layer.name}" for param in owners])
         self.local_rates = self.choose_local_rates()
         self._are_bounded = weight_bounds.are_bounded(self.param)
         self.lookahead = Lookahead(self.param, self.net.learnable_params) if self.param.lookahead else None
@@ -341,7 +347,11 @@ class Solver(Members):
                 self._log_progress()
             for callback in self._on_gradients_ready:
                 callback()
+            for hook in self.before_update:
+                hook(loss)
             self.apply_update()
+            for done in self.after_update:
+                done()
             action = self.action_request() if self.reduction is None else asked
             if (p.snapshot > 0 and self.iter % p.snapshot == 0) or action is Action.SNAPSHOT:
                 self.snapshot()

@@ -174,7 +174,7 @@ def _output(line: str) -> re.Match[str] | None:
     return _OUTPUT.match(line, line.rfind("T", 0, mark)) if mark > 0 else None
 
 
-def _names_a_loss(name: str) -> bool:
+def names_a_loss(name: str) -> bool:
     """Whether an output is a loss by its name: `loss1/loss` is, `loss1/top-1` is not."""
     last = name.lower().rpartition("/")[2]
     return "loss" in last and not re.search(r"acc|top[-_]?[0-9]", last)
@@ -369,7 +369,7 @@ class _Reader:
 
     def _curve(self, key: _Key, points: _Points) -> Curve:
         phase, net, name, number = key
-        is_loss = name in self._losses or _names_a_loss(name)
+        is_loss = name in self._losses or names_a_loss(name)
         start = self._first_seconds if math.isnan(self._start_seconds) else self._start_seconds
         return Curve(
             *(phase, net, name, number, is_loss),

@@ -129,6 +129,11 @@ def build_alike(
         },
     )
     net = Net.from_document(document, dtype=dtype, share=ranks.share)
+    for layer in net.layers:
+        if ranks.count > 1 and layer.reads_in_order and not layer.takes_share:
+            raise SolverError(
+                f"{layer.where()} cannot train on several ranks: each would read the same records"
+            )
     check_agreement(ranks, facts_of_net(net))
     return net
 

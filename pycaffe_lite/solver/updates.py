@@ -25,10 +25,11 @@ class Updates:
 
     Args:
         rule: the kernel.
+        whats: what the update of each parameter is, for those who look at the time that it takes.
     """
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+    def __init__(self, rule: Rule, whats: Sequence[str] = ()) -> None:
+        self._rule, self._whats = rule, whats
         self._given: Sequence[Sequence[float]] = ()
         self._numbers = np.empty((0, 0))
         self._finite = np.ones(1, np.int64)
@@ -38,7 +39,7 @@ class Updates:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Updates:
         # A copied solver records calls for its own memory; the kernel is the same for all.
-        return Updates(self._rule)
+        return Updates(self._rule, self._whats)
 
     def run(
         self, numbers: Sequence[Sequence[float]], blobs: Sequence[Blob], history: Sequence[Array]
@@ -67,11 +68,13 @@ class Updates:
             self._recording.run()
         else:
             with record() as self._recording:
-                self._start_each(blobs, history)
+                self._start_each(self._recording, blobs, history)
             self._conditions, self._history = conditions, list(history)
         return bool(self._finite[0])
 
-    def _start_each(self, blobs: Sequence[Blob], history: Sequence[Array]) -> None:
+    def _start_each(self, recording: Recording, blobs: Sequence[Blob], history: Sequence[Array]) -> None:
         for k, blob in enumerate(blobs):
+            if self._whats:
+                recording.mark(self._whats[k])
             arrays = blob.data, blob.diff, *history[k :: len(blobs)]
             self._rule([array.reshape(-1) for array in arrays], self._numbers[k], self._finite)

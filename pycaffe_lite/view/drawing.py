@@ -21,7 +21,7 @@ from pycaffe_lite.view.caffe_style import (
 )
 from pycaffe_lite.view.dot import Graph, Node, escaped
 from pycaffe_lite.view.numbers import as_shape
-from pycaffe_lite.view.shaped import Shape, shaped_net
+from pycaffe_lite.view.shaped import Shape, ShapedNet, shaped_net
 from pycaffe_lite.view.summary import LayerSummary, summarize
 
 
@@ -147,6 +147,26 @@ def drawn_net(
         raise ArgumentError(f"{file}: the net has no layers to draw")
     layers = [DrawnLayer(param, summaries.get(param.name)) for param in params]
     return DrawnNet(message.name or "Net", layers, remarks)
+
+
+def drawn_from(shaped: ShapedNet) -> DrawnNet:
+    """What there is to draw of a net that is built already, with all shapes.
+
+    Args:
+        shaped: the net, without stand-ins for data layers.
+    """
+    summary = summarize(shaped)
+    names = shaped.blob_names()
+    layers = []
+    for node, numbers in zip(shaped.nodes, summary.layers, strict=True):
+        param = caffe_pb2.LayerParameter()
+        param.CopyFrom(node.layer.layer_param)
+        param.ClearField("phase")  # which building the net has added
+        for blobs, ids in ((param.bottom, node.bottom_ids), (param.top, node.top_ids)):
+            del blobs[:]
+            blobs.extend(names[i] for i in ids)
+        layers.append(DrawnLayer(param, numbers))
+    return DrawnNet(shaped.net.name or "Net", layers)
 
 
 def _node(layer: DrawnLayer, rankdir: str) -> Node:

@@ -13,6 +13,12 @@ from pycaffe_lite.view.drawing import DrawnLayer, DrawnNet
 from pycaffe_lite.view.numbers import as_bytes, as_count, as_shape
 
 _PAGE = Path(__file__).with_name("net_page.html")
+_SCRIPT = Path(__file__).with_name("drawing.js")
+
+
+def drawing_script() -> str:
+    """The script that lets a browser zoom a drawing of a net and move it."""
+    return _SCRIPT.read_text(encoding="utf-8")
 
 
 def net_page(net: DrawnNet, graph: Graph) -> str:
@@ -23,15 +29,16 @@ def net_page(net: DrawnNet, graph: Graph) -> str:
     """
     data = {
         "name": printable(net.name),
-        "facts": _facts(net),
+        "facts": facts_of(net),
         "remarks": [printable(remark, 1000) for remark in net.remarks],
-        "layers": {str(i): _layer(layer) for i, layer in enumerate(net.layers)},
+        "layers": {str(i): layer_entry(layer) for i, layer in enumerate(net.layers)},
     }
     parts = {
         "@TITLE@": escape(printable(net.name)),
         "@SVG@": graph.picture().svg(),
         # Inside of a script element, only its end tag and what looks like a comment have a meaning.
         "@DATA@": json.dumps(data).replace("<", r"\u003c"),
+        "@SCRIPT@": drawing_script(),
     }
     template = _PAGE.read_text(encoding="utf-8")
     pieces = []
@@ -41,7 +48,8 @@ def net_page(net: DrawnNet, graph: Graph) -> str:
     return "".join([*pieces, template])
 
 
-def _facts(net: DrawnNet) -> list[tuple[str, str]]:
+def facts_of(net: DrawnNet) -> list[tuple[str, str]]:
+    """What there is to say of a net as a whole: names and values."""
     summaries = [layer.summary for layer in net.layers if layer.summary]
     facts = [("layers", str(len(net.layers)))]
     if summaries:
@@ -53,7 +61,7 @@ def _facts(net: DrawnNet) -> list[tuple[str, str]]:
     return facts
 
 
-def _layer(layer: DrawnLayer) -> dict[str, Any]:
+def layer_entry(layer: DrawnLayer) -> dict[str, Any]:
     """What the page says of a layer: `find` is what the search looks at, `facts` stand in the panel."""
     param, summary = layer.param, layer.summary
     tops = [

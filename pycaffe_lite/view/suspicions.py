@@ -8,6 +8,7 @@ from typing import Any
 from pycaffe_lite.data.database import open_database
 from pycaffe_lite.data.image_list import read_list
 from pycaffe_lite.errors import PycaffeError
+from pycaffe_lite.layer.normalization.batch_norm import BatchNormLayer
 from pycaffe_lite.layer.vision.base_convolution import BaseConvolutionLayer
 from pycaffe_lite.layer.vision.deconvolution import DeconvolutionLayer
 from pycaffe_lite.net.graph import Node
@@ -65,7 +66,7 @@ def _of_layer(node: Node, has_loss: bool) -> Iterator[str]:
         if not any(multipliers[: len(layer.blobs)]):
             yield f"{where} learns nothing: lr_mult is 0 for all its learnable blobs."
     yield from _large_kernel(node, where)
-    in_test = layer.type == "BatchNorm" and layer.phase == caffe_pb2.TEST
+    in_test = isinstance(layer, BatchNormLayer) and layer.phase == caffe_pb2.TEST
     if in_test and not layer.use_global_stats:
         yield (
             f"{where} has use_global_stats: false in phase TEST: it normalises by the batch at hand, "

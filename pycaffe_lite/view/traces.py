@@ -134,7 +134,7 @@ def _of_run(curves: Curves, choice: Choice, prefix: str) -> list[Trace]:
         curve
         for phase, group in (("train", curves.train), ("test", curves.test))
         if phase in choice.phases
-        for curve in _distinct(group)
+        for curve in distinct(group)
         if ("loss" if curve.is_loss else "output") in choice.panels
         and (not choice.outputs or curve.name in choice.outputs)
     ]
@@ -144,8 +144,10 @@ def _of_run(curves: Curves, choice: Choice, prefix: str) -> list[Trace]:
         if len(outputs) > MOST_LINES:
             traces.append(_range(outputs, prefix + curves.label(outputs[0]), choice))
         else:
+            labels = [prefix + label_of(curve, curves) for curve in outputs]
             traces += [
-                _smoothed(_trace(curve, prefix + _label(curve, curves), choice), choice) for curve in outputs
+                _smoothed(_trace(curve, label, choice), choice)
+                for curve, label in zip(outputs, labels, strict=True)
             ]
         if len(traces) > MOST_TRACES:
             break
@@ -161,13 +163,17 @@ def _smoothed(trace: Trace, choice: Choice) -> Trace:
     width = choice.smooth or max(3, round(SMOOTHED_SHARE * count))
     if trace.is_test or trace.panel != "loss" or width == 1 or (count <= FEW_POINTS and not choice.smooth):
         return trace
-    there = np.isfinite(trace.values)
-    values, weights = np.where(there, trace.values, 0.0), there.astype(float)
+    return replace(trace, values=smoothed(trace.values, width), raw=trace.values)
+
+
+def smoothed(values: Values, width: int) -> Values:
+    """The means over triangles of twice `width` values, without those that are not finite, which stay NaN."""
+    there = np.isfinite(values)
+    sums, weights = np.where(there, values, 0.0), there.astype(float)
     for _ in range(2):  # twice a box is a triangle, which lets no corner of the curve through
-        values, weights = _boxes(values, width), _boxes(weights, width)
+        sums, weights = _boxes(sums, width), _boxes(weights, width)
     with np.errstate(invalid="ignore", divide="ignore"):
-        smooth = np.where(there, values / weights, np.nan)
-    return replace(trace, values=smooth, raw=trace.values)
+        return np.where(there, sums / weights, np.nan)
 
 
 def _boxes(values: Values, width: int) -> Values:
@@ -187,7 +193,7 @@ def _boxes(values: Values, width: int) -> Values:
     return np.where(starts % width, from_here[:count], 0.0) + to_here[width - 1 : width - 1 + count]
 
 
-def _label(curve: Curve, curves: Curves) -> str:
+def label_of(curve: Curve, curves: Curves) -> str:
     """A curve's label; the loss of the whole net is told from an output that is called the same."""
     others = curves.train if curve.phase == "train" else curves.test
     losses = sum(other.is_loss and other.number is not None and other.net == curve.net for other in others)
@@ -195,7 +201,7 @@ def _label(curve: Curve, curves: Curves) -> str:
     return curves.label(curve) + whole
 
 
-def _distinct(curves: Sequence[Curve]) -> list[Curve]:
+def distinct(curves: Sequence[Curve]) -> list[Curve]:
     """The curves without a loss of the whole net that one output repeats: that net has no other loss."""
     return [
         curve

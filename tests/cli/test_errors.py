@@ -537,11 +537,11 @@ def test_the_traceback_of_a_user_s_layer_is_shown(folder, run, monkeypatch):
 
 
 def test_a_forks_field_that_changes_the_result(folder, edit, fails):
-    edit("net.prototxt", "num_output:", "normalize: true num_output:")
+    edit("net.prototxt", "weight_filler {", "weight_filler { alpha: 2")
     assert fails("time", "net.prototxt") == (
-        "Error: net.prototxt:9: layer 'ip' (InnerProduct): inner_product_param.normalize: true is not "
-        "supported: in the forks that have it (happynear, OpenVINO) weights are normalised; without the "
-        "field, Caffe's own computation takes place"
+        "Error: net.prototxt:9: layer 'ip' (InnerProduct): inner_product_param.weight_filler.alpha: 2 is not "
+        "supported: in the forks that have it (happynear) first values depend on it; without the field, "
+        "Caffe's own computation takes place"
     )
 
 

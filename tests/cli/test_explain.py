@@ -44,3 +44,25 @@ def test_an_input_of_ones_own(run, fails, tmp_path):
     assert line.endswith("y.npy' has shape (1, 3, 28, 28), input 'data' has (64, 1, 28, 28)")
     assert fails("explain", lenet, "conv1", "--input", "none.npy") == "Error: no such file: 'none.npy'"
     assert fails("explain", lenet, "conv3").startswith("Error: the net has no layer 'conv3'; it has data, ")
+
+
+def test_a_gradient_of_ones_own(run, fails, tmp_path):
+    net = tmp_path / "net.prototxt"
+    net.write_text("""
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }
+        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 1
+                bias_term: false weight_filler { type: "constant" value: 3 } } }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "y" top: "loss" }
+    """)
+    np.save(tmp_path / "x.npy", [[0.5, 2]])
+    np.save(tmp_path / "dy.npy", [[4]])
+    arguments = ["explain", net, "ip", "--input", tmp_path / "x.npy", "--top-diff"]
+    result = run(*arguments, tmp_path / "dy.npy", level=2)
+    assert "    w[0, 0] dy[0, 0] = 3 × 4 = 12" in result.out
+    assert "    x[0, 1] dy[0, 0] = 2 × 4 = 8" in result.out
+    assert sum("the blob holds" in line for line in result.out) == 3
+    np.save(tmp_path / "dy.npy", [4])
+    line = fails(*arguments, tmp_path / "dy.npy")
+    assert line.endswith("the gradient given for its top has shape (1,), the top has (1, 1)")
+    np.save(tmp_path / "dy.npy", ["4"])
+    assert fails(*arguments, tmp_path / "dy.npy").endswith("dy.npy' holds no array of numbers")

@@ -1,5 +1,6 @@
 """`pycaffe-lite time`: Caffe's lines in the log, a table on stdout."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_table_of_layers_without_tops_and_letters_that_the_terminal_lacks(folder
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u7f51\\u7edc" in done.stdout
     assert re.search(r"quiet\W+Silence\W+\d", done.stdout)
+
+
+@pytest.mark.parametrize(("net", "layers"), [("lenet", 7), ("googlenet", 75)])
+def test_timeline(run, tmp_path, net, layers):
+    """Rectifiers run in their layer's epilogue, and Input layers do nothing."""
+    file = tmp_path / "t.json"
+    model = f"{ROOT}/models/{net}/{net}.prototxt"
+    result = run("time", model, "--iterations", 1, "--phase", "TEST", "--timeline", file, level=2)
+    assert (result.code, result.out[-1]) == (0, f"wrote {file}")
+    events = json.loads(file.read_text())["traceEvents"]
+    names = [event["name"] for event in events if event.get("tid") == 1 and event["ph"] == "X"]
+    assert len(names) == layers
+    assert names[0].startswith("conv1")
+    assert names[-1] == "prob"
 
 
 @pytest.mark.parametrize("net", ["lenet", "googlenet"])

@@ -1,5 +1,6 @@
 """`pycaffe-lite train`: what its flags do to the solver, and what it writes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -308,7 +309,7 @@ def test_weights_are_written_for_a_fork(folder, run, flags, fork):
             ("--for", "PSPNet"),
             "Error: solver.prototxt: cannot write snapshots: layer 'ctc' (CtcLoss): PSPNet's Caffe has no "
             "'ctc_loss_param' in LayerParameter, so this net cannot be written for it; these have: CC5.0, "
-            "CRNN, jolibrain, warp-ctc",
+            "ChWick, CRNN, jolibrain, warp-ctc",
         ),
     ],
 )
@@ -325,3 +326,24 @@ def test_an_unknown_fork(folder, misused):
     assert misused("train", "solver.prototxt", "--for", "SSD2").startswith(
         "Error: Invalid value for '--for': unknown fork 'SSD2' (known: SSD, RefineDet, "
     )
+
+
+def test_event_files(folder, run):
+    pytest.importorskip("tensorboardX")
+    assert run("train", "solver.prototxt", "--tensorboard", "events").code == 0
+    assert run("train", "solver.prototxt", "--tensorboard", "events", "--dashboard").code == 0
+    assert len(list(Path("events").iterdir())) >= 1
+
+
+def test_timeline(folder, edit, run, fails):
+    line = fails("train", "solver.prototxt", "--timeline", "none/t.json")
+    assert line == "Error: cannot write 'none/t.json': its folder is not there"
+    result = run("train", "solver.prototxt", "--timeline", "t.json")
+    assert "t.json is not written: more than 4 iterations without a test are needed" in result.messages
+    assert not Path("t.json").exists()
+    edit("solver.prototxt", "max_iter: 4", "max_iter: 6")
+    edit("solver.prototxt", "test_interval: 2", "test_interval: 3")
+    result = run("train", "solver.prototxt", "--timeline", "t.json")
+    assert "The timeline of iteration 4 is in t.json" in result.messages
+    names = {event["name"] for event in json.loads(Path("t.json").read_text())["traceEvents"]}
+    assert {"forward", "backward", "update", "ip", "loss"} <= names

@@ -17,7 +17,7 @@ input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 3
 layers {
   name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 blobs_lr: 2
   convolution_param { num_output: 4 kernel_size: 3 winograd: true }
-  correlation_param { momentum: 0.1 }
+  coeff_schedule_param { momentum: 0.1 }
 }
 """
 NEW = """\
@@ -51,7 +51,7 @@ layer {
     kernel_size: 3
     winograd: true
   }
-  correlation_param { momentum: 0.1 }
+  coeff_schedule_param { momentum: 0.1 }
 }
 """
 V0 = """
@@ -71,7 +71,7 @@ def test_text(old, run):
     assert (result.code, result.out) == (0, ["wrote new.prototxt"])
     assert result.messages == [
         "old.prototxt:7: unknown field 'winograd' in ConvolutionParameter is ignored",
-        "old.prototxt:8: field 'correlation_param' in V1LayerParameter (Tiny-DSOD, synopsys, FlowNet 2) "
+        "old.prototxt:8: field 'coeff_schedule_param' in V1LayerParameter (synopsys, FlowNet 2) "
         "changes no result: only types of layers that these forks alone have read it",
         "old.prototxt: upgraded V1 layers ('layers') to the present format ('layer')",
         "old.prototxt: made an Input layer of the net's 'input' fields",

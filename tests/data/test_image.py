@@ -414,3 +414,21 @@ def test_errors_name_the_file(tmp_path):
 def test_a_file(tmp_path, rgb):
     (tmp_path / "cat.png").write_bytes(encoded(rgb))
     np.testing.assert_array_equal(image.read(tmp_path / "cat.png").pixels, rgb[..., ::-1])
+
+
+def test_a_file_by_its_name(tmp_path, rgb):
+    (tmp_path / "cat.png").write_bytes(encoded(rgb))
+    (tmp_path / "text.png").write_bytes(b"not a png")
+    np.testing.assert_array_equal(image.read_named("cat.png", tmp_path).pixels, rgb[..., ::-1])
+    assert image.read_named("cat.png", tmp_path, False).pixels.shape == (5, 7, 1)
+    for name in ("dog.png", "text.png"):
+        assert image.read_named(name, tmp_path) is None
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.3, 2.55])
+def test_scaled_by_a_factor_as_opencv_does(factor):
+    cv2 = pytest.importorskip("cv2")
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)
+    wanted = cv2.resize(pixels, None, fx=factor, fy=factor)
+    np.testing.assert_array_equal(image.resize(pixels, *wanted.shape[:2], factor), wanted)
+    assert (image.resize(pixels, *wanted.shape[:2]) != wanted).any()

@@ -2,7 +2,9 @@ import threading
 
 import numpy as np
 import pytest
+from one_thread import data_of
 
+from pycaffe_lite.data.image import resize
 from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.prefetch import Batch
 from pycaffe_lite.data.transformer import Transformer
@@ -20,7 +22,8 @@ class Reader:
     def read(self, key):
         if isinstance(self.items[key], Exception):
             raise self.items[key]
-        return Item(self.items[key], ord(key))
+        item = self.items[key]
+        return item if isinstance(item, Item) else Item(item, ord(key))
 
     def name(self, key):
         return f"item '{key}'"
@@ -50,7 +53,7 @@ ITEMS = {key: np.full((1, 2, 3), i, np.uint8) for i, key in enumerate("abc")}
 def test_items_stand_in_the_order_of_their_keys():
     work = work_on(Reader(**ITEMS), "cab", "scale: 0.5")
     batch = run(work, [0, 2, 1])
-    np.testing.assert_array_equal(batch.data, np.stack([ITEMS[key] / 2 for key in "cab"]))
+    np.testing.assert_array_equal(data_of(batch), np.stack([ITEMS[key] / 2 for key in "cab"]))
     assert batch.labels.tolist() == [ord(key) for key in "cab"]
     assert (work.pieces, work.state) == (3, b"state")
 
@@ -67,13 +70,38 @@ def test_other_pieces_wait_for_the_shape_of_the_first():
     assert thread.is_alive()
     work.run(0, batch)
     thread.join()
-    assert batch.data[1, 0, 0, 0] == 1
+    assert data_of(batch)[1, 0, 0, 0] == 1
 
 
 def test_a_crop_makes_items_of_other_sizes_fit():
     large = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
     batch = run(work_on(Reader(a=ITEMS["b"], b=large), "ab", "crop_size: 2"))
-    np.testing.assert_array_equal(batch.data[1, 0], large[0, 1:3, 1:3])
+    np.testing.assert_array_equal(data_of(batch)[1, 0], large[0, 1:3, 1:3])
+
+
+@pytest.mark.parametrize("fields", ["", "crop_size: 3", "noise_param { inverse: true }"])
+@pytest.mark.parametrize("size", [(4, 5), (3, 4)], ids=["bilinear", "half"])
+def test_items_that_are_resized(fields, size):
+    """Only what is kept is made, of pixels in any order."""
+    memory = np.random.RandomState(0).randint(0, 256, (2, 6, 8, 4), np.uint8)
+    pixels = memory[..., 2::-1]
+    whole = [Item(resize(np.ascontiguousarray(p), *size).transpose(2, 0, 1), 1) for p in pixels]
+    wanted = data_of(run(work_on(Reader(a=whole[0], b=whole[1]), "ab", fields)))
+    rgbx = [arr.reshape(-1).reshape(6, 8, 4)[..., 2::-1] for arr in memory]
+    for given in (rgbx, [np.ascontiguousarray(p) for p in pixels]):
+        items = [Item(p.transpose(2, 0, 1), 1, size) for p in given]
+        work = work_on(Reader(a=items[0], b=items[1]), "ab", fields)
+        np.testing.assert_array_equal(data_of(run(work)), wanted)
+        np.testing.assert_array_equal(items[0].resized(), whole[0].values)
+        assert items[0].shape == (3, *size)
+    planes = Item(np.ascontiguousarray(pixels[0].transpose(2, 0, 1)), 1, size)
+    np.testing.assert_array_equal(data_of(run(work_on(Reader(a=planes), "a", fields))), wanted[:1])
+
+
+def test_pixels_behind_floats():
+    floats = np.full((1, 2, 3), 0.5, np.float32)
+    batch = run(work_on(Reader(a=floats, b=ITEMS["b"]), "ab", "scale: 0.5"))
+    np.testing.assert_array_equal(data_of(batch), np.stack([floats / 2, ITEMS["b"] / 2]))
 
 
 def test_an_item_of_another_shape():

@@ -3,6 +3,7 @@ import re
 
 import numpy as np
 import pytest
+from one_thread import data_of
 from PIL import Image
 
 from pycaffe_lite.data.image_list import read_list
@@ -43,7 +44,7 @@ def labels_of(source, batches=1):
         work, batch = source.plan(), Batch()
         for piece in range(work.pieces):
             work.run(piece, batch)
-        assert (batch.data == batch.labels.reshape(-1, 1, 1, 1)).all()
+        assert (data_of(batch) == batch.labels.reshape(-1, 1, 1, 1)).all()
         found += batch.labels.astype(int).tolist()
     return found
 

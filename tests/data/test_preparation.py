@@ -8,13 +8,15 @@ from pycaffe_lite.data import resizing
 from pycaffe_lite.data.preparation import Preparation
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.random import RandomStream
 
 PLANES = np.random.default_rng(0).integers(0, 256, (3, 8, 12), np.uint8)
 NEAREST = "resize_param { interp_mode: NEAREST }"
 
 
-def prepared(text, seed=1, values=PLANES):
-    return Preparation(text_format.Parse(text, caffe_pb2.TransformationParameter())).apply(values, seed)
+def prepared(text, seed=1, values=PLANES, phase=caffe_pb2.TRAIN):
+    param = text_format.Parse(text, caffe_pb2.TransformationParameter())
+    return Preparation(param, phase).apply(values, seed)
 
 
 def test_nothing():
@@ -52,9 +54,41 @@ def test_no_part_fits():
     assert (3, 4, 6) in {prepared(text, seed).shape for seed in range(20)}
 
 
+@pytest.mark.parametrize("name", ["bgr2rgb", "cvt_bgr2rgb"])
+def test_channels_turned_round(name):
+    np.testing.assert_array_equal(prepared(f"{name}: true"), PLANES[::-1])
+    np.testing.assert_array_equal(prepared(f"{name}: true", values=PLANES[:1]), PLANES[:1])
+
+
+def test_parts_of_the_original():
+    large = np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)
+    pixels = np.ascontiguousarray(large.transpose(1, 2, 0))
+    cubic = caffe_pb2.ResizeParameter.CUBIC
+    found = prepared("original_image: true crop_size: 9", values=large, phase=caffe_pb2.TEST)
+    middle = np.ascontiguousarray(pixels[2 : 2 + 35, 4 : 4 + 49])
+    np.testing.assert_array_equal(found, resizing.scaled(middle, 9, 9, cubic).transpose(2, 0, 1))
+    for seed in range(8):
+        stream, size = RandomStream(seed), (35, 49)
+        for _ in range(10):
+            area, _, ratio = (stream.uniform(1, *bounds)[0] for bounds in ((0.6, 1), (0, 1), (0.8, 1.25)))
+            h, w = int((2400 * area / ratio) ** 0.5), int((2400 * area * ratio) ** 0.5)
+            if h <= 40 and w <= 60:
+                size = h, w
+                break
+        y = stream.raw() % (40 - size[0]) if size[0] < 40 else 0
+        x = stream.raw() % (60 - size[1]) if size[1] < 60 else 0
+        part = np.ascontiguousarray(pixels[y : y + size[0], x : x + size[1]])
+        found = prepared("original_image: true crop_size: 9", seed, large)
+        np.testing.assert_array_equal(found, resizing.scaled(part, 9, 9, cubic).transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (
+            "original_image: true",
+            "original_image needs transform_param.crop_size > 0, and mean_value, not mean_file",
+        ),
         ("random_resize_param {}", "random_resize_param needs transform_param.crop_size > 0"),
         ("random_aspect_ratio_param {}", "random_aspect_ratio_param needs transform_param.crop_size > 0"),
         (

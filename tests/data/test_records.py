@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from one_thread import fill
+from one_thread import data_of, fill
 from PIL import Image
 
 from pycaffe_lite.data.lmdb_reader import LmdbReader
@@ -38,18 +38,29 @@ def test_batches_of_bytes(make_lmdb, shape):
     assert source.shape() == shape
     for wanted in ([0, 1, 2], [3, 4, 0], [1, 2, 3]):
         batch = filled(source)
-        np.testing.assert_array_equal(batch.data, items[wanted] * np.float32(0.5))
+        np.testing.assert_array_equal(data_of(batch), items[wanted] * np.float32(0.5))
         np.testing.assert_array_equal(batch.labels, wanted)
         assert batch.labels.dtype == np.float32
 
 
 def test_rooms_are_used_again(make_lmdb):
     source = source_of(make_lmdb(rng.randint(0, 256, (4, 1, 5, 6), np.uint8)), 2)
+    source.shape()
     batch = filled(source)
     data, first = batch.data, batch.data.copy()
     fill(source, batch)
     assert batch.data is data
     assert (data != first).any()
+
+
+def test_rooms_of_pixels_are_used_again(make_lmdb):
+    source = source_of(make_lmdb(rng.randint(0, 256, (4, 3, 90, 80), np.uint8)), 2)
+    batch = filled(source)
+    pixels, first = batch.pixels, batch.pixels.copy()
+    fill(source, batch)
+    assert batch.pixels is pixels
+    assert (pixels != first).any()
+    assert not batch.data.size
 
 
 def test_large_labels(make_lmdb):
@@ -61,7 +72,7 @@ def test_large_labels(make_lmdb):
 def test_floats_and_bytes_mixed(make_lmdb):
     items = [np.full((1, 2, 2), 7, np.uint8), np.full((1, 2, 2), -0.25, np.float32)]
     batch = filled(source_of(make_lmdb(items), 2))
-    np.testing.assert_array_equal(batch.data, np.array(items, np.float32))
+    np.testing.assert_array_equal(data_of(batch), np.array(items, np.float32))
 
 
 def test_without_labels(make_lmdb):
@@ -71,7 +82,7 @@ def test_without_labels(make_lmdb):
 def test_each_batch_has_its_own_shape(make_lmdb):
     items = [np.ones((1, n, n), np.uint8) for n in (2, 3, 3, 4)]
     source = source_of(make_lmdb(items), 1)
-    assert [filled(source).data.shape for _ in range(4)] == [(1, *item.shape) for item in items]
+    assert [filled(source).shape for _ in range(4)] == [(1, *item.shape) for item in items]
 
 
 def refuses(message, function, *args):
@@ -110,7 +121,7 @@ def test_state_is_that_behind_the_batch(make_lmdb):
         other = source_of(path, 3, mirror=True, crop_size=3)
         other.set_state(batches[i].state)
         again = filled(other)
-        np.testing.assert_array_equal(again.data, batches[i + 1].data)
+        np.testing.assert_array_equal(data_of(again), data_of(batches[i + 1]))
         np.testing.assert_array_equal(again.labels, batches[i + 1].labels)
         assert again.state == batches[i + 1].state
 
@@ -167,7 +178,7 @@ def test_encoded_records(tmp_path):
     source = source_of(tmp_path / "png", 4)
     assert source.shape() == (3, 6, 5)
     batch = filled(source)
-    np.testing.assert_array_equal(batch.data, pixels.transpose(0, 3, 1, 2)[:, ::-1])
+    np.testing.assert_array_equal(data_of(batch), pixels.transpose(0, 3, 1, 2)[:, ::-1])
     np.testing.assert_array_equal(batch.labels, range(4))
     assert batch.state == b"\x01\0\0\x000"
 
@@ -189,9 +200,9 @@ def test_a_picture_that_is_cut_off_is_told_of_once(tmp_path, caplog):
         f"record '0001' of '{path}' is a JPEG that is cut off: the part that is there is used; others "
         "like it are not mentioned"
     ]
-    assert batches[0].data.shape == (2, 3, 32, 32)
-    np.testing.assert_array_equal(batches[0].data[1, :, :8], batches[0].data[0, :, :8])
-    last_rows = batches[0].data[1, :, -8:]  # the missing ones repeat the last that is there
+    assert batches[0].pixels.shape == (2, 3, 32, 32)
+    np.testing.assert_array_equal(batches[0].pixels[1, :, :8], batches[0].pixels[0, :, :8])
+    last_rows = batches[0].pixels[1, :, -8:]  # the missing ones repeat the last that is there
     np.testing.assert_array_equal(last_rows, np.repeat(last_rows[:, :1], 8, axis=1))
 
 

@@ -105,7 +105,7 @@ def test_a_fork_that_was_asked_for_and_lacks_a_field():
         fork_for(net(IP, CTC), "SSD")
     assert str(raised.value) == (
         "layer 'ctc' (CtcLoss): SSD's Caffe has no 'ctc_loss_param' in LayerParameter, so this net cannot be "
-        "written for it; these have: CC5.0, CRNN, jolibrain, warp-ctc"
+        "written for it; these have: CC5.0, ChWick, CRNN, jolibrain, warp-ctc"
     )
 
 

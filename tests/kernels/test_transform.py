@@ -52,3 +52,26 @@ def test_a_picture(channels, mean, python):
         shape = (1, *out.shape)
         wanted = reference(planes, means, 1 / 3, [row], [column], [mirrored], shape)[0]
         np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("python", [False, True])
+@pytest.mark.parametrize("mean", ["channel", "image"])
+@pytest.mark.parametrize("channels", [1, 3, 4, "three of four"])
+def test_cut_and_finish_are_transform_in_two_steps(channels, mean, python):
+    memory = pixels = rng.randint(
+        0, 256, (2, 9, 10, 4 if channels == "three of four" else channels), np.uint8
+    )
+    if channels == "three of four":
+        channels, pixels = 3, memory[..., 2::-1]
+    means = rng.uniform(0, 100, (channels, *((9, 10) if mean == "image" else (1, 1)))).astype(np.float32)
+    rows, columns, mirrored = np.array([0, 3]), np.array([2, 1]), np.array([0, 1])
+    crops, out = np.full((2, channels, 6, 8), 7, np.uint8), np.full((2, channels, 6, 8), np.nan, np.float32)
+    cut, finish = transform.cut, transform.finish
+    if python:
+        cut, finish = cut.py_func, finish.py_func
+    for i in range(2):
+        cut(memory[i], rows[i], columns[i], crops[i])
+    finish(crops, means, np.float32(1 / 3), rows, columns, mirrored, out)
+    planes = pixels.transpose(0, 3, 1, 2)
+    wanted = reference(planes, means, 1 / 3, rows, columns, mirrored, out.shape)
+    np.testing.assert_array_equal(out, wanted)

@@ -1,4 +1,4 @@
-"""Nothing in a prototxt is parsed and forgotten: every parameter of every layer type shows.
+"""Of every layer type: nothing in a prototxt is parsed and forgotten, and gradients are right.
 
 Each field of the messages that a type reads is set to something other than its default, and what the layer
 does is compared with what it does without: its shapes, values and gradients, what it raises, what it logs.
@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from layer_check import build_layer
+from layer_check import build_layer, gradient_bottoms
 from paths import FIXTURES
 from PIL import Image
 
@@ -25,6 +25,7 @@ from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.formats.hdf5_format import file_parts
 from pycaffe_lite.layer import engine
 from pycaffe_lite.layer.registry import forms_of, layer_types
+from pycaffe_lite.net.gradcheck import check_layer_gradients
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.text_fields import fields_of
 
@@ -72,6 +73,7 @@ ROWS = {
     "Im2col": [([IMAGE], "kernel_size: 2", None), ([IMAGE], "kernel_h: 2 kernel_w: 2", None)],
     "ImageData": [([], PICTURES, 2), ([], PICTURES + " min_height: 30 min_width: 31", 2)],
     "ImageSegData": [([], 'source: "pairs.txt" batch_size: 3 label_type: PIXEL', 3)],
+    "ImageLabelmapData": [([], 'source: "pairs.txt" batch_size: 3', 2)],
     "InfogainLoss": [([SCORES, LABELS], 'source: "H.binaryproto"', None)],
     "InnerProduct": [([ROW], f"num_output: 2 weight_filler {FILL}", None)],
     "Input": [([], "shape { dim: 2 }", 1)],
@@ -79,7 +81,11 @@ ROWS = {
     "Log": [([np.abs(BOTTOM)], "", None)],
     "MemoryData": [([], MEMORY, 2)],
     "Parameter": [([], "shape { dim: 2 }", 1)],
-    "Pooling": [([IMAGE], "kernel_size: 2 stride: 2", None), ([IMAGE], POOLING_2D, None)],
+    "Pooling": [
+        ([IMAGE], "kernel_size: 2 stride: 2", None),
+        ([IMAGE], POOLING_2D, None),
+        ([IMAGE], "pool: AVE kernel_size: 2 pad_h: 1 pad_w: 1 avg_include_pad: true", None),
+    ],
     "Python": [([BOTTOM], 'module: "every_field_module" layer: "Double"', 1)],
     "RNN": [([SEQUENCE, CONT], RECURRENT, None)],
     "Reshape": [([BOTTOM], "shape { dim: [2, -1] }", None)],
@@ -102,6 +108,8 @@ PRIORS = np.array(
     ]
 )
 PRIORS = np.stack([PRIORS, np.full((6, 4), 0.2)]).reshape(1, 2, 24)
+PIXELS = "normalized: false input_width: 10 input_height: 20"
+PIXEL_PRIORS = np.insert(PRIORS.reshape(2, 6, 4) * 10, 0, 0, axis=2).reshape(1, 2, 30)
 OFFSETS, CLASSES = NUMBERS.standard_normal((2, 24)), NUMBERS.standard_normal((2, 18))
 TRUTH = np.array([[0, 1, 0, 0.1, 0.1, 0.45, 0.4, 0], [1, 2, 0, 0.3, 0.3, 0.8, 0.8, 1]])
 DETECTIONS = np.array([[0, 1, 0.9, 0.1, 0.1, 0.4, 0.4], [1, 2, 0.8, 0.3, 0.3, 0.9, 0.8]])
@@ -137,8 +145,46 @@ REGIONS = np.array([[0, 0, 0, 3, 3], [1, 1, 1, 4, 4.0]])
 MULTIBOX = "num_classes: 3 code_type: CENTER_SIZE"
 DETECTOR = "num_classes: 3 code_type: CENTER_SIZE nms_param { nms_threshold: 0.45 }"
 STEPS = NUMBERS.standard_normal((4, 2, 5))
+THETA = np.array([[0.9, 0.1, 0.2, 0.1, 0.8, -0.1], [1.1, 0, 0.1, -0.2, 0.9, 0.0]])
+CRF = "max_iter: 2 pos_w: 1 pos_xy_std: 2 bi_w: 1 bi_xy_std: 3 bi_rgb_std: 30"
+CHANGING = "bias_base: -0.3 bias_gamma: -0.1 bias_power: 2 bias_min: -9 bias_max: 0 iteration: 1"
+UNPOOLINGS = (
+    "kernel_size: 2 stride: 2 unpool_size: 4",
+    "kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 2 pad_h: 0 pad_w: 0 unpool_h: 4 unpool_w: 4",
+)
+GRID = "stride: 4 field_h: 12 field_w: 10 output_gt_boxes: true"
 # The same of the types of forks; by origin where several layers have one name.
+CLIPS = 'source: "clips.txt" batch_size: 4 new_length: 2'
+BOX_ROWS = np.zeros((2, 1, 3, 16))
+BOX_ROWS[:, 0, 0, :2] = 2, 16
+BOX_ROWS[:, 0, 1:, :6] = [[4, 5, 18, 20, 0, 1], [-8, 15, 30, 20, 0, 1]]
 ROWS |= {
+    ("VideoData", "TSN"): [([], f"{CLIPS} modality: RGB", 2)],
+    ("VideoData", "video-caffe and C3D"): [
+        ([], CLIPS, 2),
+        ([], f"{CLIPS} use_image: true sampling_rate: 1", 2),
+    ],
+    "SegData": [([], 'source: "pairs.txt"', 2)],
+    "DetectNetTransformation": [
+        ([NUMBERS.random((2, 3, 30, 40)) * 255, BOX_ROWS], f"image_size_x: 40 image_size_y: 30 {own}", 2)
+        for own in ("gridbox_type: GRIDBOX_MAX", "gridbox_type: GRIDBOX_MIN min_cvg_len: 6")
+    ],
+    "EvalData": [([], 'source: "boxes.txt" batch_size: 1', 3)],
+    "DetectionData": [
+        ([], f'source: "boxes.txt" batch_size: 2 {GRID} {own}', 3)
+        for own in (
+            "",
+            "resize_width: 28 resize_height: 28",
+            "crop_width: 24 crop_height: 24",
+            "short_size: 32 long_size: 64",
+            "crop_short_size: 24 crop_long_size: 32",
+            "min_scale: 8 max_scale: 9 multiscale_prob: 1",
+            "low_scale_ratio: 0.5 high_scale_ratio: 0.6 multiscale_prob: 1",
+            "low_scale_ratio: 0.5 high_scale_ratio: 0.6 multiscale_prob: 1 min_whaspect: 0.5 max_whaspect: 2",
+            'shuffle: "random_mix_aspect" mix_group_size: 1',
+        )
+    ],
+    "DataSequence": [([LABELS[:, None] + NUMBERS.random((6, 2)), LABELS], "", 3)],
     "BoxAnnotatorOHEM": [([REGIONS[[0, 0, 1]], LABELS[:3], LABELS[1:4], SCORES[:3]], "roi_per_img: 1", None)],
     "CenterLoss": [([SCORES, LABELS], f"num_output: 3 center_filler {FILL}", None)],
     "ContinuationIndicator": [
@@ -152,6 +198,7 @@ ROWS |= {
     "DetectionOutput": [
         ([OFFSETS, CLASSES, PRIORS], DETECTOR, None),
         ([OFFSETS, CLASSES, PRIORS, np.full((2, 12), 0.1)], f"{DETECTOR} objectness_score: 0.01", None),
+        ([OFFSETS, CLASSES, PIXEL_PRIORS], f"{DETECTOR} {PIXELS}", None),
     ],
     "FocalLoss": [([IMAGE, PIXEL_LABELS], "", None)],
     "Gather": [([BOTTOM], "indices: 1 indices: 0 shape: 2", None)],
@@ -234,6 +281,63 @@ ROWS |= {
     ("Reshape", "Intel"): [([IMAGE], "pixelshuffler: 2", None)],
     ("Normalize", "SSD"): [([IMAGE], "across_spatial: true", None)],
     ("SmoothL1Loss", "Fast R-CNN and Faster R-CNN"): [([ROW, ROW * 3], "sigma: 1", None)],
+    ("Pooling", "Intel"): [
+        ([IMAGE], f"pool: AVE avg_include_pad: false {size}", None)
+        for size in (POOLING_2D, "kernel_size: 4 stride: 2 pad_h: 1 pad_w: 1")
+    ],
+    ("Eltwise", "lisa-caffe"): [([ROW, ROW * 2, np.ones((2, 2))], "coeff_blob: true", None)],
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): [
+        ([ROW], f"num_output: 2 normalize: true weight_filler {FILL}", None)
+    ],
+    ("Scale", "happynear's Caffe"): [([BOTTOM], "bias_term: true min_value: 0.5 max_value: 2", None)],
+    ("L1Loss", "FlowNet"): [([IMAGE, IMAGE * 3], "epsilon: 0.01", None)],
+    ("FocalLoss", "jolibrain and others"): [([IMAGE, PIXEL_LABELS], "axis: 1", None)],
+    ("Gather", "TSN"): [([BOTTOM], "", None)],
+    "CTCGreedyDecoder": [([NUMBERS.standard_normal((6, 2, 3)), np.ones((6, 2))], "", 1)],
+    "CTCLoss": [
+        ([NUMBERS.standard_normal((4, 2, 5)), np.ones((4, 2)), np.array([[1, 2], [1, 3]])], "", None)
+    ],
+    "ChannelNorm": [([IMAGE], "", None)],
+    "Correlation": [([IMAGE, IMAGE[:, :, ::-1]], "kernel_size: 1 max_displacement: 1", None)],
+    "Correlation1D": [([IMAGE, IMAGE[:, :, ::-1]], "kernel_size: 1 max_displacement: 2", None)],
+    "DenseCRF": [([IMAGE, [[5, 5]] * np.ones((2, 1)), IMAGE[:, :3] * 20], CRF, None)],
+    "Downsample": [([IMAGE], "top_height: 3 top_width: 3", None)],
+    "FlowWarp": [([IMAGE, IMAGE[:, :2] * 2], "", None)],
+    "LabelSpecificAdd": [([SCORES, LABELS], "bias: 1", 2), ([SCORES, LABELS], CHANGING, 2)],
+    "LargeMarginInnerProduct": [
+        ([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL} type: DOUBLE", None)
+    ],
+    "LpqLoss": [([IMAGE, IMAGE * 3], "pq_episode_starts_at_iter: 0 p: 1.5 q: 0.5", None)],
+    **{
+        name: [
+            ([SEQUENCE, CONT], RECURRENT, None),
+            ([SEQUENCE.reshape(6, 4)], f"{RECURRENT} batch_size: 2", None),
+        ]
+        for name in ("Lstm", "LstmJun")
+    },
+    "Mean": [
+        ([IMAGE], "operation: SUBTRACT value: [1, 2]", None),
+        ([IMAGE], 'operation: ADD file: "mean_5.binaryproto"', None),
+    ],
+    "MultiBoxFocalLoss": [
+        ([OFFSETS, CLASSES, PRIORS, TRUTH[None, None]], MULTIBOX, None),
+        (
+            [OFFSETS, CLASSES, PRIORS, TRUTH[None, None], np.full((2, 12), 0.1)],
+            f"{MULTIBOX} objectness_score: 0.01",
+            None,
+        ),
+    ],
+    "MultiStageMeanfield": [
+        ([IMAGE, IMAGE * 2, IMAGE[:, :3] * 20], "num_iterations: 3 theta_alpha: 4 theta_beta: 60", None)
+    ],
+    "Resample": [([IMAGE], "height: 3 width: 3", None)],
+    "ScaleFilter": [([IMAGE], "min_scale: 0.5 max_scale: 2", None)],
+    "SpatialTransformer": [
+        ([IMAGE, THETA], "", None),
+        ([IMAGE, THETA[:, :5]], "theta_1_1: 0.9", None),
+        *(([IMAGE, THETA[:, :5]], f"theta_{i}_{j}: 0.5", None) for i in (1, 2) for j in (1, 2, 3)),
+    ],
+    "Unpooling": [([IMAGE[:, :, :2, :2]], f"unpool: TILE {text}", None) for text in UNPOOLINGS],
 }
 # What a type needs of other messages.
 NEEDS = {
@@ -246,6 +350,33 @@ NEEDS = {
 }
 # Fields of a message that several layers share and that are not for one of them.
 NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
+    # These count beside fields that are refused there, or that arrays do not go through.
+    ("AnnotatedData", "SSD"): {
+        ("TransformationParameter", name) for name in ("scale_ratios", "max_distort", "more_fix_crop")
+    },
+    ("MemoryData", "Caffe"): {
+        ("TransformationParameter", name)
+        for name in (
+            "scale_ratios",
+            "max_distort",
+            "more_fix_crop",
+            "fix_crop",
+            "multi_scale",
+            "multi_scale_levels",
+            "center_crop",
+            "is_flow",
+            "upper_height",
+            "upper_width",
+        )
+    },
+    # Records of the test have one channel.
+    ("Data", "Caffe"): {("TransformationParameter", "flow")},
+    # The pictures of the test are all squares.
+    ("DetectionData", "Cascade R-CNN"): {("DetectionDataParameter", "mix_group_size")},
+    # The labels of the test have many values.
+    ("SegData", "TSN"): {("SegDataParameter", "balance")},
+    # There is one only.
+    ("DetectNetTransformation", "NVIDIA's Caffe"): {("DetectNetGroundTruthParameter", "coverage_type")},
     ("BN", "SegNet"): {
         ("BNParameter", name) for name in ("eps", "frozen", "slope_filler", "bias_filler", "momentum")
     },
@@ -302,12 +433,45 @@ NOT_FOR: dict[tuple[str, str], set[tuple[str, str]]] = {
     ("Dropout", "Caffe"): {("DropoutParameter", "sample_weights_test")},
     # The same batch again does not change the shares.
     ("SegAccuracy", "DeepLab and PSPNet"): {("SegAccuracyParameter", "reset")},
-    # Without it the layer is Caffe's.
+    # Without them the layers are Caffe's, and the other is of sums only.
+    ("Pooling", "Intel"): {("PoolingParameter", "avg_include_pad")},
+    ("Eltwise", "lisa-caffe"): {("EltwiseParameter", name) for name in ("coeff_blob", "stable_prod_grad")},
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): {("InnerProductParameter", "normalize")},
     ("SoftmaxWithLoss", "SegNet, R-FCN and Intel"): {("LossParameter", "weight_by_label_freqs")},
     ("SoftmaxWithLossOHEM", "R-FCN"): {("LossParameter", "weight_by_label_freqs")},
 }
 # What has to stand beside a field for it to show.
 BESIDE = {
+    **{("L1LossParameter", name): "l2_per_location: true" for name in ("l2_prescale_by_channels", "epsilon")},
+    ("LargeMarginInnerProductParameter", "power"): "gamma: 1",
+    ("LargeMarginInnerProductParameter", "iteration"): "gamma: 1",
+    ("DetectionDataParameter", "template_ratio"): "short_size: 32 long_size: 64",
+    ("DetectionDataParameter", "pickup_iou_thr"): "fg_threshold: 0.98",
+    **{
+        ("TransformationParameter", name): "crop_size: 8"
+        for name in ("fix_crop", "multi_scale", "multi_scale_levels", "center_crop")
+    },
+    **{
+        ("TransformationParameter", name): "crop_size: 8 multi_scale: true"
+        for name in ("scale_ratios", "max_distort")
+    },
+    ("TransformationParameter", "more_fix_crop"): "crop_size: 8 fix_crop: true",
+    ("TransformationParameter", "is_flow"): "mirror: true",
+    ("TransformationParameter", "upper_height"): "upper_width: 8",
+    ("TransformationParameter", "upper_width"): "upper_height: 8",
+    ("DataParameter", "cache"): "shuffle: true",
+    ("AnnotatedDataParameter", "train_diffcult"): "yolo_data_type: 1 yolo_data_jitter: 0",
+    ("DataSequenceParameter", "label_start"): "label_count: 4",
+    **{
+        ("DetectNetAugmentationParameter", name): f"{probability}_prob: 1"
+        for name, probability in {
+            "hue_rotation": "hue_rotation",
+            "desaturation_max": "desaturation",
+            "scale_min": "scale",
+            "scale_max": "scale",
+            "max_rotate_degree": "rotation",
+        }.items()
+    },
     ("LossParameter", "pre_fixed_normalizer"): "normalization: PRE_FIXED",
     ("ConvolutionParameter", "negative_slope"): "relu: true",
     ("InnerProductParameter", "negative_slope"): "relu: true",
@@ -336,8 +500,49 @@ BESIDE = {
     ("ProposalTargetParameter", "bbox_thr_lw"): "append_gtbox: false",
     ("DetectionGroupLossParameter", "field_whr"): "field_xyr: 2",
 }
+# Types that say that what has to stand beside other fields has no effect, or refuse it.
+ALONE = {"DenseImageData", "WindowData"}
 # Values that show, where those that `other_values` finds do not.
 VALUES = {
+    ("CorrelationParameter", "kernel_size"): ["3"],
+    ("CorrelationParameter", "max_displacement"): ["2", "0"],
+    ("DenseCRFParameter", "pos_xy_std"): ["5"],
+    ("DetectionOutputParameter", "normalized"): ["true"],
+    ("LabelSpecificAddParameter", "bias_max"): ["-2"],
+    ("LabelSpecificAddParameter", "iteration"): ["5"],
+    ("LargeMarginInnerProductParameter", "lambda_min"): ["5"],
+    ("LstmParameter", "batch_size"): ["3"],
+    ("MeanParameter", "operation"): ["ADD"],
+    ("ScaleParameter", "min_value"): ["1.5"],
+    ("UnpoolingParameter", "stride"): ["1"],
+    ("DetectionDataParameter", "multiscale_prob"): ["0"],
+    ("DetectionDataParameter", "output_gt_boxes"): ["false"],
+    ("DetectionDataParameter", "template_ratio"): ["2"],
+    **{("DetectionDataParameter", f"min_gt_{side}"): ["14"] for side in ("width", "height")},
+    ("DetectionDataParameter", "anchor_ignore_iou_thr"): ["0.9"],
+    ("DetectionDataParameter", "pickup_iou_thr"): ["0.99"],
+    ("EvalDataParameter", "batch_size"): ["2"],
+    ("TransformationParameter", "scale_ratios"): ["[0.5, 0.6]"],
+    ("TransformationParameter", "multi_scale_levels"): ["0.5"],
+    ("TransformationParameter", "max_distort"): ["0"],
+    **{
+        ("TransformationParameter", name): ["5"]
+        for name in ("stride", "upper_size", "upper_height", "upper_width")
+    },
+    ("DataSequenceParameter", "k"): ["1"],
+    ("DataSequenceParameter", "cache_size"): ["2"],
+    ("DetectNetGroundTruthParameter", "object_class"): ["{ src: 8 dst: 0 }"],
+    ("DetectNetGroundTruthParameter", "max_cvg_len"): ["6"],
+    ("DetectNetGroundTruthParameter", "min_cvg_len"): ["16"],
+    **{
+        ("DetectNetAugmentationParameter", f"{name}_prob"): ["0", "1"]
+        for name in ("crop", "scale", "flip", "rotation", "hue_rotation", "desaturation")
+    },
+    ("VideoDataParameter", "name_pattern"): ['"other%d"'],
+    ("VideoDataParameter", "modality"): ["FLOW"],
+    ("VideoDataParameter", "new_length"): ["1"],
+    ("VideoDataParameter", "rand_skip"): ["1000"],
+    ("VideoDataParameter", "use_image"): ["false"],
     ("BoxAnnotatorOHEMParameter", "roi_per_img"): ["2"],
     ("RegionLossParameter", "bias_match"): ["0"],
     ("RegionLossParameter", "rescore"): ["0"],
@@ -498,12 +703,22 @@ def folder(tmp_path, monkeypatch):
         Image.fromarray(pixels).save(tmp_path / name)
     (tmp_path / "list.txt").write_text("one.png 3\ntwo.png 5\n")
     (tmp_path / "pairs.txt").write_text("one.png two.png\ntwo.png one.png\n")
+    boxes = "2  1 0 0 2 3 13 15  2 0 1 9 8 27 20  1 0 0 12 14"
+    (tmp_path / "boxes.txt").write_text(f"# 0 one.png 3 28 28 {boxes}\n# 1 two.png 3 28 28 {boxes}\n")
+    (tmp_path / "clips.txt").write_text("film 2 3\nfilm 1 5\n")
+    (tmp_path / "film").mkdir()
+    for i in range(7):
+        Image.fromarray(NUMBERS.integers(0, 256, (20, 20, 3), np.uint8)).save(
+            tmp_path / "film" / f"{i:06}.jpg"
+        )
+        shutil.copy(tmp_path / "film" / f"{i:06}.jpg", tmp_path / "film" / f"image_{i:04}.jpg")
     shutil.copytree(DATA / "annotated" / "annotated_raw_lmdb", tmp_path / "annotated_raw_lmdb")
     (tmp_path / "windows.txt").write_text(
         "# 0 one.png 3 28 28 4  1 0.9 2 3 20 25  2 0.6 5 5 9 9  0 0.1 0 0 12 13  0 0.4 20 20 26 25\n"
     )
     for name, matrix in {"H": np.eye(3), "other": np.ones((3, 3))}.items():
         binaryproto.write(tmp_path / f"{name}.binaryproto", matrix[None, None])
+    binaryproto.write(tmp_path / "mean_5.binaryproto", BOTTOM[:1])
     (tmp_path / "rows.h5").write_bytes(b"".join(map(bytes, file_parts({"top_0": np.arange(9.0)}))))
     (tmp_path / "rows.txt").write_text("rows.h5")
     (tmp_path / "names.txt").write_text("a 99 99")
@@ -575,6 +790,8 @@ def test_shows(layer_type, origin, param, name, watch):
     head = f'type: "{layer_type}" ' + (f"{entry.param} {{ {own} }} " if own else "")
     needs = NEEDS.get((layer_type, origin)) or NEEDS.get(layer_type, {})
     beside = BESIDE.get((message.DESCRIPTOR.name, name), "")
+    if param == "transform_param" and layer_type in ALONE:
+        beside = ""
     if param == entry.param:
         own = f"{own} {beside}"
         head = f'type: "{layer_type}" {param} {{ {own} }} '
@@ -595,6 +812,82 @@ def test_shows(layer_type, origin, param, name, watch):
         if not same(watch(text, bottoms, tops), before):
             return
     pytest.fail(f"{param}.{name} of {layer_type} is parsed and forgotten")
+
+
+FORMS = [(name, form) for name in layer_types() for form in forms_of(name)]
+# Bottoms and parameters for which the gradient can be checked, where those of ROWS are not.
+DISTINCT = NUMBERS.permutation(16).reshape(1, 1, 4, 4)[:, :, :2, :2].repeat(4, 1).repeat(2, 0)
+FOR_GRADIENTS = {
+    "Axpy": ([BOTTOM[:, :, :1, :1], BOTTOM, BOTTOM], ""),
+    "BatchReindex": ([BOTTOM, [1, 0, 1]], ""),
+    "CTCLoss": ([NUMBERS.standard_normal((4, 1, 5)), np.ones((4, 1)), [[1], [3]]], ""),
+    "CtcLoss": ([STEPS[:, :1], [[1, 3]]], "blank_label: 4"),
+    "Filter": ([BOTTOM, [1, 0]], ""),
+    "LSTMUnit": ([SEQUENCE[:1, :, :2], NUMBERS.standard_normal((1, 2, 8)), [[1, 0]]], ""),
+    "MarginInnerProduct": ([ROW, LABELS[1:3]], f"num_output: 3 weight_filler {FILL}"),
+    "MultinomialLogisticLoss": ([NUMBERS.uniform(0.1, 0.9, (6, 3)), LABELS], ""),
+    ("SmoothL1Loss", "R-FCN"): ([IMAGE, IMAGE * 3, IMAGE > 0], ""),
+    "Unpooling": ([IMAGE], "kernel_size: 2 stride: 2 unpool_size: 10"),
+    ("Upsample", "SegNet"): ([IMAGE[:, :, :2, :2], DISTINCT], ""),
+}
+# Whose gradient is another one than the slope of the output, in Caffe or in its fork; see their docstrings.
+UNTRUE = {
+    ("BatchNorm", "PSPNet"): {"bottom 0"},
+    ("CTCLoss", "ChWick's Caffe"): {"bottom 0"},
+    ("CenterLoss", "happynear's Caffe"): {"blob 0"},
+    ("ContrastiveLoss", "Caffe"): {"bottom 0", "bottom 1"},
+    ("DetectionGroupLoss", "Cascade R-CNN"): {"bottom 1"},
+    ("InnerProduct", "happynear's Caffe and OpenVINO"): {"blob 0"},
+    ("MarginInnerProduct", "SphereFace"): {"blob 0"},
+    ("RegionLoss", "MobileNet-YOLO"): {"bottom 0"},
+    ("Yolov3", "MobileNet-YOLO"): {"bottom 0"},
+}
+# Who have none.
+FORWARD_ONLY = {
+    "DataSequence", "DetectNetTransformation", "DetectionData", "EvalData", "SegData", "VideoData",
+    "ImageLabelmapData",
+    "Accuracy", "AnnotatedData", "ArgMax", "BboxAccuracy", "BoxAnnotatorOHEM", "BoxGroupOutput",
+    "CTCGreedyDecoder", "ContinuationIndicator", "Data", "DecodeBBox", "DenseCRF", "DenseImageData",
+    "DetectionEvaluate", "DetectionGroupAccuracy", "DetectionOutput", "Downsample", "DummyData",
+    "FrcnnOutput", "HDF5Data", "HDF5Output", "HardMining", "ImageData", "ImageSegData", "Input",
+    "LabelsequenceAccuracy", "Mean", "MemoryData", "PriorBox", "PriorBoxClustered", "Proposal",
+    "ProposalTarget", "Resample", "ScaleRoute", "SegAccuracy", "Threshold", "WindowData",
+    "Yolov3DetectionOutput",
+}  # fmt: skip
+
+
+def example(layer_type, form, rows):
+    """Bottoms, the text of a layer, and its number of tops."""
+    count = form.layer_class.exact_bottoms or form.layer_class.min_bottoms or 0
+    row = rows.get((layer_type, form.origin)) or rows.get(layer_type)
+    bottoms, own, *tops = row or ([BOTTOM] * count, "")
+    needs = NEEDS.get((layer_type, form.origin)) or NEEDS.get(layer_type, {})
+    messages = {**({form.param: own} if own else {}), **needs}
+    text = " ".join(f"{param} {{ {fields} }}" for param, fields in messages.items())
+    return bottoms, f'type: "{layer_type}" {text}', *(tops or [None])
+
+
+@pytest.mark.parametrize(("layer_type", "form"), FORMS, ids=[f"{name}-{form.origin}" for name, form in FORMS])
+def test_the_right_layer_with_the_right_gradient(layer_type, form, folder):
+    """Types of one name are told apart, and gradients are slopes."""
+    first = {key: rows[0] for key, rows in ROWS.items()}
+    bottoms, text, tops = example(layer_type, form, {**first, **FOR_GRADIENTS})
+    rig = build_layer(text, bottoms, tops=tops, dtype=np.float64)
+    assert type(rig.layer) is form.layer_class
+    wanted = gradient_bottoms(rig.layer, rig.bottom)
+    blobs = [i for i, want in enumerate(rig.layer.param_propagate_down) if want]
+    if layer_type in FORWARD_ONLY:
+        assert not blobs
+        return
+    assert wanted or blobs or form.origin == "synopsys", (
+        "a layer without a gradient belongs into FORWARD_ONLY"
+    )
+    rig.forward()
+    reports = check_layer_gradients(
+        rig.layer, rig.bottom, rig.top, bottoms=wanted, blobs=blobs, samples=20, seed=1, threshold=1e-5
+    )
+    wrong = {report.blob for report in reports if not report.passed}
+    assert wrong == UNTRUE.get((layer_type, form.origin), set()), [str(report) for report in reports]
 
 
 @pytest.mark.parametrize("filler", filler_types())

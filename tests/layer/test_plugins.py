@@ -31,6 +31,7 @@ class DoubledLayer(NeuronLayer):
 def install(tmp_path, monkeypatch):
     """Makes a package that brings types: each by its name and the value of its entry point."""
     monkeypatch.syspath_prepend(tmp_path)
+    registry.layer_types()  # imports all
     before = registry._types.copy()
 
     def install_package(points, module=MODULE, package="doubling"):

@@ -1,13 +1,17 @@
 """The registry: what it answers to types and parameters that do not belong."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from layer_check import build_layer
 
 from pycaffe_lite.errors import LayerError
 from pycaffe_lite.layer.base import Layer
+from pycaffe_lite.layer.later import MODULE_OF
 from pycaffe_lite.layer.missing_types import missing_types
-from pycaffe_lite.layer.registry import layer_type_list, register_layer
+from pycaffe_lite.layer.registry import layer_type_list, layer_types, register_layer
 
 
 @pytest.mark.parametrize(
@@ -34,8 +38,32 @@ def test_no_type_that_is_there_is_explained_away():
 
 
 def test_a_type_is_registered_once():
-    with pytest.raises(ValueError, match="layer type 'ReLU' is registered twice"):
-        register_layer("ReLU")(Layer)
+    for name in ("ReLU", "Interp"):
+        with pytest.raises(ValueError, match=f"layer type '{name}' is registered twice"):
+            register_layer(name)(Layer)
+
+
+def test_modules_of_types_that_are_imported_later():
+    registered = {name: entry.layer_class.__module__ for name, entry in layer_types().items()}
+    later = {name: module for name, module in registered.items() if module in MODULE_OF.values()}
+    assert later == MODULE_OF
+
+
+LATE = """
+import sys
+from pycaffe_lite.layer import registry
+from pycaffe_lite.proto import caffe_pb2
+module = registry.MODULE_OF["Interp"]
+assert module not in sys.modules
+assert registry.type_of(caffe_pb2.LayerParameter(type="ReLU"))
+assert module not in sys.modules
+assert "did you mean 'Interp'?" in registry.why_unknown("Interpp")
+assert registry.type_of(caffe_pb2.LayerParameter(type="Interp")).layer_class.__module__ == module
+"""
+
+
+def test_a_type_of_a_fork_is_imported_when_it_is_named():
+    subprocess.run([sys.executable, "-c", LATE], check=True)
 
 
 @pytest.mark.parametrize(

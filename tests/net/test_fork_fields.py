@@ -33,16 +33,13 @@ def build(tmp_path):
 
 
 REFUSED = {
-    "Pooling pooling_param { kernel_size: 3 avg_include_pad: false }": "pooling_param.avg_include_pad: false",
     "Convolution convolution_param { num_output: 2 kernel_size: 3 scale: 2 }": "convolution_param.scale: 2",
     "Pooling pooling_param { kernel_size: 3 torch_pooling: # floor\n 1 }": "pooling_param.torch_pooling: 1",
     "Pooling pooling_param { kernel_size: 3 pad_3d: [1, 1] }": "pooling_param.pad_3d",
     "BatchNorm batch_norm_param { disable_mean: t }": "batch_norm_param.disable_mean: t",
-    "Scale scale_param { min_value: 1 }": "scale_param.min_value: 1",
     "Convolution convolution_param { num_output: 2 kernel_size: 3 weight_filler { alpha: 2 } }": (
         "convolution_param.weight_filler.alpha: 2"
     ),
-    "InnerProduct inner_product_param { num_output: 2 normalize: t }": "inner_product_param.normalize: t",
     "Softmax softmax_param { normalize_type: 'L2' }": "softmax_param.normalize_type: L2",
     "ReLU quantization_param { bw_layer_in: 8 }": "quantization_param",
 }
@@ -71,7 +68,6 @@ def test_the_message_says_what_to_write_instead(build):
 
 
 HARMLESS = {
-    "Pooling pooling_param { kernel_size: 3 avg_include_pad: true }": "true is what Caffe does",
     "BatchNorm batch_norm_param { disable_mean: False }": "false is what Caffe does",
     "BatchNorm batch_norm_param { engine: CUDNN }": "which code computes it",
     "Convolution convolution_param { num_output: 2 kernel_size: 3 scale: 1.0f }": "1 is what Caffe does",
@@ -107,11 +103,15 @@ def test_what_a_layer_does_not_read_stops_nothing(build):
 
 
 def test_a_data_layers_fields(build):
-    transform = "transform_param { pad: 3 }"
-    with pytest.raises(LayerError, match=r"layer 'l' \(Data\): transform_param.pad: 3 is not supported"):
+    transform = "transform_param { num_labels: 3 }"
+    with pytest.raises(
+        LayerError, match=r"layer 'l' \(Data\): transform_param.num_labels: 3 is not supported"
+    ):
         build(layer("Data", f'data_param {{ source: "none" batch_size: 1 }} {transform}', bottom=""))
-    with pytest.raises(LayerError, match=r"layer 'l' \(Data\): data_param.shuffle: true is not supported"):
-        build(layer("Data", 'data_param { source: "none" batch_size: 1 shuffle: true }', bottom=""))
+    with pytest.raises(
+        LayerError, match=r"layer 'l' \(Data\): data_param.rand_permute: true is not supported"
+    ):
+        build(layer("Data", 'data_param { source: "none" batch_size: 1 rand_permute: true }', bottom=""))
 
 
 INTELS = "batch_norm_param { use_weight_bias: true filler { value: 0 } stats_batch_size: 2 }"

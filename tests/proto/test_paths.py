@@ -9,7 +9,7 @@ import pytest
 
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.proto import paths
-from pycaffe_lite.proto.paths import open_regular, read_regular, resolve
+from pycaffe_lite.proto.paths import open_regular, read_at_once, read_regular, resolve
 
 NEEDS_FIFOS = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 
@@ -200,3 +200,31 @@ def test_the_root_folder_is_no_file_to_write():
     with pytest.raises(DataError) as error:
         paths.target_of("/", DataError)
     assert str(error.value) == "cannot write '/': Is a directory"
+
+
+# ------------------------------------------------------------------------------------------------ at once
+
+
+def test_reading_at_once_finds_what_resolve_finds(zoo, monkeypatch):
+    near = zoo / "models" / "net"
+    for folder in (zoo, near, Path.cwd()):
+        (folder / "cat.jpg").write_bytes(os.fsencode(folder))
+        assert read_at_once("cat.jpg", near, 1000) == os.fsencode(folder)
+        assert resolve("cat.jpg", near).read_bytes() == os.fsencode(folder)
+    assert read_at_once(str(zoo / "cat.jpg"), near, 1000) == os.fsencode(zoo)
+    assert read_at_once("cat.jpg", None, 1000) == os.fsencode(Path.cwd())
+
+
+def test_what_is_not_read_at_once(zoo):
+    (zoo / "cat.jpg").write_bytes(b"12345")
+    (zoo / "empty.jpg").write_bytes(b"")
+    assert read_at_once("cat.jpg", zoo, 5) == b"12345"
+    assert read_at_once("cat.jpg", zoo, 4) is None
+    for name in ("empty.jpg", "dog.jpg", "models", "a\0b", str(zoo / "dog.jpg"), "cat.jpg/"):
+        assert read_at_once(name, zoo, 1000) is None
+
+
+@NEEDS_FIFOS
+def test_a_named_pipe_is_not_read_at_once(zoo):
+    os.mkfifo(zoo / "pipe.jpg")
+    assert read_at_once("pipe.jpg", zoo, 1000) is None

@@ -110,10 +110,10 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
         "  pooling_param { torch_pooling: true pool: AVE kernel_d: 3; more: [1, -2.5] }\n"
         "}\n"
         "layer {\n"
-        "  correlation_param {\n"
+        "  coeff_schedule_param {\n"
         '    order < a: "}" > [some.where/name]: 1\n'
         "  }\n"
-        "  pooling_param { avg_include_pad: true }\n"
+        "  pooling_param { pad_3d: 1 }\n"
         "}\n"
     )
     with caplog.at_level(logging.WARNING):
@@ -132,16 +132,16 @@ def test_unknown_fields_are_kept_and_said_once(caplog):
         UnknownField(
             ("layer", 1),
             "LayerParameter",
-            "correlation_param",
-            'correlation_param {\n    order < a: "}" > [some.where/name]: 1\n  }',
+            "coeff_schedule_param",
+            'coeff_schedule_param {\n    order < a: "}" > [some.where/name]: 1\n  }',
             6,
             3,
         ),
         UnknownField(
             ("layer", 1, "pooling_param"),
             "PoolingParameter",
-            "avg_include_pad",
-            "avg_include_pad: true",
+            "pad_3d",
+            "pad_3d: 1",
             9,
             19,
         ),
@@ -207,8 +207,9 @@ def test_slip_is_an_error(text):
 
 
 STRICT = {
-    "layer {\n  correlation_param { }\n}": (
-        "net.prototxt:2:3: unknown field 'correlation_param' in LayerParameter — \"  correlation_param { }\""
+    "layer {\n  coeff_schedule_param { }\n}": (
+        "net.prototxt:2:3: unknown field 'coeff_schedule_param' in LayerParameter "
+        '— "  coeff_schedule_param { }"'
     ),
     "layer { convolution_parm { } }": (
         "net.prototxt:1:9: unknown field 'convolution_parm' in LayerParameter, "
@@ -397,8 +398,6 @@ if SHARED:
     with gzip.open(Path(SHARED) / "golden" / "wild_shapes.json.gz") as statuses:
         STATUS = json.load(statuses)
     NOT_READ = {
-        "MasazI__crfasrnn-training/TVG_CRFRNN_COCO_VOC.prototxt": "unknown value CROP",
-        "MasazI__crfasrnn-training/TVG_CRFRNN_COCO_VOC_TRAIN_3_CLASSES.prototxt": "unknown value CROP",
         "MyCaffe__MyCaffe/MyCaffe.test__test_data__models__bvlc_nin__train_val.prototxt": "either 'layer' or",
     }
 
@@ -452,9 +451,11 @@ def test_values_that_are_not_caffes(text, says):
 
 def test_a_forks_field_is_no_slip():
     """One letter may tell a fork's field from one of Caffe's: `stride_shape` and `kernel_shape` are meant."""
-    assert [field.name for field in net("layer { transform_param { scale_min: 1 stride: 3 } }").unknown] == [
+    assert [
+        field.name for field in net("layer { transform_param { scale_min: 1 aspect_min: 3 } }").unknown
+    ] == [
         "scale_min",
-        "stride",
+        "aspect_min",
     ]
 
 

@@ -18,7 +18,7 @@ layer {
     engine: CAFFE
     taps: [1, 2]
   }
-  correlation_param {
+  coeff_schedule_param {
     order: 0  # the batch
     more { deep: 'x' }
   }
@@ -50,10 +50,10 @@ def test_nothing():
 
 
 def test_an_unknown_field_whose_message_is_gone():
-    document = parse("layer { correlation_param { order: 1 } }", caffe_pb2.NetParameter)
+    document = parse("layer { coeff_schedule_param { order: 1 } }", caffe_pb2.NetParameter)
     writer = TextWriter(caffe_pb2.NetParameter(name="n"), document.unknown)
     assert writer.write() == 'name: "n"\n'
-    assert [field.name for field in writer.unplaced] == ["correlation_param"]
+    assert [field.name for field in writer.unplaced] == ["coeff_schedule_param"]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)

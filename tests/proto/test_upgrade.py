@@ -10,12 +10,12 @@ from pycaffe_lite.proto import caffe_pb2, upgrade
 from pycaffe_lite.proto.prototxt import UnknownField, parse, read_net, read_solver
 
 
-def net(text: str) -> caffe_pb2.NetParameter:
-    return parse(text, caffe_pb2.NetParameter, strict=True).message
+def net(text: str, *, strict: bool = True) -> caffe_pb2.NetParameter:
+    return parse(text, caffe_pb2.NetParameter, strict=strict).message
 
 
-def upgraded(text: str) -> caffe_pb2.NetParameter:
-    message = net(text)
+def upgraded(text: str, *, strict: bool = True) -> caffe_pb2.NetParameter:
+    message = net(text, strict=strict)
     assert upgrade.net_needs_upgrade(message)
     assert upgrade.upgrade_net(message)
     assert not upgrade.net_needs_upgrade(message)
@@ -147,7 +147,8 @@ def test_v1_layer():
 
 def test_v1_types():
     words = caffe_pb2.V1LayerParameter.LayerType.keys()
-    message = upgraded("".join(f"layers {{ type: {word} }}" for word in words) + "layers { }")
+    text = "".join(f"layers {{ type: {word} crop_param {{ }} }}" for word in words) + "layers { }"
+    message = upgraded(text, strict=False)
     types = {word: layer.type for word, layer in zip([*words, "unset"], message.layer, strict=True)}
     assert types == {
         "NONE": "", "ABSVAL": "AbsVal", "ACCURACY": "Accuracy", "ARGMAX": "ArgMax", "BNLL": "BNLL",
@@ -161,6 +162,11 @@ def test_v1_types():
         "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss", "SILENCE": "Silence", "SOFTMAX": "Softmax",
         "SOFTMAX_LOSS": "SoftmaxWithLoss", "SPLIT": "Split", "SLICE": "Slice", "TANH": "TanH",
         "WINDOW_DATA": "WindowData", "THRESHOLD": "Threshold", "unset": "",
+        # Those of forks.
+        "CROP": "Crop", "UNPOOLING": "Unpooling", "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield", "BN": "BN",
+        "INTERP": "Interp", "SEG_ACCURACY": "SegAccuracy", "UPSAMPLE": "Upsample", "PRELU": "PReLU",
+        "ROI_POOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss", "DENSE_CRF": "DenseCRF",
+        "CORRELATION": "Correlation", "DOWNSAMPLE": "Downsample", "L1_LOSS": "L1Loss", "RESHAPE": "Reshape",
     }  # fmt: skip
     assert not message.layer[-1].HasField("type")
 

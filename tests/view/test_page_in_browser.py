@@ -21,12 +21,12 @@ search.value = "CONV2"; search.dispatchEvent(new Event("input"));
 const said = found.value;
 search.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
 const found_name = document.querySelector("aside h2").textContent;
-groups.get("%s").querySelector("polygon").dispatchEvent(new MouseEvent("click", { bubbles: true }));
-const before = view.scale;
+picture.groups.get("%s").querySelector("polygon").dispatchEvent(new MouseEvent("click", { bubbles: true }));
+const before = picture.view.scale;
 drawing.dispatchEvent(new WheelEvent("wheel", { deltaY: -200, clientX: 9, clientY: 9, cancelable: true }));
 const made = document.createElement("output");
 made.id = "result";
-made.textContent = JSON.stringify([said, found_name, aside.textContent, view.scale > before]);
+made.textContent = JSON.stringify([said, found_name, aside.textContent, picture.view.scale > before]);
 document.body.append(made);
 </script>
 </body>"""

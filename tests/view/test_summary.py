@@ -138,6 +138,14 @@ def test_nothing_is_suspicious_in_a_common_net(summary):
         assert summary(DATA + scale + IP % "" + accuracy + LOSS % "ip", phase).warnings == []
 
 
+def test_nvidias_batch_norm_has_no_say_in_its_statistics(summary):
+    norm = """
+    layer { name: "bn" type: "BatchNorm" bottom: "x" top: "x"
+      batch_norm_param { scale_filler { type: "constant" value: 1 } } }
+    """
+    assert summary(DATA + norm + IP % "" + LOSS % "ip", TEST).warnings == []
+
+
 DATABASE = """
 layer {
   name: "d" type: "Data" top: "x" top: "t" data_param { source: "%s" batch_size: 4 backend: LMDB }

@@ -48,10 +48,15 @@ TAKEN = types.Array(types.int64, 1, "C")
 TASKS = types.NamedTuple([TAKEN, types.int64], Tasks)
 
 
+# The names of kernels, by the addresses of their code.
+kernel_names: dict[int, str] = {}
+
+
 class CallSignature:
     """The types of a kernel's arguments, and how calls with such arguments are packed.
 
     Args:
+        name: of the kernel, for those who look at calls.
         address: of the kernel's code.
         kinds: Numba's types of the kernel's arguments that precede its tasks and its memory.
         memory: Numba's type of a number of the kernel's memory.
@@ -60,7 +65,8 @@ class CallSignature:
         NotImplementedError: the arguments take more room than a packed call has.
     """
 
-    def __init__(self, address: int, kinds: tuple[Any, ...], memory: Any) -> None:
+    def __init__(self, name: str, address: int, kinds: tuple[Any, ...], memory: Any) -> None:
+        kernel_names[address] = name
         self._head = _trampoline(kinds, memory), address
         self._struct = struct.Struct("=qqqq" + "".join(map(_struct_codes, kinds)))
         if self._struct.size > CALL_BYTES:

@@ -26,7 +26,7 @@ import numpy as np
 from pycaffe_lite.kernels.runtime.calls import Array, CallSignature, Tasks
 from pycaffe_lite.kernels.runtime.compile import compiled, kernel, serial_kernel
 from pycaffe_lite.kernels.runtime.locks import compiler_lock, single_entry
-from pycaffe_lite.kernels.runtime.steps import break_recording, start, take_piece, take_task
+from pycaffe_lite.kernels.runtime.steps import break_recording, start, take_piece, take_task, watchers
 from pycaffe_lite.kernels.runtime.team import team_of
 from pycaffe_lite.kernels.runtime.threads import check_fork, enter_parallel, get_num_threads, set_num_threads
 
@@ -72,6 +72,8 @@ class ParallelKernel:
             result = self.dispatcher(*args)
         if not alone:
             team.settle_loop(time.monotonic_ns() - wall, time.thread_time_ns() - own)
+        if watchers:
+            watchers[-1].see_loop(f"{self.__module__.rpartition('.')[2]}.{self.__name__}", wall)
         return result
 
 
@@ -119,7 +121,8 @@ class WorkerKernel:
             self.dispatcher.compile(types_of)
             compiled = self.dispatcher.overloads[types_of]
             address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-        return CallSignature(address, kinds, types_of[-1].dtype)
+        name = f"{self.__module__.rpartition('.')[2]}.{self.__name__}"
+        return CallSignature(name, address, kinds, types_of[-1].dtype)
 
 
 def worker_kernel(function: Callable[..., None], /) -> Callable[..., None]:

@@ -10,9 +10,9 @@ still at work on one.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -54,6 +54,8 @@ def take_piece(tasks: Tasks, size: int) -> tuple[int, int]:
 
 
 Arguments = tuple[int, Array, Array, int]
+# From which step on steps are for what, in the words of those who record them.
+Marks = Sequence[tuple[int, str]]
 
 
 def _arguments(room: Array, rows: Array) -> Arguments:
@@ -65,8 +67,25 @@ def _arguments(room: Array, rows: Array) -> Arguments:
     return room.ctypes.data, rows, counts[start : start + needed], workers
 
 
-def _run(arguments: Arguments) -> None:
-    lead(team_of(get_num_threads()).state, *arguments)
+class Watcher(Protocol):
+    """Somebody who looks at how steps are run."""
+
+    def lead(self, state: Array, arguments: Arguments, marks: Marks) -> None:
+        """Runs steps in place of the team's own `lead`. marks: whose they are."""
+
+    def see_loop(self, name: str, start: int) -> None:
+        """Takes note of a parallel kernel that has run since `start`, in time.monotonic_ns()."""
+
+
+watchers: list[Watcher] = []  # the last one is asked
+
+
+def _run(arguments: Arguments, marks: Marks = ()) -> None:
+    state = team_of(get_num_threads()).state
+    if watchers:
+        watchers[-1].lead(state, arguments, marks)
+    else:
+        lead(state, *arguments)
 
 
 class Recording:
@@ -74,10 +93,12 @@ class Recording:
 
     Attributes:
         whole: whether the steps are all that was done while they were recorded.
+        marks: from which step on the steps are for what, for those who look at the times of steps.
     """
 
     def __init__(self) -> None:
         self.whole = True
+        self.marks: list[tuple[int, str]] = []
         self._room = np.empty((1, CALL_BYTES), np.uint8)
         self._rows = np.empty(1, np.int64)
         self._used: list[tuple[Any, ...]] = []  # arrays that have to stay alive
@@ -100,13 +121,18 @@ class Recording:
     def forget(self, start: int) -> None:
         """Remove the steps from number `start` on."""
         del self._used[start:]
+        self.marks = [mark for mark in self.marks if mark[0] < start]
         self._arguments = None
 
     def run(self) -> None:
         """Replay the steps, on as many threads as there may be."""
         if self._arguments is None:
             self._arguments = _arguments(self._room, self._rows[: len(self._used)])
-        _run(self._arguments)
+        _run(self._arguments, self.marks)
+
+    def mark(self, what: str) -> None:
+        """Say what the steps that follow are for."""
+        self.marks.append((len(self._used), what))
 
 
 class _Here(threading.local):

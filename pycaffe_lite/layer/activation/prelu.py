@@ -22,10 +22,10 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
 
     dx = dy for x > 0, else a dy; da = sum of dy x over the values x <= 0 of the channel.
 
-    Bottom: x, (N, C, ...), of 2 to 4 axes. Top: y, the shape of x; may be the same blob, in which case a copy
-    of x is kept for the gradient.
+    Bottom: x, (N, C, ...), of 2 axes or more. Top: y, the shape of x; may be the same blob, in which case a
+    copy of x is kept for the gradient.
     Blobs: a, (C,), or with channel_shared a single value, (); filled with 0.25 unless `filler` is given.
-    Raises LayerError for a bottom of fewer than 2 or more than 4 axes, or of another C than at setup.
+    Raises LayerError for a bottom of fewer than 2 axes, or of another C than at setup.
     Paper: He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", 2015 (arXiv 1502.01852).
     Source: BVLC/caffe src/caffe/layers/prelu_layer.cpp
     """
@@ -35,7 +35,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         self._check_axes(bottom)
         p = self.param
-        shape = () if p.channel_shared else (bottom[0].channels,)
+        shape = () if p.channel_shared else (bottom[0].shape[1],)
         self.slope = self.add_blob(shape, p.filler if p.HasField("filler") else DEFAULT_FILLER)
 
     def _check_axes(self, bottom: Blobs) -> None:
@@ -45,7 +45,7 @@ class PReLULayer(NeuronLayer[caffe_pb2.PReLUParameter]):
     @by_shapes
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self._check_axes(bottom)
-        if not self.param.channel_shared and bottom[0].channels != self.slope.count:
+        if not self.param.channel_shared and bottom[0].shape[1] != self.slope.count:
             raise self.error(f"needs {self.slope.count} channels on axis 1, got shape {bottom[0].shape}")
         super().reshape(bottom, top)
 

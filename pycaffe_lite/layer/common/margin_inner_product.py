@@ -1,4 +1,4 @@
-"""MarginInnerProduct: SphereFace's product with a margin of angles."""
+"""MarginInnerProduct and LargeMarginInnerProduct: products with a margin of angles."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 
 _ITERATION = struct.Struct("<q")
+LEAST = 1e-9  # is added to lengths by which something is divided
 
 
 def angular_margin(cosine: Array, m: int) -> tuple[Array, Array]:
@@ -83,10 +84,17 @@ class MarginInnerProductLayer(Layer[caffe_pb2.MarginInnerProductParameter]):
         if len(top) > 1:
             top[1].reshape(1)
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
+    def _advance(self, top: Blobs) -> None:
+        """Computes λ of the next pass, and gives it to the second top."""
         p = self.param
         self.iteration += 1
         self.decay = max(p.base * (1 + p.gamma * self.iteration) ** -p.power, p.lambda_min)
+        if len(top) > 1:
+            top[1].data[...] = self.decay
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        p = self.param
+        self._advance(top)
         x, y, w = bottom[0].data.reshape(self.M, self.K), top[0].data.reshape(self.M, -1), self.weight.data
         w /= np.sqrt(np.square(w, dtype=np.float64).sum(axis=1, keepdims=True))
         gemm(x, w, y, trans_b=True)
@@ -97,8 +105,6 @@ class MarginInnerProductLayer(Layer[caffe_pb2.MarginInnerProductParameter]):
             length, cosine = self._angles(x, plain)
             psi, _ = angular_margin(cosine, self.m)
             y[rows, self.classes] = (length * psi + self.decay * plain) / (1 + self.decay)
-        if len(top) > 1:
-            top[1].data[...] = self.decay
 
     def _angles(self, x: Array, products: Array) -> tuple[Array, Array]:
         """|x| and the cosine of the angle to the label's class, (M,); the cosine of a row of zeros is 0."""
@@ -135,3 +141,65 @@ class MarginInnerProductLayer(Layer[caffe_pb2.MarginInnerProductParameter]):
             return "its iteration starts afresh: the one saved is of another layer"
         (self.iteration,) = _ITERATION.unpack(state)
         return ""
+
+
+@register_layer(
+    "LargeMarginInnerProduct", param="largemargin_inner_product_param", origin="Large-margin softmax"
+)
+class LargeMarginInnerProductLayer(MarginInnerProductLayer):
+    """Products of x with weights, y = x wᵀ; that of the label's class by a multiple of their angle.
+
+    For the label, y = (|x| |w| ψ(θ) + λ x·w) / (1 + λ), with ψ, m and λ as in MarginInnerProduct; with SINGLE
+    all are plain products. The weights stay as they are, and the gradients are the true ones.
+
+    Bottom: x, (M, K), all axes from `axis` on being K; labels, M of them. Top: y, of the axes of x before
+    `axis` and num_output; optionally λ, (1,). Blob: w, (num_output, K). Raises LayerError as
+    MarginInnerProduct.
+    Paper: Liu et al., "Large-Margin Softmax Loss for Convolutional Neural Networks", 2016 (arXiv 1612.02295).
+    Source: wy1iu/LargeMargin_Softmax_Loss src/caffe/layers/largemargin_inner_product_layer.cpp
+    """
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        self._advance(top)
+        x, y, w = bottom[0].data.reshape(self.M, self.K), top[0].data.reshape(self.M, -1), self.weight.data
+        gemm(x, w, y, trans_b=True)
+        self.classes = self.labels.read(bottom[1], self.param.num_output).copy()
+        if self.m > 1:
+            place = np.arange(self.M), self.classes
+            plain = y[place].astype(np.float64)
+            lengths = self._lengths(x), self._lengths(w[self.classes])
+            psi, _ = angular_margin(plain / (lengths[0] * lengths[1] + LEAST), self.m)
+            y[place] = (lengths[0] * lengths[1] * psi + self.decay * plain) / (1 + self.decay)
+
+    @staticmethod
+    def _lengths(rows: Array) -> Array:
+        """|x| of each row, in float64."""
+        lengths: Array = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1))
+        return lengths
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        x, dy, w = bottom[0].data.reshape(self.M, self.K), top[0].diff.reshape(self.M, -1), self.weight.data
+        # y of the label is a x·w + b (x·x) + c (w·w) in its gradients: by x, a w + b x; by w, a x + c w.
+        by_product, of_x, of_w = dy, None, None
+        if self.m > 1:
+            place = np.arange(self.M), self.classes
+            of_label = w[self.classes]
+            plain = np.einsum("mk,mk->m", x, of_label, dtype=np.float64)
+            x_length, w_length = self._lengths(x), self._lengths(of_label)
+            cosine = plain / (x_length * w_length + LEAST)
+            psi, slope = angular_margin(cosine, self.m)
+            d = dy[place].astype(np.float64) / (1 + self.decay)
+            rest = d * (psi - cosine * slope)
+            of_x, of_w = rest * w_length / (x_length + LEAST), rest * x_length / (w_length + LEAST)
+            by_product = dy.copy()
+            by_product[place] = d * (slope + self.decay)
+        if self.param_propagate_down[0]:
+            gemm(by_product, x, self.weight.diff, trans_a=True, beta=1)
+            if of_w is not None:
+                terms = (of_w[:, None] * w[self.classes]).astype(w.dtype, copy=False)
+                np.add.at(self.weight.diff, self.classes, terms)
+        if propagate_down[0]:
+            dx = bottom[0].diff.reshape(self.M, self.K)
+            gemm(by_product, w, dx)
+            if of_x is not None:
+                dx += (of_x[:, None] * x).astype(dx.dtype, copy=False)

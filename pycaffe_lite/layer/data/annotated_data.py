@@ -8,10 +8,15 @@ from pycaffe_lite import random
 from pycaffe_lite.data import distortion, noise, resizing
 from pycaffe_lite.data.annotated import AnnotatedSource
 from pycaffe_lite.data.database import open_database
+from pycaffe_lite.data.random_order import in_random_order
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.data.data import WITHOUT_EFFECT
-from pycaffe_lite.layer.data.prefetching import OF_SEGMENTATION_DATA, PrefetchingLayer
+from pycaffe_lite.layer.data.prefetching import (
+    CLASSIFIER_AUGMENTATION,
+    OF_SEGMENTATION_DATA,
+    PrefetchingLayer,
+)
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import resolve
@@ -19,6 +24,12 @@ from pycaffe_lite.random import RandomStream
 
 log = logging.getLogger(__name__)
 
+# Fields of transform_param that have no effect, where others do not ask for what is refused.
+_NOT_OF_BOXES = {
+    **OF_SEGMENTATION_DATA,
+    **CLASSIFIER_AUGMENTATION,
+    **dict.fromkeys(("scale_ratios", "max_distort", "more_fix_crop", "is_flow", "flow", "bgr2rgb"), ""),
+}
 _SURE = 1e-2  # how far the sum of probabilities may be from 1
 
 
@@ -33,7 +44,8 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
     go, and those that `emit_constraint` does not let stay; the rest is clipped.
 
     Several `resize_param`, with probabilities that sum to 1, are MobileNet-YOLO's: one is drawn for each
-    batch. There, too, `yolo_data_type: 1` makes labels for Yolov3 and draws crops by `yolo_data_jitter`.
+    batch. There, too, `yolo_data_type: 1` makes labels for Yolov3, of difficult boxes unless
+    `train_diffcult` is false, and draws crops by `yolo_data_jitter`; `cvt_bgr2rgb` turns channels round.
 
     Top: pictures, (N, C, H, W); boxes, (1, 1, G, 8): number of the picture, group_label, instance_id, xmin,
     ymin, xmax, ymax, difficult, relative to the picture; one row of -1 where the batch has no box. With
@@ -64,7 +76,7 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
             self._check(transform, batch_size)
         except DataError as error:
             raise self.error(str(error)) from None
-        self.say_ignored("transform_param", OF_SEGMENTATION_DATA)
+        self.say_ignored("transform_param", _NOT_OF_BOXES)
         self.say_ignored("data_param", WITHOUT_EFFECT)
         self.set_up_batches(top, batch_size)
         if len(top) > 1:
@@ -75,6 +87,11 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
         for name in ("random_resize_param", "random_aspect_ratio_param"):
             if transform.HasField(name):
                 raise DataError(f"takes no {name}, which does not carry boxes along: use a batch_sampler")
+        for name in ("multi_scale", "fix_crop", "original_image", "pad", "enable_classf_aug"):
+            if getattr(transform, name):
+                raise DataError(f"takes no {name}, which does not carry boxes along: leave it out")
+        if transform.multi_scale_levels:
+            raise DataError("takes no multi_scale_levels, which do not carry boxes along: leave them out")
         for resize in transform.resize_param:
             resizing.check(resize)
             if resize.resize_mode == caffe_pb2.ResizeParameter.FIT_SMALL_SIZE and batch_size != 1:
@@ -98,10 +115,12 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
 
     def open(self, labels: bool) -> AnnotatedSource:
         data, folder, stream = self.layer_param.data_param, self.context.folder, random.stream()
-        stream.raw()  # the fork seeds the thread that reads records, which draws nothing
-        transformer = self.transformer("records", prepares=False)
+        reading = RandomStream(stream.raw())  # that of the thread that reads records
+        transformer = self.transformer("records", prepares=False, without=_NOT_OF_BOXES)
         path = resolve(data.source, folder)
-        reader = open_database(path, data.backend)
+        reader = in_random_order(
+            open_database(path, data.backend), data, self.phase, reading, self.context.share
+        )
         transformer.seed_from(stream)
         transformer.seed_from(stream)
         own = RandomStream(stream.raw())

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from functools import partial
 
 from pycaffe_lite import random
+from pycaffe_lite.data.image import read_named
 from pycaffe_lite.data.image_list import read_list
 from pycaffe_lite.data.pictures import PictureSource
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.data.prefetching import (
+    CLASSIFIER_AUGMENTATION,
     OF_ANNOTATED_DATA,
     OF_DATA_ALONE,
     OF_SEGMENTATION_DATA,
@@ -30,10 +32,15 @@ _IGNORED = {
     "crop_size": "transform_param.crop_size",
     "mirror": "transform_param.mirror",
     **dict.fromkeys(("label_type", "ignore_label"), "use a layer of type ImageSegData"),
+    "normalize": "use a layer of type ImageLabelmapData",
 }
 _FOR_RECORDS = {
     "force_color": "image_data_param.is_color",
     "force_gray": "image_data_param.is_color",
+    "flow": "",
+    **OF_ANNOTATED_DATA,
+    **OF_SEGMENTATION_DATA,
+    **CLASSIFIER_AUGMENTATION,
 }
 
 
@@ -73,12 +80,12 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             )
         self.say_ignored("image_data_param", _IGNORED)
         self.say_ignored("data_param", OF_DATA_ALONE)
-        self.say_ignored("transform_param", {**_FOR_RECORDS, **OF_ANNOTATED_DATA, **OF_SEGMENTATION_DATA})
+        self.say_ignored("transform_param", _FOR_RECORDS)
         self.set_up_batches(top, p.batch_size)
 
     def open(self, labels: bool) -> PictureSource:
         p, folder, stream = self.param, self.context.folder, random.stream()
-        transformer = self.transformer("pictures")
+        transformer = self.transformer("pictures", without=_FOR_RECORDS)
         transformer.seed_from(stream)  # in vain, as in Caffe: it is seeded again below
         path = resolve(p.source, folder)
         log.info("Opening file %s", path)
@@ -110,6 +117,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             shuffler_seed,
             start,
             self._sizing(),
+            lambda name: read_named(p.root_folder + name, folder, p.is_color, packed=False),
             self.context.share,
         )
 

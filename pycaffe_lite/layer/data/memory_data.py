@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from pycaffe_lite import random
 from pycaffe_lite.data.datum import DatumReader, Values
-from pycaffe_lite.data.transformer import Fit, Transformer
+from pycaffe_lite.data.fork_transformer import transformer_of
+from pycaffe_lite.data.transformer import Fit
 from pycaffe_lite.errors import ArgumentError, DataError, FileLookupError
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
@@ -51,7 +52,9 @@ class MemoryDataLayer(Layer[caffe_pb2.MemoryDataParameter]):
         top[0].reshape(p.batch_size, *self.item_shape)
         top[1].reshape(p.batch_size)
         try:
-            self._transformer = Transformer(self.layer_param.transform_param, self.phase, self.context.folder)
+            self._transformer = transformer_of(
+                self.layer_param.transform_param, self.phase, self.context.folder
+            )
         except (DataError, FileLookupError) as error:
             raise type(error)(str(self.error(str(error)))) from None
         self._transformer.seed_from(random.stream())

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar, cast
 
-from pycaffe_lite.data.prefetch import Prefetcher, Source, machine_memory, memory_of
-from pycaffe_lite.data.transformer import Shape, Transformer
+import numpy as np
+import numpy.typing as npt
+
+from pycaffe_lite.data.fork_transformer import transformer_of
+from pycaffe_lite.data.prefetch import Batch, Prefetcher, Source, machine_memory, memory_of
+from pycaffe_lite.data.transformer import Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.proto.forks import is_fork_field
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +28,37 @@ OF_DATA_ALONE = {
 OF_ANNOTATED_DATA = dict.fromkeys(
     ("emit_constraint", "distort_param", "expand_param"), "use a layer of type AnnotatedData"
 )
-OF_SEGMENTATION_DATA = {"scale_factors": "use a layer of type ImageSegData"}
+OF_SEGMENTATION_DATA = {
+    "scale_factors": "use a layer of type ImageSegData",
+    **dict.fromkeys(("stride", "upper_size", "upper_height", "upper_width"), "use a layer of type SegData"),
+}
+# Steps that come before crops, and what forks do to crops, for layers that do them in another way, or not.
+PREPARATIONS = dict.fromkeys(
+    ("resize_param", "noise_param", "random_resize_param", "random_aspect_ratio_param"), ""
+)
+COLOR_ORDERS = dict.fromkeys(("bgr2rgb", "cvt_bgr2rgb"), "")
+CLASSIFIER_AUGMENTATION = dict.fromkeys(
+    (
+        "enable_classf_aug", "min_side", "min_side_min", "min_side_max", "max_rotation_angle",
+        "contrast_brightness_adjustment", "smooth_filtering", "min_contrast", "max_contrast",
+        "max_brightness_shift", "max_smooth", "max_color_shift", "apply_probability",
+    ),
+    "",
+)  # fmt: skip
+CROPS_OF_FORKS = dict.fromkeys(
+    (
+        "fix_crop", "more_fix_crop", "multi_scale", "scale_ratios", "max_distort", "is_flow",
+        "original_image", "pad", "flow", "multi_scale_levels", "center_crop",
+    ),
+    "",
+)  # fmt: skip
+NOT_OF_CLIPS = {
+    **PREPARATIONS,
+    **COLOR_ORDERS,
+    **CLASSIFIER_AUGMENTATION,
+    **dict.fromkeys(("force_color", "force_gray"), ""),
+    **dict.fromkeys(("original_image", "pad", "flow", "multi_scale_levels"), ""),
+}
 
 P = TypeVar("P")
 
@@ -31,7 +66,7 @@ P = TypeVar("P")
 class ResumableSource(Source, Protocol):
     """A source of batches that can go on from where it was."""
 
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, ...]:
         """Shape of the items to come, transformed."""
 
     def state(self) -> bytes:
@@ -59,6 +94,7 @@ class PrefetchingLayer(Layer[P]):
 
     # A type gives `open`, and calls `set_up_batches` in its setup.
     exact_bottoms = 0
+    reads_in_order = True
 
     def open(self, labels: bool) -> ResumableSource:
         """The source of the batches, each with labels or without."""
@@ -71,15 +107,17 @@ class PrefetchingLayer(Layer[P]):
             param: the field of LayerParameter that holds the message, "data_param".
             fields: those without effect, each with what to write instead, which may be empty.
         """
-        given = {field.name for field, _ in getattr(self.layer_param, param).ListFields()}
+        message = getattr(self.layer_param, param)
+        given = {field.name for field, _ in message.ListFields()}
         for field, instead in fields.items():
             if field in given:
                 log.warning(
-                    "layer '%s' (%s): %s.%s has no effect, as in Caffe%s",
+                    "layer '%s' (%s): %s.%s has no effect, as in %s%s",
                     self.name,
                     self.type,
                     param,
                     field,
+                    "its fork" if is_fork_field(message.DESCRIPTOR.name, field) else "Caffe",
                     f": {instead}" if " " in instead else f": write {instead}" if instead else "",
                 )
 
@@ -111,10 +149,23 @@ class PrefetchingLayer(Layer[P]):
                 f"machine's {there:.3g}; the default is {caffe_pb2.DataParameter().prefetch}"
             )
 
-    def transformer(self, images: str, *, prepares: bool = True) -> Transformer:
-        """That of the layer's transform_param, not seeded; `images` is what it calls them in messages."""
-        param, folder = self.layer_param.transform_param, self.context.folder
-        return Transformer(param, self.phase, folder, images, prepares)
+    def transformer(self, images: str, *, prepares: bool = True, without: Iterable[str] = ()) -> Transformer:
+        """That of the layer's transform_param, not seeded.
+
+        Args:
+            images: what it calls them in messages. prepares: whether it does what comes before the crop.
+            without: fields that have no effect in layers of this type.
+        """
+        param, folder = self.known_transform(without), self.context.folder
+        return transformer_of(param, self.phase, folder, images, prepares)
+
+    def known_transform(self, without: Iterable[str]) -> caffe_pb2.TransformationParameter:
+        """The layer's transform_param without some fields."""
+        param = caffe_pb2.TransformationParameter()
+        param.CopyFrom(self.layer_param.transform_param)
+        for field in without:
+            param.ClearField(field)
+        return param
 
     def _placed(self, error: DataError | FileLookupError) -> DataError | FileLookupError:
         return type(error)(str(self.error(str(error))))
@@ -135,11 +186,17 @@ class PrefetchingLayer(Layer[P]):
             batch = self._prefetcher.get()
         except (DataError, FileLookupError) as error:
             raise self._placed(error) from None
-        for blob, values in zip(top, (batch.data, batch.labels, batch.sizes), strict=False):
+        top[0].reshape(batch.shape)
+        batch.write_data(top[0].data)
+        for blob, values in zip(top[1:], self.further_values(batch), strict=False):
             blob.reshape(values.shape)
             blob.data[...] = values
         self._state = batch.state
         self._prefetcher.give_back(batch)
+
+    def further_values(self, batch: Batch) -> Sequence[npt.NDArray[np.float32]]:
+        """The values of the tops behind the first, in their order; more than there are, perhaps."""
+        return batch.labels, batch.sizes
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Computes nothing: there is no bottom."""

@@ -13,9 +13,13 @@ from pycaffe_lite.data.windows import Cutting, Floats, WindowSource
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.data.prefetching import (
+    CLASSIFIER_AUGMENTATION,
+    COLOR_ORDERS,
+    CROPS_OF_FORKS,
     OF_ANNOTATED_DATA,
     OF_DATA_ALONE,
     OF_SEGMENTATION_DATA,
+    PREPARATIONS,
     PrefetchingLayer,
 )
 from pycaffe_lite.layer.registry import register_layer
@@ -34,7 +38,10 @@ _IGNORED = {
 _NOT_OF_WINDOWS = {
     "scale": "window_data_param.scale",
     **dict.fromkeys(("force_color", "force_gray"), ""),
-    **dict.fromkeys(("resize_param", "noise_param", "random_resize_param", "random_aspect_ratio_param"), ""),
+    **PREPARATIONS,
+    **COLOR_ORDERS,
+    **CROPS_OF_FORKS,
+    **CLASSIFIER_AUGMENTATION,
     **dict.fromkeys(("crop_h", "crop_w", "crop_height", "crop_width"), "write crop_size instead"),
     **OF_ANNOTATED_DATA,
     **OF_SEGMENTATION_DATA,
@@ -58,6 +65,7 @@ class WindowDataLayer(PrefetchingLayer[caffe_pb2.WindowDataParameter]):
     """
 
     exact_tops = 2
+    reads_in_order = False  # it draws its windows
     also_reads = ("transform_param", "data_param")
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -83,7 +91,7 @@ class WindowDataLayer(PrefetchingLayer[caffe_pb2.WindowDataParameter]):
         p, transform = self.param, self.layer_param.transform_param
         folder, stream = self.context.folder, random.stream()
         # Caffe makes a transformer, which it does not use, and seeds it twice; and its thread, likewise.
-        transformer = self.transformer("pictures", prepares=False)
+        transformer = self.transformer("pictures", prepares=False, without=CROPS_OF_FORKS)
         transformer.seed_from(stream)
         path = resolve(p.source, folder)
         log.info("Opening file %s", path)

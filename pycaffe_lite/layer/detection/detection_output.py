@@ -26,14 +26,16 @@ class DetectionOutputLayer(Layer[caffe_pb2.DetectionOutputParameter]):
     than `nms_threshold`. Then of each image the `keep_top_k` highest stay.
 
     Bottom: offsets, (N, P L 4), with L = 1 if `share_location`, else the number of classes; scores, (N, P C);
-    prior boxes, (1, 2, P 4). RefineDet gives two more: scores, (N, P 2), of there being an object at all,
-    where a second score below `objectness_score` makes a prior background; and offsets, (N, P 4), which move
-    the priors first.
+    prior boxes, (1, 2, P 4). With `variance_encoded_in_target` they may come without variances, (1, 1, P 4);
+    and with OpenVINO's `normalized: false` as regions in pixels of a picture of `input_width` and
+    `input_height`, P rows of 5: image, which does not count, x1, y1, x2, y2. RefineDet gives two more:
+    scores, (N, P 2), of there being an object at all, where a second score below `objectness_score` makes a
+    prior background; and offsets, (N, P 4), which move the priors first.
     Top: (1, 1, M, 7): image, class, score, xmin, ymin, xmax, ymax, image by image and class by class. Where
     nothing was found there is a row for each image: its number, and -1 six times. There is no gradient.
     Raises LayerError for shapes that do not fit, options that make no sense, and `visualize`.
     Source: weiliu89/caffe src/caffe/layers/detection_output_layer.cpp; sfzhang15/RefineDet for the other
-    bottoms
+    bottoms; openvinotoolkit/openvino, reference of DetectionOutput, for regions in pixels
     """
 
     min_bottoms, max_bottoms = 3, 5
@@ -52,6 +54,8 @@ class DetectionOutputLayer(Layer[caffe_pb2.DetectionOutputParameter]):
             raise self.error(f"needs nms_threshold of 0 or more, got {p.nms_param.nms_threshold:g}")
         if not 0 < p.nms_param.eta <= 1:
             raise self.error(f"needs eta above 0 and up to 1, got {p.nms_param.eta:g}")
+        if not p.normalized and (p.input_width < 1 or p.input_height < 1):
+            raise self.error(f"needs a picture's size, got {p.input_width}x{p.input_height}")
         self.C = p.num_classes
         self.L = 1 if p.share_location else self.C
         self.least = p.confidence_threshold if p.HasField("confidence_threshold") else -np.finfo("f4").max
@@ -62,7 +66,11 @@ class DetectionOutputLayer(Layer[caffe_pb2.DetectionOutputParameter]):
         )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        self.P = check_predictions(self, bottom, self.C, self.L)
+        p = self.param
+        numbers = 4 if p.normalized else 5
+        self.P = check_predictions(
+            self, bottom, self.C, self.L, numbers, needs_variances=not p.variance_encoded_in_target
+        )
         self.N = bottom[0].num
         for blob, each in zip(bottom[3:], (2, 4), strict=False):
             if blob.count != self.N * self.P * each:
@@ -74,7 +82,8 @@ class DetectionOutputLayer(Layer[caffe_pb2.DetectionOutputParameter]):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
-        priors = priors_of(bottom[2], p.code_type, p.variance_encoded_in_target)
+        size = None if p.normalized else (p.input_width, p.input_height)
+        priors = priors_of(bottom[2], p.code_type, p.variance_encoded_in_target, size)
         if len(bottom) > 4:
             priors = priors.moved(bottom[4].data.reshape(self.N, self.P, 4))
         decoded = priors.decode(bottom[0].data.reshape(self.N, self.P, self.L, 4))

@@ -305,13 +305,16 @@ class MultiBoxLossLayer(LossLayer[MultiBoxLossParameter]):
         x, labels = scores[self.classified].astype(np.float64), labels[self.classified]
         targets = labels[:, None] == np.arange(self.C)
         if self.param.conf_loss_type == MultiBoxLossParameter.SOFTMAX:
-            p = _softmax(x)
-            self.conf_gradient = p - targets
-            return float(-np.log(np.maximum(p[targets], LEAST_PROBABILITY)).sum())
+            return self._softmax_loss(_softmax(x), targets)
         if self.mining == NONE:
             targets = self._forks_targets(images, labels.reshape(self.N, self.P)[images, places], places)
         self.conf_gradient = 1 / (1 + np.exp(-x)) - targets
         return float(_cross_entropy(x, targets).sum())
+
+    def _softmax_loss(self, p: Array, targets: npt.NDArray[np.bool_]) -> float:
+        """The classes' part for SOFTMAX, of probabilities, (count, C); keeps its gradient."""
+        self.conf_gradient = p - targets
+        return float(-np.log(np.maximum(p[targets], LEAST_PROBABILITY)).sum())
 
     def _forks_targets(self, images: Indices, labels: Indices, places: Indices) -> npt.NDArray[np.bool_]:
         """The targets of all priors as the fork lays them down, which is right for one image only.

@@ -41,27 +41,46 @@ class Priors(NamedTuple):
         return own, self.variances[index]
 
 
-def priors_of(blob: Blob, code: int, encoded: bool) -> Priors:
-    """What a bottom of shape (1, 2, 4 P) holds."""
-    corners, variances = blob.data.reshape(2, -1, 4)
+def priors_of(blob: Blob, code: int, encoded: bool, size: tuple[int, int] | None = None) -> Priors:
+    """What a bottom of shape (1, 2, 4 P) holds, or (1, 1, 4 P), without variances.
+
+    Args:
+        blob: the bottom. code, encoded: as in Priors.
+        size: the width and height of the picture, if the bottom holds rows of 5 in its pixels.
+    """
+    data = blob.data.reshape(blob.channels, -1, 4 if size is None else 5)
+    corners = np.ascontiguousarray(data[0, :, -4:])
+    if size is not None:
+        corners /= np.array([*size, *size], corners.dtype)
+    variances = np.ascontiguousarray(data[1, :, -4:]) if len(data) > 1 else np.ones_like(corners)
     return Priors(corners[None], variances, code, encoded)
 
 
-def check_predictions(layer: Layer[Any], bottom: Blobs, classes: int, loc_classes: int) -> int:
+def check_predictions(
+    layer: Layer[Any],
+    bottom: Blobs,
+    classes: int,
+    loc_classes: int,
+    numbers: int = 4,
+    *,
+    needs_variances: bool = True,
+) -> int:
     """The number of prior boxes, to which the predictions of offsets and of classes have to fit.
 
     Args:
         layer: of whom to speak. bottom: offsets, scores and prior boxes, and what else there is.
         classes: number of them. loc_classes: how many have offsets of their own.
+        numbers: of each prior box. needs_variances: whether prior boxes have to come with theirs.
 
     Raises:
         LayerError: they do not.
     """
     loc, conf, prior = bottom[:3]
     shape = (prior.num, prior.channels, prior.height * prior.width)
-    if shape[:2] != (1, 2) or shape[2] % 4:
-        raise layer.error(f"needs prior boxes of shape (1, 2, 4 P), got {prior.shape}")
-    count = shape[2] // 4
+    kinds = (2,) if needs_variances else (1, 2)
+    if shape[0] != 1 or shape[1] not in kinds or shape[2] % numbers:
+        raise layer.error(f"needs prior boxes of shape (1, 2, {numbers} P), got {prior.shape}")
+    count = shape[2] // numbers
     for blob, values, what in (
         (loc, count * loc_classes * 4, f"4 offsets for each of {count} prior boxes"),
         (conf, count * classes, f"{classes} scores for each of {count} prior boxes"),

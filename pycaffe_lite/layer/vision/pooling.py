@@ -174,6 +174,10 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         self._backward(top, propagate_down, bottom)
 
+    def _mean_backward(self, dy: Array, dx: Array) -> None:
+        """Computes dx of means from another dy than the top's."""
+        pooling.mean_backward(self._planes(dy), self.window, self._planes(dx))
+
     def _backward(
         self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs, slope: float | None = None
     ) -> None:

@@ -91,7 +91,7 @@ class NdPoolingLayer(VolumePoolingLayer[caffe_pb2.PoolingParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         note_engine(self)
-        refuse_fields(self, "ceil_mode")
+        refuse_fields(self, "ceil_mode", "avg_include_pad")
         self.check_pool(self.param.pool)
         self.spatial = len(bottom[0].shape) - 2
         if not 1 <= self.spatial <= 3:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net
@@ -35,13 +36,17 @@ class Observed:
     dw: list[Values]
 
 
-def observe(net: Net, name: str, seed: int = 0) -> Observed:
+def observe(net: Net, name: str, seed: int = 0, top_diff: Values | None = None) -> Observed:
     """Runs a net forward and backward, and keeps what one layer saw.
 
     Each layer runs by itself. Where no output is part of a loss, the outputs get random gradients.
 
     Args:
         net: with its inputs filled. name: of the layer. seed: of the random gradients.
+        top_diff: the gradient of the layer's first top, in place of what comes from the layers behind it.
+
+    Raises:
+        ArgumentError: top_diff has not the shape of that top.
     """
     nodes = net.graph.nodes
     at = net.layer_names.index(name)
@@ -64,6 +69,8 @@ def observe(net: Net, name: str, seed: int = 0) -> Observed:
             blob.diff[...] = random.normal(size=blob.shape)
     for i in reversed(range(at + 1, len(nodes))):
         net._backward(i, i)
+    if top_diff is not None:
+        _set_gradient(node, top_diff)
     gradients = [blob.diff.copy() for blob in node.top]
     before = [blob.diff.copy() for blob in node.layer.blobs]
     net._backward(at, at)
@@ -72,6 +79,18 @@ def observe(net: Net, name: str, seed: int = 0) -> Observed:
         *(bottoms, tops, weights, gradients, _bottom_gradients(node)),
         [blob.diff - old for blob, old in zip(node.layer.blobs, before, strict=True)],
     )
+
+
+def _set_gradient(node: Node, values: Values) -> None:
+    if not node.top:
+        raise ArgumentError(f"{node.layer.where()}: has no top that could have a gradient")
+    top = node.top[0]
+    if values.shape != top.shape:
+        raise ArgumentError(
+            f"{node.layer.where()}: the gradient given for its top has shape {values.shape}, "
+            f"the top has {top.shape}"
+        )
+    top.diff[...] = values
 
 
 def _data(blobs: Any) -> list[Values]:

@@ -25,17 +25,21 @@ def inner_product(seen: Observed) -> Explanation:
         return at("w", (k, n) if is_turned else (n, k))
 
     shape = f"(K, N) = {K} x {N}" if is_turned else f"(N, K) = {N} x {K}"
+    bias = f"b, (N,) = {N};  " if len(seen.w) > 1 else ""
     equations = [
-        f"x, (M, K) = {M} x {K};  w, {shape};  b, (N,) = {N};  y, (M, N) = {M} x {N}",
-        f"y[m, n] = b[n] + Σ_k w[{'k, n' if is_turned else 'n, k'}] x[m, k],  k < {K}",
+        f"x, (M, K) = {M} x {K};  w, {shape};  {bias}y, (M, N) = {M} x {N}",
+        f"y[m, n] = {_bias_name(seen, 'n')}Σ_k w[{'k, n' if is_turned else 'n, k'}] x[m, k],  k < {K}",
         f"dx[m, k] = Σ_n w[{'k, n' if is_turned else 'n, k'}] dy[m, n],  n < {N}",
-        f"dw[{'k, n' if is_turned else 'n, k'}] = Σ_m x[m, k] dy[m, n],  m < {M};  db[n] = Σ_m dy[m, n]",
+        f"dw[{'k, n' if is_turned else 'n, k'}] = Σ_m x[m, k] dy[m, n],  m < {M}"
+        + (";  db[n] = Σ_m dy[m, n]" if len(seen.w) > 1 else ""),
     ]
     worked = []
     m, n = largest(y)
     terms = [product(f"{weight(n, k)} {at('x', (m, k))}", w[n, k], x[m, k]) for k in range(K)]
     terms += _bias(seen, n)
-    worked.append(Worked(at("y", (m, n)), f"b[{n}] + Σ_k w x", terms, total(terms), float(y[m, n])))
+    worked.append(
+        Worked(at("y", (m, n)), f"{_bias_name(seen, n)}Σ_k w x", terms, total(terms), float(y[m, n]))
+    )
     if seen.dx[0] is not None:
         dx = seen.dx[0].reshape(M, K)
         m, k = largest(dx)
@@ -46,6 +50,11 @@ def inner_product(seen: Observed) -> Explanation:
     name = weight(n, k).replace("w", "dw", 1)
     worked.append(Worked(name, "Σ_m x dy", terms, total(terms), float(dw[n, k])))
     return Explanation(equations, worked)
+
+
+def _bias_name(seen: Observed, channel: int | str) -> str:
+    """What stands before the sum of an output: `b[3] + `, or nothing where there is no bias."""
+    return f"b[{channel}] + " if len(seen.w) > 1 else ""
 
 
 def _bias(seen: Observed, channel: int) -> list[Term]:
@@ -150,14 +159,16 @@ def convolution(seen: Observed) -> Explanation:
     equations = [
         f"x, {_sizes(c.x)};  w, {_sizes(c.w)} (kernel {kernel});  y, {_sizes(c.y)}",
         f"with {indices}, and 0 outside of the image:" if axes else "without spatial axes:",
-        f"y[n, m, {out}] = b[m] + Σ w[m, c, {offset}] x[n, c, {inside}] over c, {offset}; {c.per_group} c",
+        f"y[n, m, {out}] = {_bias_name(seen, 'm')}Σ w[m, c, {offset}] x[n, c, {inside}] over c, {offset}; "
+        f"{c.per_group} c",
         f"dx[n, c, {inside}] = Σ w[m, c, {offset}] dy[n, m, {out}] over what leads there",
-        f"dw[m, c, {offset}] = Σ x[n, c, {inside}] dy[n, m, {out}] over n, {out};  db[m] = Σ dy",
+        f"dw[m, c, {offset}] = Σ x[n, c, {inside}] dy[n, m, {out}] over n, {out}"
+        + (";  db[m] = Σ dy" if len(seen.w) > 1 else ""),
     ]
     where = largest(c.y)
     m = where[1]
     terms = c.output(where[0], m, where[2:]) + _bias(seen, m)
-    worked = [Worked(at("y", where), f"b[{m}] + Σ w x", terms, total(terms), float(c.y[where]))]
+    worked = [Worked(at("y", where), f"{_bias_name(seen, m)}Σ w x", terms, total(terms), float(c.y[where]))]
     if c.dx is not None:
         where = largest(c.dx)
         terms = c.input_gradient(where[0], where[1], where[2:])

@@ -47,14 +47,14 @@ class Worked:
         if len(shown) > most:
             shown = [term for term in shown if term.value][:most]
         for term in shown:
-            yield f"    {term.what} = {term.numbers} = {term.value:.7g}"
+            yield f"    {term.what} = {term.numbers} = {shown_value(term.value)}"
         if rest := len(self.terms) - len(shown):
-            together = f", together {total(self.terms) - total(shown):.7g}" if self.joins else ""
+            together = f", together {shown_value(total(self.terms) - total(shown))}" if self.joins else ""
             yield f"    and {rest} more terms{together}"
         if self.joins and len(self.terms) > 1:
-            yield f"    sum of {len(self.terms)} terms: {sum(term.value for term in self.terms):.7g}"
+            yield f"    sum of {len(self.terms)} terms: {shown_value(total(self.terms))}"
         yield from (f"    {step}" for step in self.steps)
-        yield f"  = {self.result:.7g};  the blob holds {self.held:.7g}"
+        yield f"  = {shown_value(self.result)};  the blob holds {shown_value(self.held)}"
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,14 @@ def product(what: str, *factors: float) -> Term:
     return Term(what, " × ".join(number(factor) for factor in factors), value)
 
 
+def shown_value(value: float) -> str:
+    """A value as it stands behind an equals sign: 0 without the sign that floats have."""
+    return f"{value + 0.0:.7g}"
+
+
 def number(value: float) -> str:
     """A number as it stands in a product: below 0 in parentheses."""
-    text = f"{float(value):.6g}"
+    text = f"{float(value) + 0.0:.6g}"
     return f"({text})" if text.startswith("-") else text
 
 

@@ -66,11 +66,13 @@ def test_bottom_without_channels():
 
 
 def test_bottom_of_five_axes():
-    with pytest.raises(LayerError) as error:
-        build_layer('type: "PReLU"', [np.ones((1, 2, 1, 1, 1))])
-    assert str(error.value) == (
-        "layer 'layer' (PReLU): 'channels' needs a blob of at most 4 axes, got shape (1, 2, 1, 1, 1)"
-    )
+    x = np.random.default_rng(0).normal(size=(2, 3, 2, 1, 2))
+    slopes = np.array([0.5, -0.3, 2])
+
+    def reference(bottoms, blobs):
+        return [np.where(bottoms[0] > 0, 1, blobs[0].reshape(3, 1, 1, 1)) * bottoms[0]]
+
+    check_layer('type: "PReLU"', [x], reference, blobs=[slopes], in_place=True)
 
 
 def test_number_of_channels_is_fixed_at_setup():

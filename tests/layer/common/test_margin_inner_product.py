@@ -117,3 +117,29 @@ def test_errors(text, bottoms, message):
             f'type: "MarginInnerProduct" margin_inner_product_param {{ {text} {FILL} }}', bottoms
         ).forward()
     assert str(error.value) == f"layer 'layer' (MarginInnerProduct): {message}"
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+def test_large_margins(m):
+    """Outputs for weights of any length; the gradients are the true ones."""
+
+    def reference(bottoms, blobs):
+        (x, labels), (w,) = bottoms, blobs
+        y = x @ w.T
+        decay = 3 / 1.5**2
+        for i, label in enumerate(labels.astype(int) if m > 1 else ()):
+            lengths = np.linalg.norm(x[i]) * np.linalg.norm(w[label])
+            psi = margin(np.arccos(y[i, label] / (lengths + 1e-9)), m)
+            y[i, label] = (lengths * psi + decay * y[i, label]) / (1 + decay)
+        return [y]
+
+    fields = f"num_output: 3 type: {TYPES[m - 1]} base: 3 gamma: 0 {FILL}"
+    for text in (fields, fields.replace("gamma: 0", "gamma: 0.5 power: 2")):
+        prototxt = f'type: "LargeMarginInnerProduct" largemargin_inner_product_param {{ {text} }}'
+        rig = build_layer(prototxt, [X, LABELS], dtype=F64, blobs=[W], tops=2)
+        if "power" in text:
+            y, decay = rig.forward()
+            np.testing.assert_allclose(decay, [3 / 1.5**2])
+            assert_reference(y, reference([X, LABELS], [W])[0], "y")
+        else:
+            check_layer(prototxt, [X, LABELS], blobs=[W], threshold=1e-5)

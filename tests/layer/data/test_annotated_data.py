@@ -151,11 +151,13 @@ def test_one_of_several_sizes_for_each_batch(folder):
     assert {rig.forward()[0].shape for _ in range(12)} == {(4, 3, 12, 12), (4, 3, 16, 16)}
 
 
-def test_labels_for_yolo(folder):
-    _, label = Rig("", "yolo_data_type: 1 yolo_data_jitter: 0", phase=1).forward()
+@pytest.mark.parametrize("difficult", [True, False])
+def test_labels_for_yolo(folder, difficult):
+    own = "" if difficult else "train_diffcult: false"
+    _, label = Rig("", f"yolo_data_type: 1 yolo_data_jitter: 0 {own}", phase=1).forward()
     assert label.shape == (4, 1, 300, 5)
     record = caffe_pb2.AnnotatedDatum.FromString(records("annotated_same_lmdb")[0][1])
-    easy = [
+    wanted = [
         (
             group.group_label - 1,
             (b.xmin + b.xmax) / 2,
@@ -165,10 +167,10 @@ def test_labels_for_yolo(folder):
         )
         for group in record.annotation_group
         for b in (annotation.bbox for annotation in group.annotation)
-        if not b.difficult
+        if difficult or not b.difficult
     ]
-    np.testing.assert_allclose(label[0, 0, : len(easy)], easy, atol=1e-6)
-    assert not label[0, 0, len(easy) :].any()
+    np.testing.assert_allclose(label[0, 0, : len(wanted)], wanted, atol=1e-6)
+    assert not label[0, 0, len(wanted) :].any()
 
 
 def test_without_labels(folder):

@@ -21,6 +21,7 @@ from pycaffe_lite.layer.registry import create_layer
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import parse
+from pycaffe_lite.random import RandomStream
 
 DB = FIXTURES / "db"
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -296,7 +297,7 @@ def test_fields_without_effect_are_said(db, caplog):
 
 
 def test_every_field_is_used_or_said_to_have_no_effect():
-    used = {"source", "batch_size", "backend", "prefetch"}
+    used = {"source", "batch_size", "backend", "prefetch", "shuffle", "shuffle_pool_size", "cache"}
     fields = {field.name for field in caffe_pb2.DataParameter.DESCRIPTOR.fields}
     assert fields == used | set(data_layers.WITHOUT_EFFECT)
 
@@ -310,3 +311,40 @@ def test_mycaffes_database():
         "layer 'd' (Data): data_param.backend IMAGEDB is MyCaffe's SQL database, which is not supported: "
         "convert the data to an LMDB and write 'backend: LMDB'"
     )
+
+
+@pytest.mark.parametrize("fields", [{"shuffle": "true"}, {"shuffle_pool_size": 3}])
+def test_random_orders_go_on_from_a_state(db, fields):
+    first, second = (Rig(db, mnist(30, "mirror: true", **fields), seed=seed) for seed in (1, 2))
+    for _ in range(9):
+        before = first.forward()[1]
+    assert second.layer.set_state(first.layer.state()) == ""
+    for _ in range(9):
+        for a, b in zip(first.forward(), second.forward(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    plain = Rig(db, mnist(30))
+    for _ in range(9):
+        in_order = plain.forward()[1]
+    assert (in_order != before).any()
+
+
+def test_shuffled_as_intel_does(db):
+    labels = Rig(db, mnist(200)).forward()[1]
+    found = Rig(db, mnist(200, shuffle="true"), seed=4)
+    thread = RandomStream(RandomStream(4).raw())
+    order, shuffler = list(range(200)), RandomStream(thread.raw())
+    for _ in range(2):
+        shuffler.shuffle(order)
+        np.testing.assert_array_equal(found.forward()[1], labels[order])
+    said = found.layer.set_state(Rig(db, mnist(200)).layer.state())
+    assert said.startswith("the order of its records starts afresh: the state saved of its order has")
+
+
+def test_both_orders_are_too_many(db):
+    with pytest.raises(DataError, match="has both shuffle and shuffle_pool_size"):
+        Rig(db, mnist(2, shuffle="true", shuffle_pool_size=2))
+
+
+def test_zeros_are_not_put_around_raw_records(db):
+    with pytest.raises(DataError, match="pad has no effect on records that are not encoded in Intel's fork"):
+        Rig(db, mnist(2, "pad: 2"))

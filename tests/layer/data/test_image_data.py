@@ -8,10 +8,12 @@ from picture_files import PLACE, Rig, write_pictures
 from PIL import Image
 
 from pycaffe_lite import random
+from pycaffe_lite.data import image
 from pycaffe_lite.errors import DataError, FileLookupError, LayerError
 from pycaffe_lite.formats import binaryproto
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
+from pycaffe_lite.random import RandomStream
 from pycaffe_lite.solver import get_solver
 
 HERE = PLACE.format("ImageData")
@@ -365,3 +367,20 @@ def test_sizes_that_follow(tmp_path, pixels, own, shape):
 def test_sizes_by_half(tmp_path, pixels):
     with pytest.raises(LayerError, match=r"min_height and min_width above 0, or neither, got 3 and 0$"):
         layer(tmp_path, "min_height: 3")
+
+
+def test_crops_of_many_sizes_are_cut_from_resized_pictures(tmp_path):
+    pixels = write_pictures(tmp_path, size=(16, 20))
+    transform = "crop_size: 8 multi_scale: true scale_ratios: [1, 0.5] bgr2rgb: true mean_value: 7"
+    own = 'image_data_param { source: "list.txt" batch_size: 3 new_height: 12 new_width: 18 }'
+    rig = Rig(tmp_path, "ImageData", f"{own} transform_param {{ {transform} }}")
+    main = RandomStream(1)
+    main.raw()
+    draws = RandomStream(main.raw())
+    rig.forward()
+    for item, picture in zip(rig.top[0].data, pixels, strict=False):
+        small = image.resize(picture, 12, 18)[:, :, ::-1]
+        height, width = [(12, 12), (12, 8), (8, 12), (8, 8)][draws.raw() % 4]  # 6 is nearly 8
+        y, x = draws.raw() % (12 - height + 1), draws.raw() % (18 - width + 1)
+        part = np.ascontiguousarray(small[y : y + height, x : x + width])
+        np.testing.assert_array_equal(item, image.resize(part, 8, 8).transpose(2, 0, 1) - 7.0)

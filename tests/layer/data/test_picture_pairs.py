@@ -1,4 +1,4 @@
-"""DenseImageData against recorded batches, ImageSegData against loops.
+"""DenseImageData against recorded batches, ImageSegData, ImageLabelmapData and SegData against loops.
 
 `tests/fixtures/dense/` holds lists, pictures and nets, and for each net in `index.json` the batches `data@K`,
 `label@K`.
@@ -13,6 +13,7 @@ from PIL import Image
 
 from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
+from pycaffe_lite.data import image, resizing
 from pycaffe_lite.errors import DataError, LayerError
 from pycaffe_lite.layer.base import LayerContext
 from pycaffe_lite.layer.registry import create_layer
@@ -38,7 +39,8 @@ def test_golden(name, monkeypatch):
 
 class Rig:
     def __init__(self, kind, own, transform="", phase=0, tops=2, seed=5):
-        param = {"DenseImageData": "dense_image_data_param", "ImageSegData": "image_data_param"}[kind]
+        own_params = {"DenseImageData": "dense_image_data_param", "SegData": "seg_data_param"}
+        param = own_params.get(kind, "image_data_param")
         text = f'name: "data" type: "{kind}" {param} {{ {own} }} transform_param {{ {transform} }}'
         message = parse(text, caffe_pb2.LayerParameter).message
         message.phase = phase
@@ -203,3 +205,143 @@ def test_labels_of_another_size(pairs, tmp_path):
     assert str(raised.value).endswith(
         "line 1 of 'list.txt': '0.png' is 6 x 8, its labels '0_label.png' are 4 x 4: make both of one size"
     )
+
+
+LABELMAP = 'source: "list.txt" batch_size: 2'
+
+
+@pytest.fixture
+def edges(pairs):
+    """As `pairs`, with labels from 0 to 255."""
+    made = []
+    for i, (pixels, _) in enumerate(pairs):
+        labels = np.random.default_rng(i).integers(0, 256, (6, 8), np.uint8)
+        labels[0, :2] = 127, 128
+        Image.fromarray(labels).save(f"{i}_label.png")
+        made.append((pixels, labels))
+    return made
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_labelmaps(edges, phase, normalize):
+    own = LABELMAP + ("" if normalize else " normalize: false") + " shuffle: true"
+    rig = Rig("ImageLabelmapData", own, "mirror: true crop_size: 5 mean_value: 9", phase)
+    main = RandomStream(5)
+    main.raw()
+    order, shuffler = [0, 1, 2], RandomStream(main.raw())
+    shuffler.shuffle(order)
+    draws, left = RandomStream(main.raw()), list(order)
+    for _ in range(3):
+        data, label = rig.forward()
+        for n in range(2):
+            pixels, labels = edges[left.pop(0)]
+            if not left:
+                shuffler.shuffle(order)
+                left = list(order)
+            mirror, y, x = draws.raw() % 2, draws.raw() % 2, draws.raw() % 4
+            part = slice(y, y + 5), slice(x, x + 5)
+            wanted = (labels >= 128) * 1 if normalize else labels
+            step = -1 if mirror else 1
+            np.testing.assert_array_equal(label[n, 0], wanted[part][:, ::step])
+            np.testing.assert_array_equal(data[n], pixels[part][:, ::step].transpose(2, 0, 1) - 9.0)
+
+
+def test_labelmaps_of_another_size(edges):
+    data, label = Rig("ImageLabelmapData", LABELMAP + " new_height: 3 new_width: 4").forward()
+    assert (data.shape, label.shape) == ((2, 3, 3, 4), (2, 1, 3, 4))
+    means = edges[0][1].reshape(3, 2, 4, 2).astype(int).sum(axis=(1, 3))
+    np.testing.assert_array_equal(label[0, 0], (means + 2) // 4 >= 128)
+
+
+@pytest.mark.parametrize("bounds", ["", "upper_size: 4", "upper_height: 2 upper_width: 6", "upper_width: 1"])
+@pytest.mark.parametrize("mirror", [True, False])
+def test_crops_of_strides(pairs, bounds, mirror):
+    transform = f"scale_ratios: 0.6 scale_ratios: 1.9 stride: 2 mean_value: [1, 2, 3] scale: 2 {bounds}"
+    rig = Rig("SegData", 'source: "list.txt" shuffle: true', transform + " mirror: true" * mirror, phase=1)
+    order = [0, 1, 2]
+    RandomStream(17).shuffle(order)
+    draws = RandomStream(RandomStream(5).raw_array(2)[1].item())
+    for n in order:
+        data, label = rig.forward()
+        pixels, labels = pairs[n]
+        flips = mirror and draws.raw() % 2
+        factor = np.float32(draws.raw() % 1300 / 1000 + 0.6)
+        H, W = int(6 * factor + 0.5), int(8 * factor + 0.5)
+        h, w = H // 2 * 2, W // 2 * 2
+        if bounds == "upper_size: 4":
+            h, w = min(h, 4), min(w, 4)
+        elif "upper_height" in bounds:
+            h, w = min(h, 2), min(w, 6)
+        y, x = draws.raw() % (H - h + 1), draws.raw() % (W - w + 1)
+        part, step = (slice(y, y + h), slice(x, x + w)), -1 if flips else 1
+        wanted = image.resize(pixels, H, W)[part][:, ::step].astype(np.float32)
+        np.testing.assert_array_equal(data[0], ((wanted - [1, 2, 3]) * 2).transpose(2, 0, 1))
+        nearest = resizing.scaled(labels[..., None], H, W, caffe_pb2.ResizeParameter.NEAREST)[..., 0]
+        np.testing.assert_array_equal(label[0, 0], nearest[part][:, ::step])
+
+
+def test_balanced_crops(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels = np.zeros((8, 8), np.uint8)
+    labels[:, 6:] = 1
+    pixels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    Image.fromarray(pixels).save("a.png")
+    Image.fromarray(labels).save("b.png")
+    (tmp_path / "list.txt").write_text("a.png b.png\n")
+    rig = Rig("SegData", 'source: "list.txt" balance: true', "mirror: true upper_size: 3 stride: 1")
+    draws = RandomStream(RandomStream(5).raw_array(2)[1].item())
+    for _ in range(30):
+        _, label = rig.forward()
+        for _ in range(11):
+            mirror, _, y, x = (draws.raw() for _ in range(4))
+            part = labels[y % 6 : y % 6 + 3, x % 6 : x % 6 + 3][:, :: -1 if mirror % 2 else 1]
+            if max((part == 0).mean(), (part == 1).mean()) <= 0.8:
+                break
+        np.testing.assert_array_equal(label[0, 0], part)
+
+
+def test_setup_of_seg_data(pairs):
+    rig = Rig("SegData", 'source: "list.txt" root_dir: "./"', "mirror: true stride: 4 scale_ratios: [2, 2]")
+    assert [blob.shape for blob in rig.top] == [(1, 3, 4, 8), (1, 1, 4, 8)]
+    assert rig.forward()[0].shape == (1, 3, 12, 16)
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "transform"),
+    [
+        ("ImageLabelmapData", LABELMAP + " shuffle: true", "mirror: true crop_size: 4"),
+        (
+            "SegData",
+            'source: "list.txt" shuffle: true balance: true',
+            "mirror: true scale_ratios: [0.5, 1.5]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("batches", [0, 1, 3])
+def test_others_go_on_from_their_states(pairs, kind, own, transform, batches):
+    first, second = (Rig(kind, own, transform, seed=seed) for seed in (5, 99))
+    for _ in range(batches):
+        first.forward()
+    assert second.layer.set_state(first.layer.state()) == ""
+    for _ in range(4):
+        for a, b in zip(first.forward(), second.forward(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("kind", "transform", "says"),
+    [
+        ("ImageLabelmapData", 'mean_file: "a"', "needs mean_value instead of transform_param.mean_file"),
+        ("ImageLabelmapData", "crop_size: 7", "a crop of 7 x 7 does not fit 6 x 8"),
+        ("SegData", 'mean_file: "a"', "needs mean_value instead of transform_param.mean_file"),
+        ("SegData", "stride: 7", "a picture of 6 x 8 is smaller than stride 7"),
+        ("SegData", "stride: 0", "needs a stride above 0, got 0"),
+        ("SegData", "scale_ratios: [2, 1]", "needs 0 < scale_ratios[0] <= scale_ratios[1], got [2.0, 1.0]"),
+    ],
+)
+def test_errors_of_others(pairs, kind, transform, says):
+    own = LABELMAP if kind == "ImageLabelmapData" else 'source: "list.txt"'
+    with pytest.raises((LayerError, DataError)) as raised:
+        Rig(kind, own, transform)
+    assert says in str(raised.value)

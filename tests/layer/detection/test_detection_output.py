@@ -91,6 +91,23 @@ def test_decoded_suppressed_and_cut(options, more, shared):
     np.testing.assert_allclose(got, right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("pixels", [False, True])
+def test_prior_boxes_of_openvino(pixels):
+    """They have no variances, or stand in rows of 5, in pixels of a picture whose size is given."""
+    encoded = "variance_encoded_in_target: true"
+    plain = PRIOR_BLOB[:, :1]
+    if pixels:
+        size = "normalized: false input_width: 200 input_height: 50"
+        rows = np.insert(PRIORS * [200, 50, 200, 50], 0, 0, axis=1).reshape(1, 1, -1)
+        rig = layer(f"{encoded} {size}", [OFFSETS, SCORES, rows])
+    else:
+        rig = layer(encoded, [OFFSETS, SCORES, plain])
+    (right,) = layer(encoded, [OFFSETS, SCORES, PRIOR_BLOB]).forward()
+    np.testing.assert_allclose(rig.forward()[0], right, rtol=1e-4, atol=1e-5)
+    with pytest.raises(LayerError, match="layer 'layer'"):
+        layer("", [OFFSETS, SCORES, plain])
+
+
 def test_refinedets_bottoms():
     """Priors that are no objects have only the background's score; the others are moved first."""
     arm_scores, arm_offsets = R.uniform(0, 0.02, size=(N, P * 2)), R.normal(size=(N, P * 4))

@@ -125,3 +125,25 @@ def test_labels_have_no_gradient():
     with pytest.raises(LayerError) as error:
         rig.backward([np.array(1.0)], wanted=[1])
     assert str(error.value) == "layer 'layer' (FocalLoss): has no gradient for its labels"
+
+
+@pytest.mark.parametrize(
+    ("options", "alpha", "gamma"),
+    [("axis: 1", 0.25, 2), ("axis: 1 alpha: 0.5 gamma: 1.5", 0.5, 1.5), ("axis: 1 gamma: 0", 0.25, 0)],
+)
+def test_an_alpha_that_is_a_factor(options, alpha, gamma):
+    """The form of jolibrain and others; its gradient is the true one."""
+    check_layer(
+        f'type: "FocalLoss" focal_loss_param {{ {options} }}',
+        [X, LABELS],
+        lambda bottoms, _: [alpha * focal(*bottoms, gamma=gamma)],
+        threshold=1e-5,
+    )
+
+
+def test_a_small_alpha_is_spoken_of(caplog):
+    build_layer('type: "FocalLoss" focal_loss_param { alpha: 0.25 }', [X, LABELS])
+    (message,) = caplog.messages
+    assert "alpha 0.25 takes the place of the 1" in message
+    with pytest.raises(LayerError, match="has either an axis or a type"):
+        build_layer('type: "FocalLoss" focal_loss_param { axis: 1 type: LINEAR }', [X, LABELS])

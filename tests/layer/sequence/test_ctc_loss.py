@@ -124,3 +124,65 @@ def test_labels_have_no_gradient():
     with pytest.raises(LayerError) as error:
         rig.backward([np.array(1.0)], wanted=[0, 1])
     assert str(error.value) == "layer 'layer' (CtcLoss): has no gradient for its labels"
+
+
+def of_sequences(options="", *, x=X, indicators=None, labels):
+    """A CTCLoss; labels by columns."""
+    ones = np.ones(x.shape[:2])
+    return build_layer(
+        f'type: "CTCLoss" ctc_loss_param {{ {options} }}',
+        [x, ones if indicators is None else indicators, labels],
+        dtype=np.float64,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "labels", "spelt"),
+    [
+        ("", [[1, 0, 0], [0, 0, -1], [-1, -1, 5]], [[1, 0, 2], [0, 0, 2], [0, 2, 2]]),
+        ("blank_index: 1", [[2, 0, -1], [0, -1, 2]], [[2, 0], [0, 1], [1, 1]]),
+        ("preprocess_collapse_repeated: true", [[0, 1, 0], [0, 0, 0], [1, 0, 0]], [[0, 1], [1, 0], [0, 2]]),
+    ],
+)
+def test_labels_of_any_number(options, labels, spelt):
+    blank = 1 if options.startswith("blank") else 2
+    (given,) = of_sequences(options, labels=labels).forward()
+    assert given == pytest.approx(loss(X, np.array(spelt), blank), rel=1e-9)
+
+
+def test_sequences_end_where_their_indicators_do():
+    """Whatever stands after the end counts as little as in its gradient, which heeds no loss weight."""
+    indicators = np.array([[1, 0, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1]])
+    rig = of_sequences(indicators=indicators, labels=[[1, 1, 0]])
+    (given,) = rig.forward()
+    parts = [
+        loss(X[:length, n : n + 1], [[label]], 2) for n, length, label in ((0, 4, 1), (1, 4, 1), (2, 2, 0))
+    ]
+    assert given == pytest.approx(np.mean(parts), rel=1e-9)
+    (dx, *others), _ = rig.backward([np.array(2.0)])
+    assert not dx[2:, 2].any()
+    assert not any(other.any() for other in others)
+    for place in [(0, 0, 0), (3, 1, 2), (1, 2, 1)]:
+        step = np.zeros(X.shape)
+        step[place] = 1e-5
+        (ahead,), (behind,) = (
+            of_sequences(x=X + s, indicators=indicators, labels=[[1, 1, 0]]).forward() for s in (step, -step)
+        )
+        assert dx[place] == pytest.approx(3 * (ahead - behind) / 2e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "labels", "message"),
+    [
+        ("output_delay: 1", [[0, 0, 0]], "supports neither output_delay nor ctc_merge_repeated: false"),
+        ("blank_label: 1", [[0, 0, 0]], "blank_label"),
+        ("blank_index: 3", [[0, 0, 0]], "needs a blank_index below 3, got 3"),
+        ("", [[0, 0]], "needs labels of 3 sequences, (L, N), got (1, 2)"),
+        ("", [[0, 2, 0]], "label 2 is no symbol: 0 to 2, but not the blank"),
+        ("", [[0, 0, 0]] * 3, "sequence 0 has 3 labels, which do not fit into 4 steps"),
+    ],
+)
+def test_errors_of_ctc_loss(options, labels, message):
+    with pytest.raises(LayerError) as error:
+        of_sequences(options, labels=labels).forward()
+    assert message in str(error.value)

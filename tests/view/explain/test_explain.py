@@ -10,7 +10,7 @@ from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.net.random_point import fill_inputs, fill_zero_blobs
 from pycaffe_lite.view.explain import explain, explained_types
-from pycaffe_lite.view.explain.worked import Term, Worked
+from pycaffe_lite.view.explain.worked import Term, Worked, product
 
 FILLERS = 'weight_filler { type: "xavier" } bias_filler { type: "uniform" min: -1 max: 1 }'
 
@@ -172,3 +172,21 @@ def test_what_is_not_explained():
     with pytest.raises(ArgumentError, match="pool STOCHASTIC draws its values"):
         explain(net_of(pooling("pool: STOCHASTIC kernel_size: 2"), (1, 1, 4, 4)), "l")
     assert len(explained_types()) == 9
+
+
+@pytest.mark.parametrize("case", ["inner_product", "inner_product_without_bias"])
+def test_a_bias_is_in_the_equations_where_there_is_one(case):
+    explanation = explain(net_of(*CASES[case][:1], *CASES[case][1]), "l")
+    text = "\n".join([*explanation.equations, explanation.worked[0].formula])
+    assert ("b[" in text) == ("db" in text) == (case == "inner_product")
+
+
+def test_zero_has_no_sign():
+    worked = Worked("y", "Σ t", [product("a b", -1.0, 0.0), product("c d", -0.0, 2.0)], -0.0, -0.0)
+    assert list(worked.lines()) == [
+        "y = Σ t",
+        "    a b = (-1) × 0 = 0",
+        "    c d = 0 × 2 = 0",
+        "    sum of 2 terms: 0",
+        "  = 0;  the blob holds 0",
+    ]

@@ -1,8 +1,8 @@
-"""What the progress bar says of speed; `test_terminal.py` looks at the bar itself."""
+"""The speed of a training; `test_terminal.py` looks at the progress bar that shows it."""
 
 import pytest
 
-from pycaffe_lite.cli import progress
+from pycaffe_lite.view import speed as speed_module
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(speed_module, "time", clock)
     return clock
 
 
 def test_images_and_waiting(clock):
-    speed = progress._Speed(32)
+    speed = speed_module.Speed(32)
     speed.note(10, 0.5)
     assert (speed.images_per_second, speed.waited_ms) == (0, 0)
     clock.now += 2
@@ -32,8 +32,21 @@ def test_images_and_waiting(clock):
 
 @pytest.mark.parametrize(("seconds", "waited"), [(0.9, 0.5), (2.0, 0.019)])
 def test_short_waits_are_not_worth_a_word(clock, seconds, waited):
-    speed = progress._Speed(32)
+    speed = speed_module.Speed(32)
     speed.note(0, 0.0)
     clock.now += seconds
     speed.note(10, waited)
     assert speed.waited_ms == 0
+
+
+def test_pace_keeps_to_its_share(clock):
+    pace = speed_module.Pace(share=0.01, least_seconds=2)
+    assert pace.is_due()
+    pace.spent(0.05)
+    clock.now += 4.9
+    assert not pace.is_due()
+    clock.now += 0.2
+    assert pace.is_due()
+    pace.spent(0.001)
+    clock.now += 1.9
+    assert not pace.is_due()
