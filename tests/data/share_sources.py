@@ -12,6 +12,8 @@ COUNT = 11
 KINDS = {
     "Data": 'name: "d" type: "Data" top: "data" top: "label" '
     'data_param { source: "FOLDER/lmdb" batch_size: 3 backend: LMDB }',
+    "shuffled Data": 'name: "d" type: "Data" top: "data" top: "label" '
+    'data_param { source: "FOLDER/lmdb" batch_size: 3 backend: LMDB shuffle: true }',
     "LevelDB": 'name: "d" type: "Data" top: "data" top: "label" '
     'data_param { source: "FOLDER/leveldb" batch_size: 3 }',
     "ImageData": 'name: "d" type: "ImageData" top: "data" top: "label" '

@@ -10,6 +10,7 @@ from pycaffe_lite import random
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.data import c_rand
 from pycaffe_lite.data.share import WHOLE, Share
+from pycaffe_lite.errors import DataError
 from pycaffe_lite.layer.base import LayerContext
 from pycaffe_lite.layer.registry import create_layer
 from pycaffe_lite.proto import caffe_pb2
@@ -26,9 +27,13 @@ def sources(tmp_path_factory):
 
 
 def layer(folder, kind, share):
+    return layer_of(KINDS[kind], folder, share)
+
+
+def layer_of(text, folder, share):
     c_rand.seed()
     random.set_random_seed(1)
-    param = parse(KINDS[kind].replace("FOLDER", str(folder)), caffe_pb2.LayerParameter).message
+    param = parse(text.replace("FOLDER", str(folder)), caffe_pb2.LayerParameter).message
     param.phase = caffe_pb2.TRAIN
     made = create_layer(param, LayerContext(share=share))
     tops = [Blob() for _ in param.top]
@@ -125,3 +130,10 @@ def test_the_order_is_agreed_on(sources):
 def test_copies_take_the_same_share():
     share = Share(1, 2, agree=lambda number: number)
     assert copy.deepcopy(LayerContext(share=share)).share is share
+
+
+def test_what_several_ranks_cannot_have(sources):
+    """A pool of records on each rank would be of its own."""
+    text = KINDS["Data"].replace("backend: LMDB", "backend: LMDB shuffle_pool_size: 2")
+    with pytest.raises(DataError, match="shuffle_pool_size is not for several ranks: write shuffle instead"):
+        layer_of(text, sources, Share(0, 2))
