@@ -269,6 +269,11 @@ class Blob:
         if self._diff.capacity < self._count:
             self._diff = _Memory(self._count, self.dtype)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody has asked for the data since it was made: it is zeros that take no memory yet."""
+        return not self._data.is_touched
+
     def clear_diff(self) -> None:
         """Makes the diff zero; the zeros may be written as late as at the next use of `diff`.
 

@@ -12,6 +12,7 @@ PycaffeError
 │   └── LayerError      what one layer needs and did not get: names the layer, its type, the shapes
 │       └── LayerImportError    a Python layer whose module or class is not there (also an ImportError)
 ├── WeightsError        a .caffemodel that cannot be read or does not fit the net
+├── OnnxError           an ONNX model that cannot be read, or that Caffe's layers cannot express
 ├── DataError           a database, image or list file that cannot serve
 │   └── ImageError          a picture that cannot be read (also an OSError)
 ├── SolverError         a solver whose settings contradict each other or that cannot go on
@@ -83,6 +84,18 @@ class LayerImportError(LayerError, ImportError):
 
 class WeightsError(PycaffeError):
     """Weights that cannot be read, or that do not fit the net."""
+
+
+class OnnxError(PycaffeError):
+    """An ONNX model that cannot be read, or that Caffe's layers cannot express.
+
+    Attributes:
+        problems: where several nodes are at fault, a sentence about each.
+    """
+
+    def __init__(self, message: str, problems: list[str] | tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = [printable_line(problem) for problem in problems]
 
 
 class DataError(PycaffeError):

@@ -47,6 +47,8 @@ def fill(blob: Blob, filler: caffe_pb2.FillerParameter, stream: RandomStream | N
         if field.name not in ("type", *_READ.get(filler.type, ())):
             log.info("filler '%s' has no use for '%s'", filler.type, field.name)
     _check_memory(blob)
+    if filler.type == "constant" and not filler.value and blob.is_untouched:
+        return
     values = function(blob.shape, filler, stream or random.stream())
     blob.data[...] = values.reshape(blob.shape)
 

@@ -153,7 +153,9 @@ def files(tmp_path_factory):
     (folder / "deploy.prototxt").write_text(DEPLOY_NET)
     (folder / "old.prototxt").write_text(OLD_NET)
     shutil.copy(FIXTURES / "logs" / "train.log", folder / "lenet.log")
+    shutil.copy(FIXTURES / "onnx" / "mobilenet_v2_legacy.onnx", folder / "model.onnx")
     draw_pictures(folder)
+    np.save(folder / "input.npy", np.zeros((3, 12, 10), np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("GLOG_minloglevel", "2")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pycaffe_lite.cli.options import split_names
+from pycaffe_lite.cli.shapes import Shapes
 from pycaffe_lite.data.share import WHOLE, Share
-from pycaffe_lite.errors import NetError
+from pycaffe_lite.errors import NetError, WeightsError
 from pycaffe_lite.net.net import Net
+from pycaffe_lite.net.weights import copy_from, fresh_in_all
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import read_net
+from pycaffe_lite.view.shaped import shaped_net
 
 
 def load_net(
@@ -50,3 +55,22 @@ def check_layers(net: Net, file: str) -> None:
     """
     if not net.layers:
         raise NetError(f"{file}: the net has no layers in phase {caffe_pb2.Phase.Name(net.phase)}")
+
+
+def shaped_with_weights(
+    model: str, weights: str, level: int, stage: str, shapes: Shapes, *, strict: bool
+) -> Net:
+    """A net in TEST with its weights, whose data sets may be missing; see `view.shaped`.
+
+    Args:
+        weights: files, separated by commas. The others: as the options of a command say.
+
+    Raises:
+        PycaffeError: it cannot be built, or the weights do not fit.
+        WeightsError: the weights leave a layer as it is.
+    """
+    net = shaped_net(model, caffe_pb2.TEST, level, split_names(stage), shapes, strict=strict).net
+    loaded = [copy_from(net, Path(file)) for file in weights.split(",")]
+    if fresh := fresh_in_all(loaded):
+        raise WeightsError(f"'{weights}' has no weights for layer '{fresh[0]}' of '{model}'")
+    return net

@@ -11,7 +11,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Shapes = dict[str, tuple[int, ...]]
 
 
-def _read_shapes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Shapes:
+def read_shapes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> Shapes:
+    """The shapes by name of an option that is given several times, as `data=1,3,224,224`."""
     shapes = {}
     for value in values:
         name, _, numbers = value.rpartition("=")
@@ -32,7 +33,7 @@ def shape_option(function: F) -> F:
         "shapes",
         metavar="TOP=N,C,H,W",
         multiple=True,
-        callback=_read_shapes,
+        callback=read_shapes,
         help="Shape of a top of a data or Input layer, in place of what the net says or its data set holds. "
         "May be given several times.",
     )(function)

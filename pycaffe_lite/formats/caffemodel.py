@@ -17,7 +17,7 @@ from pycaffe_lite.formats.model import Array, Model, StoredBlob, StoredLayer
 from pycaffe_lite.formats.wire import LENGTH, VARINT, Bytes, WireError
 from pycaffe_lite.formats.wireblob import blob_parts, read_blob, size_of, write_part
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.upgrade import type_of_v0, type_of_v1
+from pycaffe_lite.proto.upgrade import type_of_v0, type_of_v1, upgrade_net
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +142,38 @@ def _whole(buffer: Bytes, field: wire.Field) -> bytes:
     payload = bytes(buffer[field.start : field.end])
     size = wire.varint(len(payload)) if field.wire_type == LENGTH else b""
     return wire.tag(field.number, field.wire_type) + size + payload
+
+
+def read_definition(path: StrPath) -> caffe_pb2.NetParameter:
+    """The net that a binary weights file describes, without its weights, in today's format.
+
+    What our schema cannot make sense of is left out, as in `layer_message`.
+
+    Raises:
+        FileLookupError: the file is not there.
+        WeightsError: it is truncated or of another kind, or its layers say no more than their names.
+    """
+    model = read(path)
+    if not any(layer.type for layer in model.layers):
+        raise WeightsError(f"'{path}' holds weights by name only: it does not describe a net")
+    buffer = wire.view_of(read_bytes(path, error=WeightsError))
+    parts = [
+        _whole(buffer, field)
+        for field in wire.fields(buffer, 0, len(buffer))
+        if field.number not in (_NET_LAYER, _NET_LAYERS)
+    ]
+    net = _parse_what_parses(caffe_pb2.NetParameter, b"".join(parts), None)
+    fork = fork_of(model)
+    for layer in model.layers:
+        message = layer_message(layer, fork)
+        if isinstance(message, caffe_pb2.LayerParameter):
+            net.layer.append(message)
+        else:
+            if message.HasField("layer"):  # of 2013, with the blobs inside
+                message.layer.ClearField("blobs")
+            net.layers.append(message)
+    upgrade_net(net, str(path))
+    return net
 
 
 def fork_of(model: Model) -> str | None:

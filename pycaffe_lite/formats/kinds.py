@@ -43,6 +43,7 @@ ARRAYS = Kind("an HDF5 file of data", "such files are for HDF5Data layers")
 
 _UNPACK = "unpack it first"
 _CONVERT = "convert it to Caffe's format first"
+_NAMED = "make a .caffemodel of it with `pycaffe-lite convert`"
 _LFS = Kind("a Git LFS pointer", "fetch the file itself with `git lfs pull`")
 _PAGE = Kind("a web page", "the download went wrong: get the file itself")
 _NET = Kind("a net's prototxt", "it describes a net and holds no weights")
@@ -51,7 +52,7 @@ _TEXT = Kind("a text file", "get the file itself")
 _ZEROS = Kind("a file of zeros only", "a copy or download was interrupted: get it again")
 _PICKLE = Kind("a Python pickle", _CONVERT)
 _TORCH = Kind("a PyTorch file", _CONVERT)
-_ONNX = Kind("an ONNX model", _CONVERT)
+_ONNX = Kind("an ONNX model", "make a net of it with `pycaffe-lite import`")
 _PICTURE = Kind("a picture", "get the file itself")
 
 # (offset, bytes, kind)
@@ -105,12 +106,12 @@ def _archive_kind(head: bytes, data: npt.NDArray[np.uint8]) -> Kind | None:
         if b"model.weights.h5" in names:
             return KERAS
         if b".npy" in names:
-            return Kind("a NumPy archive (.npz)", _CONVERT)
+            return Kind("a NumPy archive (.npz)", _NAMED)
         return Kind("a zip archive", _UNPACK)
     if re.match(rb"\x80[\x02-\x05]", head):
         return _TORCH if b"torch" in head or b"\xfc\x9cF\xf9 j\xa8P\x19" in head else _PICKLE
     if head[8:10] in (b'{"', b"{ ") and int.from_bytes(head[:8], "little") < len(data):
-        return Kind("a safetensors file", _CONVERT)
+        return Kind("a safetensors file", _NAMED)
     return None
 
 

@@ -63,6 +63,12 @@ def _count_readers(layers: Sequence[PlacedLayer]) -> tuple[Counter[Top], dict[tu
     return readers, makers
 
 
+def is_inserted_split(param: caffe_pb2.LayerParameter) -> bool:
+    """Whether a layer is a Split of the form that `insert_splits` makes."""
+    tops = [f"{param.name}_{copy}" for copy in range(len(param.top))]
+    return param.type == "Split" and param.name.endswith("_split") and list(param.top) == tops
+
+
 def _split_name(layer: str, blob: str, index: int) -> str:
     return f"{blob}_{layer}_{index}_split"
 
@@ -77,3 +83,27 @@ def _split_layer(layer: str, blob: str, index: int, count: int, weight: float) -
     if weight:
         split.loss_weight.extend([weight] + [0.0] * (count - 1))
     return split
+
+
+def remove_splits(net: caffe_pb2.NetParameter) -> None:
+    """Takes the layers out of a net that `insert_splits` has put in: readers read the blob itself again."""
+    originals: dict[str, str] = {}
+    makers: dict[str, tuple[caffe_pb2.LayerParameter, int]] = {}
+    kept: list[caffe_pb2.LayerParameter] = []
+    for layer in net.layer:
+        for j, bottom in enumerate(layer.bottom):
+            layer.bottom[j] = originals.get(bottom, bottom)
+        blob = layer.bottom[0] if layer.bottom else ""
+        maker, index = makers.get(blob, (layer, 0))
+        if layer.type == "Split" and layer.name == _split_name(maker.name, blob, index):
+            originals.update(dict.fromkeys(layer.top, blob))
+            if layer.loss_weight and layer.loss_weight[0]:
+                missing = len(maker.top) - len(maker.loss_weight)
+                maker.loss_weight.extend([0.0] * missing)
+                maker.loss_weight[index] = layer.loss_weight[0]
+            continue
+        makers.update({top: (layer, j) for j, top in enumerate(layer.top)})
+        kept.append(layer)
+    copies = [caffe_pb2.LayerParameter.FromString(layer.SerializeToString()) for layer in kept]
+    del net.layer[:]
+    net.layer.extend(copies)

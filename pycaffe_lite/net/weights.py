@@ -126,15 +126,20 @@ def read(path: Path) -> Model:
 
 def copy_from(net: Net, path: Path) -> Loaded:
     """Loads a weights file into the layers of the same names; all is checked before any blob changes."""
-    return _load(net, read(path))
+    return load_model(net, read(path))
 
 
 def copy_from_hdf5(net: Net, path: Path) -> Loaded:
     """Loads an HDF5 file, whatever its name."""
-    return _load(net, hdf5.read_model(path))
+    return load_model(net, hdf5.read_model(path))
 
 
-def _load(net: Net, model: Model) -> Loaded:
+def load_model(net: Net, model: Model) -> Loaded:
+    """Loads weights into the layers of the same names; all is checked before any blob changes.
+
+    Raises:
+        WeightsError: a layer has another number of blobs, or a blob another shape.
+    """
     loading = Loading(net, model)
     loading.commit()
     return loading.outcome

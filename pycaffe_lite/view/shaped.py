@@ -22,6 +22,9 @@ _SOURCES = {
     "ImageData": "image_data_param",
     "WindowData": "window_data_param",
     "HDF5Data": "hdf5_data_param",
+    "AnnotatedData": "data_param",
+    "ImageSegData": "image_data_param",
+    "DenseImageData": "dense_image_data_param",
 }
 
 
@@ -88,7 +91,17 @@ def shaped_net(
             as `Net`.
         ArgumentError: a shape is given for a blob that is no top of a data or Input layer.
     """
-    document = read_net(file, strict=strict)
+    return shaped_document(read_net(file, strict=strict), phase, level, stages, shapes)
+
+
+def shaped_document(
+    document: Document[caffe_pb2.NetParameter],
+    phase: int,
+    level: int = 0,
+    stages: Iterable[str] = (),
+    shapes: Mapping[str, Shape] | None = None,
+) -> ShapedNet:
+    """As `shaped_net`, for a prototxt that has been read; its message is changed."""
     message = document.message
     message.state.MergeFrom(caffe_pb2.NetState(level=level, stage=stages))
     message.state.phase = caffe_pb2.TRAIN if phase == caffe_pb2.TRAIN else caffe_pb2.TEST
@@ -96,25 +109,28 @@ def shaped_net(
     left = dict(shapes or {})
     kept = filter_layers(placed, message.state)
     if not kept:
-        raise NetError(f"{file}: the net has no layers in phase {caffe_pb2.Phase.Name(phase)}")
+        raise NetError(f"{document.path}: the net has no layers in phase {caffe_pb2.Phase.Name(phase)}")
     shaped: dict[str, Any] = {"names": {layer.param.name for layer in kept}, "types": {}, "remarks": []}
     for layer in kept:
-        _clear_fillers(layer.param)
+        clear_fillers(layer.param)
         _stand_in(layer, document, left, shaped)
     if left:
         raise ArgumentError(f"no Input or data layer of the net makes a blob '{next(iter(left))}'")
     return ShapedNet(Net.from_document(document), **shaped)
 
 
-def _clear_fillers(message: Any) -> None:
-    """Clears the fillers of learnable blobs: drawing a large net's weights would take seconds."""
+def clear_fillers(message: Any) -> None:
+    """Makes the fillers of learnable blobs constant: drawing a large net's weights would take seconds.
+
+    They stay in the message, since some types are told apart by what fillers they have.
+    """
     for part, value in message.ListFields():
         if part.message_type is None or not hasattr(value, "ListFields"):
             continue  # DummyData's fillers are repeated; they fill no weights
         if part.message_type.name == "FillerParameter":
-            message.ClearField(part.name)
+            value.Clear()
         else:
-            _clear_fillers(value)
+            clear_fillers(value)
 
 
 def _stand_in(
@@ -161,6 +177,11 @@ def _stand_in(
         param.input_param.shape.add().dim.extend(shape or ())
 
 
+def is_data(param: caffe_pb2.LayerParameter) -> bool:
+    """Whether a layer reads a file or database, for which an Input layer can stand in."""
+    return param.type in _SOURCES
+
+
 def _has_source(param: caffe_pb2.LayerParameter, file: Path | None) -> bool:
     try:
         return resolve(getattr(param, _SOURCES[param.type]).source, file.parent if file else None).exists()
@@ -169,14 +190,16 @@ def _has_source(param: caffe_pb2.LayerParameter, file: Path | None) -> bool:
 
 
 def _guess(layer: PlacedLayer, known: list[Shape | None]) -> list[Shape]:
-    """The shapes of the tops of a data layer, as far as it says them; labels are (N,)."""
+    """The shapes of the tops of a data layer, as far as it says them."""
     param = layer.param
     own = getattr(param, _SOURCES[param.type])
     transform = param.transform_param
     crop = transform.crop_size or (own.crop_size if param.type == "WindowData" else 0)
     height, width = crop, crop
-    if not crop and param.type == "ImageData":
+    if not crop and param.type in ("ImageData", "ImageSegData", "DenseImageData"):
         height, width = own.new_height, own.new_width
+    elif not crop and transform.resize_param:
+        height, width = transform.resize_param[0].height, transform.resize_param[0].width
     is_grey = transform.force_gray or (param.type == "ImageData" and not own.is_color)
     first = known[0]
     if first is None:
@@ -187,4 +210,14 @@ def _guess(layer: PlacedLayer, known: list[Shape | None]) -> list[Shape]:
                 f"and the layer does not say what shape the data has: give it, --shape {top}=N,C,H,W"
             )
         first = (own.batch_size, 1 if is_grey else 3, height, width)
-    return [first, *(shape or (first[0],) for shape in known[1:])]
+    return [first, *(shape or _guessed_labels(param, first) for shape in known[1:])]
+
+
+def _guessed_labels(param: caffe_pb2.LayerParameter, data: Shape) -> Shape:
+    """The shape of labels beside data of a shape: one a picture, or as many as the type has."""
+    if param.type == "AnnotatedData":
+        is_yolo = param.annotated_data_param.yolo_data_type == 1
+        return (data[0], 1, 300, 5) if is_yolo else (1, 1, 1, 8)
+    if param.type in ("ImageSegData", "DenseImageData"):
+        return (data[0], 1, *data[2:])
+    return (data[0],)

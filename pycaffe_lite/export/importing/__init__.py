@@ -1,0 +1,1 @@
+"""From ONNX to Caffe: a model's nodes as layers, its constants as weights."""
