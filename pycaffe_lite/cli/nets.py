@@ -41,7 +41,7 @@ def load_net(
         state.level = level
         state.stage.extend(split_names(stage))
         net = Net.from_document(document, share=share)
-        for file in (weights or "").split(","):
+        for file in filter(None, (weights or "").split(",")):
             net.copy_from(file)
     check_layers(net, model)
     return net
