@@ -65,9 +65,11 @@ def _numbers(kind: type, count: int | None, form: str) -> Callable[..., Any]:
     type=float,
     default=RAW_SCALE,
     show_default=True,
-    help="What pixels from 0 to 1 are multiplied by.",
+    help="What the pixels, which are from 0 to 1, are multiplied by.",
 )
-@click.option("--input-scale", type=float, help="What the values are multiplied by at last.")
+@click.option(
+    "--input-scale", type=float, help="What the values are multiplied by, after the mean is subtracted."
+)
 @click.option(
     "--channel-swap",
     metavar="2,1,0",
@@ -131,6 +133,10 @@ def command(
     NET is a prototxt with an Input layer, WEIGHTS a .caffemodel; pictures are files, folders of files, or
     .npy files of pictures. Prints the classes with the best scores; the defaults are those of Caffe's
     classify.py. The drawings are of one picture, of the crop of its centre.
+
+    The pictures must be prepared as the net's training data were: --mean for its mean_file or mean_value,
+    --input-scale for its scale. Where mirroring changes the class, as for digits and letters, take
+    --center-only: five of the ten crops are mirrored.
     """
     start_log(least=logging.WARNING)
     classifier = image_classifier(

@@ -107,7 +107,7 @@ def echo_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[st
     """Writes a table of results to stdout."""
     table = Table(
         box=box.SIMPLE_HEAD,
-        show_footer=True,
+        show_footer=any(column.footer for column in columns),
         pad_edge=False,
         title=Text(printable(title)),
         title_justify="left",

@@ -96,6 +96,8 @@ class Recorder:
         with self.record.lock:
             status = self.record.status
             status.state, status.is_live, status.iteration = state, False, self._solver.iter
+            if self._solver.window.losses:  # the page may last have been told some iterations ago
+                status.rate, status.loss = self._solver.rate, self._solver.smoothed_loss
             self.record.version += 1
         self._write()
 

@@ -51,6 +51,7 @@ def test_what_is_noted(tmp_path, always):
         lines = record.lines
         assert lines["train loss"].course.points().mean.tolist() == losses
         assert lines["lr"].course.points().mean.tolist() == rates
+        assert (record.status.rate, record.status.loss) == (rates[-1], solver.smoothed_loss)
         accuracy = lines[f"test {HOSTILE} accuracy"]
         assert (accuracy.panel, accuracy.is_test) == ("output", True)
         assert accuracy.course.points().x.tolist() == [0, 10, 20, 30]
