@@ -94,7 +94,7 @@ class CaffeCommand(click.Command):
             echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            message = _line_of(error)
+            message = line_of(error)
             if message is None:
                 raise
         if glog.has_destination():
@@ -169,7 +169,7 @@ class CaffeGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _line_of(error: Exception) -> str | None:
+def line_of(error: Exception) -> str | None:
     """What to say of an error; None if click says it. An unforeseen or a user's one is traced first."""
     if line := blamed(error):  # of a layer that the user has written, whatever it is
         if frames := users_frames(error):

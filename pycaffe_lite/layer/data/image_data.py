@@ -62,6 +62,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
 
     exact_tops = 2
     also_reads = ("transform_param", "data_param")
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -92,11 +93,11 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
         shuffler_seed = None
         if p.shuffle:
             log.info("Shuffling data")
-            shuffler_seed = stream.raw()
+            shuffler_seed = self.context.share.agree(stream.raw())
         log.info("A total of %d images.", len(pictures.names))
         start = 0
         if p.rand_skip:
-            start = stream.below(p.rand_skip)
+            start = self.context.share.agree(stream.below(p.rand_skip))
             log.info("Skipping first %d data points.", start)
             if start >= len(pictures.names):
                 count = len(pictures.names)
@@ -117,6 +118,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             start,
             self._sizing(),
             lambda name: read_named(p.root_folder + name, folder, p.is_color, packed=False),
+            self.context.share,
         )
 
     def _sizing(self) -> Callable[[int, int], tuple[int, int]] | None:
