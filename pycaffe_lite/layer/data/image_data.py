@@ -17,6 +17,7 @@ from pycaffe_lite.layer.data.prefetching import (
     OF_ANNOTATED_DATA,
     OF_DATA_ALONE,
     OF_SEGMENTATION_DATA,
+    OF_VIDEO_DATA,
     PrefetchingLayer,
 )
 from pycaffe_lite.layer.registry import register_layer
@@ -78,7 +79,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
                 "needs both image_data_param.min_height and min_width above 0, or neither, "
                 f"got {p.min_height} and {p.min_width}"
             )
-        self.say_ignored("image_data_param", _IGNORED)
+        self.say_ignored("image_data_param", {**_IGNORED, **OF_VIDEO_DATA})
         self.say_ignored("data_param", OF_DATA_ALONE)
         self.say_ignored("transform_param", _FOR_RECORDS)
         self.set_up_batches(top, p.batch_size)

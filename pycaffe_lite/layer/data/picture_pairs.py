@@ -27,6 +27,7 @@ from pycaffe_lite.layer.data.prefetching import (
     OF_ANNOTATED_DATA,
     OF_DATA_ALONE,
     OF_SEGMENTATION_DATA,
+    OF_VIDEO_DATA,
     PREPARATIONS,
     PrefetchingLayer,
 )
@@ -62,6 +63,7 @@ _OF_IMAGE_DATA = {
     "crop_size": "transform_param.crop_size",
     "mirror": "transform_param.mirror",
     **dict.fromkeys(("min_height", "min_width", "short_side"), ""),
+    **OF_VIDEO_DATA,
 }
 # The seed of the stream that shuffles in SegData: it stands in the fork's code.
 _SEG_SEED = 17

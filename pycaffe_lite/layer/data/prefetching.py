@@ -24,6 +24,9 @@ OF_DATA_ALONE = {
     field.name: "" for field in caffe_pb2.DataParameter.DESCRIPTOR.fields if field.name != "prefetch"
 }
 
+# Fields of image_data_param that V1 layers of type VIDEO_DATA have.
+OF_VIDEO_DATA = dict.fromkeys(("new_length", "use_image", "sampling_rate"), "use a layer of type VideoData")
+
 # Fields of transform_param that only some types of layers read.
 OF_ANNOTATED_DATA = dict.fromkeys(
     ("emit_constraint", "distort_param", "expand_param"), "use a layer of type AnnotatedData"
