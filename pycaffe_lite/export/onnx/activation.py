@@ -10,6 +10,7 @@ from pycaffe_lite.kernels import constant
 from pycaffe_lite.layer.activation.absval import AbsValLayer
 from pycaffe_lite.layer.activation.bias import BiasLayer
 from pycaffe_lite.layer.activation.bnll import BNLLLayer
+from pycaffe_lite.layer.activation.bounded_scale import BoundedScaleLayer
 from pycaffe_lite.layer.activation.clip import ClipLayer
 from pycaffe_lite.layer.activation.elu import ELULayer
 from pycaffe_lite.layer.activation.exp import ExpLayer
@@ -17,6 +18,7 @@ from pycaffe_lite.layer.activation.hard_sigmoid import HardSigmoidLayer
 from pycaffe_lite.layer.activation.hard_swish import HardSwishLayer
 from pycaffe_lite.layer.activation.log import LogLayer
 from pycaffe_lite.layer.activation.mish import MishLayer
+from pycaffe_lite.layer.activation.neg_relu import NegReLULayer
 from pycaffe_lite.layer.activation.power import PowerLayer
 from pycaffe_lite.layer.activation.prelu import PReLULayer
 from pycaffe_lite.layer.activation.relu import ReLULayer
@@ -42,6 +44,12 @@ def relu6(g: LayerGraph, layer: ReLU6Layer) -> str:
     if slope:
         return g.op("Min", g.leaky(g.x, slope), g.floats(6.0))
     return g.op("Clip", g.x, g.floats(0.0), g.floats(6.0))
+
+
+@converts(NegReLULayer)
+def neg_relu(g: LayerGraph, layer: NegReLULayer) -> str:
+    """`Relu` or `LeakyRelu` between two `Neg`."""
+    return g.op("Neg", g.leaky(g.op("Neg", g.x), layer.param.negative_slope))
 
 
 @converts(PReLULayer)
@@ -167,6 +175,24 @@ def scale(g: LayerGraph, layer: ScaleLayer) -> str:
         factor = _laid_over(g, 1, layer.param.axis)
     else:
         factor = _learnt(g, layer, layer.blobs[0].data, "scale")
+    product = g.op("Mul", g.x, factor)
+    return product if layer.bias is None else g.op("Add", product, _learnt(g, layer, layer.bias.data, "bias"))
+
+
+@converts(BoundedScaleLayer)
+def bounded_scale(g: LayerGraph, layer: BoundedScaleLayer) -> str:
+    """`Mul` by factors within bounds, of a bottom by `Max` and `Min`; and `Add` with bias_term."""
+    p = layer.param
+    low, high = (getattr(p, name) if p.HasField(name) else None for name in ("min_value", "max_value"))
+    if len(g.bottoms) > 1:
+        factor = _laid_over(g, 1, p.axis)
+        factor = factor if low is None else g.op("Max", factor, g.floats(low))
+        factor = factor if high is None else g.op("Min", factor, g.floats(high))
+    else:
+        s = layer.blobs[0].data
+        s = s if low is None else np.maximum(s, s.dtype.type(low))
+        s = s if high is None else np.minimum(s, s.dtype.type(high))
+        factor = _learnt(g, layer, s, "scale")
     product = g.op("Mul", g.x, factor)
     return product if layer.bias is None else g.op("Add", product, _learnt(g, layer, layer.bias.data, "bias"))
 

@@ -10,5 +10,7 @@ from pycaffe_lite.export.onnx import normalization as normalization
 from pycaffe_lite.export.onnx import opencv as opencv
 from pycaffe_lite.export.onnx import recurrent as recurrent
 from pycaffe_lite.export.onnx import regions as regions
+from pycaffe_lite.export.onnx import sampling as sampling
+from pycaffe_lite.export.onnx import sequence as sequence
 from pycaffe_lite.export.onnx import utility as utility
 from pycaffe_lite.export.onnx import vision as vision

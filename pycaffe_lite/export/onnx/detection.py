@@ -78,10 +78,15 @@ def _columns(g: LayerGraph, rows: str, rank: int) -> list[str]:
 
 
 def _priors_of(g: LayerGraph, layer: DetectionOutputLayer) -> _Priors:
-    both = g.reshape(g.bottoms[2], (2, layer.P, 4), g.bottom_shapes[2])
-    corners, variances = g.split(both, 0, [1, 1])
-    encoded = layer.param.variance_encoded_in_target
-    own = None if encoded else _columns(g, g.squeeze(variances, [0]), 2)
+    p, kinds = layer.param, int(g.bottom_shapes[2][1])
+    each = 4 if p.normalized else 5  # the first of which is an image's number
+    parts = g.split(g.reshape(g.bottoms[2], (kinds, layer.P, each), g.bottom_shapes[2]), 0, [1] * kinds)
+    if not p.normalized:
+        parts = [g.slice(part, [1], [5], [2]) for part in parts]
+        size = [p.input_width, p.input_height] * 2
+        parts[0] = g.op("Div", parts[0], g.floats(size))
+    own = None if p.variance_encoded_in_target else _columns(g, g.squeeze(parts[1], [0]), 2)
+    corners = parts[0]
     return _Priors(_columns(g, corners, 3), own, layer.param.code_type)
 
 

@@ -10,6 +10,7 @@ from pycaffe_lite.export.onnx.graph import Shape, count_of
 from pycaffe_lite.export.onnx.layer_graph import LayerGraph
 from pycaffe_lite.export.onnx.registry import converts, refuses
 from pycaffe_lite.kernels.softmax_loss import LEAST
+from pycaffe_lite.layer.detection.multibox_focal_loss import MultiBoxFocalLossLayer
 from pycaffe_lite.layer.detection.multibox_loss import MultiBoxLossLayer
 from pycaffe_lite.layer.detection.region_loss import RegionLossLayer
 from pycaffe_lite.layer.detection.yolov3 import Yolov3Layer
@@ -17,9 +18,11 @@ from pycaffe_lite.layer.loss.accuracy import AccuracyLayer
 from pycaffe_lite.layer.loss.center_loss import CenterLossLayer
 from pycaffe_lite.layer.loss.contrastive_loss import ContrastiveLossLayer
 from pycaffe_lite.layer.loss.euclidean_loss import EuclideanLossLayer
-from pycaffe_lite.layer.loss.focal_loss import FocalLossLayer
+from pycaffe_lite.layer.loss.focal_loss import FactorFocalLossLayer, FocalLossLayer
 from pycaffe_lite.layer.loss.hinge_loss import HingeLossLayer
 from pycaffe_lite.layer.loss.infogain_loss import InfogainLossLayer
+from pycaffe_lite.layer.loss.l1_loss import FlowL1LossLayer, LpqLossLayer
+from pycaffe_lite.layer.loss.label_specific_add import LabelSpecificAddLayer
 from pycaffe_lite.layer.loss.loss import LossLayer
 from pycaffe_lite.layer.loss.multinomial_logistic_loss import MultinomialLogisticLossLayer
 from pycaffe_lite.layer.loss.seg_accuracy import SegAccuracyLayer
@@ -34,22 +37,29 @@ from pycaffe_lite.layer.loss.smooth_l1_loss import (
 from pycaffe_lite.layer.loss.softmax_with_loss import SoftmaxWithLossLayer
 from pycaffe_lite.layer.loss.triplet_loss import TripletLossLayer
 from pycaffe_lite.layer.loss.weighted_softmax_loss import WeightedSoftmaxWithLossLayer
-from pycaffe_lite.layer.sequence.ctc_loss import CtcLossLayer
+from pycaffe_lite.layer.sequence.ctc_loss import CtcLossLayer, SequenceCTCLossLayer
 from pycaffe_lite.layer.sequence.labelsequence_accuracy import LabelsequenceAccuracyLayer
+from pycaffe_lite.proto import caffe_pb2
 
 _LEAST_P = 1e-20  # of Infogain and MultinomialLogisticLoss
 
 refuses(
     "it matches predictions with ground truth, for training only; `pycaffe-lite deploy` takes losses out",
     MultiBoxLossLayer,
+    MultiBoxFocalLossLayer,
     RegionLossLayer,
     Yolov3Layer,
 )
 refuses(
     "it sums over all alignments of labels, for training only; `pycaffe-lite deploy` takes losses out",
     CtcLossLayer,
+    SequenceCTCLossLayer,
 )
-
+refuses(
+    "it leaves out what ground truth has as NaN, for training only; `pycaffe-lite deploy` takes losses out",
+    FlowL1LossLayer,
+    LpqLossLayer,
+)
 
 refuses(
     "it compares sequences with their labels, for training only; `pycaffe-lite deploy` takes it out",
@@ -149,15 +159,19 @@ def softmax_with_loss(g: LayerGraph, layer: SoftmaxWithLossLayer) -> list[str]:
     return [loss, p, g.reshape(losses, g.top_shapes[2], labels.shape(1))]
 
 
-@converts(FocalLossLayer)
+@converts(FocalLossLayer, FactorFocalLossLayer)
 def focal_loss(g: LayerGraph, layer: FocalLossLayer) -> list[str]:
     """`Softmax`, `GatherElements`, `Pow`, `Log`, `Mul` and `ReduceSum`."""
-    axis = _axis(g, layer.layer_param.softmax_param.axis)
+    axis = _axis(g, layer.classes_axis())
     labels = _labels(g, axis, layer.ignore_label)
     p, folded, _ = _probabilities(g, axis, labels)
     of_label = g.op("GatherElements", folded, labels.places, axis=1)
-    distance = g.shifted(g.scaled(of_label, layer.sign), layer.param.alpha)
-    losses = g.op("Mul", g.op("Pow", distance, g.floats(layer.param.gamma)), _log(g, of_label, LEAST))
+    if isinstance(layer, FactorFocalLossLayer):
+        distance, factor = g.op("Relu", g.shifted(g.scaled(of_label, -1), 1.0)), layer.alpha
+    else:
+        distance, factor = g.shifted(g.scaled(of_label, layer.sign), layer.param.alpha), 1.0
+    scale = g.scaled(g.op("Pow", distance, g.floats(layer.param.gamma)), factor)
+    losses = g.op("Mul", scale, _log(g, of_label, LEAST))
     return [_divided(g, layer, _total(g, losses, 3, labels), labels), p][: len(g.top_shapes)]
 
 
@@ -361,3 +375,11 @@ def seg_accuracy(g: LayerGraph, layer: SegAccuracyLayer) -> str:
     overlap = g.reduce("Mean", overlap, [0])
     parts = [g.unsqueeze(part, [0]) for part in (pixel, recall, overlap)]
     return g.reshape(g.op("Concat", *parts, axis=0), (1, 1, 1, 3), (3,))
+
+
+@converts(LabelSpecificAddLayer)
+def label_specific_add(g: LayerGraph, layer: LabelSpecificAddLayer) -> str:
+    """Nothing."""
+    if layer.phase == caffe_pb2.TRAIN or len(g.top_shapes) > 1:
+        raise g.refuse("it takes a margin off the label's score in training; export the net's TEST phase")
+    return g.x

@@ -17,6 +17,7 @@ from pycaffe_lite.layer.normalization.lrn import LRNLayer
 from pycaffe_lite.layer.normalization.mvn import MVNLayer
 from pycaffe_lite.layer.normalization.normalize import NormalizeLayer, PixelNormalizeLayer
 from pycaffe_lite.layer.normalization.nvidia_batch_norm import NvidiaBatchNormLayer
+from pycaffe_lite.layer.normalization.pixel_norm import ChannelNormLayer, GRNLayer
 from pycaffe_lite.layer.normalization.pspnet_batch_norm import PSPNetBatchNormLayer
 from pycaffe_lite.proto import caffe_pb2
 
@@ -166,3 +167,17 @@ def pixel_normalize(g: LayerGraph, layer: PixelNormalizeLayer) -> list[str]:
     else:
         norm = g.op("Sqrt", g.shifted(g.reduce("SumSquare", x, [1], keep=True), 1e-6))
     return [g.op("Div", x, norm), norm][: len(g.top_shapes)]
+
+
+@converts(ChannelNormLayer)
+def channel_norm(g: LayerGraph, layer: ChannelNormLayer) -> str:
+    """`ReduceSumSquare` and `Sqrt`."""
+    x = g.unsqueeze(g.x, range(len(g.bottom_shapes[0]), 4))
+    return g.op("Sqrt", g.reduce("SumSquare", x, [1], keep=True))
+
+
+@converts(GRNLayer)
+def grn(g: LayerGraph, layer: GRNLayer) -> str:
+    """`ReduceSumSquare`, `Add`, `Sqrt` and `Div`."""
+    length = g.op("Sqrt", g.shifted(g.reduce("SumSquare", g.x, [1], keep=True), layer.param.bias))
+    return g.op("Div", g.x, length)

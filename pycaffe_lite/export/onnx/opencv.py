@@ -24,8 +24,10 @@ def detection_output(g: LayerGraph, layer: DetectionOutputLayer) -> str:
         raise g.refuse(
             "OpenCV's DetectionOutput knows no eta, no nms_threshold of 0, no bottoms of RefineDet"
         )
+    if not p.normalized:
+        raise g.refuse("OpenCV's DetectionOutput knows no prior boxes in pixels of a picture")
     offsets, scores, priors = g.bottoms
-    if p.variance_encoded_in_target:  # OpenCV wants the boxes alone then
+    if g.bottom_shapes[2][1] == 2 and p.variance_encoded_in_target:  # OpenCV wants the boxes alone then
         priors = g.split(priors, 1, [1, 1])[0]
     most = p.keep_top_k if p.keep_top_k > -1 else layer.P * layer.C
     return g.op(

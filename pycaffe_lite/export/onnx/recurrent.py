@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from pycaffe_lite.export.onnx.layer_graph import LayerGraph
 from pycaffe_lite.export.onnx.registry import converts
 from pycaffe_lite.layer.recurrent.lstm import LSTMLayer
 from pycaffe_lite.layer.recurrent.lstm_unit import LSTMUnitLayer
+from pycaffe_lite.layer.recurrent.plain_lstm import PlainLSTMLayer
 from pycaffe_lite.layer.recurrent.recurrent import RecurrentLayer
 from pycaffe_lite.layer.recurrent.rnn import RNNLayer
 from pycaffe_lite.layer.sequence.continuation_indicator import ContinuationIndicatorLayer
@@ -34,10 +35,8 @@ def lstm_unit(g: LayerGraph, layer: LSTMUnitLayer) -> list[str]:
     return list(_lstm_cell(g, cell, gates, g.unsqueeze(cont, [2]), 2))
 
 
-@converts(LSTMLayer)
-def lstm(g: LayerGraph, layer: LSTMLayer) -> list[str]:
-    """`Gemm` over all steps, then `Scan` with a step's `Mul`, `Gemm`, `Split`, `Sigmoid`, `Tanh`."""
-    recurrent = g.weight(layer.blobs[-1], "recurrent")
+def _lstm_step(recurrent: str) -> Step:
+    """A step of an LSTM with such weights of h."""
 
     def step(inner: LayerGraph, state: list[str], gates: str, cont: str) -> list[str]:
         h, c = state
@@ -46,7 +45,36 @@ def lstm(g: LayerGraph, layer: LSTMLayer) -> list[str]:
         c, h = _lstm_cell(inner, c, total, cont, 1)
         return [h, c]
 
-    y, last = _run(g, layer, step)
+    return step
+
+
+@converts(PlainLSTMLayer)
+def plain_lstm(g: LayerGraph, layer: PlainLSTMLayer) -> str:
+    """As LSTM."""
+    if not all(isinstance(n, int) for n in g.top_shapes[0]):
+        raise g.refuse("its steps and sequences have to be fixed: give a batch size")
+    T, N, H = layer.T, layer.N, layer.H
+    rows = g.reshape(g.x, (T * N, layer.I))
+    gates = g.op("Gemm", rows, g.weight(layer.blobs[0], "weight"), g.weight(layer.blobs[2], "bias"), transB=1)
+    gates = g.reshape(gates, (T, N, 4 * H), (T * N, 4 * H))
+    if len(g.bottoms) > 1:
+        cont = g.to_float(g.to_bool(g.reshape(g.bottoms[1], (T, N, 1), g.bottom_shapes[1])))
+        carried = [_carried_in(g, part, (1, N, H)) for part in "hc"]
+        first = [g.squeeze(state, [0]) for state in carried]
+    else:
+        cont = g.floats(np.repeat([0.0] + [1.0] * (T - 1), N).reshape(T, N, 1))
+        first = [g.floats(np.zeros((N, H)))] * 2
+    step = _lstm_step(g.weight(layer.blobs[1], "recurrent"))
+    y, last = (_unrolled if g.for_opencv else _scan)(g, step, first, gates, cont)
+    if len(g.bottoms) > 1 and not g.for_opencv:
+        _carried_out(g, "hc", carried, [g.unsqueeze(state, [0]) for state in last], (1, N, H))
+    return g.reshape(y, g.top_shapes[0], (T, N, H))
+
+
+@converts(LSTMLayer)
+def lstm(g: LayerGraph, layer: LSTMLayer) -> list[str]:
+    """`Gemm` over all steps, then `Scan` with a step's `Mul`, `Gemm`, `Split`, `Sigmoid`, `Tanh`."""
+    y, last = _run(g, layer, _lstm_step(g.weight(layer.blobs[-1], "recurrent")))
     return [y, *last][: len(g.top_shapes)]
 
 
@@ -92,11 +120,18 @@ def _run(g: LayerGraph, layer: RecurrentLayer, step: Step) -> tuple[str, list[st
     y, last = (_unrolled if g.for_opencv else _scan)(g, step, first, gates, cont)
     last = [g.unsqueeze(state, [0]) for state in last]
     if not (layer.param.expose_hidden or g.for_opencv):
-        for name, before, after in zip(layer.states, carried, last, strict=True):
-            result = g.named(after, f"{name}_T")
-            g.graph.outputs[result] = (1, N, D)
-            g.graph.states[result] = before
+        _carried_out(g, layer.states, carried, last, (1, N, D))
     return y, last
+
+
+def _carried_out(
+    g: LayerGraph, names: Iterable[str], before: list[str], after: list[str], shape: Shape
+) -> None:
+    """Makes the state after the last step outputs of the graph, for the next pass."""
+    for name, given, left in zip(names, before, after, strict=True):
+        result = g.named(left, f"{name}_T")
+        g.graph.outputs[result] = shape
+        g.graph.states[result] = given
 
 
 def _carried_in(g: LayerGraph, name: str, shape: Shape) -> str:

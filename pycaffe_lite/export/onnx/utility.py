@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pycaffe_lite.export.onnx.graph import Shape, count_of
 from pycaffe_lite.export.onnx.layer_graph import INT_MAX, LayerGraph
 from pycaffe_lite.export.onnx.registry import converts
@@ -14,6 +16,8 @@ from pycaffe_lite.layer.utility.filter import FilterLayer
 from pycaffe_lite.layer.utility.flatten import FlattenLayer
 from pycaffe_lite.layer.utility.flip import FlipLayer, ReverseLayer
 from pycaffe_lite.layer.utility.gather import GatherLayer
+from pycaffe_lite.layer.utility.gather_batch import GatherBatchLayer
+from pycaffe_lite.layer.utility.mean import MeanLayer
 from pycaffe_lite.layer.utility.parameter import ParameterLayer
 from pycaffe_lite.layer.utility.permute import PermuteLayer, TransposeLayer
 from pycaffe_lite.layer.utility.pixel_shuffle import PixelShuffleLayer
@@ -26,6 +30,7 @@ from pycaffe_lite.layer.utility.slice import SliceLayer
 from pycaffe_lite.layer.utility.softmax import SoftmaxLayer
 from pycaffe_lite.layer.utility.split import SplitLayer
 from pycaffe_lite.layer.utility.tile import TileLayer
+from pycaffe_lite.layer.utility.weighted_sum import WeightedSumLayer
 from pycaffe_lite.proto import caffe_pb2
 
 _Eltwise = caffe_pb2.EltwiseParameter
@@ -107,6 +112,39 @@ def eltwise(g: LayerGraph, layer: EltwiseLayer) -> str:
     for x in g.bottoms[1:]:
         total = g.op(_COMBINES[operation], total, x)
     return total
+
+
+@converts(WeightedSumLayer)
+def weighted_sum(g: LayerGraph, layer: WeightedSumLayer) -> str:
+    """`Split` of the coefficients, `Mul` and `Add`."""
+    parts = g.split(g.bottoms[-1], 0, [1] * layer.K)
+    terms = []
+    for x, part, coeff in zip(g.bottoms, parts, layer.coeffs.tolist(), strict=False):
+        weight = g.scaled(g.squeeze(part, [0]), coeff)
+        given, rank = len(g.bottom_shapes[-1]) - 1, len(g.bottom_shapes[0])
+        terms.append(g.op("Mul", g.unsqueeze(weight, range(given, rank)), x))
+    return g.sum_of(terms)
+
+
+@converts(GatherBatchLayer)
+def gather_batch(g: LayerGraph, layer: GatherBatchLayer) -> list[str]:
+    """Nothing."""
+    return list(g.bottoms)
+
+
+@converts(MeanLayer)
+def mean(g: LayerGraph, layer: MeanLayer) -> list[str]:
+    """`Mul` and `Add`, as far as the numbers need them."""
+    p = layer.param
+    sign = -1 if p.operation == caffe_pb2.MeanParameter.SUBTRACT else 1
+    m = p.output_scale * sign * p.mean_scale * layer.mean
+    results = []
+    for x, shape in zip(g.bottoms, g.bottom_shapes, strict=True):
+        channels = int(shape[1]) if len(shape) > 1 else 1
+        whole = np.tile(m, (channels // len(m), 1, 1))
+        whole = whole.reshape(whole.shape[: len(shape) - 1])
+        results.append(g.op("Add", g.scaled(x, p.output_scale * p.input_scale), g.weight(whole, "mean")))
+    return results
 
 
 @converts(AxpyLayer)

@@ -25,6 +25,7 @@ from pycaffe_lite.layer.vision.nd_convolution import NdConvolutionLayer
 from pycaffe_lite.layer.vision.pooling import PoolingLayer
 from pycaffe_lite.layer.vision.pooling_volumes import NdPoolingLayer, Pooling3DLayer
 from pycaffe_lite.layer.vision.spp import SPPLayer
+from pycaffe_lite.layer.vision.unpadded_mean import UnpaddedMeanLayer
 from pycaffe_lite.layer.vision.upsample import NearestUpsampleLayer, UnpoolingLayer
 from pycaffe_lite.layer.vision.volumes import VolumeConvolutionLayer
 from pycaffe_lite.proto import caffe_pb2
@@ -218,6 +219,14 @@ def _max_pool_with_indices(g: LayerGraph, x: str, windows: _Windows) -> list[str
         raise g.refuse("a window lies outside of the image, where there is no place to name")
     y, places = g.ops("MaxPool", x, results=2, **windows.attributes(padded=False))
     return [y, g.to_float(g.op("Mod", places, g.ints(math.prod(windows.size))))]
+
+
+@converts(UnpaddedMeanLayer)
+def unpadded_mean(g: LayerGraph, layer: UnpaddedMeanLayer) -> str:
+    """`Pad`, `AveragePool` and `Mul` by the kernel's area over the number of values in a window."""
+    y = _pooled(g, g.x, layer)[0]
+    ratio = layer.ratio.data[:1, :1]
+    return y if (ratio == 1).all() else g.op("Mul", y, g.weight(ratio, "ratio"))
 
 
 @converts(Pooling3DLayer, NdPoolingLayer)

@@ -61,13 +61,13 @@ class FocalLossLayer(LossLayer[caffe_pb2.FocalLossParameter]):
                 self.param.alpha,
             )
 
-    def _axis(self) -> int:
+    def classes_axis(self) -> int:
         return self.layer_param.softmax_param.axis
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         x, label = bottom
-        axis = x.canonical_axis(self._axis())
+        axis = x.canonical_axis(self.classes_axis())
         self.folded = (x.count_axes(0, axis), x.shape[axis], x.count_axes(axis + 1))
         if label.count != self.folded[0] * self.folded[2]:
             raise self.error(
@@ -149,7 +149,7 @@ class FactorFocalLossLayer(FocalLossLayer):
     def _note_alpha(self) -> None:
         pass
 
-    def _axis(self) -> int:
+    def classes_axis(self) -> int:
         return self.param.axis
 
     def _scale(self, p: Array) -> Array:

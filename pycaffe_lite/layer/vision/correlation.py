@@ -62,7 +62,7 @@ class CorrelationLayer(Layer[caffe_pb2.CorrelationParameter]):
         r = self.param.max_displacement // self.param.stride_2
         return list(itertools.product(range(-r, r + 1), range(-r, r + 1)))
 
-    def _margins(self) -> tuple[int, int, int, int]:
+    def margins(self) -> tuple[int, int, int, int]:
         """Padding above and to the left, and where the first patch of a begins."""
         p = self.param
         return p.pad, p.pad, p.max_displacement, p.max_displacement
@@ -71,7 +71,7 @@ class CorrelationLayer(Layer[caffe_pb2.CorrelationParameter]):
         p, (a, b) = self.param, bottom
         if a.shape != b.shape:
             raise self.error(f"needs bottoms of one shape, got {a.shape} and {b.shape}")
-        pad_h, pad_w, self.first_row, self.first_column = self._margins()
+        pad_h, pad_w, self.first_row, self.first_column = self.margins()
         check_padding(self, a.channels, (a.height, a.width), (pad_h, pad_w))
         P, Q = (
             -(-(size + 2 * pad - 2 * first - p.kernel_size + 1) // p.stride_1)
@@ -138,5 +138,5 @@ class Correlation1DLayer(CorrelationLayer):
         columns = {0: range(-r, r + 1), 1: range(r + 1), -1: range(-r - 1, 0)}[self.param.single_direction]
         return [(0, u) for u in columns]
 
-    def _margins(self) -> tuple[int, int, int, int]:
+    def margins(self) -> tuple[int, int, int, int]:
         return 0, self.param.pad, 0, self.param.max_displacement

@@ -46,6 +46,27 @@ class ResizedLayer(Layer[P]):
             )
         top[0].reshape(x.num, x.channels, P, Q)
         self.planes = (x.num * x.channels, x.height, x.width)
+        self.size = (P, Q)
+
+    def _resize(self, x: Array, y: Array) -> None:
+        """Gives y, (planes, P, Q), what x, (planes, H, W), is at another size; or the first part of that."""
+        raise NotImplementedError
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        y = top[0].data.reshape(self.planes[0], *self.size)
+        self._resize(bottom[0].data.reshape(self.planes), y)
+
+    def weights(self, axis: int) -> Array:
+        """The matrix, (outputs, inputs), with which a picture is resized along its height, 0, or width, 1."""
+        matrix = np.empty((self.size[axis], self.planes[1 + axis]))
+        x = np.zeros((1, *self.planes[1:]))
+        y = np.empty((1, len(matrix), 1) if axis == 0 else (1, 1, len(matrix)))
+        for i, line in enumerate(np.moveaxis(x[0], axis, 0)):
+            line[...] = 1
+            self._resize(x, y)
+            matrix[:, i] = y.ravel()
+            line[...] = 0
+        return matrix
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if any(propagate_down):
@@ -75,13 +96,11 @@ class ResampleLayer(ResizedLayer[ResampleParameter]):
     def given_size(self) -> tuple[int, int]:
         return self.param.height, self.param.width
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        p, (_, H, W) = self.param, self.planes
-        y = top[0].data.reshape(self.planes[0], *top[0].shape[2:])
-        x = bottom[0].data.reshape(self.planes)
-        by_h, by_w = (np.float32(size) / np.float32(to) for size, to in zip((H, W), y.shape[1:], strict=True))
-        rows = _places(y.shape[1], by_h, by_w)
-        columns = _places(y.shape[2], by_w, by_h)
+    def _resize(self, x: Array, y: Array) -> None:
+        p, (_, H, W) = self.param, x.shape
+        by_h, by_w = (np.float32(size) / np.float32(to) for size, to in zip((H, W), self.size, strict=True))
+        rows = _places(self.size[0], by_h, by_w)[: y.shape[1]]
+        columns = _places(self.size[1], by_w, by_h)[: y.shape[2]]
         if p.type == ResampleParameter.NEAREST:
             nearest = [
                 _rounded(at).clip(0, size - 1) for at, size in zip((rows, columns), (H, W), strict=True)
@@ -132,13 +151,10 @@ class DownsampleLayer(ResizedLayer[caffe_pb2.DownsampleParameter]):
         if size != to and (1 in to or 1 in size):
             raise self.error(f"needs heights and widths of 2 or more, got {size} and {to}")
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        x = bottom[0].data.reshape(self.planes)
-        y = top[0].data.reshape(self.planes[0], *top[0].shape[2:])
+    def _resize(self, x: Array, y: Array) -> None:
         if x.shape == y.shape:
             np.copyto(y, x)
             return
-        P, Q = y.shape[1:]
-        _, H, W = self.planes
+        (H, W), (P, Q) = x.shape[1:], self.size
         by_h, by_w = (H - 1) / (P - 1), (W - 1) / (Q - 1)
-        sampling.downsample(x, np.arange(P) * by_h, np.arange(Q) * by_w, by_h, by_w, y)
+        sampling.downsample(x, np.arange(y.shape[1]) * by_h, np.arange(y.shape[2]) * by_w, by_h, by_w, y)

@@ -88,14 +88,19 @@ class UnpoolingLayer(Layer[UnpoolingParameter]):
         planes, H, W = self.small
         if len(bottom) > 1:
             return bottom[1].data.reshape(planes, H * W)
+        return np.ascontiguousarray(np.broadcast_to(self.first_places(), (planes, H * W)))
+
+    def first_places(self) -> Array:
+        """The first place of each window in a plane, as floats."""
+        _, H, W = self.small
         rows, columns = (
             np.minimum(np.arange(count) * stride, size - 1)
             for count, stride, size in zip((H, W), self.stride, self.size, strict=True)
         )
-        places = (rows[:, None] * self.size[1] + columns).astype(self.dtype).ravel()
-        return np.ascontiguousarray(np.broadcast_to(places, (planes, H * W)))
+        places: Array = (rows[:, None] * self.size[1] + columns).astype(self.dtype).ravel()
+        return places
 
-    def _areas(self) -> Array:
+    def areas(self) -> Array:
         """The areas of the windows, (H, W)."""
         lengths = [
             np.minimum(kernel, size - np.arange(count) * stride)
@@ -113,7 +118,7 @@ class UnpoolingLayer(Layer[UnpoolingParameter]):
                 size = f"{self.size[0]}x{self.size[1]}"
                 raise self.error(f"needs places within its top's planes of {size}, got {outside} others")
         else:
-            pooling.mean_backward(x * self._areas() if self.param.unpool == TILE else x, self.window, y)
+            pooling.mean_backward(x * self.areas() if self.param.unpool == TILE else x, self.window, y)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if not propagate_down[0]:

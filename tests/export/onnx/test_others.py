@@ -2,44 +2,12 @@
 
 import numpy as np
 import pytest
-from onnx_runs import run
+from onnx_runs import check, inputs_text, layer, run
 from tolerances import assert_golden
 
 import pycaffe_lite as caffe
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.export.onnx.model import Export
-
-
-def layer(type, bottoms, more="", tops="y"):
-    ends = "".join(f'bottom: "{name}" ' for name in bottoms.split())
-    ends += "".join(f'top: "{name}" ' for name in tops.split())
-    return f'layer {{ name: "test" type: "{type}" {ends} {more} }}\n'
-
-
-def inputs_text(inputs):
-    text = ""
-    for name, values in inputs.items():
-        dims = " ".join(f"dim: {n}" for n in values.shape)
-        text += (
-            f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
-        )
-    return text
-
-
-def check(text, inputs, phase=caffe.TEST, blobs=None, **options):
-    """A net of given inputs, with random weights, as ONNX Runtime runs it."""
-    inputs = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
-    net = caffe.Net.from_text(inputs_text(inputs) + text, phase)
-    generator = np.random.default_rng(0)
-    for blob in net.learnable_params:
-        blob.data[...] = np.abs(generator.standard_normal(blob.shape)) + 0.1
-    export = Export(net, **options)
-    expected = net.forward(**inputs)
-    got = run(export, inputs)
-    for name, values in expected.items():
-        assert_golden(got[name], values, name)
-    return export
-
 
 RANDOM = np.random.default_rng(1)
 MAP = RANDOM.standard_normal((2, 4, 9, 11))
