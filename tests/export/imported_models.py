@@ -5,7 +5,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pycaffe_lite.export import from_onnx
 
-KINDS = {"f": TensorProto.FLOAT, "i": TensorProto.INT64, "b": TensorProto.BOOL, "h": TensorProto.FLOAT16}
+KINDS = {
+    "f": TensorProto.FLOAT,
+    "i": TensorProto.INT64,
+    "b": TensorProto.BOOL,
+    "h": TensorProto.FLOAT16,
+    "u": TensorProto.UINT8,
+}
 
 
 def random(*shape, seed=0):

@@ -136,7 +136,7 @@ class CaffeNet:
         for blob in {*bottoms, *tops}:
             self._users.setdefault(blob, []).append(layer)
         if weights:
-            self.weights[name] = [np.ascontiguousarray(values, np.float32) for values in weights]
+            self.weights[name] = [np.asarray(values, np.float32, order="C") for values in weights]
         return tops
 
     def one(self, type: str, bottom: str | Sequence[str], shape: Shape, **more: Any) -> str:

@@ -28,9 +28,14 @@ class Typed(NamedTuple):
 
 
 class Bodies(Protocol):
-    """Who translates the nodes of a body."""
+    """Who translates the nodes of a body.
+
+    Attributes:
+        net: where the layers go. opset: the version of the operators.
+    """
 
     net: CaffeNet
+    opset: int
 
     def run_body(self, graph: Any, bound: Mapping[str, Typed], prefix: str) -> list[Typed]:
         """Translates a body's nodes; returns its outputs.
@@ -94,6 +99,11 @@ def run(node: Any, inputs: Sequence[Typed | None], bodies: Bodies) -> list[Typed
         chosen = "then_branch" if _known(inputs[0], "condition") else "else_branch"
         return bodies.run_body(attributes[chosen].g, {}, prefix)
     body = attributes["body"].g
+    if node.op_type == "Scan" and bodies.opset < 9:
+        raise InexpressibleError(
+            "it goes along sequences of several items, as only version 8 of ONNX has it",
+            "export the model with a newer version",
+        )
     if node.op_type == "Loop":
         return _loop(body, inputs, bodies, prefix)
     directions = (

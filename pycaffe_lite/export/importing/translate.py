@@ -331,6 +331,8 @@ class _Translator:
             return [np.array(math.prod(inputs[0].shape), np.int64)]
         if node.op_type == "Constant":
             return [_constant(node)]
+        if node.op_type == "CastLike":
+            node, inputs = _as_cast(node, known.get(node.output[0], (None, 1))[1]), inputs[:1]
         arrays = [value for value in inputs if isinstance(value, np.ndarray)]
         if len(arrays) == sum(value is not None for value in inputs) and node.op_type not in operators.RANDOM:
             outputs = {name: known.get(name, (None, 1)) for name in node.output if name}
@@ -395,12 +397,13 @@ class _Translator:
                 raise OnnxError(f"the shape of output '{name}' is not known")
             value = self.values[name]
             with self.net.node(name):
-                if isinstance(value, np.ndarray):
-                    value = View.of(self.net.parameter(value.astype(np.float32)), value.shape)
                 try:
+                    if isinstance(value, np.ndarray):
+                        value = View.of(self.net.parameter(value.astype(np.float32)), value.shape)
                     view = value if channels_last and _is_picture(value) else self.net.plain_view(value)
                 except InexpressibleError as problem:
-                    raise OnnxError(f"output '{name}': {problem.why}; {problem.instead}") from None
+                    instead = f"; {problem.instead}" if problem.instead else ""
+                    raise OnnxError(f"output '{name}': {problem.why}{instead}") from None
                 view = view.with_blob(self._own_blob(view.blob, name, taken))
             taken.add(view.blob)
             places.append(Place(name, view, view.blob))
@@ -454,6 +457,13 @@ def _is_picture(view: View) -> bool:
     if len(view.axes) != 4 or any(len(axis) != 1 for axis in view.axes):
         return False
     return [view.place_of(axis) for axis in range(4)] == [0, 2, 3, 1]
+
+
+def _as_cast(node: Any, kind: int) -> Any:
+    """A node of type CastLike as one of type Cast: of its second input, only the data type counts."""
+    from onnx import helper
+
+    return helper.make_node("Cast", node.input[:1], node.output, name=node.name, to=kind)
 
 
 def _constant(node: Any) -> Array:

@@ -21,6 +21,7 @@ from pycaffe_lite.layer.detection.yolov3_detection_output import (
 )
 
 ROW = 7  # numbers of a detection
+_NO_LIMIT = 2**31 - 1
 
 refuses(
     "it counts right and wrong detections, for training only; `pycaffe-lite deploy` takes it out",
@@ -77,10 +78,16 @@ def _columns(g: LayerGraph, rows: str, rank: int) -> list[str]:
     return g.split(rows, rank - 1, [1, 1, 1, 1])
 
 
+def _number_of_priors(g: LayerGraph, layer: DetectionOutputLayer) -> int | str:
+    """P, or a word for it where the priors are regions that the data gives."""
+    return layer.P if all(isinstance(n, int) for n in g.bottom_shapes[1][1:]) else "priors"
+
+
 def _priors_of(g: LayerGraph, layer: DetectionOutputLayer) -> _Priors:
     p, kinds = layer.param, int(g.bottom_shapes[2][1])
     each = 4 if p.normalized else 5  # the first of which is an image's number
-    parts = g.split(g.reshape(g.bottoms[2], (kinds, layer.P, each), g.bottom_shapes[2]), 0, [1] * kinds)
+    P = _number_of_priors(g, layer)
+    parts = g.split(g.reshape(g.bottoms[2], (kinds, P, each), g.bottom_shapes[2]), 0, [1] * kinds)
     if not p.normalized:
         parts = [g.slice(part, [1], [5], [2]) for part in parts]
         size = [p.input_width, p.input_height] * 2
@@ -110,7 +117,7 @@ def _decoded(g: LayerGraph, priors: _Priors, offsets: list[str]) -> list[str]:
 
 def _class_scores(g: LayerGraph, layer: DetectionOutputLayer) -> tuple[str, list[int]]:
     """The scores of the classes but the background, (N, C', P), and these classes."""
-    N, P, C = g.bottom_shapes[1][0], layer.P, layer.C
+    N, P, C = g.bottom_shapes[1][0], _number_of_priors(g, layer), layer.C
     scores = g.reshape(g.bottoms[1], (N, P, C), g.bottom_shapes[1])
     if len(g.bottoms) > 3:
         objects = g.reshape(g.bottoms[3], (N, P, 2), g.bottom_shapes[3])
@@ -126,7 +133,12 @@ def _class_scores(g: LayerGraph, layer: DetectionOutputLayer) -> tuple[str, list
 
 def _best_only(g: LayerGraph, scores: str, shape: Shape, most: int) -> str:
     """Scores, (N, C', P), of which all but the `most` highest of each class are the lowest number."""
-    values, places = g.ops("TopK", scores, g.ints([most]), results=2, axis=2)
+    if isinstance(shape[2], int):
+        values, places = g.ops("TopK", scores, g.ints([most]), results=2, axis=2)
+    else:  # there may be fewer
+        count = g.op("Gather", g.op("Shape", scores), g.ints([2]))
+        in_order = g.ops("TopK", scores, count, results=2, axis=2)
+        values, places = (g.slice(part, [0], [most], [2]) for part in in_order)
     lowest = g.full(LOWEST, shape, scores, shape)
     return g.op("ScatterElements", lowest, places, values, axis=2)
 
@@ -137,26 +149,27 @@ def detection_output(g: LayerGraph, layer: DetectionOutputLayer) -> str:
     nms = layer.param.nms_param
     if nms.eta != 1:
         raise g.refuse("nms_param.eta changes the threshold box by box, which NonMaxSuppression does not")
-    N, P, L = g.bottom_shapes[0][0], layer.P, layer.L
+    N, P, L = g.bottom_shapes[0][0], _number_of_priors(g, layer), layer.L
     scores, classes = _class_scores(g, layer)
     of_scores: Shape = (N, len(classes), P)
-    most = min(nms.top_k, P) if nms.HasField("top_k") and nms.top_k > -1 else P
+    every_box = P if isinstance(P, int) else _NO_LIMIT
+    most = min(nms.top_k, every_box) if nms.HasField("top_k") and nms.top_k > -1 else every_box
     priors = _priors_of(g, layer)
     if len(g.bottoms) > 4:
         moves = g.reshape(g.bottoms[4], (N, P, 4), g.bottom_shapes[4])
         priors = priors._replace(corners=_decoded(g, priors, _columns(g, moves, 3)))
-    if most < P:
+    if most < every_box:
         scores = _best_only(g, scores, of_scores, most)
     if L == 1:
         offsets = g.reshape(g.bottoms[0], (N, P, 4), g.bottom_shapes[0])
         boxes = g.op("Concat", *_decoded(g, priors, _columns(g, offsets, 3)), axis=2)
-        found = suppressed(g, boxes, scores, nms.nms_threshold, most=P, least=float(layer.least))
+        found = suppressed(g, boxes, scores, nms.nms_threshold, most=every_box, least=float(layer.least))
         image, label, box = g.split(found, 1, [1, 1, 1])
     else:  # each class has boxes of its own, and stands for an image here
         boxes = _boxes_by_class(g, layer, priors, classes)
         every = (count_of((N, len(classes))), 1, P)
         scores = g.reshape(scores, every, of_scores)
-        found = suppressed(g, boxes, scores, nms.nms_threshold, most=P, least=float(layer.least))
+        found = suppressed(g, boxes, scores, nms.nms_threshold, most=every_box, least=float(layer.least))
         both, label, box = g.split(found, 1, [1, 1, 1])
         image = g.op("Div", both, g.ints(len(classes)))
         scores = g.reshape(scores, of_scores, every)
@@ -174,7 +187,7 @@ def detection_output(g: LayerGraph, layer: DetectionOutputLayer) -> str:
 
 def _boxes_by_class(g: LayerGraph, layer: DetectionOutputLayer, priors: _Priors, classes: list[int]) -> str:
     """The boxes of each class, (N C', P, 4)."""
-    N, P, L = g.bottom_shapes[0][0], layer.P, layer.L
+    N, P, L = g.bottom_shapes[0][0], _number_of_priors(g, layer), layer.L
     of: Shape = (N, P, L, 4)
     offsets = g.op("Transpose", g.reshape(g.bottoms[0], of, g.bottom_shapes[0]), perm=[0, 2, 1, 3])
     offsets = g.op("Gather", offsets, g.ints(classes), axis=1)
@@ -239,7 +252,7 @@ def yolov3_detection_output(g: LayerGraph, layer: Yolov3DetectionOutputLayer) ->
     threshold = float(np.nextafter(np.float32(layer.param.nms_threshold), np.float32(-1)))
     # A list of candidates, whatever their image and class.
     one_box, one_score = g.unsqueeze(boxes, [0]), g.unsqueeze(g.squeeze(scores, [1]), [0, 1])
-    found = suppressed(g, one_box, one_score, threshold, most=2**31 - 1, by_centre=True)
+    found = suppressed(g, one_box, one_score, threshold, most=_NO_LIMIT, by_centre=True)
     kept = g.squeeze(g.split(found, 1, [1, 1, 1])[2], [1])
     box, label, score = (g.op("Gather", part, kept, axis=0) for part in (boxes, labels, scores))
     x, y, w, h = _columns(g, box, 2)

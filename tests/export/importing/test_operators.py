@@ -506,3 +506,43 @@ def test_outputs_that_are_others_of_the_net():
     net = imported(nodes, {"x": X}, {"s": ints(2, -1)}, "a b c d")
     assert distance(net) == 0
     assert [place.blob for place in net.outputs] == ["a", "b", "c", "d"]
+
+
+def test_a_slope_for_each_channel_as_older_versions_have_it():
+    net = imported(node("y = PRelu x s"), {"x": X}, {"s": np.abs(random(6))}, opset=6)
+    assert types(net) == ["PReLU"]
+    assert net.message.layer[1].name == "PRelu_y"
+
+
+@pytest.mark.parametrize("constant", [np.float32(2.5), np.int64(3)])
+def test_a_constant_with_the_type_of_a_blob_stays_a_constant(constant):
+    net = imported([node("z = CastLike c x"), node("y = Mul x z")], {"x": X}, {"c": constant})
+    assert types(net) == ["Power"]
+    assert distance(net) < 1e-6
+
+
+def test_a_number_without_axes_can_be_an_output():
+    net = imported([node("y = Identity c"), node("z = Relu x")], {"x": X}, {"c": floats(3)[0]}, outputs="y z")
+    assert net.run(net.random_inputs())["y"].shape == ()
+
+
+def test_unsigned_constants_do_not_wrap_round():
+    x = np.array([[200, 3]], np.float32)
+    for operator, expected in (("Max", [[200, 7]]), ("Sub", [[193, -4]])):
+        net = imported(
+            node(f"y = {operator} x b"), {"x": (1, 2)}, {"b": np.array([7, 7], np.uint8)}, kinds={"x": "u"}
+        )
+        np.testing.assert_array_equal(net.run({"x": x})["y"], expected)
+
+
+def test_space_to_depth_in_either_order():
+    x = random(1, 2, 4, 6)
+    net = imported(node("y = SpaceToDepth x", blocksize=2, mode="CRD"), {"x": x.shape}, opset=28)
+    expected = x.reshape(1, 2, 2, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4).reshape(1, 8, 2, 3)
+    np.testing.assert_array_equal(net.run({"x": x})["y"], expected)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_values_that_are_all_zero_stay_so_when_divided_by_their_norm(p):
+    net = imported(node("y = LpNormalization x", axis=1, p=p), {"x": (1, 3)})
+    assert not net.run({"x": np.zeros((1, 3), np.float32)})["y"].any()

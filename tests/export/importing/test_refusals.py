@@ -272,3 +272,21 @@ def test_without_onnx_runtime(monkeypatch):
     net = from_onnx(LENET)
     with pytest.raises(OnnxError, match="comparing with the model needs onnxruntime, which is not installed"):
         net.differences(net.random_inputs())
+
+
+def test_scans_of_version_8_are_refused():
+    body = helper.make_graph(
+        [helper.make_node("Add", ["s", "v"], ["t"]), helper.make_node("Identity", ["t"], ["o"])],
+        "body",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "sv"],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "to"],
+    )
+    scan = node("y z = Scan _ a x", num_scan_inputs=1, body=body)
+    error = refusal(scan, {"a": (1, 2), "x": (1, 3, 2)}, outputs="y z", opset=8)
+    assert "only version 8 of ONNX has it" in str(error)
+
+
+def test_an_output_without_values_is_refused():
+    nodes = [node("y = Shape x", start=2, end=1), node("z = Relu x")]
+    error = refusal(nodes, X, outputs="y z")
+    assert "output 'y': a tensor has the shape (0,)" in str(error)

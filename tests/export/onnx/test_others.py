@@ -269,3 +269,35 @@ def test_names_of_layers_in_place():
         ("c", "y/b", "y"),
     ]
     assert list(export.graph.outputs) == ["y"]
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+@pytest.mark.parametrize("more", ["top_k: 3", "", "top_k: 6000"])
+def test_detections_whose_prior_boxes_are_as_many_as_the_data_says(more, opset):
+    generator = np.random.default_rng(3)
+    inputs = {
+        "p": generator.uniform(0.01, 1, (1, 2, 3, 4)),
+        "d": generator.standard_normal((1, 4, 3, 4)) / 3,
+        "i": np.array([[40, 48, 1.5]]),
+    }
+    one_row = "reshape_param {{ shape {{ dim: 1 {} dim: -1 }} }}"
+    text = "".join(
+        part.replace('name: "test"', f'name: "{i}"')
+        for i, part in enumerate((
+            layer("Proposal", "p d i", "proposal_param { scale: 4 ratio: 1 }", "rois"),
+            layer("Power", "rois", "power_param { scale: 0.01 }", "small"),
+            layer("InnerProduct", "small", "inner_product_param { num_output: 2 }", "a"),
+            layer("Softmax", "a", "", "b"),
+            layer("InnerProduct", "small", "inner_product_param { num_output: 8 bias_term: false }", "e"),
+            layer("Reshape", "e", one_row.format(""), "offsets"),
+            layer("Reshape", "b", one_row.format(""), "scores"),
+            layer("Reshape", "rois", one_row.format("dim: 1"), "priors"),
+            layer(
+                "DetectionOutput", "offsets scores priors",
+                "detection_output_param { num_classes: 2 share_location: false normalized: false "
+                "input_width: 48 input_height: 40 variance_encoded_in_target: true code_type: CENTER_SIZE "
+                f"nms_param {{ nms_threshold: 0.6 {more} }} }}",
+            ),
+        ))
+    )  # fmt: skip
+    check(text, inputs, opset=opset)

@@ -24,7 +24,7 @@ def identity(node: Node) -> list[View | None]:
     return [node.view(), None][: len(node.outputs)]
 
 
-@operator("Cast", "CastLike")
+@operator("Cast")
 def cast(node: Node) -> View:
     """Another data type: nothing changes, unless fractions are cut off or truth values made of numbers."""
     net, x = node.net, node.view()
@@ -68,6 +68,8 @@ def prelu(node: Node) -> View:
     slope = node.constant(1, "slope")
     if slope.size == 1:
         return net.same(x, "ReLU", relu_param={"negative_slope": float(slope.ravel()[0])})
+    if node.opset < 7 and slope.ndim == 1 and len(x.shape) > 1:  # as older versions have it: of the channels
+        slope = slope.reshape(slope.shape + (1,) * (len(x.shape) - 2))
     by_axis = (1,) * (len(x.shape) - slope.ndim) + slope.shape
     if 2 <= len(x.shape) <= 4 and by_axis[1] == slope.size == x.shape[1]:
         blob = net.plain(x)

@@ -147,7 +147,9 @@ def multiply(net: CaffeNet, a: Value, b: Value) -> View:
 
 def negated(net: CaffeNet, value: Value) -> Value:
     """The value with the other sign."""
-    return np.asarray(-value) if isinstance(value, np.ndarray) else net.power(value, scale=-1)
+    return (
+        np.asarray(-value.astype(np.float64)) if isinstance(value, np.ndarray) else net.power(value, scale=-1)
+    )
 
 
 def subtract(net: CaffeNet, a: Value, b: Value) -> View:

@@ -124,11 +124,13 @@ def space_to_depth(node: Node) -> View:
     """Pixels become channels: a Convolution whose kernel moves each pixel to its place."""
     net, view, size = node.net, node.view(), node.attribute("blocksize")
     channels, shape = view.shape[1], node.shape()
+    is_crd = node.attribute("mode", "DCR") == "CRD"
     kernel = np.zeros((shape[1], channels, size, size), np.float32)
     for c in range(channels):
         for y in range(size):
             for x in range(size):
-                kernel[(y * size + x) * channels + c, c, y, x] = 1
+                made = (c * size + y) * size + x if is_crd else (y * size + x) * channels + c
+                kernel[made, c, y, x] = 1
     param = {"num_output": shape[1], "bias_term": False, "kernel_size": [size], "stride": [size]}
     top = net.one("Convolution", net.plain(view), shape, weights=[kernel], main=True, convolution_param=param)
     return View.of(top, shape)

@@ -129,6 +129,10 @@ def mean_variance_normalization(node: Node) -> View:
     return multiply(net, centred, net.power(net.power(net.power(variance, power=0.5), shift=1e-9), power=-1))
 
 
+# Added to a norm, so that values which are all 0 stay 0; lost in any other norm.
+_LEAST_NORM = 1e-37
+
+
 @operator("LpNormalization")
 def lp_normalization(node: Node) -> View:
     """Values over their norm along an axis."""
@@ -136,7 +140,7 @@ def lp_normalization(node: Node) -> View:
     axis = node.axis(node.attribute("axis", -1))
     powers = net.same(x, "AbsVal") if p == 1 else net.power(x, power=2)
     norm = summed(net, powers, [axis], keep=True)
-    return divide(net, x, norm if p == 1 else net.power(norm, power=0.5))
+    return divide(net, x, net.power(norm, power=1 / p, shift=_LEAST_NORM))
 
 
 @operator("LRN")
