@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def _show(scored: Scored, names: Sequence[str], top: int) -> None:
         return
     echo(scored.name)
     best = scored.top(top)
-    largest = max(1.0, *(abs(score) for _, score in best))
+    largest = max(1.0, max((abs(score) for _, score in best if math.isfinite(score)), default=0.0))
     for i, score in best:
         drawn = bar(max(score, 0.0) / largest, _BAR_LETTERS)
         echo(f"  {score:10.4f}  {drawn:<{_BAR_LETTERS}}  {printable(names[i])}")
@@ -189,7 +190,7 @@ def _write_tables(
     json_file: str | None,
     npy_file: str | None,
 ) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image": scored.name, "rank": rank, "class": i, "label": names[i], "score": score}
         for scored in results
         for rank, (i, score) in enumerate(scored.top(top), 1)
@@ -201,7 +202,9 @@ def _write_tables(
         writer.writerows(rows)
         _write(csv_file, text.getvalue().encode("utf-8", "surrogateescape"))
     if json_file:
-        _write(json_file, json.dumps(rows, indent=1).encode())
+        # JSON has no NaN and no infinities.
+        finite = [{**row, "score": row["score"] if math.isfinite(row["score"]) else None} for row in rows]
+        _write(json_file, json.dumps(finite, indent=1).encode())
     if npy_file:
         data = io.BytesIO()
         np.save(data, np.array([scored.scores for scored in results]))

@@ -7,6 +7,7 @@ calls `click.echo` or `print` itself.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -116,8 +117,8 @@ def echo_bars(counts: Sequence[tuple[str, int]]) -> None:
 
 
 def bar(part: float, width: int) -> str:
-    """A bar as long as a part, 0 to 1, of a width in letters."""
-    eighths = round(8 * width * part)
+    """A bar as long as a part, 0 to 1, of a width in letters; none for NaN."""
+    eighths = round(8 * width * part) if math.isfinite(part) else 0
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
