@@ -66,6 +66,7 @@ def test_what_is_noted(tmp_path, always):
             False,
             30,
         )
+        assert (record.status.loss, record.status.rate) == (solver.smoothed_loss, rates[-1])
         assert record.graph.layers["1"]["name"] == HOSTILE
         assert "<img" not in record.graph.svg
     again = read_record(tmp_path / "run.run")
