@@ -12,7 +12,7 @@ from pycaffe_lite.net.net import Net, StrPath
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import Document, read_net
-from pycaffe_lite.view.stand_ins import Shape, data_is_missing, is_data, shapes_in_place
+from pycaffe_lite.view.stand_ins import Shape, data_is_missing, reads_a_source, shapes_in_place
 
 # Layers without bottoms whose tops are no data.
 _WITH_SHAPES_OF_THEIR_OWN = ("Parameter",)
@@ -160,12 +160,13 @@ def _stand_in(
         own = [tuple(shape.dim) for shape in param.input_param.shape]
         own = own * len(known) if len(own) == 1 else own
         known = [shape or (own[i] if i < len(own) else None) for i, shape in enumerate(known)]
-    if None in known and (is_missing or (is_data(param) and known[0])):
+    if reads_a_source(param) and None in known:
         guessed = shapes_in_place(layer, known)
         for top, taken, was in zip(param.top, guessed, known, strict=True):
-            if was is None and is_missing:
+            if was is None:
+                why = "is not there" if is_missing else "is not read"
                 shaped["remarks"].append(
-                    f"The data of layer '{param.name}' ({param.type}) is not there: blob '{top}' is taken to "
+                    f"The data of layer '{param.name}' ({param.type}) {why}: blob '{top}' is taken to "
                     f"have the shape {'x'.join(map(str, taken))}; --shape {top}=N,... says otherwise."
                 )
         known = [*guessed]

@@ -34,8 +34,8 @@ _OF_PIXELS = ("DenseImageData", "ImageLabelmapData", "ImageSegData")
 _YOLO_ROWS, _YOLO_COLUMNS, _BOX_COLUMNS, _ANCHOR_LABELS = 300, 5, 8, 6
 
 
-def is_data(param: caffe_pb2.LayerParameter) -> bool:
-    """Whether a layer reads a file or database, for which an Input layer can stand in."""
+def reads_a_source(param: caffe_pb2.LayerParameter) -> bool:
+    """Whether a layer reads a file or database that its field `source` names."""
     return param.type in _SOURCES
 
 
@@ -45,7 +45,7 @@ def data_is_missing(param: caffe_pb2.LayerParameter, file: Path | None) -> bool:
     Args:
         param: of the layer. file: the net's prototxt, beside which data is looked for, too.
     """
-    if not is_data(param):
+    if not reads_a_source(param):
         return False
     source = getattr(param, _SOURCES[param.type]).source
     try:

@@ -159,6 +159,12 @@ def test_a_batch_that_does_not_divide_the_set(summary, tmp_path):
     write_lmdb(tmp_path / "db", [(f"{i}".encode(), datum) for i in range(10)])
     made = summary(DATABASE % ("db", "") + IP % "" + LOSS % "ip")
     assert made.layers[0].shapes == [(4, 1, 2, 2), (4,)]
+    given = summary(DATABASE % ("db", "") + IP % "", shapes={"x": (6, 3, 5, 5)})
+    assert given.layers[0].shapes == [(6, 3, 5, 5), (6,)]
+    assert given.remarks == [
+        "The data of layer 'd' (Data) is not read: blob 't' is taken to have the shape 6; "
+        "--shape t=N,... says otherwise."
+    ]
     assert made.warnings == [
         "Layer 'd' (Data) reads 10 items in batches of 4: 2 are left over, so that batches reach into the "
         "next round."

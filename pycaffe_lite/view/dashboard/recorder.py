@@ -95,9 +95,7 @@ class Recorder:
     def finish(self, state: str) -> None:
         """Notes how the training ended, and writes the file."""
         with self.record.lock:
-            if (
-                self._solver.iter > self._first
-            ):  # shorter trainings than a mark of the speed have no numbers yet
+            if self._solver.iter > self._first:  # it has trained since the last note, or since it began
                 self._note_numbers()
             status = self.record.status
             status.state, status.is_live, status.iteration = state, False, self._solver.iter
