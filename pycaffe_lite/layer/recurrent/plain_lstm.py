@@ -10,8 +10,17 @@ from pycaffe_lite.blob import Array
 from pycaffe_lite.kernels import lstm
 from pycaffe_lite.kernels.gemm import gemm
 from pycaffe_lite.layer.base import Blobs, Layer
+from pycaffe_lite.layer.recurrent.lstm import LSTMLayer
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.proto import caffe_pb2
+
+
+def _is_mycaffes(layer: caffe_pb2.LayerParameter) -> bool:
+    return layer.HasField("recurrent_param")
+
+
+# MyCaffe's name for Caffe's own LSTM.
+register_layer("Lstm", param="recurrent_param", origin="MyCaffe", applies=_is_mycaffes)(LSTMLayer)
 
 
 @register_layer("Lstm", param="lstm_param", origin="junhyukoh's caffe-lstm, and CTPN")

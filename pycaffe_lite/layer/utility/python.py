@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 # Where, in the prototxt's folder and in those above it, the modules of a net's repository lie.
 MODULE_FOLDERS = ("", "lib", "python", "tools")
 
+# What Python says of `print 1` and `except Error, e`.
+_PYTHON_2 = ("Missing parentheses in call to", "multiple exception types must be parenthesized")
+
 
 class UserBlobs(BlobVec):
     """The learnable blobs of a layer that the user writes."""
@@ -194,6 +197,9 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
                     return stand_in
                 of_users_data = is_of_users_data(name)
                 if isinstance(error, SyntaxError) and not of_users_data:
+                    if _is_of_python_2(error):
+                        what = f"module '{name}', which is written for Python 2 (2to3 translates it),"
+                        blame(error, f"{self.where()}: {what}")
                     raise
                 message = f"cannot import module '{name}' from {self._places()}: {_one_line(error)}"
                 if of_users_data or _is_missing(error, name):
@@ -246,6 +252,11 @@ def _is_missing(error: Exception, name: str) -> bool:
     parts = name.split(".")
     packages = {".".join(parts[: i + 1]) for i in range(len(parts))}
     return isinstance(error, ModuleNotFoundError) and error.name in packages
+
+
+def _is_of_python_2(error: SyntaxError) -> bool:
+    """Whether what Python does not understand is something that Python 2 does."""
+    return isinstance(error, TabError) or (error.msg or "").startswith(_PYTHON_2)
 
 
 def _folder_of_module(name: str, folder: Path) -> Path:

@@ -88,3 +88,12 @@ def test_errors(bottoms, text, message):
     with pytest.raises(LayerError) as error:
         build_layer(text, bottoms)
     assert message in str(error.value)
+
+
+def test_mycaffes_name_of_caffes_lstm():
+    x, cont = np.ones((3, 2, 4)), np.array([[0, 0], [1, 1], [1, 1]])
+    text = 'recurrent_param { num_output: 2 weight_filler { type: "uniform" } }'
+    rigs = [build_layer(f'type: "{name}" {text}', [x, cont], seed=3) for name in ("LSTM", "Lstm")]
+    caffes, mycaffes = (rig.forward()[0] for rig in rigs)
+    assert type(rigs[1].layer) is type(rigs[0].layer)
+    np.testing.assert_array_equal(mycaffes, caffes)

@@ -467,6 +467,26 @@ def test_stand_in_for_a_module_of_another_python(stand_in, tmp_path, monkeypatch
     assert message.endswith("): the built-in one takes its place")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print 'an old one'",
+        "try:\n    pass\nexcept ValueError, e:\n    pass",
+        "if 1:\n\tx = 1\n        y = 1",
+    ],
+    ids=["print", "except", "tab"],
+)
+def test_module_of_python_2(text, tmp_path, monkeypatch):
+    (tmp_path / "old_module_of_test.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SyntaxError) as error:
+        build_layer(python_param("Old", module="old_module_of_test"), [np.ones((1, 1))])
+    assert blamed(error.value).startswith(
+        "layer 'layer' (Python): module 'old_module_of_test', which is written for Python 2 (2to3 translates "
+        f"it), raised {type(error.value).__name__}: "
+    )
+
+
 @pytest.mark.parametrize("stand_in", ["user_layers_of_test"], indirect=True)
 def test_a_users_own_module_wins(stand_in):
     assert build_layer(python_param("Affine", module=stand_in), [np.ones((1, 1))]).forward()[0] == 2
