@@ -14,13 +14,13 @@ import sys
 
 import click
 
-from benchmarks import data
+from benchmarks import data, mpi
 from benchmarks.net_files import build, flops
 from benchmarks.works import BY_NAME, WORKS, Work
 from pycaffe_lite.cli.device_query import _processor
 from pycaffe_lite.kernels import available_cores
 
-DATA = "data"
+DATA, MPI = "data", "mpi"
 HEADER = "| work | ours ms | PyTorch ms | ratio | ONNX Runtime ms | ratio | GFLOP/s | of FMA peak |"
 
 
@@ -42,7 +42,7 @@ def measure(rival: str, work: str, threads: int, seconds: float) -> dict[str, fl
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[WORK]...", type=click.Choice([*BY_NAME, DATA]))
+@click.argument("names", nargs=-1, metavar="[WORK]...", type=click.Choice([*BY_NAME, DATA, MPI]))
 @click.option("--threads", type=int, default=available_cores(), show_default=True)
 @click.option("--rounds", type=int, default=5, show_default=True)
 @click.option("--seconds", type=float, default=2.0, show_default=True, help="Of each measurement.")
@@ -50,8 +50,14 @@ def measure(rival: str, work: str, threads: int, seconds: float) -> dict[str, fl
 def main(names: tuple[str, ...], threads: int, rounds: int, seconds: float, rivals: str) -> None:
     """Prints a table: medians over the rounds, and the median ratio of each rival's time to ours.
 
-    The work `data` stands for itself: how fast data layers make batches, beside decoders of pictures.
+    Two works stand for themselves: `data`, how fast data layers make batches, beside decoders of pictures;
+    and `mpi`, several ranks.
     """
+    if MPI in names:
+        mpi.report(seconds)
+        names = tuple(name for name in names if name != MPI)
+        if not names:
+            return
     if DATA in names:
         data.report(threads, rounds, seconds)
         names = tuple(name for name in names if name != DATA)

@@ -10,6 +10,7 @@ from pycaffe_lite.classifier import Classifier
 from pycaffe_lite.data.image import set_max_pixels
 from pycaffe_lite.detections import Detection, detect
 from pycaffe_lite.detector import Detector
+from pycaffe_lite.distributed.solver import get_solver
 from pycaffe_lite.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -56,7 +57,6 @@ from pycaffe_lite.solver import (
     NesterovSolver,
     RMSPropSolver,
     SGDSolver,
-    get_solver,
 )
 from pycaffe_lite.timer import Timer
 

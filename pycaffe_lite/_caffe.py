@@ -1,6 +1,7 @@
 """What in Caffe is the compiled module; programs that name it find the same things here."""
 
 from pycaffe_lite.blob import Blob, BlobVec
+from pycaffe_lite.distributed.solver import get_solver
 from pycaffe_lite.glog import init_log, log
 from pycaffe_lite.layer.registry import layer_type_list
 from pycaffe_lite.layer.utility.python import PythonLayerBase as Layer
@@ -24,7 +25,6 @@ from pycaffe_lite.solver import (
     RMSPropSolver,
     SGDSolver,
     Solver,
-    get_solver,
 )
 from pycaffe_lite.timer import Timer
 

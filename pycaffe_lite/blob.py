@@ -144,6 +144,29 @@ class Blob:
         """Number of values."""
         return self._count
 
+    @staticmethod
+    def put_diffs_in_a_row(groups: Sequence[Sequence[Blob]], align: int) -> tuple[Array, list[slice]]:
+        """Lets the diffs of blobs lie in one array, so that they can be sent in one piece.
+
+        Args:
+            groups: blobs of one type; those of a group have one diff together.
+            align: where a diff begins: at a multiple of so many values.
+
+        Returns:
+            The array, and where each group's diff lies in it. What is between two diffs stays 0.
+        """
+        starts = [0]
+        for group in groups:
+            starts.append(-(-(starts[-1] + group[0]._count) // align) * align)
+        whole = _Memory(starts[-1], groups[0][0].dtype)
+        for group, start in zip(groups, starts, strict=False):
+            part = _Part(whole, start, group[0]._count)
+            for blob in group:
+                blob._diff, blob._diff_view = part, None
+                blob._changes.number += 1
+        places = [slice(at, at + group[0]._count) for group, at in zip(groups, starts, strict=False)]
+        return whole.array, places
+
     @property
     def shape_string(self) -> str:
         """The shape as Caffe's log writes it: `64 20 24 24 (737280)`."""

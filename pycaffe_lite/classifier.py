@@ -119,7 +119,10 @@ def image_transformer(
 ) -> Transformer:
     """A transformer from images, (H, W, C), to a net's first input."""
     if not net.inputs:
-        raise ArgumentError(f"net '{net.name}' has no Input layer, whose blob an image could fill")
+        raise ArgumentError(
+            f"net '{net.name}' has no Input layer, whose blob an image could fill: use the prototxt for "
+            "deployment, not the one for training"
+        )
     name = net.inputs[0]
     transformer = Transformer({name: net.blobs[name].shape})
     transformer.set_transpose(name, (2, 0, 1))

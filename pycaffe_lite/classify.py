@@ -109,15 +109,8 @@ def pictures_in(paths: Iterable[Path], color: bool) -> list[Picture]:
         FileLookupError: a path is not there. DataError: a folder has no picture, or an array does not fit.
     """
     pictures: list[Picture] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise DataError(f"folder '{path}' has no pictures ({', '.join(SUFFIXES)})")
-            pictures += [_from_file(file, color) for file in inside]
-        elif not path.exists():
-            raise FileLookupError(f"no such file: '{path}'")
-        elif path.suffix.lower() == ".npy":
+    for path in files_in(paths):
+        if path.suffix.lower() == ".npy":
             images = _read_array(path)
             if images.ndim != 4 or images.shape[3] != (3 if color else 1):
                 channels = 3 if color else 1
@@ -126,6 +119,26 @@ def pictures_in(paths: Iterable[Path], color: bool) -> list[Picture]:
         else:
             pictures.append(_from_file(path, color))
     return pictures
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The same paths, with the pictures of a folder, by their names, in its place.
+
+    Raises:
+        FileLookupError: a path is not there. DataError: a folder has no picture.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise FileLookupError(f"no such file: '{path}'")
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not inside:
+            raise DataError(f"folder '{path}' has no pictures ({', '.join(SUFFIXES)})")
+        files += inside
+    return files
 
 
 def _from_file(path: Path, color: bool) -> Picture:

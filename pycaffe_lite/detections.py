@@ -66,8 +66,8 @@ def detect(
 
     Args:
         net: with an input of pictures, (N, C, H, W), and an output of DetectionOutput, Yolov3DetectionOutput,
-            FrcnnOutput or BoxGroupOutput, or one of rows of 7 numbers like DetectionOutput's. A second input
-            of 3 numbers, im_info, gets height, width and 1. It is reshaped to one picture at a time.
+            FrcnnOutput or BoxGroupOutput, or one of (1, 1, M, 7) like DetectionOutput's. A second input of 3
+            numbers, im_info, gets height, width and 1. It is reshaped to one picture at a time.
         images: files; or arrays, (H, W, 3) or (H, W), in red, green, blue, of uint8 or from 0 to 1.
         mean: one number, one for each channel of the net, or (C, H, W).
         scale, raw_scale: factors.
@@ -129,10 +129,13 @@ def _ends(net: Net) -> tuple[str, str, tuple[int | None, int, slice], bool]:
             continue  # the boxes without their scores
         if kind in _IN_PIXELS:
             return pictures[0], name, _IN_PIXELS[kind], True
-        if net.blobs[name].shape[-1:] == (_COLUMNS,):
+        shape = net.blobs[name].shape
+        if len(shape) == 4 and (*shape[:2], shape[3]) == (1, 1, _COLUMNS):  # a map may be 7 wide, too
             return pictures[0], name, _RELATIVE, False
+    outputs = ", ".join(f"'{name}' {net.blobs[name].shape}" for name in net.outputs)
     raise ArgumentError(
-        f"net '{net.name}' has no output of boxes: rows of {_COLUMNS} numbers, as DetectionOutput makes them"
+        f"net '{net.name}' has no output of boxes, (1, 1, M, {_COLUMNS}), but {outputs}: it must end with "
+        "the layer that makes boxes of these, DetectionOutput or Yolov3DetectionOutput for instance"
     )
 
 

@@ -100,3 +100,23 @@ def test_blobs_in_two_threads_that_share_untouched_data(monkeypatch):
     with ThreadPoolExecutor(2) as pool:
         a, b = pool.map(lambda blob: blob.data, (first, second))
     assert np.shares_memory(a, b)
+
+
+def test_diffs_in_a_row():
+    """They are views of one array, each group's at a multiple of the alignment; clearing stays lazy."""
+    first, second, sharer = Blob((2, 3)), Blob((5,)), Blob((5,))
+    sharer.share_diff(second)
+    changes = Changes()
+    first.count_changes_in(changes)
+    before = changes.number
+    whole, places = Blob.put_diffs_in_a_row([[first], [second, sharer]], 4)
+    assert changes.number > before
+    assert places == [slice(0, 6), slice(8, 13)]
+    first.diff[...] = 1
+    sharer.diff[...] += 2
+    assert whole.tolist() == [1] * 6 + [0] * 2 + [2] * 5 + [0] * 3
+    second.clear_diff()
+    assert second.diff_is_clear
+    second.finish_clearing()
+    assert whole.tolist() == [1] * 6 + [0] * 10
+    assert first.diff.shape == (2, 3)

@@ -37,5 +37,8 @@ def test_settings_that_do_not_fit(files, tmp_path):
     (tmp_path / "d.prototxt").write_text(
         'layer { name: "d" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 } } }'
     )
-    with pytest.raises(ArgumentError, match="has no Input layer, whose blob an image could fill"):
+    with pytest.raises(
+        ArgumentError,
+        match="has no Input layer, whose blob an image could fill: use the prototxt for deployment",
+    ):
         caffe.Classifier(tmp_path / "d.prototxt", files[1])

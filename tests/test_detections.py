@@ -102,7 +102,13 @@ def test_pictures(net, tmp_path):
     [
         (
             INPUT.format(3),
-            "net 'n' has no output of boxes: rows of 7 numbers, as DetectionOutput makes them",
+            "net 'n' has no output of boxes, (1, 1, M, 7), but 'x' (1, 3, 4, 4): it must end with the layer "
+            "that makes boxes of these, DetectionOutput or Yolov3DetectionOutput for instance",
+        ),
+        (  # a map of a detector's numbers, 7 wide by chance
+            INPUT.format(3).replace("dim: 4", "dim: 7"),
+            "net 'n' has no output of boxes, (1, 1, M, 7), but 'x' (1, 3, 7, 7): it must end with the layer "
+            "that makes boxes of these, DetectionOutput or Yolov3DetectionOutput for instance",
         ),
         (
             'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 } } }',

@@ -52,6 +52,8 @@ NOT_RUN = {
     "pycaffe-lite classify net.prototxt": "stands for a classifier; docs/seeing.md has one that runs",
     "pycaffe-lite detect net.prototxt": "stands for a detector; tests/cli/test_detect.py has one",
     "ENV ": "a setting of an image",
+    "mpiexec ": "starts processes; tests/distributed does so",
+    "pycaffe-lite train solver.prototxt --ranks": "the same",
     "pycaffe-lite dashboard": "serves a page until Ctrl-C",
     "cd models/shapes": "tests/test_shapes.py follows this page",
     "cd models/digits": "tests/test_digits.py follows this page",

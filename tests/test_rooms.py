@@ -20,7 +20,7 @@ ORDER = [
     {"layer"},
     {"net"},
     {"solver"},
-    {"view", "export"},
+    {"view", "distributed", "export"},
     {"timer", "parallel", "io", "net_spec", "coord_map"},
     {"pycaffe", "_caffe", "classifier", "classify", "detector", "detections", "draw", "surgery"},
     {"cli", "__init__", "__main__"},

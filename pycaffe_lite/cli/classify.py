@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,11 @@ def _numbers(kind: type, count: int | None, form: str) -> Callable[..., Any]:
     type=float,
     default=RAW_SCALE,
     show_default=True,
-    help="What pixels from 0 to 1 are multiplied by.",
+    help="What the pixels, which are from 0 to 1, are multiplied by.",
 )
-@click.option("--input-scale", type=float, help="What the values are multiplied by at last.")
+@click.option(
+    "--input-scale", type=float, help="What the values are multiplied by, after the mean is subtracted."
+)
 @click.option(
     "--channel-swap",
     metavar="2,1,0",
@@ -131,6 +134,10 @@ def command(
     NET is a prototxt with an Input layer, WEIGHTS a .caffemodel; pictures are files, folders of files, or
     .npy files of pictures. Prints the classes with the best scores; the defaults are those of Caffe's
     classify.py. The drawings are of one picture, of the crop of its centre.
+
+    The pictures must be prepared as the net's training data were: --mean for its mean_file or mean_value,
+    --input-scale for its scale. Where mirroring changes the class, as for digits and letters, take
+    --center-only: five of the ten crops are mirrored.
     """
     start_log(least=logging.WARNING)
     classifier = image_classifier(
@@ -175,7 +182,7 @@ def _show(scored: Scored, names: Sequence[str], top: int) -> None:
         return
     echo(scored.name)
     best = scored.top(top)
-    largest = max(1.0, *(abs(score) for _, score in best))
+    largest = max(1.0, max((abs(score) for _, score in best if math.isfinite(score)), default=0.0))
     for i, score in best:
         drawn = bar(max(score, 0.0) / largest, _BAR_LETTERS)
         echo(f"  {score:10.4f}  {drawn:<{_BAR_LETTERS}}  {printable(names[i])}")
@@ -189,7 +196,7 @@ def _write_tables(
     json_file: str | None,
     npy_file: str | None,
 ) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"image": scored.name, "rank": rank, "class": i, "label": names[i], "score": score}
         for scored in results
         for rank, (i, score) in enumerate(scored.top(top), 1)
@@ -201,7 +208,9 @@ def _write_tables(
         writer.writerows(rows)
         _write(csv_file, text.getvalue().encode("utf-8", "surrogateescape"))
     if json_file:
-        _write(json_file, json.dumps(rows, indent=1).encode())
+        # JSON has no NaN and no infinities.
+        finite = [{**row, "score": row["score"] if math.isfinite(row["score"]) else None} for row in rows]
+        _write(json_file, json.dumps(finite, indent=1).encode())
     if npy_file:
         data = io.BytesIO()
         np.save(data, np.array([scored.scores for scored in results]))

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,14 @@ log = logging.getLogger(__name__)
 # gflags takes one dash or two; there are no one-letter options but -h: `-s` would swallow `-solver`.
 _OPTION = re.compile(r"--?([A-Za-z][\w-]+)(=.*)?", re.DOTALL)
 _HELP = ["--help", "-h"]
+# glog's flags: that the log goes to stderr is so in any case; what stands in for the others.
+_LOG_TO_STDERR = re.compile(r"--(no)?(also)?logtostderr(=.*)?")
+_GLOG_FLAGS = {
+    "--minloglevel": "set the environment variable GLOG_minloglevel",
+    "--log-dir": "'train --log-file FILE' writes the log to a file",
+}
+# What Caffe's programs are called beyond the names of commands: classify.py, caffe.bin.
+_SUFFIX = re.compile(r"\.(bin|exe|py|sh)$")
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 # As gflags reads them.
 _TRUE, _FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
@@ -36,15 +44,17 @@ class CaffeCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Brings the options into the spelling that click knows."""
-        args = self._alone(ctx, [self._plain_flag(ctx, arg) for arg in _spelled_out(args)])
+        args = self._alone(ctx, [self._plain_flag(ctx, arg) for arg in _without_glog(_spelled_out(args))])
         options = {
             name: option.is_flag
             for option in self.get_params(ctx)
             if isinstance(option, click.Option)
             for name in option.opts
         }
-        # click would take the next option's name for the value.
         for name, following in zip(args, [*args[1:], "--"], strict=False):
+            if hint := _GLOG_FLAGS.get(_dashed(name.partition("=")[0])):
+                raise click.UsageError(f"No such option '{name}': {hint}.", ctx)
+            # click would take the next option's name for the value.
             if options.get(_dashed(name)) is False and following.startswith("--"):
                 raise click.BadOptionUsage(name, f"Option '{name}' requires an argument.", ctx)
         return super().parse_args(ctx, args)
@@ -84,7 +94,7 @@ class CaffeCommand(click.Command):
             echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            message = _line_of(error)
+            message = line_of(error)
             if message is None:
                 raise
         if glog.has_destination():
@@ -93,11 +103,23 @@ class CaffeCommand(click.Command):
 
 
 class CaffeGroup(click.Group):
-    """A group of such commands; options may stand before the command too."""
+    """A group of such commands; options may stand before the command too.
+
+    Attributes:
+        same: names of Caffe's programs that take the arguments of a command here, and that command's name.
+        meant: other words that users of Caffe write, and what to write here.
+    """
 
     command_class = CaffeCommand
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        same: Mapping[str, str] | None = None,
+        meant: Mapping[str, str] | None = None,
+        **attributes: Any,
+    ) -> None:
+        self.same, self.meant = dict(same or {}), dict(meant or {})
         settings = {
             "help_option_names": _HELP,
             "max_content_width": 100,
@@ -124,7 +146,7 @@ class CaffeGroup(click.Group):
         args = _spelled_out(args) or ["--help"]
         if args[0].startswith("--") and args[0] not in (*_HELP, "--version"):
             for i, arg in enumerate(args):
-                if _dashed(arg) in self.commands:
+                if _dashed(arg) in self.commands or _dashed(arg) in self.same:
                     args = [arg, *args[:i], *args[i + 1 :]]
                     break
             else:
@@ -134,17 +156,20 @@ class CaffeGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command; for an unknown one the error names the most similar, and all."""
+        """Finds the command; for an unknown one the error says what may be meant, and names all."""
         name = _dashed(args[0])
-        if name not in self.commands:
-            close = nearest(name, self.commands)
+        if name in self.same:
+            args = [self.same[name], *args[1:]]
+        elif name not in self.commands:
+            plain = _SUFFIX.sub("", name)
+            close = self.meant.get(plain) or self.same.get(plain) or nearest(plain, self.commands)
             meant = f" Did you mean '{close}'?" if close else ""
             known = ", ".join(self.commands)
             raise click.UsageError(f"No such command '{printable(name)}'.{meant} Commands: {known}.", ctx)
         return super().resolve_command(ctx, args)
 
 
-def _line_of(error: Exception) -> str | None:
+def line_of(error: Exception) -> str | None:
     """What to say of an error; None if click says it. An unforeseen or a user's one is traced first."""
     if line := blamed(error):  # of a layer that the user has written, whatever it is
         if frames := users_frames(error):
@@ -179,6 +204,12 @@ def _printable_errors() -> Iterator[None]:
 
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
+
+
+def _without_glog(args: list[str]) -> list[str]:
+    """The same arguments without the flags that send the log to stderr."""
+    end = args.index("--") if "--" in args else len(args)
+    return [arg for arg in args[:end] if not _LOG_TO_STDERR.fullmatch(arg)] + args[end:]
 
 
 def _spelled_out(args: list[str]) -> list[str]:

@@ -58,12 +58,12 @@ def page_of(solver: Solver, port: int, log_file: Path | None) -> Iterator[None]:
     from pycaffe_lite.view.dashboard.runs import LiveRun, others_in
     from pycaffe_lite.view.dashboard.server import PageServer
 
-    server = PageServer([], port)  # first: where the port is in use, nothing has been written
+    server = PageServer(None, port)  # first: where the port is in use, nothing has been written
     try:
         recorder = Recorder(solver, log_file)
         path = recorder.path
         live = LiveRun(path.stem if path else solver.net.name or "training", recorder.record)
-        server.runs = [live, *(others_in(path.parent, but=path) if path else [])]
+        server.show([live, *(others_in(path.parent, but=path) if path else [])])
         if recorder.earlier is not None:
             notice(f"What an earlier run's page showed is kept as {recorder.earlier}")
         notice(f"The page of this training is at {server.url}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from pycaffe_lite.classify import files_in
 from pycaffe_lite.cli.command import CaffeCommand
 from pycaffe_lite.cli.nets import check_layers
 from pycaffe_lite.cli.options import max_pixels_option, threads_option
@@ -26,30 +28,37 @@ _FILE = click.Path(path_type=Path)
 @click.command("detect", cls=CaffeCommand)
 @click.argument("model", metavar="NET")
 @click.argument("weights", metavar="WEIGHTS")
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=_FILE)
+@click.argument("images", metavar="IMAGE|FOLDER...", nargs=-1, required=True, type=_FILE)
 @click.option(
-    "--labels", metavar="F", type=_FILE, help="Names of classes: a LabelMap, or one a line, class 0's first."
+    "--labels",
+    metavar="FILE",
+    type=_FILE,
+    help="Names of classes: a LabelMap, or one a line, class 0's first.",
 )
-@click.option("--out", metavar="DIR", type=_FILE, help="Draw the boxes on copies of the pictures, in here.")
+@click.option(
+    "--out", metavar="FOLDER", type=_FILE, help="Draw the boxes on copies of the pictures, in FOLDER."
+)
 @click.option(
     "--mean",
-    metavar="VALUES|F",
+    metavar="VALUES|FILE",
     default="",
     help="What is subtracted: one number or one for each channel, 104,117,123; or a .npy or .binaryproto.",
 )
-@click.option("--scale", metavar="X", type=float, default=1.0, help="Factor after the mean.  [default: 1]")
 @click.option(
-    "--raw_scale",
+    "--scale", metavar="X", type=float, default=1.0, help="Factor after the mean is subtracted.  [default: 1]"
+)
+@click.option(
+    "--raw-scale",
     metavar="X",
     type=float,
     default=255.0,
-    help="Factor of values from 0 to 1.  [default: 255]",
+    help="Factor of pixels, which are from 0 to 1.  [default: 255]",
 )
 @click.option(
-    "--channel_swap",
+    "--channel-swap",
     metavar="ORDER",
     default=",".join(map(str, BGR_OF_RGB)),
-    help="Which of red, green, blue each channel of the net is.  [default: 2,1,0]",
+    help="Which of red, green, blue each channel of the net is.  [default: 2,1,0, blue first]",
 )
 @click.option(
     "--threshold", metavar="X", type=float, default=0.3, help="The least score shown.  [default: 0.3]"
@@ -73,10 +82,11 @@ def command(
     """Finds objects in pictures.
 
     Runs the net of the prototxt NET, whose output is that of DetectionOutput or a layer like it, on each
-    IMAGE, and prints what it finds: class, score, and box in pixels.
+    IMAGE, or those of a FOLDER, and prints what it finds: class, score, and box in pixels.
     """
     swap = _order(channel_swap)
-    start_log()
+    start_log(least=logging.WARNING)
+    images = tuple(files_in(images))
     net = Net(model, caffe_pb2.TEST, weights=weights)
     check_layers(net, model)
     names = read_names(labels) if labels else {}
@@ -102,7 +112,7 @@ def command(
 def _order(text: str) -> list[int]:
     order = text.split(",")
     if sorted(part.strip() for part in order) != ["0", "1", "2"]:
-        raise click.BadParameter(f"'{text}' is no order of 0,1,2", param_hint="'--channel_swap'")
+        raise click.BadParameter(f"'{text}' is no order of 0,1,2", param_hint="'--channel-swap'")
     return [int(part) for part in order]
 
 

@@ -40,9 +40,30 @@ from pycaffe_lite.cli import (
 )
 from pycaffe_lite.cli.command import CaffeGroup
 
+# Programs of Caffe with the arguments of a command here.
+_SAME = {
+    "upgrade-net-proto-text": "upgrade-net",
+    "upgrade-net-proto-binary": "upgrade-net",
+    "upgrade-solver-proto-text": "upgrade-solver",
+}
+# Programs with others, and words that people try.
+_MEANT = {
+    "classification": "classify NET WEIGHTS IMAGE",
+    "convert-cifar-data": "dataset cifar10",
+    "convert-mnist-data": "dataset mnist",
+    "create-cifar10": "dataset cifar10",
+    "create-mnist": "dataset mnist",
+    "draw-net": "draw NET PICTURE",
+    "help": "--help",
+    "plot-training-log": "plot LOG PICTURE --chart N",
+    "version": "--version",
+}
+
 
 @click.group(
     cls=CaffeGroup,
+    same=_SAME,
+    meant=_MEANT,
     epilog="""
     \b
     Examples:

@@ -7,6 +7,7 @@ calls `click.echo` or `print` itself.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -36,13 +37,23 @@ from pycaffe_lite.printable import printable, printable_line
 
 log = logging.getLogger(__name__)
 
+# Set where stderr is a pipe that leads to a terminal: a launcher of ranks takes it there.
+TERMINAL_VARIABLE = "PYCAFFE_LITE_TERMINAL"
 # The terminal, for progress and notices; used only if stderr is one. All that is written there goes
 # through it, so that a progress bar stays below.
-SCREEN = Console(stderr=True, force_interactive=True, highlight=False, soft_wrap=True)
+SCREEN = Console(
+    stderr=True,
+    force_interactive=True,
+    force_terminal=bool(os.environ.get(TERMINAL_VARIABLE)) or None,
+    highlight=False,
+    soft_wrap=True,
+)
 # Loggers whose INFO lines the screen shows too: they say what makes the user wait.
 NOTICES = {"pycaffe_lite.kernels", "pycaffe_lite.data.mnist"}
 # `extra` of a log record that the user gets in another way too.
 FOR_FILES_ONLY = {"for_files_only": True}
+
+_SILENT = "pycaffe_lite.silent"
 
 REFRESH_SECONDS = 0.2
 # Characters of a line of bars in a file.
@@ -51,7 +62,19 @@ _BARS_WIDTH = 80
 
 def interactive() -> bool:
     """Whether somebody watches: stderr is a terminal on which a progress bar can move."""
-    return sys.stderr is not None and sys.stderr.isatty() and not SCREEN.is_dumb_terminal
+    if _is_silent() or sys.stderr is None or SCREEN.is_dumb_terminal:
+        return False
+    return sys.stderr.isatty() or bool(os.environ.get(TERMINAL_VARIABLE))
+
+
+def be_silent() -> None:
+    """Shows nothing but errors for as long as the click command runs: another process shows the rest."""
+    click.get_current_context().meta[_SILENT] = True
+
+
+def _is_silent() -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and _SILENT in ctx.meta
 
 
 def say(message: str, style: str = "") -> None:
@@ -68,6 +91,8 @@ def notice(message: str) -> None:
 
 def echo(line: str, *, err: bool = False) -> None:
     """Writes a line of results to stdout; with `err`, one about a problem to stderr."""
+    if _is_silent() and not err:
+        return
     click.echo(printable_line(line), err=err)
 
 
@@ -83,7 +108,7 @@ def echo_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[st
     """Writes a table of results to stdout."""
     table = Table(
         box=box.SIMPLE_HEAD,
-        show_footer=True,
+        show_footer=any(column.footer for column in columns),
         pad_edge=False,
         title=Text(printable(title)),
         title_justify="left",
@@ -116,8 +141,8 @@ def echo_bars(counts: Sequence[tuple[str, int]]) -> None:
 
 
 def bar(part: float, width: int) -> str:
-    """A bar as long as a part, 0 to 1, of a width in letters."""
-    eighths = round(8 * width * part)
+    """A bar as long as a part, 0 to 1, of a width in letters; none for NaN."""
+    eighths = round(8 * width * part) if math.isfinite(part) else 0
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
@@ -131,6 +156,8 @@ def start_log(log_file: Path | None = None, *, append: bool = False, least: int 
     Raises:
         PycaffeError: the file cannot be written.
     """
+    if _is_silent():
+        least = logging.ERROR
     shown = _ScreenHandler() if interactive() else glog.StderrHandler(max(glog.minimum_level(), least))
     shown.addFilter(lambda record: not hasattr(record, "for_files_only"))
     handlers: list[logging.Handler] = [shown]
@@ -153,15 +180,24 @@ class _ScreenHandler(logging.Handler):
         say(record.getMessage(), styles.get(record.levelno, "red"))
 
 
-def say_mode(gpu: str) -> None:
-    """Says that the CPU computes, and that a GPU which the user asked for is not used."""
+def say_mode(gpu: str, ranks: int | None = None) -> None:
+    """Says that the CPU computes, and that a GPU which the user asked for is not used.
+
+    Args:
+        gpu: what follows -gpu. ranks: how many processes share the work; None for work that cannot be shared.
+    """
     if gpu:
         log.warning("There is no GPU support: -gpu %s is ignored", gpu)
+    count = gpu.count(",") + 1
+    if ranks == 1 and count > 1:
+        log.info("In Caffe, -gpu %s trains on %d GPUs; --ranks %d does so in %d processes", gpu, *[count] * 3)
     log.info("Use CPU.")
 
 
 def results_wanted() -> bool:
     """Whether results go to stdout: not if the log, which holds them too, goes to the same place."""
+    if _is_silent():
+        return False
     if interactive() or not glog.LOGGER.isEnabledFor(logging.INFO):
         return True
     try:

@@ -52,6 +52,7 @@ class _View:
         self._testing = ""
         self._finished = False
         self._speed = Speed(images_per_iteration(solver))
+        self._waits = Speed(1)  # for the other ranks
         self.progress = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=20 if SCREEN.width >= WIDE else 5),
@@ -81,6 +82,8 @@ class _View:
             words += f"  {self._speed.images_per_second:.0f} images/s"
         if self._speed.waited_ms:
             words += f"  {self._speed.waited_ms:.3g} ms waiting for data"
+        if self._waits.waited_share:
+            words += f"  {100 * self._waits.waited_share:.0f} % waiting for other ranks"
         return words
 
     def finish(self) -> None:
@@ -91,6 +94,8 @@ class _View:
 
     def _update(self) -> None:
         self._speed.note(self._solver.iter, seconds_waited(self._solver.net))
+        if self._solver.reduction is not None:
+            self._waits.note(self._solver.iter, self._solver.reduction.seconds_waited)
         self.progress.update(self._task, completed=self._solver.iter)
 
     def _on_iteration(self) -> None:
@@ -98,6 +103,7 @@ class _View:
         if self._testing or self._solver.iter == self._first + 1:
             self._testing = ""
             self._speed.pause()
+            self._waits.pause()
         if self._speed.is_due():
             self._update()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -18,8 +20,10 @@ from pycaffe_lite.cli.options import (
     threads_option,
 )
 from pycaffe_lite.cli.output import echo, progress_bar, results_wanted, say_mode, start_log
+from pycaffe_lite.cli.ranks import ranks_options, several_ranks, start_ranks
+from pycaffe_lite.distributed.batches import evaluate_together, net_for_batches
 from pycaffe_lite.errors import NetError
-from pycaffe_lite.net.evaluate import Scores, evaluate
+from pycaffe_lite.net.evaluate import Scores, ScoreSum, evaluate
 from pycaffe_lite.net.net import Net
 from pycaffe_lite.proto import caffe_pb2
 
@@ -31,6 +35,7 @@ log = logging.getLogger(__name__)
 @click.option("--model", metavar="FILE", help="The net's prototxt; the same as the argument.")
 @click.option("--weights", metavar="FILE", help="The .caffemodel to test.  [required]")
 @iterations_option("Number of batches to run.")
+@ranks_options
 @net_state_options
 @gpu_option
 @threads_option
@@ -49,15 +54,28 @@ def command(
     """Tests a net with trained weights.
 
     Runs some batches through the net of the prototxt MODEL in the TEST phase and prints the mean of each
-    output, such as its accuracy.
+    output, such as its accuracy. With --ranks N, or started by an MPI launcher, N processes share the
+    batches.
     """
     model = one_of(model, model_argument, "model")
     if not weights:
         raise click.UsageError("Missing the weights to test: give them as --weights.")
-    start_log()
-    say_mode(gpu)
-    net = load_net(model, caffe_pb2.TEST, level, stage, weights, strict)
-    _check_data(net, model)
+    start_ranks()
+    load = partial(load_net, model, caffe_pb2.TEST, level, stage, weights, strict)
+    with several_ranks() as ranks:
+        start_log()
+        say_mode(gpu)
+        if ranks is None:
+            net, compute = load(), evaluate
+        else:
+            net, workers = net_for_batches(ranks, load)
+            compute = partial(evaluate_together, ranks, workers)
+        _check_data(net, model)
+        _test(net, iterations, compute, shows=ranks is None or ranks.rank == 0)
+
+
+def _test(net: Net, iterations: int, compute: Callable[..., ScoreSum], *, shows: bool) -> None:
+    """Runs the batches, and writes what comes of them where `shows` says so."""
     log.info("Running for %d iterations.", iterations)
     with progress_bar("testing", iterations) as advance:
 
@@ -66,7 +84,9 @@ def command(
                 log.info("%s", line)
             advance()
 
-        total = evaluate(net, iterations, on_batch)
+        total = compute(net, iterations, on_batch)
+    if not shows:
+        return
     log.info("Loss: %g", total.mean_loss())
     results = list(total.means().lines())
     for line in results:

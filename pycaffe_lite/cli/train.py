@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,7 +27,16 @@ from pycaffe_lite.cli.options import (
 )
 from pycaffe_lite.cli.output import echo, interactive, notice, say, say_mode, start_log
 from pycaffe_lite.cli.progress import watch
+from pycaffe_lite.cli.ranks import (
+    file_of_rank,
+    ranks_options,
+    say_ranks,
+    several_ranks,
+    start_ranks,
+    training_ranks_options,
+)
 from pycaffe_lite.cli.signals import EFFECTS, SignalRequests
+from pycaffe_lite.distributed.ranks import MpiRanks
 from pycaffe_lite.errors import FileLookupError, PycaffeError, SnapshotError, SolverError
 from pycaffe_lite.formats.atomic import set_aside
 from pycaffe_lite.kernels import Stretch
@@ -36,6 +47,7 @@ from pycaffe_lite.proto.forks import FORKS
 from pycaffe_lite.proto.prototxt import Document, read_solver
 from pycaffe_lite.solver import Solver, find_latest_snapshot, get_solver
 from pycaffe_lite.view.event_files import EventWriter
+from pycaffe_lite.view.speed import images_of_rank
 from pycaffe_lite.view.trace_events import ITERATIONS_BEFORE, IterationTracer, write_trace
 
 log = logging.getLogger(__name__)
@@ -112,6 +124,15 @@ def _fork_of(ctx: click.Context, option: click.Parameter, name: str | None) -> s
     help="What to do when the loss or a weight becomes infinite or NaN.",
 )
 @click.option(
+    "--batch",
+    type=click.Choice(["whole", "split"]),
+    default="whole",
+    show_default=True,
+    help="On several ranks: each runs the prototxt's batch_size, as in Caffe, or its part of it.",
+)
+@ranks_options
+@training_ranks_options
+@click.option(
     "--dashboard",
     cls=OptionalNumber,
     type=click.IntRange(0, 65535),
@@ -144,6 +165,7 @@ def command(
     sigint_effect: str,
     sighup_effect: str,
     on_nan: str,
+    batch: str,
     dashboard: int | None,
     tensorboard: Path | None,
     timeline: Path | None,
@@ -159,26 +181,78 @@ def command(
     log. The results of a test at the end go to stdout.
 
     Ctrl-C stops after the iteration and saves a snapshot; so does SIGTERM, with exit status 143.
+
+    --ranks N, or an MPI launcher ('mpiexec -n N pycaffe-lite train ...', srun), trains on N processes: each
+    computes gradients on records of its own, all take the step of their mean.
     """
     file = one_of(solver, solver_argument, "solver")
     if snapshot and weights:
         raise click.UsageError("Give --snapshot to resume or --weights to fine-tune, not both.")
     if exact and not snapshot:
         raise click.UsageError("--exact says how to resume: give --snapshot too.")
-    earlier_log = set_aside(log_file) if log_file is not None and not snapshot else None
-    start_log(log_file, append=bool(snapshot))
+
+    def latest(since: float) -> Path | None:
+        found = find_latest_snapshot(read_solver(file, strict=strict).message.snapshot_prefix)
+        return found if found is not None and found.stat().st_mtime >= since else None
+
+    start_ranks(latest)
+    with several_ranks() as ranks:
+        if log_file is not None:
+            log_file = file_of_rank(log_file, ranks)
+        _start_log(log_file, bool(snapshot))
+        say_mode(gpu, ranks.count if ranks else 1)
+        document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
+        is_first = ranks is None or ranks.rank == 0
+        _train(
+            file,
+            document,
+            snapshot,
+            SignalRequests(sigint_effect, sighup_effect),
+            exact=exact,
+            ranks=ranks,
+            views=partial(_views, dashboard, tensorboard, timeline, log_file) if is_first else _no_views,
+            strict=strict,
+            on_nan=on_nan,
+            fork=fork,
+            keep=keep,
+            split_batch=batch == "split",
+        )
+
+
+def _start_log(log_file: Path | None, append: bool) -> None:
+    earlier_log = set_aside(log_file) if log_file is not None and not append else None
+    start_log(log_file, append=append)
     if earlier_log is not None:
         notice(f"The log of an earlier run is kept as {earlier_log}")
-    say_mode(gpu)
-    document = _settings(read_solver(file, strict=strict), level, stage, weights, bool(snapshot))
-    if snapshot == "latest":
+
+
+def _train(
+    file: str,
+    document: Document[caffe_pb2.SolverParameter],
+    snapshot: str,
+    requests: SignalRequests,
+    *,
+    exact: bool,
+    ranks: MpiRanks | None,
+    views: Callable[[Solver], AbstractContextManager[object]],
+    **options: Any,
+) -> None:
+    """Trains, on this process or as one of several ranks.
+
+    Args:
+        file: the solver's. document: its settings. snapshot: to resume from; empty: none.
+        requests: of signals. exact: whether to insist on resuming exactly. ranks: the ranks.
+        views: what shows the training while it runs. options: further ones of `Solver`.
+    """
+    if snapshot == "latest" and (ranks is None or ranks.rank == 0):
         snapshot = str(_latest(document.message.snapshot_prefix))
-    requests = SignalRequests(sigint_effect, sighup_effect)
+    if ranks is not None:
+        snapshot = ranks.agree(snapshot)
     with _named(file):
-        runner = get_solver(
-            document, strict=strict, action_request=requests.next_action, on_nan=on_nan, fork=fork, keep=keep
-        )
+        runner = get_solver(document, action_request=requests.next_action, ranks=ranks, **options)
     check_layers(runner.net, file)
+    if ranks is not None:
+        _say_ranks(ranks, runner, options["split_batch"])
     if interactive():
         for line in _finetuning(runner):
             say(line)
@@ -195,14 +269,7 @@ def command(
         say(f"Training {runner.net.name or 'a net'} from iteration {runner.iter}{resumed}")
     results = _LastResults(runner)
     log.info("Starting Optimization")
-    with (
-        page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
-        EventWriter(runner, tensorboard) if tensorboard is not None else nullcontext(),
-        _traced(runner, timeline) if timeline is not None else nullcontext(),
-        _named(file),
-        requests.handled(),
-        watch(runner, requests),
-    ):
+    with views(runner), _named(file), requests.handled(), watch(runner, requests):
         runner.solve()
     log.info("Optimization Done.")
     for line in results.at_end():
@@ -210,6 +277,33 @@ def command(
     if requests.terminated:
         log.info("Stopped by SIGTERM.")
         click.get_current_context().exit(_TERMINATED)
+
+
+def _say_ranks(ranks: MpiRanks, solver: Solver, is_split: bool) -> None:
+    size = images_of_rank(solver)
+    whole = "the prototxt's batch is split" if is_split else "each runs the prototxt's batch"
+    say_ranks(ranks, f"{whole}: {size * ranks.count} records in an iteration, {size} on each rank")
+
+
+def _no_views(runner: Solver) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@contextmanager
+def _views(
+    dashboard: int | None,
+    tensorboard: Path | None,
+    timeline: Path | None,
+    log_file: Path | None,
+    runner: Solver,
+) -> Iterator[None]:
+    """Shows a training on a page, in event files and in a timeline, where that is asked for."""
+    with (
+        page_of(runner, dashboard, log_file) if dashboard is not None else nullcontext(),
+        EventWriter(runner, tensorboard) if tensorboard is not None else nullcontext(),
+        _traced(runner, timeline) if timeline is not None else nullcontext(),
+    ):
+        yield
 
 
 @contextmanager

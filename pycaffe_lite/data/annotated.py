@@ -25,6 +25,7 @@ from pycaffe_lite.data.datum import Values
 from pycaffe_lite.data.image import Pixels
 from pycaffe_lite.data.prefetch import Batch, Work
 from pycaffe_lite.data.records import RecordSource
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.data.transformer import Fit, Places, Shape, Transformer
 from pycaffe_lite.errors import ArgumentError, DataError, PycaffeError
 from pycaffe_lite.proto import caffe_pb2
@@ -95,6 +96,7 @@ class AnnotatedSource(RecordSource):
         labels: whether the batches have labels.
         stream: of the thread, from which all else is drawn.
         param: the layer's annotated_data_param.
+        share: which of the records are taken.
     """
 
     def __init__(
@@ -105,8 +107,9 @@ class AnnotatedSource(RecordSource):
         labels: bool,
         stream: RandomStream,
         param: caffe_pb2.AnnotatedDataParameter,
+        share: Share = WHOLE,
     ) -> None:
-        super().__init__(reader, transformer, batch_size, labels)
+        super().__init__(reader, transformer, batch_size, labels, share)
         self._stream = stream
         self._param = param
         self._transform = transformer.param
@@ -161,7 +164,7 @@ class AnnotatedSource(RecordSource):
         Raises:
             DataError: the database cannot be read, or a record is not what it must be.
         """
-        records = self._reader.read(self._batch_size)
+        records = self._read()
         resizes = self._transform.resize_param
         policy = 0
         if len(resizes) > 1:

@@ -31,6 +31,7 @@ class Reader(Protocol):
     """
 
     path: Path
+    counts_at_once: bool  # whether `count` need not go through the records
 
     @property
     def key(self) -> bytes:
@@ -44,6 +45,9 @@ class Reader(Protocol):
 
     def read(self, count: int) -> list[Record]:
         """Keys and values of the next `count` records."""
+
+    def skip(self, count: int) -> None:
+        """Steps over the next `count` records."""
 
     def count(self) -> int:
         """How many records there are."""

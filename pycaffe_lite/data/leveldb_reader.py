@@ -57,6 +57,8 @@ class LevelDbReader:
         DataError: the folder holds no LevelDB, an empty one, or one that is damaged.
     """
 
+    counts_at_once = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
@@ -103,13 +105,25 @@ class LevelDbReader:
         records = []
         for _ in range(count):
             records.append(self.peek())
-            following = next(self._records, None)
-            if following is None:
-                log.info("Restarting data prefetching from start.")
-                self._go_to_first()
-            else:
-                self._next = following
+            self._step()
         return records
+
+    def skip(self, count: int) -> None:
+        """Steps over the next `count` records.
+
+        Raises:
+            DataError: the database is damaged.
+        """
+        for _ in range(count):
+            self._step()
+
+    def _step(self) -> None:
+        following = next(self._records, None)
+        if following is None:
+            log.info("Restarting data prefetching from start.")
+            self._go_to_first()
+        else:
+            self._next = following
 
     def count(self) -> int:
         """How many records there are: all are gone through, where there is more than a log."""

@@ -49,6 +49,8 @@ class LmdbReader:
         DataError: the folder holds no LMDB, an empty one, or one that is damaged.
     """
 
+    counts_at_once = True
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = _open(path)
@@ -100,6 +102,17 @@ class LmdbReader:
             records += part
             self._step(len(part))
         return records
+
+    def skip(self, count: int) -> None:
+        """Steps over the next `count` records; long values are not read.
+
+        Raises:
+            DataError: the database is damaged.
+        """
+        while count > 0:
+            part = min(count, len(self._records.keys) - self._next)
+            self._step(part)
+            count -= part
 
     def count(self) -> int:
         """How many records there are."""

@@ -21,6 +21,7 @@ from pycaffe_lite.data.image import Pixels
 from pycaffe_lite.data.image_list import ImageList
 from pycaffe_lite.data.pictures import PictureSource
 from pycaffe_lite.data.prefetch import Batch, Work
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.data.transformer import Draws, Shape, Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.proto import caffe_pb2
@@ -237,7 +238,7 @@ class PairSource(PictureSource):
         locate: from a name of the list to the file.
         transformer: for mean and scale; it draws nothing.
         stream: from which the draws of `pairs` come, if there are any.
-        batch_size, color, size, shuffler_seed, start: as for PictureSource.
+        batch_size, color, size, shuffler_seed, start, share: as for PictureSource.
         smooth: whether labels are resized like pictures.
         pairs: what is done to each picture and its labels.
     """
@@ -257,8 +258,11 @@ class PairSource(PictureSource):
         start: int,
         smooth: bool,
         pairs: PairTransform,
+        share: Share = WHOLE,
     ) -> None:
-        super().__init__(pictures, locate, transformer, batch_size, color, size, shuffler_seed, start)
+        super().__init__(
+            pictures, locate, transformer, batch_size, color, size, shuffler_seed, start, share=share
+        )
         self._others, self._labels, self._smooth = others, labels, smooth
         self._pairs, self._stream = pairs, stream
         self.most = tuple(n or np.inf for n in pairs.crop)  # of the heights and widths that are told

@@ -15,6 +15,7 @@ from pycaffe_lite.data import image
 from pycaffe_lite.data.image_list import ImageList
 from pycaffe_lite.data.item_work import Item, ItemWork, shape_of
 from pycaffe_lite.data.prefetch import Work
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.data.transformer import Fit, Transformer
 from pycaffe_lite.errors import DataError, FileLookupError
 from pycaffe_lite.random import RandomStream
@@ -49,6 +50,7 @@ class PictureSource:
         sizing: from the height and width of a picture to those to which it is resized, in place of `size`.
         read: from a name of the list to the picture, where nothing stands in the way; else None, and the file
             that `locate` finds is read. None: it is always read so.
+        share: which of the pictures are taken.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class PictureSource:
         start: int = 0,
         sizing: Callable[[int, int], tuple[int, int]] | None = None,
         read: Callable[[str], image.Picture | None] | None = None,
+        share: Share = WHOLE,
     ) -> None:
         self._pictures = pictures
         self._read = read
@@ -74,9 +77,14 @@ class PictureSource:
         self._sizing = sizing
         self._seed = shuffler_seed
         self._start = start
+        self._share = share
         self._has_told_of_cut = threading.Lock()  # taken for good
-        self._begin(shuffler_seed)
-        self._next = start
+        self._begin_own()
+
+    def _begin_own(self) -> None:
+        """Begins with the first picture of the share."""
+        self._begin(self._seed)
+        self._pass_over(self._start + self._share.before(self._batch_size))
 
     def _begin(self, seed: int | None) -> None:
         """Puts the pictures into the order of the first epoch."""
@@ -125,8 +133,7 @@ class PictureSource:
             elif (seed < 0) != (self._seed is None):
                 problem = "shuffle was set otherwise when the state was saved"
         if problem:
-            self._begin(self._seed)
-            self._next = self._start
+            self._begin_own()
             return f"its list starts afresh: {problem}"
         self._begin(None if seed < 0 else seed)
         for _ in range(epochs if seed >= 0 else 0):
@@ -142,18 +149,42 @@ class PictureSource:
         work.state = self.state()  # behind all that this batch has drawn
         return work
 
+    def size(self) -> str:
+        """How long the list is, and what its bytes add up to, in words."""
+        return f"{len(self._order)} pictures in a list with checksum {self._pictures.checksum:08x}"
+
+    def join(self, state: bytes, rank: int) -> str:
+        """Goes on `rank` shares behind the place that `state()` had; what is drawn besides stays as it is.
+
+        Returns:
+            What starts afresh, in words; empty where nothing does.
+        """
+        afresh = self._go_to(state[: _STATE.size])
+        if not afresh:
+            self._pass_over(rank * self._share.chunk(self._batch_size))
+        return afresh
+
     def _next_lines(self) -> list[int]:
-        """The lines of the next batch; behind the last one the order begins anew."""
+        """The lines of the next batch; those of other shares are left out."""
         lines: list[int] = []
+        chunk = self._share.chunk(self._batch_size)
         while len(lines) < self._batch_size:
-            part = self._order[self._next : self._next + self._batch_size - len(lines)]
-            lines += part.tolist()
-            self._next += len(part)
-            if self._next == len(self._order):
-                self._next = 0
-                self._epochs += 1
-                self._shuffle()
+            missing = chunk
+            while missing:
+                part = self._order[self._next : self._next + missing]
+                lines += part.tolist()
+                missing -= len(part)
+                self._pass_over(len(part))
+            self._pass_over(self._share.others(self._batch_size))
         return lines
+
+    def _pass_over(self, count: int) -> None:
+        """Steps over so many pictures; behind the last one the order begins anew."""
+        self._next += count
+        while self._next >= len(self._order):
+            self._next -= len(self._order)
+            self._epochs += 1
+            self._shuffle()
 
     def read(self, key: int) -> Item:
         """The picture of a line, counted from 0, and the size wanted."""

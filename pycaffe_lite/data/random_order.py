@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pycaffe_lite.data.database import Reader, Record
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.errors import ArgumentError, DataError
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.random import RandomStream
@@ -36,6 +37,7 @@ class RandomReader:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.path: Path = reader.path
+        self.counts_at_once = reader.counts_at_once
 
     @property
     def key(self) -> bytes:
@@ -49,6 +51,10 @@ class RandomReader:
     def read(self, count: int) -> list[Record]:
         """Keys and values of the next `count` records."""
         raise NotImplementedError
+
+    def skip(self, count: int) -> None:
+        """Steps over the next `count` records."""
+        self.read(count)
 
     def state(self) -> bytes:
         """Where it stands."""
@@ -76,7 +82,11 @@ class RandomReader:
 
 
 def in_random_order(
-    reader: Reader, param: caffe_pb2.DataParameter, phase: int, stream: RandomStream
+    reader: Reader,
+    param: caffe_pb2.DataParameter,
+    phase: int,
+    stream: RandomStream,
+    share: Share = WHOLE,
 ) -> Reader:
     """A reader of the records in the order that `shuffle` or `shuffle_pool_size` ask for.
 
@@ -84,13 +94,17 @@ def in_random_order(
         reader: of the database, at its first record.
         param: the layer's data_param. phase: of the layer.
         stream: of the thread that reads, from which the shuffler's seed is drawn where there is one.
+        share: which of the records the layer takes; all shares shuffle alike.
 
     Raises:
-        DataError: the two fields, which come from different forks, are both set.
+        DataError: the two fields, which come from different forks, are both set; or there is a pool, and
+            several shares.
     """
     if param.shuffle and param.shuffle_pool_size > 1:
         raise DataError("data_param has both shuffle and shuffle_pool_size: leave one out")
     if param.shuffle_pool_size > 1:
+        if share.count > 1:
+            raise DataError("data_param.shuffle_pool_size is not for several ranks: write shuffle instead")
         size = param.shuffle_pool_size * param.batch_size
         log.info("Taking records from a pool of %d", size)
         return PoolReader(reader, stream.raw(), size)
@@ -102,7 +116,7 @@ def in_random_order(
         return reader
     log.info("Shuffling data")
     at_once = param.backend == caffe_pb2.DataParameter.LMDB and not of_nvidia
-    return ShuffledReader(reader, stream.raw(), at_once)
+    return ShuffledReader(reader, share.agree(stream.raw()), at_once)
 
 
 class ShuffledReader(RandomReader):
@@ -145,11 +159,16 @@ class ShuffledReader(RandomReader):
         records = []
         for _ in range(count):
             records.append(self.peek())
-            self._next += 1
-            if self._next == len(self._order):
-                self._passes, self._next = self._passes + 1, 0
-                self._shuffle()
+            self.skip(1)
         return records
+
+    def skip(self, count: int) -> None:
+        """Steps over the next `count` records, which are not read."""
+        self._next += count
+        while self._next >= len(self._order):
+            self._next -= len(self._order)
+            self._passes += 1
+            self._shuffle()
 
     def state(self) -> bytes:
         """How often the records were shuffled, and which comes next."""

@@ -15,6 +15,7 @@ from pycaffe_lite.data.item_work import Item, ItemWork
 from pycaffe_lite.data.lmdb_pages import key_text
 from pycaffe_lite.data.prefetch import Batch, Work
 from pycaffe_lite.data.random_order import RandomReader
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.data.transformer import Draws, Fit, Transformer
 from pycaffe_lite.errors import DataError
 
@@ -34,10 +35,20 @@ class RecordSource:
         transformer: of the items.
         batch_size: items of a batch.
         labels: whether the batches have labels.
+        share: which of the records are taken.
     """
 
-    def __init__(self, reader: Reader, transformer: Transformer, batch_size: int, labels: bool) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        transformer: Transformer,
+        batch_size: int,
+        labels: bool,
+        share: Share = WHOLE,
+    ) -> None:
         self._reader = reader
+        self._share = share
+        reader.skip(share.before(batch_size))
         self._first_key = b"" if isinstance(reader, RandomReader) else reader.key
         self._transformer = transformer
         self._batch_size = batch_size
@@ -73,10 +84,15 @@ class RecordSource:
         Returns:
             What starts afresh instead, in words; empty where nothing does.
         """
-        size = _KEY_LENGTH.size
-        end = size + (_KEY_LENGTH.unpack_from(state)[0] if len(state) >= size else 0)
-        afresh = [self._go_to(state[size:end]), self._set_streams(state[end:])]
+        key = self._key_in(state)
+        afresh = [self._go_to(key), self._set_streams(state[_KEY_LENGTH.size + len(key) :])]
         return "; ".join(filter(None, afresh))
+
+    @staticmethod
+    def _key_in(state: bytes) -> bytes:
+        """The key of the next record, of a state."""
+        size = _KEY_LENGTH.size
+        return state[size : size + _KEY_LENGTH.unpack_from(state)[0]] if len(state) >= size else b""
 
     def _set_streams(self, state: bytes) -> str:
         """Lets the random streams go on; says what starts afresh instead."""
@@ -99,13 +115,38 @@ class RecordSource:
             return f"its first record comes next: {problem}"
         return ""
 
+    def _read(self) -> list[Record]:
+        """The records of the next batch; those of other shares are stepped over."""
+        size, share = self._batch_size, self._share
+        if share.count == 1:
+            return self._reader.read(size)
+        records: list[Record] = []
+        while len(records) < size:
+            records += self._reader.read(share.chunk(size))
+            self._reader.skip(share.others(size))
+        return records
+
+    def size(self) -> str:
+        """How many records there are, in words; nothing where they would have to be read for that."""
+        return f"{self._reader.count()} records" if self._reader.counts_at_once else ""
+
+    def join(self, state: bytes, rank: int) -> str:
+        """Goes on `rank` shares behind the place that `state()` had; the random streams stay as they are.
+
+        Returns:
+            What starts afresh, in words; empty where nothing does.
+        """
+        afresh = self._go_to(self._key_in(state))
+        self._reader.skip(rank * self._share.chunk(self._batch_size))
+        return afresh
+
     def plan(self) -> Work:
         """Reads the records of the next batch, and draws what their transformation needs.
 
         Raises:
             DataError: the database cannot be read.
         """
-        records = self._reader.read(self._batch_size)
+        records = self._read()
         draws = self._transformer.draw(self._batch_size)
         if self._transformer.prepares:
             work = ItemWork(records, draws, self, self._transformer, self._has_labels, b"")

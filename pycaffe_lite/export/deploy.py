@@ -24,7 +24,8 @@ from pycaffe_lite.net.splits import is_inserted_split
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.prototxt import read_net
-from pycaffe_lite.view.shaped import ShapedNet, is_data, shaped_document
+from pycaffe_lite.view.shaped import ShapedNet, shaped_document
+from pycaffe_lite.view.stand_ins import reads_a_source
 
 Shape = tuple[int, ...]
 # The types that judge what a net gives, and give nothing themselves.
@@ -97,7 +98,7 @@ def _data_of_training_too(
     kept = [layer.param for layer in filter_layers([PlacedLayer(p, "") for p in message.layer], own)]
     made = {top for param in kept for top in param.top}
     for param in message.layer:
-        if is_data(param) and not made.intersection(param.top):
+        if reads_a_source(param) and not made.intersection(param.top):
             param.ClearField("include")
             param.ClearField("exclude")
             made.update(param.top)

@@ -1,4 +1,4 @@
-"""Values at exact places of regions of interest: ROIAlign in two forms.
+"""Values at exact places of regions of interest: ROIAlign in two forms, and ROIAlignment.
 
 Regions are rows of five: the image's number, and x1, y1, x2, y2 in the picture's pixels.
 """
@@ -178,6 +178,69 @@ def corners_backward(dy: Array, regions: Array, scale: float, pad_ratio: float, 
                     w0, w1, later = _neighbours(left + T(q) * across, W)
                     if h0 < 0 or w0 < 0:
                         continue
+                    g = dy[r, c, p, q]
+                    plane[h0, w0] += g * (T(1) - lower) * (T(1) - later)
+                    plane[h0, w1] += g * (T(1) - lower) * later
+                    plane[h1, w0] += g * lower * (T(1) - later)
+                    plane[h1, w1] += g * lower * later
+
+
+# ------------------------------------------------------------ values at the centres of bins
+
+
+@kernel
+def _centre(
+    i: int, first: float, last: float, scale: float, parts: int, limit: int
+) -> tuple[int, int, float]:
+    """Around the centre of part i of a side, cut at the map's ends: two pixels, and the share of the second.
+
+    first, last: of the region's side, in the picture's pixels. limit: the map's length.
+    """
+    T = type(first)
+    start = first * T(scale)
+    size = max(last * T(scale) - start + T(1), T(1)) / T(parts)
+    low = _clamped(T(i) * size + start, T(0), T(limit - 1))
+    high = _clamped(T(i + 1) * size + start, T(0), T(limit - 1))
+    centre = (low + high) / T(2)
+    before = math.floor(centre)
+    return before, min(before + 1, limit - 1), centre - T(before)
+
+
+@parallel_kernel
+def centres_forward(x: Array, regions: Array, scale: float, y: Array) -> None:
+    """y[r, c, p, q] = x between its four pixels around the centre of the bin (p, q) of region r.
+
+    x: (N, C, H, W). regions: (R, 5). y: (R, C, P, Q).
+    """
+    R, C, P, Q = y.shape
+    H, W = x.shape[2], x.shape[3]
+    T = x.dtype.type
+    for task in prange(R * C):
+        r, c = np.int64(task) // C, np.int64(task) % C
+        plane = x[int(regions[r, 0]), c]
+        for p in range(P):
+            h0, h1, lower = _centre(p, regions[r, 2], regions[r, 4], scale, P, H)
+            for q in range(Q):
+                w0, w1, later = _centre(q, regions[r, 1], regions[r, 3], scale, Q, W)
+                before = plane[h0, w0] * (T(1) - later) + plane[h0, w1] * later
+                behind = plane[h1, w0] * (T(1) - later) + plane[h1, w1] * later
+                y[r, c, p, q] = before * (T(1) - lower) + behind * lower
+
+
+@parallel_kernel
+def centres_backward(dy: Array, regions: Array, scale: float, dx: Array) -> None:
+    """Spread each gradient over its four pixels.  dx: as x, zeros before; else as in `centres_forward`."""
+    R, C, P, Q = dy.shape
+    H, W = dx.shape[2], dx.shape[3]
+    T = dy.dtype.type
+    for channel in prange(C):
+        c = np.int64(channel)
+        for r in range(R):
+            plane = dx[int(regions[r, 0]), c]
+            for p in range(P):
+                h0, h1, lower = _centre(p, regions[r, 2], regions[r, 4], scale, P, H)
+                for q in range(Q):
+                    w0, w1, later = _centre(q, regions[r, 1], regions[r, 3], scale, Q, W)
                     g = dy[r, c, p, q]
                     plane[h0, w0] += g * (T(1) - lower) * (T(1) - later)
                     plane[h0, w1] += g * (T(1) - lower) * later

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pycaffe_lite import fillers
 from pycaffe_lite.blob import Blob, BlobVec
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.formats.blobproto import array_of
 from pycaffe_lite.printable import printable
@@ -30,11 +31,13 @@ class LayerContext:
         folder: the folder of the prototxt; files that a layer names are also looked for there and in the
             folders above.
         where: the layer's place in its prototxt, `net.prototxt:12: `, for errors; empty if it is unknown.
+        share: which records a data layer takes: all, unless the net trains together with others.
     """
 
     dtype: np.dtype = field(default_factory=lambda: np.dtype(np.float32))
     folder: Path | None = None
     where: str = ""
+    share: Share = WHOLE
 
 
 class Layer(Generic[P]):
@@ -138,6 +141,25 @@ class Layer(Generic[P]):
             What starts afresh instead, in words to follow "layer 'x' (Type): "; empty if nothing does.
         """
         return "it keeps no state: the one saved is not used"
+
+    # Whether the layer may run on a share of the records of its source (`LayerContext.share`).
+    takes_share: ClassVar[bool] = False
+    # Whether it reads the records of a source in an order, so that several nets without shares read the same.
+    reads_in_order: ClassVar[bool] = False
+
+    def join(self, state: bytes, rank: int) -> str:
+        """Goes on `rank` shares behind where a layer of share 0 was, whose `state()` this is.
+
+        The layer's random streams stay as they are.
+
+        Returns:
+            What starts afresh, in words to follow "layer 'x' (Type): "; empty if nothing does.
+        """
+        return "it starts afresh"
+
+    def source_size(self) -> str:
+        """What its source holds, in words, so that several nets can compare theirs; empty if it has none."""
+        return ""
 
     # ------------------------------------------------------- for the types' use
 

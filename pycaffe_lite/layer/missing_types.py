@@ -14,7 +14,7 @@ _FORKS = {
     "MobileNet-YOLO": "YoloSeg",
     "Intel": "EvalDetection",
     "OpenVINO": "AnchorEmbeddingExtractor",
-    "DeepLab and PSPNet": "MatRead MatWrite UniqueLabel BiasChannel AdaptiveBiasChannel DomainTransform",
+    "DeepLab and PSPNet": "MatRead UniqueLabel BiasChannel AdaptiveBiasChannel DomainTransform",
     "FlowNet": (
         "Accum CustomData DataAugmentation FLOReader FLOWriter GenerateAugmentationParameters ImgReader "
         "ImgWriter"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_lite.blob import Blob, Changes
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.errors import LayerError, NetError
 from pycaffe_lite.layer.base import Layer, LayerContext
 from pycaffe_lite.layer.registry import create_layer
@@ -68,6 +69,7 @@ class Graph:
         layers: the layers, in order. left_out: layers that the net's state leaves out, to be named in errors.
         state: the net's state. dtype: the type of its blobs. folder: the folder of its prototxt.
         force_backward: whether to compute every gradient that the layers can give.
+        share: which records its data layers take.
 
     Attributes:
         nodes: the layers, each with its bottoms and tops.
@@ -91,6 +93,7 @@ class Graph:
         dtype: np.dtype,
         folder: Path | None,
         force_backward: bool,
+        share: Share = WHOLE,
     ) -> None:
         self.nodes: list[Node] = []
         self.blobs: list[Blob] = []
@@ -107,7 +110,7 @@ class Graph:
         for param, where in layers:
             if not param.HasField("phase"):
                 param.phase = state.phase
-            context = LayerContext(dtype=dtype, folder=folder, where=where)
+            context = LayerContext(dtype=dtype, folder=folder, where=where, share=share)
             self._add_layer(param, context)
         self._prune_backward()
         if force_backward:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pycaffe_lite import glog
 from pycaffe_lite.blob import Array, Blob, BlobVec
+from pycaffe_lite.data.share import WHOLE, Share
 from pycaffe_lite.errors import ArgumentError, ArgumentTypeError, InputArrayError, NameLookupError
 from pycaffe_lite.kernels import Timeline
 from pycaffe_lite.layer.base import Layer
@@ -198,14 +199,25 @@ class Net(Copies, LowLevel):
 
     @classmethod
     def from_document(
-        cls, document: Document[caffe_pb2.NetParameter], *, dtype: npt.DTypeLike = np.float32
+        cls,
+        document: Document[caffe_pb2.NetParameter],
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        share: Share = WHOLE,
     ) -> Net:
-        """Makes a net from a prototxt that has been read, in the state that its message gives."""
+        """Makes a net from a prototxt that has been read, in the state that its message gives.
+
+        Args:
+            document: the prototxt. dtype: as in `Net`.
+            share: which records its data layers take, where several nets share out the work.
+        """
         net = cls.__new__(cls)
-        net._build(document, np.dtype(dtype))
+        net._build(document, np.dtype(dtype), share)
         return net
 
-    def _build(self, document: Document[caffe_pb2.NetParameter], dtype: np.dtype) -> None:
+    def _build(
+        self, document: Document[caffe_pb2.NetParameter], dtype: np.dtype, share: Share = WHOLE
+    ) -> None:
         if dtype not in (np.float32, np.float64):
             raise ArgumentError(f"a net's dtype is float32 or float64, not {dtype}")
         glog.open_log()
@@ -231,6 +243,7 @@ class Net(Copies, LowLevel):
             dtype=dtype,
             folder=folder,
             force_backward=param.force_backward,
+            share=share,
         )
         join_in_place(self.graph.nodes)
         self._turn = Turn()
@@ -242,6 +255,7 @@ class Net(Copies, LowLevel):
         self._parts = [*forward, *backward]
         self._forward_pass = Pass(forward, recordings)
         self._backward_pass = Pass(backward, recordings, self.learnable_params)
+        self._backward_parts = backward
         self._both_passes = Pass(self._parts, recordings, self.learnable_params)
         self._before_forward: list[LayerCallback] = []
         self._after_forward: list[LayerCallback] = []
@@ -424,6 +438,36 @@ class Net(Copies, LowLevel):
             loss = self._forward(0, last)
             self._backward(last, 0)
             return loss
+
+    def gradients_by_part(self) -> list[list[int]]:
+        """For each part of the backward pass, in order, which learnable params' gradients it completes."""
+        owners = {id(param.blob): param.learnable for param in self.graph.params.params}
+        last: dict[int, int] = {}
+        for number, part in enumerate(self._backward_parts):
+            for node in part.nodes:
+                layer = node.layer
+                for blob, wanted in zip(layer.blobs, layer.param_propagate_down, strict=True):
+                    if wanted:
+                        last[owners[id(blob)]] = number
+        return [[k for k, at in last.items() if at == number] for number in range(len(self._backward_parts))]
+
+    def forward_backward_calling(self, calls: Mapping[int, Callable[[], object]]) -> Callable[[], float]:
+        """What `forward_backward` does, made so that it calls functions on its way.
+
+        Args:
+            calls: the functions, by the number of backward parts that have run then.
+        """
+        first = len(self._parts) - len(self._backward_parts)
+        at = {first + number: function for number, function in calls.items()}
+        both = Pass(self._parts, self._recordings, self.learnable_params, at)
+
+        def run() -> float:
+            with self._turn.lock:
+                loss = both.run()
+                self._forward_at = self._changes.number
+                return loss
+
+        return run
 
     def forward(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import groupby, pairwise
 
 from pycaffe_lite.blob import Blob
 from pycaffe_lite.kernels import record
@@ -111,6 +111,18 @@ class Segment:
         return loss
 
 
+class _Call:
+    """A call between two pieces of a pass."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def run(self) -> float:
+        """Makes the call; it has no share of the loss."""
+        self._function()
+        return 0.0
+
+
 class Pass:
     """One way through a net.
 
@@ -124,15 +136,26 @@ class Pass:
         recordings: the net's.
         adding_to: blobs to whose gradients backward parts add. What they do may depend on whether these are
             clear when the pass begins; forward parts do not touch them.
+        calls: what to call on the way, by the number of parts that have run then.
     """
 
-    def __init__(self, parts: Sequence[Part], recordings: Recordings, adding_to: Sequence[Blob] = ()) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        recordings: Recordings,
+        adding_to: Sequence[Blob] = (),
+        calls: Mapping[int, Callable[[], object]] | None = None,
+    ) -> None:
         self._adding_to = adding_to
-        self._pieces = [
-            piece
-            for shape_themselves, group in groupby(parts, key=lambda part: part.shapes_itself)
-            for piece in (list(group) if shape_themselves else [Segment(list(group), recordings)])
-        ]
+        self._pieces: list[Segment | Part | _Call] = []
+        calls = calls or {}
+        stops = sorted({0, *calls, len(parts)})
+        for start, end in pairwise(stops):
+            for shape_themselves, group in groupby(parts[start:end], key=lambda part: part.shapes_itself):
+                same = list(group)
+                self._pieces += same if shape_themselves else [Segment(same, recordings)]
+            if end in calls:
+                self._pieces.append(_Call(calls[end]))
 
     def run(self) -> float:
         """Runs all parts and returns the loss."""

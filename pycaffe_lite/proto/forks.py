@@ -21,7 +21,7 @@ FORKS = (
     "SphereFace", "Intel", "NVIDIA", "happynear", "TSN", "synopsys", "C3D", "video-caffe", "OpenVINO",
     "CaffeMex", "Cysu", "CC5.0", "sophgo", "jolibrain", "Tiny-DSOD", "CRNN", "venkai", "kuaitoukid",
     "FlowNet2", "lisa-caffe", "caffe-jacinto", "Cambricon", "DeepLab", "CRF-RNN", "ChWick",
-    "DeconvNet", "MyCaffe",
+    "DeconvNet", "AffordanceNet", "DSH", "MyCaffe",
 )  # fmt: skip
 
 

@@ -36,6 +36,13 @@ _DATA_PARAMS = {
     _V1.DATA: "data_param",
     _V1.IMAGE_DATA: "image_data_param",
     _V1.WINDOW_DATA: "window_data_param",
+    _V1.VIDEO_DATA: "image_data_param",
+}
+# Types of C3D 1.0, and the messages that they have there and today.
+_OF_C3D = {
+    _V1.CONVOLUTION3D: ("convolution_param", "convolution3d_param"),
+    _V1.POOLING3D: ("pooling_param", "pooling3d_param"),
+    _V1.VIDEO_DATA: ("image_data_param", "video_data_param"),
 }
 _TRANSFORMS = ("scale", "mean_file", "crop_size", "mirror")
 # The type strings that are not the enum's words in CamelCase.
@@ -45,12 +52,14 @@ _V2_TYPES = {
     "ARGMAX": "ArgMax",
     "BN": "BN",
     "BNLL": "BNLL",
+    "CONVOLUTION3D": "Convolution3D",
     "DENSE_CRF": "DenseCRF",
     "HDF5_DATA": "HDF5Data",
     "HDF5_OUTPUT": "HDF5Output",
     "L1_LOSS": "L1Loss",
     "LRN": "LRN",
     "MVN": "MVN",
+    "POOLING3D": "Pooling3D",
     "PRELU": "PReLU",
     "RELU": "ReLU",
     "ROI_POOLING": "ROIPooling",
@@ -133,7 +142,7 @@ def upgrade_net_traced(net: caffe_pb2.NetParameter, name: str) -> NetUpgrade:
         if net.layer:
             what = "a net has either 'layer' or 'layers' (of the old V1 format), not both"
             raise UpgradeError(name, what, origins[0])
-        _v1_to_v2(net)
+        _v1_to_v2(net, name, origins)
         _place_crops(net, range(len(net.layer)), name, origins)
         log.info("%s: upgraded V1 layers ('layers') to the present format ('layer')", name)
     else:
@@ -373,8 +382,8 @@ def type_of_v0(name: str) -> str:
     return type_of_v1(getattr(_V1, V0_TYPES[name])) if name in V0_TYPES else name
 
 
-def _v1_to_v2(net: caffe_pb2.NetParameter) -> None:
-    for old in net.layers:
+def _v1_to_v2(net: caffe_pb2.NetParameter, name: str, origins: list[FieldPath]) -> None:
+    for old, origin in zip(net.layers, origins, strict=True):
         new = net.layer.add()
         for descriptor, _ in old.ListFields():
             field = descriptor.name
@@ -382,11 +391,34 @@ def _v1_to_v2(net: caffe_pb2.NetParameter) -> None:
                 _copy(old, new, field)
         if old.HasField("type"):
             new.type = type_of_v1(old.type)
+            if old.type in _OF_C3D:
+                _move_param(new, *_OF_C3D[old.type], name, origin)
         _copy_specs(new, "name", old.param)
         _copy_specs(new, "share_mode", old.blob_share_mode)
         _copy_specs(new, "lr_mult", old.blobs_lr)
         _copy_specs(new, "decay_mult", old.weight_decay)
     net.ClearField("layers")
+
+
+def _move_param(layer: caffe_pb2.LayerParameter, old: str, new: str, name: str, origin: FieldPath) -> None:
+    """Gives a layer the message that its type has today, with the fields of the one that it had."""
+    source, target = getattr(layer, old), getattr(layer, new)
+    target.SetInParent()
+    for descriptor, value in source.ListFields():
+        field = descriptor.name
+        if field not in target.DESCRIPTOR.fields_by_name:
+            what = f"layer '{layer.name}' ({layer.type}) has no {old}.{field}: remove it"
+            raise UpgradeError(name, what, (*origin, old, field))
+        if descriptor.is_repeated:  # where the fork has one number
+            if len(value) != 1:
+                what = f"layer '{layer.name}' ({layer.type}) takes one {old}.{field}, got {len(value)}"
+                raise UpgradeError(name, what, (*origin, old, field))
+            setattr(target, field, value[0])
+        elif descriptor.message_type is not None:
+            getattr(target, field).CopyFrom(value)
+        else:
+            setattr(target, field, value)
+    layer.ClearField(old)
 
 
 def _copy_specs(layer: caffe_pb2.LayerParameter, field: str, values: Sequence[Any]) -> None:

@@ -44,6 +44,7 @@ from pycaffe_lite.solver.loss_window import LossWindow
 from pycaffe_lite.solver.members import Members
 from pycaffe_lite.solver.nets import SolverNets
 from pycaffe_lite.solver.parts import LocalRates, SolverPart
+from pycaffe_lite.solver.ranks import Ranks, Reduction, Step, build_alike, seed_of
 from pycaffe_lite.solver.rate import Progress
 from pycaffe_lite.solver.settings import SolverSource, solver_document
 from pycaffe_lite.solver.updates import Updates
@@ -76,6 +77,10 @@ class Solver(Members):
             None: the first that has all of them.
         keep: how many snapshots of the run to keep: once so many newer ones are complete, an older one is
             removed, both its files. None: all.
+        ranks: this process and others that train the same net on other records, see `solver.ranks`; None:
+            this one trains alone. All of them make the same calls. As in Caffe, rank 0 alone has the test
+            nets, and its statistics of batch normalization are those of the snapshots.
+        split_batch: whether the ranks share the batch that the prototxt gives; else each has a whole one.
 
     Attributes:
         document: the settings as they were read. param: their message, a SolverParameter.
@@ -88,6 +93,7 @@ class Solver(Members):
         iter: number of iterations done. progress: how far lr_policy has got.
         history: the rule's memory, one array per parameter, or two (all first ones first).
         rate, decay: the learning rate and the weight decay of the latest update. regularization: its type.
+        reduction: what averages the gradients of several ranks; None for one.
         last_test_scores: per test net, the mean outputs of the latest test.
         after_test: functions called as f(test net's index, its scores) after each test.
         after_test_batch: the same as f(test net's index, number of batches done) while testing.
@@ -123,6 +129,8 @@ class Solver(Members):
         on_nan: OnNan = "stop",
         fork: str | None = None,
         keep: int | None = None,
+        ranks: Ranks | None = None,
+        split_batch: bool = False,
     ) -> None:
         if fork is not None and fork not in FORKS:
             raise ArgumentError(f"unknown fork '{fork}' (known: {', '.join(FORKS)})")
@@ -133,6 +141,7 @@ class Solver(Members):
         self.param = document.message
         self.fork = fork
         self.keep = keep
+        self.ranks = ranks
         self.lineage = continuation.Lineage.new()
         self.action_request = action_request
         self.on_nan: OnNan = on_nan
@@ -149,16 +158,15 @@ class Solver(Members):
         self.after_update: list[Callable[[], object]] = []
         self._on_start: list[Callable[[], object]] = []
         self._on_gradients_ready: list[Callable[[], object]] = []
-        self._stop_requested = False
-        self._warned_of_nan = False
+        self._stop_requested = self._has_compiled = self._warned_of_nan = False
         self._before_tests: continuation.Continuation | None = None
         glog.open_log()
         if log.isEnabledFor(logging.INFO):
             log.info("Initializing solver from parameters: \n%s", Lines(text_of(self.param)))
         self.check_settings()
         if self.param.random_seed >= 0:
-            random.set_random_seed(self.param.random_seed & 0xFFFF_FFFF)
-        self._build_nets(dtype, strict)
+            random.set_random_seed(seed_of(ranks, self.param.random_seed))
+        self._build_nets(dtype, strict, split_batch)
         if self.param.snapshot > 0 or fork is not None:
             snapshot.check_net(self)
         self.window = LossWindow(self.param.average_loss)
@@ -173,6 +181,7 @@ class Solver(Members):
         self.local_rates = self.choose_local_rates()
         self._are_bounded = weight_bounds.are_bounded(self.param)
         self.lookahead = Lookahead(self.param, self.net.learnable_params) if self.param.lookahead else None
+        self.reduction = None if ranks is None else ranks.reduction(self.net)
         log.info("Solver scaffolding done.")
 
     def check_settings(self) -> None:
@@ -192,12 +201,20 @@ class Solver(Members):
             raise SolverError(f"{where}solver type {self.type} takes no momentum, got {p.momentum:g}")
         if p.HasField("solver_mode") and p.solver_mode == caffe_pb2.SolverParameter.GPU:
             log.info("solver_mode GPU ignored: CPU only")
-        if p.snapshot > 0:
+        if p.snapshot > 0 and self.writes_snapshots:
             snapshot.check_folder(p.snapshot_prefix, 0)
 
-    def _build_nets(self, dtype: npt.DTypeLike, strict: bool) -> None:
+    def _build_nets(self, dtype: npt.DTypeLike, strict: bool, split_batch: bool) -> None:
         nets = SolverNets(self.document, strict=strict)
-        self._net = Net.from_document(nets.train_net(), dtype=dtype)
+        document = nets.train_net()
+        if self.ranks is None:
+            self._net = Net.from_document(document, dtype=dtype)
+        else:
+            self._net = build_alike(self.ranks, self.param, document, dtype, split_batch)
+            if self.ranks.rank:
+                self.finetuned, self._test_nets = [], []
+                self.ranks.broadcast([blob.data for blob in self.net.learnable_params])
+                return
         weights = nets.weight_files()
         self.finetuned = self._finetune(self.net, weights)
         for name in fresh_in_all(self.finetuned):
@@ -209,6 +226,8 @@ class Solver(Members):
             self._finetune(net, weights)
             self.test_nets.append(net)
             self.net.followers.add(net)
+        if self.ranks is not None:
+            self.ranks.broadcast([blob.data for blob in self.net.learnable_params])
 
     @staticmethod
     def _finetune(net: Net, files: list[Path]) -> list[Loaded]:
@@ -236,6 +255,11 @@ class Solver(Members):
             raise ArgumentTypeError("add_callback takes two functions: on_start and on_gradients_ready")
         self._on_start.append(on_start)
         self._on_gradients_ready.append(on_gradients_ready)
+
+    @property
+    def writes_snapshots(self) -> bool:
+        """Whether snapshots are written here: of several ranks, by the first alone."""
+        return self.ranks is None or self.ranks.rank == 0
 
     @property
     def lr(self) -> float:
@@ -269,7 +293,7 @@ class Solver(Members):
         """
         glog.open_log()
         p = self.param
-        if p.snapshot_after_train:
+        if p.snapshot_after_train and self.writes_snapshots:
             snapshot.check_folder(p.snapshot_prefix, self.iter)
             snapshot.check_net(self)
         log.info("Solving %s", self.net.name)
@@ -284,7 +308,10 @@ class Solver(Members):
             log.info("Optimization stopped early.")
             return
         if p.display > 0 and self.iter % p.display == 0:
-            self.window.add(self.net.forward_loss(), self.iter)
+            loss = self.net.forward_loss()
+            if self.ranks is not None:
+                loss = sum(self.ranks.gather(loss)) / self.ranks.count
+            self.window.add(loss, self.iter)
             log.info("Iteration %d, loss = %g", self.iter, self.smoothed_loss)
         if p.test_interval > 0 and (self.iter - p.test_offset) % p.test_interval == 0:
             self.test_all()
@@ -296,7 +323,7 @@ class Solver(Members):
         iterations = operator.index(iterations)
         p = self.param
         lr_policy.policy_of(p)
-        end = self.iter + iterations
+        start, end = self.iter, self.iter + iterations
         if not self.continue_window:
             self.window = LossWindow(p.average_loss, start=self.iter)
         self.continue_window = False
@@ -312,7 +339,9 @@ class Solver(Members):
                 callback()
             display = p.display > 0 and self.iter % p.display == 0
             self.net.debug_info = display and p.debug_info
-            loss = self._forward_backward()
+            loss, asked = self._forward_backward_in_turn(), Action.NONE
+            if self.reduction is not None:
+                loss, asked = self._finish_reduction(self.reduction, loss, is_first=self.iter == start)
             self.window.add(loss, self.iter)
             if display:
                 self._log_progress()
@@ -323,7 +352,7 @@ class Solver(Members):
             self.apply_update()
             for done in self.after_update:
                 done()
-            action = self.action_request()
+            action = self.action_request() if self.reduction is None else asked
             if (p.snapshot > 0 and self.iter % p.snapshot == 0) or action is Action.SNAPSHOT:
                 self.snapshot()
             if action is Action.STOP:
@@ -338,11 +367,31 @@ class Solver(Members):
         for blob in self.net.learnable_params:
             blob.clear_diff()
 
+    def _finish_reduction(self, reduction: Reduction, own: float, *, is_first: bool) -> Step:
+        """Waits for the mean gradients of all ranks; returns their mean loss, and what to do then."""
+        late = is_first or self._others_may_be_late()
+        step = reduction.finish(own, self.action_request(), patient=late)
+        if math.isfinite(own) and not math.isfinite(step.loss):
+            self._report_nan(f"the mean loss became {step.loss:g}", lambda net: "on another rank")
+        return step
+
+    def _forward_backward_in_turn(self) -> float:
+        """As `_forward_backward`; the first time, ranks of a host do not compile the same kernels at once."""
+        if self._has_compiled or self.ranks is None:
+            return self._forward_backward()
+        with self.ranks.first_of_host_first():
+            loss = self._forward_backward()
+        self._has_compiled = True
+        return loss
+
     def _forward_backward(self) -> float:
         """Adds up the gradients of iter_size batches; returns the mean of their losses."""
         total = 0.0
-        for _ in range(self.param.iter_size):
-            loss = self.net.forward_backward()
+        run = self.net.forward_backward
+        for left in range(self.param.iter_size, 0, -1):
+            if left == 1 and self.reduction is not None:
+                run = self.reduction.forward_backward  # the gradients are complete then
+            loss = run()
             if not math.isfinite(loss):
                 self._report_nan(f"the loss became {loss:g}", divergence.origin_in_forward)
             total += loss
@@ -478,6 +527,11 @@ class Solver(Members):
             and (self.iter > 0 or p.test_initialization)
         )
 
+    def _others_may_be_late(self) -> bool:
+        """Whether a rank tests now, or has just written a snapshot."""
+        p = self.param
+        return self._test_is_due() or (p.snapshot > 0 and self.iter % p.snapshot == 0)
+
     def test_all(self) -> None:
         """Tests every test net with the weights as they are; a request to stop ends it."""
         self._before_tests = self.surroundings()
@@ -505,7 +559,8 @@ class Solver(Members):
         if self.param.eval_type == settings.DETECTION:
             total = DetectionSum(net, self.param.ap_version)
         for _ in range(self.param.test_iter[index]):
-            self._poll_while_testing()
+            if self.ranks is None:  # all ranks stop together, behind an iteration
+                self._poll_while_testing()
             if self._stop_requested:
                 log.info("Test interrupted.")
                 return
@@ -556,6 +611,8 @@ class Solver(Members):
             SnapshotError: they cannot be written.
         """
         path = snapshot.write(self)
+        if not self.writes_snapshots:
+            return path
         if self.keep is not None:
             past_snapshots.remove_older(self.param.snapshot_prefix, self.lineage, self.keep)
         for hook in self.after_snapshot:

@@ -12,6 +12,7 @@ A message in protocol buffers' wire format, so that later versions can add to it
     8  the same of the run's snapshot before it
     9  solver type
     10 a part of the solver's state: name, bytes (fields 1 and 2)
+    11 of several ranks, the state of the next one behind rank 0: a message like this one, its fields 1 to 4
 
 The oldest states have neither fields 6 to 9 nor the types of layers.
 """
@@ -38,7 +39,7 @@ from pycaffe_lite.solver.loss_window import LossWindow
 
 VERSION = 1
 _VERSION, _RANDOM, _WINDOW, _LAYER, _FINGERPRINT = 1, 2, 3, 4, 5
-_RUN, _TIME, _PREVIOUS, _SOLVER_TYPE, _PART = 6, 7, 8, 9, 10
+_RUN, _TIME, _PREVIOUS, _SOLVER_TYPE, _PART, _RANK = 6, 7, 8, 9, 10, 11
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Continuation:
         lineage: of the snapshot; its iteration stands elsewhere in the state.
         solver_type: the type of the solver that wrote the history; empty in the oldest states.
         parts: the states of what forks' settings add to a solver, by name.
+        ranks: of several ranks, the bytes of the states of those behind rank 0, in order.
     """
 
     random: bytes
@@ -105,6 +107,7 @@ class Continuation:
     lineage: Lineage = Lineage()
     solver_type: str = ""
     parts: dict[str, bytes] = field(default_factory=dict)
+    ranks: tuple[bytes, ...] = ()
 
 
 def capture(nets: Sequence[Net], window: LossWindow) -> Continuation:
@@ -151,6 +154,29 @@ def restore(saved: Continuation, nets: Sequence[Net]) -> list[str]:
     return afresh
 
 
+def join(saved: Continuation, net: Net, rank: int) -> list[str]:
+    """Lets the layers of a rank's train net go on from the state of rank 0, among other ranks than then.
+
+    Those that take a share of their records begin so many shares behind rank 0.
+
+    Returns:
+        What starts afresh, a sentence for each layer.
+    """
+    layers = {layer.name: layer for layer in net.layers}
+    afresh = []
+    for (i, name), stored in saved.layers.items():
+        layer = layers.get(name)
+        if i or layer is None or stored.type not in ("", layer.type):
+            continue
+        try:
+            problem = layer.join(stored.state, rank)
+        except Exception as error:  # as in `_restore_layer`
+            problem = f"it starts afresh: {type(error).__name__}: {error}"
+        if problem:
+            afresh.append(f"layer '{name}' ({layer.type}): {problem}")
+    return afresh
+
+
 def _restore_layer(layer: Layer[Any], saved: LayerState) -> str:
     """Gives a layer its saved state; returns what starts afresh, as `Layer.set_state` does."""
     if saved.type and saved.type != layer.type:
@@ -191,6 +217,7 @@ def encode(state: Continuation) -> bytes:
         inside = wire.varint_field(1, net) + wire.bytes_field(2, name.encode())
         inside += wire.bytes_field(3, layer.state) + wire.bytes_field(4, layer.type.encode())
         parts.append(wire.bytes_field(_LAYER, inside))
+    parts += [wire.bytes_field(_RANK, rank) for rank in state.ranks]
     for name, part in state.parts.items():
         parts.append(wire.bytes_field(_PART, wire.bytes_field(1, name.encode()) + wire.bytes_field(2, part)))
     return b"".join(parts)
@@ -214,6 +241,7 @@ def _decode(buffer: wire.Bytes) -> Continuation:
     window = LossWindow(0)
     layers: dict[tuple[int, str], LayerState] = {}
     parts: dict[str, bytes] = {}
+    ranks: list[bytes] = []
     for f in wire.fields(buffer, 0, len(buffer)):
         if f.number in numbers and f.wire_type == VARINT:
             numbers[f.number] = f.value
@@ -225,6 +253,8 @@ def _decode(buffer: wire.Bytes) -> Continuation:
             _decode_layer(buffer, f, layers)
         elif f.number == _PART and f.wire_type == LENGTH:
             _decode_part(buffer, f, parts)
+        elif f.number == _RANK and f.wire_type == LENGTH:
+            ranks.append(bytes(buffer[f.start : f.end]))
     version = numbers[_VERSION]
     if version != VERSION:
         raise SnapshotError(
@@ -238,6 +268,7 @@ def _decode(buffer: wire.Bytes) -> Continuation:
         Lineage(payloads[_RUN], numbers[_TIME], numbers[_PREVIOUS]),
         payloads[_SOLVER_TYPE].decode("utf-8", "replace"),
         parts,
+        tuple(ranks),
     )
 
 

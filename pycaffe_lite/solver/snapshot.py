@@ -28,6 +28,7 @@ from pycaffe_lite.net import weights
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.solver import continuation
 from pycaffe_lite.solver.continuation import Continuation
+from pycaffe_lite.solver.ranks import Ranks, check_weights
 from pycaffe_lite.solver.rate import NO_LOSS, Progress
 
 if TYPE_CHECKING:
@@ -94,16 +95,24 @@ def check_prefix(prefix: str) -> None:
 def write(solver: Solver) -> Path:
     """Writes both files; returns the state's path.
 
+    Of several ranks, the first writes, and its state holds what all of them need.
+
     Raises:
         SnapshotError: a file cannot be written. Earlier snapshots are untouched.
     """
     p = solver.param
     check_prefix(p.snapshot_prefix)
     check_net(solver)
+    ranks: tuple[bytes, ...] = ()
+    if solver.ranks is not None:
+        check_weights(solver.ranks, solver.net)
+        ranks = tuple(solver.ranks.gather(continuation.encode(solver.surroundings()))[1:])
     is_hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
     ending, kind = (".h5", "HDF5 file") if is_hdf5 else ("", "binary proto file")
     stem = f"{p.snapshot_prefix}_iter_{solver.iter}"
     model, state = Path(f"{stem}.caffemodel{ending}"), Path(f"{stem}.solverstate{ending}")
+    if not solver.writes_snapshots:
+        return state
     save = weights.save_hdf5 if is_hdf5 else partial(weights.save, fork=solver.fork)
     log.info("Snapshotting to %s %s", kind, model)
     fingerprint = save(solver.net, model, write_diff=p.snapshot_diff, error=SnapshotError)
@@ -115,6 +124,7 @@ def write(solver: Solver) -> Path:
         lineage=lineage,
         solver_type=solver.type,
         parts={name: part.state() for name, part in solver.parts().items()},
+        ranks=ranks,
     )
     at, keeps_events = solver.progress, p.lr_policy in KEEP_EVENTS
     content = SolverState(
@@ -196,8 +206,63 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         SnapshotError: the state is damaged or not a state, its history does not fit the solver's type and
             net, or `exact` cannot be had.
         WeightsError: the weights cannot be read, or do not fit the net.
-        In each case nothing has changed.
+        In each case nothing has changed. (Only what keeps another rank from going on exactly is found out
+        when this one has gone back already.)
     """
+    ranks = solver.ranks
+    if ranks is None or ranks.count == 1:
+        _restore_here(solver, path, exact)
+        return
+    problem: PycaffeError | None = None
+    beyond = None
+    if ranks.rank == 0:
+        try:
+            beyond = _restore_here(solver, path, exact)
+        except PycaffeError as error:
+            problem = error
+    if (told := ranks.agree(problem)) is not None:
+        raise told
+    _follow_first(solver, ranks, ranks.agree(beyond), str(path), exact)
+
+
+def _follow_first(solver: Solver, ranks: Ranks, beyond: Continuation | None, path: str, exact: bool) -> None:
+    """Takes all ranks to where rank 0 is, which has restored a state.
+
+    Args:
+        solver: of this rank. ranks: the ranks. beyond: what the state held beyond Caffe's.
+        path: of the state, for messages. exact: refuse to go on if anything starts afresh.
+    """
+    afresh = []
+    if ranks.rank and beyond is not None:
+        if len(beyond.ranks) + 1 == ranks.count:
+            afresh = continuation.restore(continuation.decode(beyond.ranks[ranks.rank - 1]), [solver.net])
+        else:
+            afresh = continuation.join(beyond, solver.net, ranks.rank)
+    for rank, lines in enumerate(ranks.gather(afresh)):
+        if exact and lines:
+            raise SnapshotError(
+                f"'{path}' cannot be resumed exactly: on {ranks.name(rank)}, {_listed(lines)}"
+            )
+        for line in lines:
+            log.warning("%s: %s", ranks.name(rank), line)
+    ranks.broadcast([blob.data for blob in solver.net.learnable_params])
+    ranks.broadcast(solver.history)
+    solver._iter, solver.progress, solver.window, solver.continue_window, parts = ranks.agree(
+        (
+            solver._iter,
+            solver.progress,
+            solver.window,
+            solver.continue_window,
+            {name: part.state() for name, part in solver.parts().items()},
+        )
+    )
+    if ranks.rank:
+        for name, part in solver.parts().items():
+            part.set_state(parts[name])
+
+
+def _restore_here(solver: Solver, path: StrPath, exact: bool) -> Continuation | None:
+    """As `restore`, on this rank alone; returns what the state held beyond Caffe's."""
     state = read_state(path)
     history = _history_for(solver, state, path)
     beyond, afresh = _beyond(solver, state, exact)
@@ -242,6 +307,7 @@ def restore(solver: Solver, path: StrPath, *, exact: bool = False) -> None:
         if beyond.window.size == solver.param.average_loss:
             solver.window = beyond.window
             solver.continue_window = bool(beyond.window.losses)
+    return beyond
 
 
 def _history_for(solver: Solver, state: SolverState, path: StrPath) -> list[Array]:
@@ -268,6 +334,12 @@ def _beyond(solver: Solver, state: SolverState, exact: bool) -> tuple[Continuati
     except SnapshotError as error:
         return None, [f"{rest}: {error}"]
     problems = []
+    wrote, go_on = len(beyond.ranks) + 1, solver.ranks.count if solver.ranks else 1
+    if wrote != go_on:
+        problems.append(
+            f"{wrote} ranks wrote it, and {go_on} go on: an iteration has other records, though each comes "
+            "once an epoch as before; and crops, mirroring and dropout are drawn anew, but on rank 0"
+        )
     if beyond.solver_type not in ("", solver.type):
         problems.append(
             f"the history was written by a solver of type {beyond.solver_type}, "

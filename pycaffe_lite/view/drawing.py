@@ -21,7 +21,8 @@ from pycaffe_lite.view.caffe_style import (
 )
 from pycaffe_lite.view.dot import Graph, Node, escaped
 from pycaffe_lite.view.numbers import as_shape
-from pycaffe_lite.view.shaped import Shape, ShapedNet, shaped_net
+from pycaffe_lite.view.shaped import ShapedNet, shaped_net, without_layers
+from pycaffe_lite.view.stand_ins import Shape
 from pycaffe_lite.view.summary import LayerSummary, summarize
 
 
@@ -134,7 +135,10 @@ def drawn_net(
         stages = list(stages)
         message.state.MergeFrom(caffe_pb2.NetState(level=level, stage=stages))
         message.state.phase = caffe_pb2.TRAIN if phase == caffe_pb2.TRAIN else caffe_pb2.TEST
-        params = [p.param for p in filter_layers([PlacedLayer(p, "") for p in message.layer], message.state)]
+        placed = [PlacedLayer(param, "") for param in message.layer]
+        params = [layer.param for layer in filter_layers(placed, message.state)]
+        if not params:
+            raise ArgumentError(f"{file}: {without_layers(placed, message.state)}")
         try:
             summary = summarize(shaped_net(file, phase, level, stages, shapes))
             summaries = {layer.name: layer for layer in summary.layers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,8 @@ class EventWriter:
             from tensorboardX import SummaryWriter
         except ImportError:
             raise PycaffeError(missing("--tensorboard", "tensorboardX", "tensorboard")) from None
+        # It says at each value that is not finite that there is one; the training says so once.
+        logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
         try:
             self._writer: Any = SummaryWriter(
                 str(folder), purge_step=solver.iter or None, flush_secs=FLUSH_SECONDS

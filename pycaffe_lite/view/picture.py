@@ -51,6 +51,9 @@ class Picture:
             for _, _, label in edges
         ]
         self.layout = lay_out(sizes, [edge[:2] for edge in edges], rankdir, labels)
+        self._said: dict[str, set[str]] = {}  # the labels of the edges that begin at a node
+        for source, _, label in edges:
+            self._said.setdefault(source, set()).add(label)
 
     def curve(self, index: int) -> list[Point]:
         """The points of an edge's curve: its beginning, then three for each cubic piece."""
@@ -65,9 +68,20 @@ class Picture:
         return points
 
     def place_of_label(self, index: int) -> Point:
-        """Where an edge's label begins: beside the beginning of the edge, where the edge does not go."""
+        """Where an edge's label begins: beside the beginning of the edge, where the edge does not go.
+
+        Where edges with other labels begin there, too, that would be nearer to one of those. It stands then
+        beside the middle of the edge's first piece, on the side to which the edge goes.
+        """
         (x, y), (end_x, end_y) = self.layout.routes[index][:2]
-        width = len(printable(self.edges[index][2])) * LABEL_LETTER
+        source, _, label = self.edges[index]
+        width = len(printable(label)) * LABEL_LETTER
+        if len(self._said[source]) > 1:
+            middle_x, middle_y = (x + end_x) / 2, (y + end_y) / 2
+            if self.is_sideways:
+                return middle_x - width / 2, middle_y + (17 if end_y > y else -9)
+            beside = middle_x - 5 - width if end_x < x else middle_x + 5
+            return min(max(beside, 2), max(self.layout.width - width - 2, 2)), middle_y
         if self.is_sideways:
             return (x + 5 if end_x >= x else x - 5 - width), y + (-5 if end_y >= y else 13)
         return (x - 5 - width if end_x > x + 1 else x + 5), y + (13 if end_y >= y else -6)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from pycaffe_lite.errors import ArgumentError, FileLookupError, NetError
+from pycaffe_lite.errors import ArgumentError, NetError
 from pycaffe_lite.net.graph import Node
 from pycaffe_lite.net.net import Net, StrPath
 from pycaffe_lite.net.state import PlacedLayer, filter_layers
 from pycaffe_lite.proto import caffe_pb2
-from pycaffe_lite.proto.paths import resolve
 from pycaffe_lite.proto.prototxt import Document, read_net
+from pycaffe_lite.view.stand_ins import Shape, data_is_missing, reads_a_source, shapes_in_place
 
-Shape = tuple[int, ...]
-# The messages of the layers that read a file or database named `source`.
-_SOURCES = {
-    "Data": "data_param",
-    "ImageData": "image_data_param",
-    "WindowData": "window_data_param",
-    "HDF5Data": "hdf5_data_param",
-    "AnnotatedData": "data_param",
-    "ImageSegData": "image_data_param",
-    "DenseImageData": "dense_image_data_param",
-}
+# Layers without bottoms whose tops are no data.
+_WITH_SHAPES_OF_THEIR_OWN = ("Parameter",)
 
 
 @dataclass
@@ -84,12 +74,13 @@ def shaped_net(
 
     Args:
         file: a prototxt. phase, level, stages, strict: as in `Net`.
-        shapes: shapes for tops of data and Input layers, by name, which go before what the file says.
+        shapes: shapes for tops of layers without bottoms, by name, which go before what the file says; data
+            layers of unknown types and those that are Python's need those of all their tops.
 
     Raises:
         NetError: a data set is missing and its layer does not say what shape it has; there are no layers; and
             as `Net`.
-        ArgumentError: a shape is given for a blob that is no top of a data or Input layer.
+        ArgumentError: a shape is given for a blob that follows from others, or for some tops of a layer only.
     """
     return shaped_document(read_net(file, strict=strict), phase, level, stages, shapes)
 
@@ -109,14 +100,28 @@ def shaped_document(
     left = dict(shapes or {})
     kept = filter_layers(placed, message.state)
     if not kept:
-        raise NetError(f"{document.path}: the net has no layers in phase {caffe_pb2.Phase.Name(phase)}")
+        raise NetError(f"{document.path}: {without_layers(placed, message.state)}")
     shaped: dict[str, Any] = {"names": {layer.param.name for layer in kept}, "types": {}, "remarks": []}
     for layer in kept:
         clear_fillers(layer.param)
         _stand_in(layer, document, left, shaped)
     if left:
-        raise ArgumentError(f"no Input or data layer of the net makes a blob '{next(iter(left))}'")
+        sources = [top for layer in kept if not layer.param.bottom for top in layer.param.top]
+        tops = ", ".join(f"'{top}'" for top in sources) or "none"
+        raise ArgumentError(
+            f"no Input or data layer of the net makes a blob '{next(iter(left))}'; "
+            f"blobs of such layers: {tops}"
+        )
     return ShapedNet(Net.from_document(document), **shaped)
+
+
+def without_layers(layers: Sequence[PlacedLayer], state: caffe_pb2.NetState) -> str:
+    """What is wrong with a net that has no layers in a state, and in which phase it has some."""
+    words = f"the net has no layers in phase {caffe_pb2.Phase.Name(state.phase)}"
+    other = caffe_pb2.NetState(level=state.level, stage=state.stage)
+    other.phase = caffe_pb2.TEST if state.phase == caffe_pb2.TRAIN else caffe_pb2.TRAIN
+    count = len(filter_layers(layers, other))
+    return f"{words}; with --phase {caffe_pb2.Phase.Name(other.phase)} it has {count}" if count else words
 
 
 def clear_fillers(message: Any) -> None:
@@ -142,25 +147,26 @@ def _stand_in(
     """Makes an Input layer of a data layer without data, or of one whose shapes are given."""
     param = layer.param
     given = {top: shapes.pop(top) for top in param.top if top in shapes}
-    is_missing = param.type in _SOURCES and not _has_source(param, document.path)
+    is_missing = data_is_missing(param, document.path)
     if not given and not is_missing:
         return
-    if given and param.type not in (*_SOURCES, "Input", "MemoryData", "DummyData"):
+    if given and (param.bottom or param.type in _WITH_SHAPES_OF_THEIR_OWN):
         top = next(iter(given))
         raise ArgumentError(
-            f"blob '{top}' is the top of a layer of type {param.type}: it follows from others"
+            f"blob '{top}' is the top of a layer of type {param.type}: it follows from the net"
         )
     known = [given.get(top) for top in param.top]
     if param.type == "Input":
         own = [tuple(shape.dim) for shape in param.input_param.shape]
         own = own * len(known) if len(own) == 1 else own
         known = [shape or (own[i] if i < len(own) else None) for i, shape in enumerate(known)]
-    if param.type in _SOURCES and None in known:
-        guessed = _guess(layer, known)
+    if reads_a_source(param) and None in known:
+        guessed = shapes_in_place(layer, known)
         for top, taken, was in zip(param.top, guessed, known, strict=True):
             if was is None:
+                why = "is not there" if is_missing else "is not read"
                 shaped["remarks"].append(
-                    f"The data of layer '{param.name}' ({param.type}) is not there: blob '{top}' is taken to "
+                    f"The data of layer '{param.name}' ({param.type}) {why}: blob '{top}' is taken to "
                     f"have the shape {'x'.join(map(str, taken))}; --shape {top}=N,... says otherwise."
                 )
         known = [*guessed]
@@ -175,49 +181,3 @@ def _stand_in(
             param.ClearField(part.name)
     for shape in known:
         param.input_param.shape.add().dim.extend(shape or ())
-
-
-def is_data(param: caffe_pb2.LayerParameter) -> bool:
-    """Whether a layer reads a file or database, for which an Input layer can stand in."""
-    return param.type in _SOURCES
-
-
-def _has_source(param: caffe_pb2.LayerParameter, file: Path | None) -> bool:
-    try:
-        return resolve(getattr(param, _SOURCES[param.type]).source, file.parent if file else None).exists()
-    except FileLookupError:
-        return False
-
-
-def _guess(layer: PlacedLayer, known: list[Shape | None]) -> list[Shape]:
-    """The shapes of the tops of a data layer, as far as it says them."""
-    param = layer.param
-    own = getattr(param, _SOURCES[param.type])
-    transform = param.transform_param
-    crop = transform.crop_size or (own.crop_size if param.type == "WindowData" else 0)
-    height, width = crop, crop
-    if not crop and param.type in ("ImageData", "ImageSegData", "DenseImageData"):
-        height, width = own.new_height, own.new_width
-    elif not crop and transform.resize_param:
-        height, width = transform.resize_param[0].height, transform.resize_param[0].width
-    is_grey = transform.force_gray or (param.type == "ImageData" and not own.is_color)
-    first = known[0]
-    if first is None:
-        if not (height and width and own.batch_size):
-            top = param.top[0] if param.top else "data"
-            raise NetError(
-                f"{layer.where}layer '{param.name}' ({param.type}): its source '{own.source}' is not there, "
-                f"and the layer does not say what shape the data has: give it, --shape {top}=N,C,H,W"
-            )
-        first = (own.batch_size, 1 if is_grey else 3, height, width)
-    return [first, *(shape or _guessed_labels(param, first) for shape in known[1:])]
-
-
-def _guessed_labels(param: caffe_pb2.LayerParameter, data: Shape) -> Shape:
-    """The shape of labels beside data of a shape: one a picture, or as many as the type has."""
-    if param.type == "AnnotatedData":
-        is_yolo = param.annotated_data_param.yolo_data_type == 1
-        return (data[0], 1, 300, 5) if is_yolo else (1, 1, 1, 8)
-    if param.type in ("ImageSegData", "DenseImageData"):
-        return (data[0], 1, *data[2:])
-    return (data[0],)

@@ -25,11 +25,12 @@ class Speed:
     Attributes:
         iterations_per_second, images_per_second: 0 until they are known.
         waited_ms: of an iteration; 0 where it is less than a hundredth of the time.
+        waited_share: of the time; 0 likewise.
     """
 
     def __init__(self, images_per_iteration: int) -> None:
         self.iterations_per_second = 0.0
-        self.waited_ms = 0.0
+        self.waited_ms = self.waited_share = 0.0
         self._images = images_per_iteration
         self._marks: deque[tuple[float, int, float]] = deque()
 
@@ -53,6 +54,7 @@ class Speed:
             self.iterations_per_second = (iteration - first) / (now - since)
         if now - since >= LEAST_SECONDS and iteration > first:
             waits = waited - waited_then >= LEAST_SHARE * (now - since)
+            self.waited_share = (waited - waited_then) / (now - since) if waits else 0.0
             self.waited_ms = 1e3 * (waited - waited_then) / (iteration - first) if waits else 0.0
 
     def pause(self) -> None:
@@ -81,6 +83,11 @@ class Pace:
 
 
 def images_per_iteration(solver: Solver) -> int:
-    """How many images an iteration takes: iter_size times the first axis of the train net's first blob."""
+    """How many images an iteration takes, on all ranks together."""
+    return images_of_rank(solver) * (solver.ranks.count if solver.ranks else 1)
+
+
+def images_of_rank(solver: Solver) -> int:
+    """How many this process takes: iter_size times the first axis of the train net's first blob."""
     first = next(iter(solver.net.blobs.values()))
     return (first.shape[0] if first.shape else 1) * solver.param.iter_size

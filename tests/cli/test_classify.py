@@ -59,6 +59,15 @@ def test_tables(run, digit, tmp_path):
     assert found[0]["class"] == scores[0].argmax()
 
 
+def test_scores_that_are_not_finite(run, digit, tmp_path):
+    """Those of a training that has diverged, say."""
+    table = tmp_path / "o.json"
+    result = run("classify", *LENET, digit, "--raw-scale", "nan", "--json", table, level=2)
+    assert result.code == 0
+    assert [line.split() for line in result.out[1:3]] == [["nan", "0"], ["nan", "1"]]
+    assert [row["score"] for row in json.loads(table.read_text())] == [None] * 5
+
+
 def test_drawings(run, digit, tmp_path):
     options = [(f"--{what}", tmp_path / f"{what}.png") for what in ("activations", "saliency", "occlusion")]
     scale = ("--input-scale", 1 / 256)

@@ -10,7 +10,7 @@ from pycaffe_lite.errors import DataError, blame
 FAILURES = {}
 
 
-@click.group("tool", cls=CaffeGroup)
+@click.group("tool", cls=CaffeGroup, same={"make-it-text": "make-it"}, meant={"build": "make-it FILE"})
 def tool():
     """A group."""
 
@@ -50,6 +50,10 @@ def run(line):
         ("make-it -gray=False", "stop False False"),
         ("make-it -gray -nogray", "stop False False"),
         ("make-it --strict -- -gray", "stop False True -gray"),
+        ("make_it_text a", "stop False False a"),
+        ("-gray make_it_text a", "stop True False a"),
+        ("make-it -logtostderr=1 a", "stop False False a"),
+        ("-alsologtostderr make-it --nologtostderr a -- --logtostderr", "stop False False a --logtostderr"),
     ],
 )
 def test_spellings(line, seen):
@@ -60,6 +64,12 @@ def test_spellings(line, seen):
     ("line", "says"),
     [
         ("makeit", "No such command 'makeit'. Did you mean 'make-it'? Commands: make-it, other."),
+        ("build.bin", "No such command 'build.bin'. Did you mean 'make-it FILE'? Commands: make-it, other."),
+        ("other.py", "No such command 'other.py'. Did you mean 'other'? Commands: make-it, other."),
+        (
+            "make-it -minloglevel 2",
+            "No such option '--minloglevel': set the environment variable GLOG_minloglevel.",
+        ),
         ("xyz", "No such command 'xyz'. Commands: make-it, other."),
         ("-gray", "Missing command. Commands: make-it, other."),
         ("make-it --sigint_effect --gray", "Option '--sigint_effect' requires an argument."),

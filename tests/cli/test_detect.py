@@ -52,6 +52,13 @@ def test_json_and_drawings(run, here):
     assert not np.array_equal(np.asarray(Image.open("drawn/a.png")), np.asarray(Image.open("a.png")))
 
 
+def test_a_folder_stands_for_its_pictures(run, here):
+    (here / "readme.txt").write_text("no picture")
+    result = run("detect", "net.prototxt", "net.caffemodel", ".", "--json")
+    assert [entry["image"] for entry in json.loads(result.out[0])] == ["a.png", "b.png"]
+    assert result.err == []
+
+
 def test_mean_files(run, here):
     np.save("mean.npy", np.full((3, 4, 4), 51))
     result = run("detect", "net.prototxt", "net.caffemodel", "a.png", "--json", "--mean", "mean.npy")
@@ -75,3 +82,5 @@ def test_errors(run, here, arguments, says):
 def test_misuse(run, here):
     assert run("detect", "net.prototxt", "net.caffemodel").code == 2
     assert run("detect", "net.prototxt", "net.caffemodel", "a.png", "--channel_swap", "0,1").code == 2
+    (here / "empty").mkdir()
+    assert "has no pictures" in run("detect", "net.prototxt", "net.caffemodel", "empty").err[-1]

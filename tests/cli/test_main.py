@@ -146,6 +146,9 @@ def test_the_checkouts_launcher_and_the_module(program, environment, tmp_path, m
         ),
         ("time", "Error: Missing the model's prototxt: give it as the argument or as --model."),
         ("dataset imagenet", "Error: No such command 'imagenet'. Commands: mnist, cifar10."),
+        ("upgrade_net_proto_text", "Error: Missing argument 'IN'."),
+        ("draw_net.py a", NO_SUCH_COMMAND.format("draw-net.py", "Did you mean 'draw NET PICTURE'? ")),
+        ("help", NO_SUCH_COMMAND.format("help", "Did you mean '--help'? ")),
         ("plot a", "Error: Missing argument 'LOG|FOLDER...'."),
     ],
 )

@@ -1,11 +1,13 @@
-"""Reads, and now and then draws, damaged training logs: each gives rising curves, or an error of one line.
+"""Reads damaged training logs: each gives rising curves, or an error of one line.
 
     python tests/long/damaged_logs.py [COUNT]
 
 COUNT logs (100,000: a minute and a half of one core) are made of the logs in tests/fixtures/logs: lines lost,
-repeated and swapped, words and bytes changed, the end cut off, encoded as UTF-16. Prints what came of them.
+repeated and swapped, words and bytes changed, the end cut off, encoded as UTF-16. Now and then one is drawn,
+and shown to a page. Prints what came of them.
 """
 
+import json
 import random
 import sys
 import tempfile
@@ -18,6 +20,8 @@ import numpy as np
 from pycaffe_lite.errors import DataError
 from pycaffe_lite.solver.curves import read_curves
 from pycaffe_lite.view.curves import draw
+from pycaffe_lite.view.dashboard import answers
+from pycaffe_lite.view.dashboard.runs import FileRun, read_log
 from pycaffe_lite.view.traces import Run
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "logs"
@@ -81,6 +85,8 @@ def main(count: int) -> None:
                     assert len(curve.iterations) == len(curve.values) == len(curve.seconds)
                 if i % DRAW_EVERY == 0:
                     draw([Run("log", curves)], picture)
+                    shown = {0: FileRun("log", log, read_log)}
+                    json.dumps([answers.curves(shown, 600), answers.net(shown[0])], allow_nan=False)
                     seen["drawn"] += 1
             except DataError as error:
                 message = str(error)

@@ -126,6 +126,44 @@ def test_three_multipliers_of_batch_norm(caplog):
 # V1 ---------------------------------------------------------------------------------------------------
 
 
+def test_v1_layers_of_c3d():
+    message = upgraded(
+        "layers { name: 'd' type: VIDEO_DATA top: 'x' image_data_param {"
+        "  source: 's' batch_size: 2 new_length: 16 use_image: true crop_size: 3 mirror: true } }"
+        "layers { name: 'c' type: CONVOLUTION3D bottom: 'x' top: 'y' blobs_lr: 1 convolution_param {"
+        "  num_output: 4 kernel_size: 3 kernel_depth: 2 pad: 1 temporal_pad: 1 temporal_stride: 2"
+        "  weight_filler { std: 0.5 } } }"
+        "layers { type: POOLING3D bottom: 'y' top: 'z'"
+        "  pooling_param { pool: AVE kernel_size: 2 kernel_depth: 1 stride: 2 } }"
+        "layers { type: POOLING3D bottom: 'z' }",
+        strict=False,
+    )
+    assert message == net(
+        "layer { name: 'd' type: 'VideoData' top: 'x' transform_param { crop_size: 3 mirror: true }"
+        "  video_data_param { source: 's' batch_size: 2 new_length: 16 use_image: true } }"
+        "layer { name: 'c' type: 'Convolution3D' bottom: 'x' top: 'y' param { lr_mult: 1 }"
+        "  convolution3d_param { num_output: 4 kernel_size: 3 kernel_depth: 2 pad: 1 temporal_pad: 1"
+        "    temporal_stride: 2 weight_filler { std: 0.5 } } }"
+        "layer { type: 'Pooling3D' bottom: 'y' top: 'z'"
+        "  pooling3d_param { pool: AVE kernel_size: 2 kernel_depth: 1 stride: 2 } }"
+        "layer { type: 'Pooling3D' bottom: 'z' pooling3d_param {} }",
+        strict=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("kernel_h: 3", "layer 'c' (Convolution3D) has no convolution_param.kernel_h: remove it"),
+        ("stride: [1, 2]", "layer 'c' (Convolution3D) takes one convolution_param.stride, got 2"),
+    ],
+)
+def test_v1_layer_of_c3d_that_makes_no_sense(field, message):
+    with pytest.raises(PrototxtError) as error:
+        upgraded(f"layers {{ name: 'c' type: CONVOLUTION3D convolution_param {{ {field} }} }}", strict=False)
+    assert str(error.value) == f"net: {message}"
+
+
 def test_v1_layer():
     common = """
         bottom: "a" bottom: "b" top: "c" name: "l" include { phase: TRAIN } exclude { min_level: 1 }
@@ -167,6 +205,7 @@ def test_v1_types():
         "INTERP": "Interp", "SEG_ACCURACY": "SegAccuracy", "UPSAMPLE": "Upsample", "PRELU": "PReLU",
         "ROI_POOLING": "ROIPooling", "SMOOTH_L1_LOSS": "SmoothL1Loss", "DENSE_CRF": "DenseCRF",
         "CORRELATION": "Correlation", "DOWNSAMPLE": "Downsample", "L1_LOSS": "L1Loss", "RESHAPE": "Reshape",
+        "CONVOLUTION3D": "Convolution3D", "POOLING3D": "Pooling3D", "VIDEO_DATA": "VideoData",
     }  # fmt: skip
     assert not message.layer[-1].HasField("type")
 

@@ -84,7 +84,7 @@ def test_a_net_that_cannot_be_built_is_drawn_without_shapes(tmp_path):
     assert net.remarks[0].startswith("The net is drawn without shapes: ")
     assert len(net.layer_graph("TB").edges) == 1
     path.write_text("name: 'empty'")
-    with pytest.raises(ArgumentError, match="no layers to draw"):
+    with pytest.raises(ArgumentError, match="no layers in phase TEST"):
         drawn_net(path, TEST)
 
 

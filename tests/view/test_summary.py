@@ -159,6 +159,12 @@ def test_a_batch_that_does_not_divide_the_set(summary, tmp_path):
     write_lmdb(tmp_path / "db", [(f"{i}".encode(), datum) for i in range(10)])
     made = summary(DATABASE % ("db", "") + IP % "" + LOSS % "ip")
     assert made.layers[0].shapes == [(4, 1, 2, 2), (4,)]
+    given = summary(DATABASE % ("db", "") + IP % "", shapes={"x": (6, 3, 5, 5)})
+    assert given.layers[0].shapes == [(6, 3, 5, 5), (6,)]
+    assert given.remarks == [
+        "The data of layer 'd' (Data) is not read: blob 't' is taken to have the shape 6; "
+        "--shape t=N,... says otherwise."
+    ]
     assert made.warnings == [
         "Layer 'd' (Data) reads 10 items in batches of 4: 2 are left over, so that batches reach into the "
         "next round."
@@ -182,9 +188,78 @@ def test_a_data_set_that_is_not_there(summary):
         summary(DATABASE % ("none", "") + IP % "" + LOSS % "ip")
 
 
+PICTURES = "transform_param { crop_size: 12 } %s { source: 'none' batch_size: 2 %s }"
+
+
+@pytest.mark.parametrize(
+    ("type", "fields", "shapes"),
+    [
+        (
+            "AnnotatedData",
+            "data_param { source: 'none' batch_size: 2 } transform_param { "
+            "resize_param { prob: 1 resize_mode: WARP height: 30 width: 20 } }",
+            [(2, 3, 30, 20), (1, 1, 1, 8)],
+        ),
+        (
+            "AnnotatedData",
+            PICTURES % ("data_param", "") + "annotated_data_param { yolo_data_type: 1 }",
+            [(2, 3, 12, 12), (2, 1, 300, 5)],
+        ),
+        (
+            "DenseImageData",
+            "dense_image_data_param { source: 'none' batch_size: 2 new_height: 6 new_width: 8 }",
+            [(2, 3, 6, 8), (2, 1, 6, 8)],
+        ),
+        ("ImageLabelmapData", PICTURES % ("image_data_param", "is_color: false"), [(2, 1, 12, 12)] * 2),
+        (
+            "ImageSegData",
+            "image_data_param { source: 'none' batch_size: 2 } "
+            "transform_param { crop_height: 6 crop_width: 8 }",
+            [(2, 3, 6, 8), (2, 1, 6, 8)],
+        ),
+        (
+            "VideoData",
+            PICTURES % ("video_data_param", "num_segments: 3 new_length: 5 modality: FLOW"),
+            [(2, 30, 12, 12), (2, 1, 1, 1)],
+        ),
+        ("VideoData", PICTURES % ("video_data_param", "new_length: 16"), [(2, 3, 16, 12, 12), (2,)]),
+        (
+            "DetectionData",
+            "detection_data_param { source: 'none' batch_size: 2 crop_height: 32 crop_width: 64 stride: 8 }",
+            [(2, 3, 32, 64), (2, 6, 4, 8)],
+        ),
+        (
+            "EvalData",
+            "eval_data_param { source: 'none' batch_size: 2 resize_height: 32 resize_width: 64 }",
+            [(2, 3, 32, 64), (1, 8, 1, 1)],
+        ),
+    ],
+)
+def test_data_of_forks_that_is_not_there(summary, type, fields, shapes):
+    made = summary(f'layer {{ name: "d" type: "{type}" top: "x" top: "t" {fields} }}')
+    assert (made.layers[0].type, made.layers[0].shapes) == (type, shapes)
+    assert len(made.remarks) == 2
+
+
+def test_a_layer_that_cannot_be_made_without_its_data(summary):
+    """One of Python's, or of a type that nobody knows, stands where the shapes of all its tops are given."""
+    for type in ("Python", "TokenizedData"):
+        layer = f'layer {{ name: "d" type: "{type}" top: "x" top: "t" }}'
+        made = summary(layer + IP % "", shapes={"x": (4, 6), "t": (4,)})
+        assert (made.layers[0].type, made.layers[0].shapes) == (type, [(4, 6), (4,)])
+        with pytest.raises(ArgumentError, match="give the shapes of all its tops, or of none"):
+            summary(layer + IP % "", shapes={"x": (4, 6)})
+
+
+def test_a_net_of_the_other_phase(summary):
+    net = DATA.replace('type: "Input"', 'type: "Input" include { phase: TEST }')
+    with pytest.raises(NetError, match=r"has no layers in phase TRAIN; with --phase TEST it has 2"):
+        summary(net, phase=TRAIN)
+
+
 def test_given_shapes(summary):
     assert summary(DATA + IP % "", shapes={"x": (1, 2, 3)}).layers[0].shapes == [(1, 2, 3)]
-    with pytest.raises(ArgumentError, match="no Input or data layer of the net makes a blob 'y'"):
+    with pytest.raises(ArgumentError, match="makes a blob 'y'; blobs of such layers: 'x', 't'"):
         summary(DATA, shapes={"y": (1,)})
     with pytest.raises(ArgumentError, match="blob 'ip' is the top of a layer of type InnerProduct"):
         summary(DATA + IP % "", shapes={"ip": (1,)})

@@ -53,6 +53,8 @@ def plain_lstm(g: LayerGraph, layer: PlainLSTMLayer) -> str:
     """As LSTM."""
     if not all(isinstance(n, int) for n in g.top_shapes[0]):
         raise g.refuse("its steps and sequences have to be fixed: give a batch size")
+    if g.for_opencv and len(g.bottoms) == 1:
+        raise g.refuse("OpenCV 5.0 does not load the steps of an LSTM without a bottom of indicators")
     T, N, H = layer.T, layer.N, layer.H
     rows = g.reshape(g.x, (T * N, layer.I))
     gates = g.op("Gemm", rows, g.weight(layer.blobs[0], "weight"), g.weight(layer.blobs[2], "bias"), transB=1)

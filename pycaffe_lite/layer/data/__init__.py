@@ -10,6 +10,7 @@ from pycaffe_lite.layer.data import hdf5_data as hdf5_data
 from pycaffe_lite.layer.data import hdf5_output as hdf5_output
 from pycaffe_lite.layer.data import image_data as image_data
 from pycaffe_lite.layer.data import input as input
+from pycaffe_lite.layer.data import mat_write as mat_write
 from pycaffe_lite.layer.data import memory_data as memory_data
 from pycaffe_lite.layer.data import picture_pairs as picture_pairs
 from pycaffe_lite.layer.data import video_data as video_data

@@ -58,6 +58,7 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
     min_tops = 1
     max_tops = 2
     also_reads = ("transform_param", "data_param")
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         transform, batch_size = self.layer_param.transform_param, self.layer_param.data_param.batch_size
@@ -117,9 +118,13 @@ class AnnotatedDataLayer(PrefetchingLayer[caffe_pb2.AnnotatedDataParameter]):
         reading = RandomStream(stream.raw())  # that of the thread that reads records
         transformer = self.transformer("records", prepares=False, without=_NOT_OF_BOXES)
         path = resolve(data.source, folder)
-        reader = in_random_order(open_database(path, data.backend), data, self.phase, reading)
+        reader = in_random_order(
+            open_database(path, data.backend), data, self.phase, reading, self.context.share
+        )
         transformer.seed_from(stream)
         transformer.seed_from(stream)
         own = RandomStream(stream.raw())
-        self._annotated = AnnotatedSource(reader, transformer, data.batch_size, labels, own, self.param)
+        self._annotated = AnnotatedSource(
+            reader, transformer, data.batch_size, labels, own, self.param, self.context.share
+        )
         return self._annotated

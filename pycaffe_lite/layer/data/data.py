@@ -55,6 +55,7 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
     min_tops = 1
     max_tops = 2
     also_reads = ("transform_param",)
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if not self.param.batch_size:
@@ -78,9 +79,11 @@ class DataLayer(PrefetchingLayer[caffe_pb2.DataParameter]):
         reader = open_database(path, self.param.backend)
         stream = random.stream()
         if self.param.shuffle or self.param.shuffle_pool_size > 1:
-            reader = in_random_order(reader, self.param, self.phase, RandomStream(stream.raw()))
+            reader = in_random_order(
+                reader, self.param, self.phase, RandomStream(stream.raw()), self.context.share
+            )
         # Caffe seeds the transformer twice and then its thread, whose seed only forks use.
         transformer.seed_from(stream)
         transformer.seed_from(stream)
         transformer.seed_preparation(stream.raw())
-        return RecordSource(reader, transformer, self.param.batch_size, labels)
+        return RecordSource(reader, transformer, self.param.batch_size, labels, self.context.share)

@@ -40,6 +40,7 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
 
     exact_bottoms = 0
     min_tops = 1
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         if self.layer_param.HasField("transform_param"):
@@ -47,13 +48,16 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
         if not self.param.batch_size:
             raise self.error("needs hdf5_data_param.batch_size > 0")
         self._names = list(self.layer_param.top)
+        # Shares have to shuffle alike, whatever else goes on in their processes.
+        self._chance = c_rand.of_process if self.context.share.count == 1 else c_rand.Generator()
         try:
             self._files = self._read_list()
             self._file_order = np.arange(len(self._files))
             self._row_shapes: list[tuple[int, ...]] = []
             if self.param.shuffle:
-                c_rand.shuffle(self._file_order)
+                self._chance.shuffle(self._file_order)
             self._load(0)
+            self._pass_over(self.context.share.before(self.param.batch_size))
         except (DataError, FileLookupError) as error:
             raise self._placed(error) from None
         for blob, array in zip(top, self._arrays, strict=True):
@@ -87,7 +91,7 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
         self._row = 0
         self._row_order: npt.NDArray[np.int64] = np.arange(len(arrays[0]))
         if self.param.shuffle:
-            c_rand.shuffle(self._row_order)
+            self._chance.shuffle(self._row_order)
 
     def _placed(self, error: DataError | FileLookupError) -> DataError | FileLookupError:
         return type(error)(str(self.error(str(error))))
@@ -97,17 +101,27 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         N, done = self.param.batch_size, 0
-        while done < N:
-            rows = self._row_order[self._row : self._row + N - done]
-            for blob, array in zip(top, self._arrays, strict=True):
-                blob.data[done : done + len(rows)] = array[rows]
-            done += len(rows)
-            self._row += len(rows)
-            if self._row == len(self._row_order):
-                try:
-                    self._go_on()
-                except (DataError, FileLookupError) as error:
-                    raise self._placed(error) from None
+        share = self.context.share
+        try:
+            while done < N:
+                end = done + share.chunk(N)
+                while done < end:
+                    rows = self._row_order[self._row : self._row + end - done]
+                    for blob, array in zip(top, self._arrays, strict=True):
+                        blob.data[done : done + len(rows)] = array[rows]
+                    done += len(rows)
+                    self._pass_over(len(rows))
+                self._pass_over(share.others(N))
+        except (DataError, FileLookupError) as error:
+            raise self._placed(error) from None
+
+    def _pass_over(self, count: int) -> None:
+        """Steps over so many rows; behind the last one of a file comes the next file."""
+        self._row += count
+        while self._row >= len(self._row_order):
+            behind = self._row - len(self._row_order)
+            self._go_on()
+            self._row = behind
 
     def _go_on(self) -> None:
         """What comes behind the last row of a file."""
@@ -116,11 +130,11 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
             if following == len(self._files):
                 following = 0
                 if self.param.shuffle:
-                    c_rand.shuffle(self._file_order)
+                    self._chance.shuffle(self._file_order)
             self._load(following)
         self._row = 0
         if self.param.shuffle:  # once more, where they have just been read, too
-            c_rand.shuffle(self._row_order)
+            self._chance.shuffle(self._row_order)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Computes nothing: there is no bottom."""
@@ -129,7 +143,7 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
         """The row that the next forward pass starts with, the orders of files and rows, and C's rand()."""
         head = _STATE.pack(len(self._file_order), self._file, len(self._row_order), self._row)
         orders = [order.astype(_ORDER).tobytes() for order in (self._file_order, self._row_order)]
-        return b"".join([head, *orders, c_rand.state()])
+        return b"".join([head, *orders, self._chance.state()])
 
     def set_state(self, state: bytes) -> str:
         before = self.state()
@@ -139,6 +153,15 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
             self._restore(before)
             return f"its first row comes next: {problem}"
         return ""
+
+    def join(self, state: bytes, rank: int) -> str:
+        afresh = self.set_state(state)
+        if not afresh:
+            self._pass_over(rank * self.context.share.chunk(self.param.batch_size))
+        return afresh
+
+    def source_size(self) -> str:
+        return f"{len(self._files)} files of HDF5 data, the first of {len(self._row_order)} rows"
 
     def _restore(self, state: bytes) -> None:
         files, file, rows, row = _STATE.unpack(state[: _STATE.size].ljust(_STATE.size, b"\0"))
@@ -154,4 +177,4 @@ class HDF5DataLayer(Layer[caffe_pb2.HDF5DataParameter]):
         if len(self._row_order) != rows:
             raise DataError(f"'{self._path}' has {len(self._row_order)} rows, it had {rows}")
         self._row_order, self._row = orders[files:].copy(), row
-        c_rand.set_state(state[-c_rand.STATE_BYTES :])
+        self._chance.set_state(state[-c_rand.STATE_BYTES :])

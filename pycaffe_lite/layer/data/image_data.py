@@ -17,6 +17,7 @@ from pycaffe_lite.layer.data.prefetching import (
     OF_ANNOTATED_DATA,
     OF_DATA_ALONE,
     OF_SEGMENTATION_DATA,
+    OF_VIDEO_DATA,
     PrefetchingLayer,
 )
 from pycaffe_lite.layer.registry import register_layer
@@ -62,6 +63,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
 
     exact_tops = 2
     also_reads = ("transform_param", "data_param")
+    takes_share = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
@@ -77,7 +79,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
                 "needs both image_data_param.min_height and min_width above 0, or neither, "
                 f"got {p.min_height} and {p.min_width}"
             )
-        self.say_ignored("image_data_param", _IGNORED)
+        self.say_ignored("image_data_param", {**_IGNORED, **OF_VIDEO_DATA})
         self.say_ignored("data_param", OF_DATA_ALONE)
         self.say_ignored("transform_param", _FOR_RECORDS)
         self.set_up_batches(top, p.batch_size)
@@ -92,11 +94,11 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
         shuffler_seed = None
         if p.shuffle:
             log.info("Shuffling data")
-            shuffler_seed = stream.raw()
+            shuffler_seed = self.context.share.agree(stream.raw())
         log.info("A total of %d images.", len(pictures.names))
         start = 0
         if p.rand_skip:
-            start = stream.below(p.rand_skip)
+            start = self.context.share.agree(stream.below(p.rand_skip))
             log.info("Skipping first %d data points.", start)
             if start >= len(pictures.names):
                 count = len(pictures.names)
@@ -117,6 +119,7 @@ class ImageDataLayer(PrefetchingLayer[caffe_pb2.ImageDataParameter]):
             start,
             self._sizing(),
             lambda name: read_named(p.root_folder + name, folder, p.is_color, packed=False),
+            self.context.share,
         )
 
     def _sizing(self) -> Callable[[int, int], tuple[int, int]] | None:

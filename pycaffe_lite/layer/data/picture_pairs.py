@@ -27,6 +27,7 @@ from pycaffe_lite.layer.data.prefetching import (
     OF_ANNOTATED_DATA,
     OF_DATA_ALONE,
     OF_SEGMENTATION_DATA,
+    OF_VIDEO_DATA,
     PREPARATIONS,
     PrefetchingLayer,
 )
@@ -62,6 +63,7 @@ _OF_IMAGE_DATA = {
     "crop_size": "transform_param.crop_size",
     "mirror": "transform_param.mirror",
     **dict.fromkeys(("min_height", "min_width", "short_side"), ""),
+    **OF_VIDEO_DATA,
 }
 # The seed of the stream that shuffles in SegData: it stands in the fork's code.
 _SEG_SEED = 17
@@ -85,6 +87,7 @@ class AlikeLayer(PrefetchingLayer[AnyP]):
 class PairsLayer(AlikeLayer[P]):
     """Reads a list, with a line for each picture: its file, blanks, and what labels it."""
 
+    takes_share = True
     label_kind = Labels.PIXEL
     smooth_labels = False
 
@@ -121,11 +124,12 @@ class PairsLayer(AlikeLayer[P]):
         path = resolve(p.source, folder)
         log.info("Opening file %s", path)
         pictures, others = read_pairs(path, self.label_kind)
-        seed = stream.raw() if p.shuffle else None
+        share = self.context.share
+        seed = share.agree(stream.raw()) if p.shuffle else None
         log.info("A total of %d examples.", len(others))
         start = 0
         if p.rand_skip:
-            start = stream.below(p.rand_skip)
+            start = share.agree(stream.below(p.rand_skip))
             log.info("Skipping first %d data points.", start)
         if start >= len(others):
             raise DataError(
@@ -138,7 +142,7 @@ class PairsLayer(AlikeLayer[P]):
         size = (p.new_height, p.new_width) if p.new_height else None
         return PairSource(
             pictures, others, self.label_kind, locate, self.plain_transformer(), own, p.batch_size,
-            p.is_color, size, seed, start, self.smooth_labels, pairs,
+            p.is_color, size, seed, start, self.smooth_labels, pairs, share,
         )  # fmt: skip
 
 

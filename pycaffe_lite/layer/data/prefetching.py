@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 OF_DATA_ALONE = {
     field.name: "" for field in caffe_pb2.DataParameter.DESCRIPTOR.fields if field.name != "prefetch"
 }
+
+# Fields of image_data_param that V1 layers of type VIDEO_DATA have.
+OF_VIDEO_DATA = dict.fromkeys(("new_length", "use_image", "sampling_rate"), "use a layer of type VideoData")
 
 # Fields of transform_param that only some types of layers read.
 OF_ANNOTATED_DATA = dict.fromkeys(
@@ -76,6 +79,16 @@ class ResumableSource(Source, Protocol):
         """Goes on from there; returns what starts afresh instead, in words."""
 
 
+class SharedSource(ResumableSource, Protocol):
+    """A source of batches of which several layers can take a share each."""
+
+    def size(self) -> str:
+        """What it holds, in words."""
+
+    def join(self, state: bytes, rank: int) -> str:
+        """Goes on `rank` shares behind there; returns what starts afresh instead, in words."""
+
+
 class PrefetchingLayer(Layer[P]):
     """Threads make the batches ahead of their use, as many batches as `data_param.prefetch` says.
 
@@ -84,6 +97,7 @@ class PrefetchingLayer(Layer[P]):
 
     # A type gives `open`, and calls `set_up_batches` in its setup.
     exact_bottoms = 0
+    reads_in_order = True
 
     def open(self, labels: bool) -> ResumableSource:
         """The source of the batches, each with labels or without."""
@@ -195,10 +209,27 @@ class PrefetchingLayer(Layer[P]):
         return self._state
 
     def set_state(self, state: bytes) -> str:
+        self._stop_reading()
+        afresh = self._source.set_state(state)
+        self._state = self._source.state()
+        return afresh
+
+    def _stop_reading(self) -> None:
+        """Ends the threads; the batches that they have made ahead are lost."""
         if self._prefetcher is not None:
             self._seconds_waited = self.seconds_waited
             self._prefetcher.close()
             self._prefetcher = None
-        afresh = self._source.set_state(state)
+
+    def source_size(self) -> str:
+        return cast(SharedSource, self._source).size() if self.takes_share else ""
+
+    def join(self, state: bytes, rank: int) -> str:
+        if not self.takes_share:
+            return super().join(state, rank)
+        self._stop_reading()
+        # What has been read ahead does not count: its draws are taken back as well.
+        self._source.set_state(self._state)
+        afresh = cast(SharedSource, self._source).join(state, rank)
         self._state = self._source.state()
         return afresh

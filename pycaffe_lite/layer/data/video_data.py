@@ -45,7 +45,7 @@ _OF_SSD = ("video_type", "device_id", "video_file", "skip_frames")
 _OF_TSN = ("num_segments", "modality", "name_pattern", "encoded", "grayscale")
 
 
-def _is_of_video_caffe(layer: caffe_pb2.LayerParameter) -> bool:
+def is_of_video_caffe(layer: caffe_pb2.LayerParameter) -> bool:
     """Whether a layer is video-caffe's: it has none of the fields that only TSN's layer and SSD's have."""
     param = layer.video_data_param
     return not any(param.HasField(name) for name in (*_OF_SSD, *_OF_TSN))
@@ -170,7 +170,7 @@ class TsnVideoDataLayer(ClipsLayer):
 
 
 @register_layer(
-    "VideoData", param="video_data_param", origin="video-caffe and C3D", applies=_is_of_video_caffe
+    "VideoData", param="video_data_param", origin="video-caffe and C3D", applies=is_of_video_caffe
 )
 class VideoCaffeDataLayer(ClipsLayer):
     """Batches of clips with an axis for their frames.

@@ -65,6 +65,7 @@ class WindowDataLayer(PrefetchingLayer[caffe_pb2.WindowDataParameter]):
     """
 
     exact_tops = 2
+    reads_in_order = False  # it draws its windows
     also_reads = ("transform_param", "data_param")
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

@@ -31,7 +31,7 @@ class FrcnnEvaluateLayer(DetectionEvaluateLayer):
     Bottom: detections, (M, 7): image, x1, y1, x2, y2, class, score, those of class -1 standing for none;
     ground truth, (G, 8): image or -1, x1, y1, x2, y2, class, ignored, difficult; the pictures' heights and
     widths in the net, (N, 2). Top: rows of SSD's form, (R, 5, 1, 1). There is no gradient. Raises LayerError
-    for shapes that do not fit, class 0, and a missing name_size_file.
+    for shapes that do not fit, class 0, and no name_size_file; one that is not there stops the first pass.
     Source: zhaoweicai/cascade-rcnn src/caffe/layers/detection_evaluate_layer.cpp
     """
 
@@ -39,16 +39,20 @@ class FrcnnEvaluateLayer(DetectionEvaluateLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        if not self.sizes:
+        if not self.sizes and not self.missing:
             raise self.error("needs a name_size_file with lines NAME HEIGHT WIDTH")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         for blob, columns in zip(bottom, (7, 8, 2), strict=True):
             check_rows(self, [blob], (columns,))
         if top[0].count == 0:
-            top[0].reshape(self.param.num_classes - 1, 5, 1, 1)
+            found = bottom[0].data.reshape(-1, 7)[:, FOUND]
+            rows = self.param.num_classes - 1 + int((found[:, 1] != -1).sum())
+            top[0].reshape(rows, 5, 1, 1)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if self.missing:
+            raise self.error(self.missing)
         found = bottom[0].data.reshape(-1, 7)[:, FOUND]
         truth = bottom[1].data.reshape(-1, 8)[:, TRUTH]
         found, truth = found[found[:, 0] != -1], truth[truth[:, 0] != -1]

@@ -12,7 +12,6 @@ from pycaffe_lite.layer.detection.yolo import (
     BOX_AND_OBJECT,
     anchors_of,
     check_head,
-    check_objects,
     objects_of,
 )
 from pycaffe_lite.layer.loss.loss import LossLayer
@@ -68,7 +67,6 @@ class RegionLossLayer(LossLayer[caffe_pb2.RegionLossParameter]):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         check_head(self, bottom[0], self.param.num, BOX_AND_OBJECT + self.param.num_class)
-        check_objects(self, bottom[1])
         self.diff.reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -1,4 +1,4 @@
-"""ROIAlign in two forms: values at exact places of each region of interest."""
+"""ROIAlign in two forms, and ROIAlignment: values at exact places of each region of interest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pycaffe_lite.proto import caffe_pb2
 
 
 class _AlignLayer(Layer[P]):
-    """What both forms have in common: a map and regions, of which the map gets a gradient."""
+    """What they have in common: a map and regions, of which the map gets a gradient."""
 
     exact_bottoms = 2
     exact_tops = 1
@@ -20,7 +20,9 @@ class _AlignLayer(Layer[P]):
     def allow_force_backward(self, bottom_index: int) -> bool:
         return bottom_index == 0
 
-    def _read_bins(self, p: caffe_pb2.ROIAlignParameter | caffe_pb2.ROIPoolingParameter) -> None:
+    def _read_bins(
+        self, p: caffe_pb2.ROIAlignParameter | caffe_pb2.ROIPoolingParameter | caffe_pb2.ROIAlignmentParameter
+    ) -> None:
         if p.pooled_h < 1 or p.pooled_w < 1:
             raise self.error(f"needs pooled_h and pooled_w of 1 or more, got {p.pooled_h} and {p.pooled_w}")
         self.bins = p.pooled_h, p.pooled_w
@@ -98,3 +100,33 @@ class CornerROIAlignLayer(_AlignLayer[caffe_pb2.ROIPoolingParameter]):
             own, dx = regions_of(self, bottom[1], bottom[0].num), bottom[0].diff
             dx.fill(0)
             aligned_regions.corners_backward(top[0].diff, own, *self.grown, dx)
+
+
+@register_layer("ROIAlignment", param="roi_alignment_param", origin="AffordanceNet")
+class ROIAlignmentLayer(_AlignLayer[caffe_pb2.ROIAlignmentParameter]):
+    """The value of x at the centre of each bin of a grid over each region, made of the four pixels around.
+
+    A region's corners times `spatial_scale` are places of x, the last included; its sides are 1 at least.
+    Bins are cut at the ends of x before their centres are taken.
+
+    Bottom: x, (N, C, H, W); regions, (R, 5): image, x1, y1, x2, y2 in the picture's pixels; they get no
+    gradient. Top: y, (R, C, pooled_h, pooled_w). Raises LayerError for sizes of 0, and for a region of an
+    image that there is not.
+    Source: nqanh/affordance-net caffe-affordance-net/src/caffe/layers/roi_alignment_layer.cpp
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        self._read_bins(self.param)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape(check_regions(self, *bottom), bottom[0].channels, *self.bins)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        own = regions_of(self, bottom[1], bottom[0].num)
+        aligned_regions.centres_forward(bottom[0].data, own, float(self.param.spatial_scale), top[0].data)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if propagate_down[0]:
+            own, dx = regions_of(self, bottom[1], bottom[0].num), bottom[0].diff
+            dx.fill(0)
+            aligned_regions.centres_backward(top[0].diff, own, float(self.param.spatial_scale), dx)

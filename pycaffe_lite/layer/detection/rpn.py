@@ -9,6 +9,7 @@ Source: rbgirshick/py-faster-rcnn lib/rpn/
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from pycaffe_lite.layer.utility.param_str import mapping_of
 from pycaffe_lite.layer.utility.python import PythonLayerBase
 from pycaffe_lite.layer.utility.stand_ins import register_stand_in
 from pycaffe_lite.proto import caffe_pb2
+
+log = logging.getLogger(__name__)
 
 
 class _RcnnLayer(PythonLayerBase):
@@ -79,16 +82,26 @@ class _AnchorLayer(_RcnnLayer):
         self.stride = self.required(options, "feat_stride")
         self.anchors = anchors_of(scales=options.get("scales", SCALES))
         self.border = options.get("allowed_border", 0)
-        self.check_maps(bottom)
+        if (problem := self._problem_of_maps(bottom)) is not None:
+            # Nets whose fork has changed the anchors can be built, and looked at, but not run.
+            log.warning("layer '%s' (Python): %s; it cannot run", self.layer_param.name, problem)
 
     def check_maps(self, bottom: Blobs) -> tuple[int, int]:
-        """The height and width of the maps of scores, which fit the anchors; one picture only."""
-        scores, A = bottom[0], len(self.anchors)
-        if len(scores.shape) != 4 or scores.shape[0] != 1 or scores.shape[1] != 2 * A:
-            raise LayerError(
-                f"needs scores of one picture, (1, {2 * A}, H, W) for {A} anchors, got {scores.shape}"
-            )
-        return scores.shape[2], scores.shape[3]
+        """The height and width of the maps of scores, which fit the anchors; one picture only.
+
+        Raises:
+            LayerError: they do not fit.
+        """
+        if (problem := self._problem_of_maps(bottom)) is not None:
+            raise LayerError(problem)
+        return bottom[0].shape[2], bottom[0].shape[3]
+
+    def _problem_of_maps(self, bottom: Blobs) -> str | None:
+        """How the maps of scores do not fit the anchors, in words; None: they fit."""
+        shape, A = bottom[0].shape, len(self.anchors)
+        if len(shape) == 4 and shape[0] == 1 and shape[1] == 2 * A:
+            return None
+        return f"needs scores of one picture, (1, {2 * A}, H, W) for {A} anchors, got {shape}"
 
 
 @register_stand_in("rpn.proposal_layer")
@@ -175,16 +188,20 @@ class AnchorTargetLayer(_AnchorLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        if len(bottom[0].shape) != 4:
+            self.check_maps(bottom)
         self._shape(bottom, top)
 
     def _shape(self, bottom: Blobs, top: Blobs) -> tuple[int, int, int]:
-        (H, W), A = self.check_maps(bottom), len(self.anchors)
+        _, channels, H, W = bottom[0].shape
+        A = channels // 2
         top[0].reshape(1, 1, A * H, W)
         for blob in top[1:]:
             blob.reshape(1, 4 * A, H, W)
         return A, H, W
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        self.check_maps(bottom)
         A, H, W = self._shape(bottom, top)
         truth, (height, width) = _boxes_of(bottom[1]), bottom[2].data.reshape(-1)[:2]
         anchors = in_all_cells(self.anchors, self.stride, H, W)

@@ -46,18 +46,17 @@ def check_head(layer: Layer[Any], blob: Blob, anchors: int, planes: int) -> None
         )
 
 
-def check_objects(layer: Layer[Any], blob: Blob) -> None:
-    """Raises LayerError unless a blob holds rows of 5 numbers."""
-    if not blob.shape or blob.count_axes(1) % 5:
-        raise layer.error(f"needs labels of 5 numbers a row, class x y w h, got shape {blob.shape}")
-
-
 def objects_of(layer: Layer[Any], blob: Blob, classes: int) -> Array:
     """The rows of a blob of labels, (N, T, 5).
 
+    Nets are built, as in their forks, whatever the labels' shape: many are looked at without their data.
+
     Raises:
-        LayerError: an object's class is none of 0 to classes - 1, or its centre lies outside of the picture.
+        LayerError: the rows are not of 5 numbers, an object's class is none of 0 to classes - 1, or its
+            centre lies outside of the picture.
     """
+    if not blob.shape or blob.count_axes(1) % 5:
+        raise layer.error(f"needs labels of 5 numbers a row, class x y w h, got shape {blob.shape}")
     truth = blob.data.reshape(blob.shape[0], -1, 5)
     image, row = yolo.wrong_object(truth, classes)
     if image >= 0:

@@ -18,7 +18,7 @@ from pycaffe_lite.blob import BlobVec
 from pycaffe_lite.errors import LayerError, LayerImportError, NetError, blame
 from pycaffe_lite.layer.base import Blobs, Layer
 from pycaffe_lite.layer.registry import register_layer
-from pycaffe_lite.layer.utility.stand_ins import stand_in_for, why_needed
+from pycaffe_lite.layer.utility.stand_ins import is_of_users_data, stand_in_for, why_needed
 from pycaffe_lite.proto import caffe_pb2
 from pycaffe_lite.proto.paths import upwards
 
@@ -192,10 +192,11 @@ class PythonLayer(Layer[caffe_pb2.PythonParameter]):
                 if stand_in is not None:
                     self._note_stand_in(name, error)
                     return stand_in
-                if isinstance(error, SyntaxError):
+                of_users_data = is_of_users_data(name)
+                if isinstance(error, SyntaxError) and not of_users_data:
                     raise
                 message = f"cannot import module '{name}' from {self._places()}: {_one_line(error)}"
-                if _is_missing(error, name):
+                if of_users_data or _is_missing(error, name):
                     message += f"; {why_needed(name)}"
                 raise self._import_error(message) from error
 

@@ -33,6 +33,11 @@ def stand_in_for(module: str) -> ModuleType | None:
     return _stand_ins.get(module)
 
 
+def is_of_users_data(module: str) -> bool:
+    """Whether a module reads data that only its user has."""
+    return module.partition(".")[0] in _OF_THE_USERS_DATA
+
+
 def why_needed(module: str) -> str:
     """Why there is no stand-in for a module: whose it is."""
     return _OF_THE_USERS_DATA.get(

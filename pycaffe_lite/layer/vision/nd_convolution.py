@@ -5,7 +5,7 @@ from __future__ import annotations
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
-from pycaffe_lite.layer.vision.spatial import Sizes, SpatialWindow
+from pycaffe_lite.layer.vision.spatial import OF_C3D_CONVOLUTION, Sizes, SpatialWindow
 from pycaffe_lite.layer.vision.volumes import VolumeConvolutionLayer, sizes_of
 from pycaffe_lite.layer.without_effect import note_without_effect, refuse_fields
 from pycaffe_lite.proto import caffe_pb2
@@ -35,7 +35,7 @@ class NdConvolutionLayer(VolumeConvolutionLayer[caffe_pb2.ConvolutionParameter])
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         p = self.param
         note_engine(self)
-        refuse_fields(self, *OF_OTHERS)
+        refuse_fields(self, *OF_OTHERS, *OF_C3D_CONVOLUTION)
         note_without_effect(
             self, *NOT_ND, because="NdConvolution reads kernel_shape, pad_shape and stride_shape"
         )

@@ -15,8 +15,8 @@ from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.fusing import TakesSlopeBack, fills_tops
 from pycaffe_lite.layer.registry import register_layer
 from pycaffe_lite.layer.replay import by_kernels, by_shapes
-from pycaffe_lite.layer.vision.spatial import OF_ND, check_padding
-from pycaffe_lite.layer.without_effect import note_without_effect
+from pycaffe_lite.layer.vision.spatial import OF_C3D_POOLING, OF_ND, check_padding
+from pycaffe_lite.layer.without_effect import note_without_effect, refuse_fields
 from pycaffe_lite.proto import caffe_pb2
 
 PoolingParameter = caffe_pb2.PoolingParameter
@@ -59,6 +59,7 @@ class PoolingLayer(Layer[PoolingParameter], TakesSlopeBack):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         note_engine(self)
         note_without_effect(self, *OF_ND, because="only layers of type NdPooling read them")
+        refuse_fields(self, *OF_C3D_POOLING)
         self.pool = self.param.pool
         if len(top) > 1 and self.pool != PoolingParameter.MAX:
             raise self.error("has a second top, the indices of the maxima, with pool MAX only")

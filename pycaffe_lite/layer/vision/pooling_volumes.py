@@ -9,6 +9,7 @@ from pycaffe_lite.kernels import pooling_3d
 from pycaffe_lite.layer.base import Blobs
 from pycaffe_lite.layer.engine import note_engine
 from pycaffe_lite.layer.registry import register_layer
+from pycaffe_lite.layer.vision.spatial import OF_C3D_POOLING
 from pycaffe_lite.layer.vision.volumes import VolumePoolingLayer, outputs, sizes_of
 from pycaffe_lite.layer.without_effect import note_without_effect, refuse_fields
 from pycaffe_lite.proto import caffe_pb2
@@ -91,7 +92,7 @@ class NdPoolingLayer(VolumePoolingLayer[caffe_pb2.PoolingParameter]):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         note_engine(self)
-        refuse_fields(self, "ceil_mode", "avg_include_pad")
+        refuse_fields(self, "ceil_mode", "avg_include_pad", *OF_C3D_POOLING)
         self.check_pool(self.param.pool)
         self.spatial = len(bottom[0].shape) - 2
         if not 1 <= self.spatial <= 3:

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 from pycaffe_lite.blob import MAX_COUNT
 from pycaffe_lite.layer.base import Layer
-from pycaffe_lite.layer.without_effect import note_without_effect
+from pycaffe_lite.layer.without_effect import note_without_effect, refuse_fields
 from pycaffe_lite.proto import caffe_pb2
 
 Sizes = tuple[int, ...]
 
 # Fields of convolutions over any axes, video-caffe's NdConvolution.
 OF_ND = ("kernel_shape", "pad_shape", "stride_shape")
+# Fields of the V1 layers of C3D 1.0, which became Convolution3D and Pooling3D.
+OF_C3D_CONVOLUTION = ("kernel_depth", "temporal_stride", "temporal_pad", "filter_group")
+OF_C3D_POOLING = ("kernel_depth", "temporal_stride")
 LITTLE = 1024  # padding below this is never refused
 
 
@@ -78,6 +81,7 @@ def spatial_window(layer: Layer[Any], param: caffe_pb2.ConvolutionParameter, axe
         LayerError: a size given in any other way, or a kernel, stride or dilation of 0.
     """
     note_without_effect(layer, *OF_ND, because="only layers of type NdConvolution read them")
+    refuse_fields(layer, *OF_C3D_CONVOLUTION)
     window = SpatialWindow(
         kernel=_sizes(layer, param, "kernel_size", "kernel", axes, None),
         stride=_sizes(layer, param, "stride", "stride", axes, 1),

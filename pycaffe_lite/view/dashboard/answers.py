@@ -165,7 +165,6 @@ def kernels_picture(shown: ShownRun) -> bytes | None:
     return png(filter_picture(look.kernels)) if look and look.kernels is not None else None
 
 
-def mistake_picture(shown: ShownRun, net: int, number: int) -> bytes | None:
+def mistake_picture(test: Test | None, number: int) -> bytes | None:
     """A picture that a test net has got wrong, a PNG file."""
-    test = shown.record().tests.get(net)
     return test.mistakes[number].image if test and 0 <= number < len(test.mistakes) else None

@@ -59,6 +59,7 @@ class Recorder:
         status = self.record.status
         status.state, status.is_live = "starting", True
         status.iteration, status.max_iter = solver.iter, solver.param.max_iter
+        self._first = solver.iter
         if self.path is not None:
             self.record.write(self.path)
         self._loss = self.record.line("train loss", "train loss", "loss")
@@ -94,8 +95,12 @@ class Recorder:
     def finish(self, state: str) -> None:
         """Notes how the training ended, and writes the file."""
         with self.record.lock:
+            if self._solver.iter > self._first:  # it has trained since the last note, or since it began
+                self._note_numbers()
             status = self.record.status
             status.state, status.is_live, status.iteration = state, False, self._solver.iter
+            if self._solver.window.losses:  # the page may last have been told some iterations ago
+                status.rate, status.loss = self._solver.rate, self._solver.smoothed_loss
             self.record.version += 1
         self._write()
 
@@ -144,10 +149,14 @@ class Recorder:
             status.state = "training"
             speed.pause()
         speed.note(solver.iter, seconds_waited(solver.net))
-        status.iteration, status.rate, status.loss = solver.iter, solver.rate, solver.smoothed_loss
+        self._note_numbers()
         status.iterations_per_second = speed.iterations_per_second
         status.images_per_second, status.waited_ms = speed.images_per_second, speed.waited_ms
         self.record.version += 1
+
+    def _note_numbers(self) -> None:
+        status, solver = self.record.status, self._solver
+        status.iteration, status.rate, status.loss = solver.iter, solver.rate, solver.smoothed_loss
 
     def _note_outputs(self, scores: Scores, net: str, *, is_test: bool) -> None:
         """Adds the outputs of a net to their lines."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import secrets
 import threading
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,9 +47,11 @@ _FILES = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/drawing.js": ("drawing.js", "text/javascript"),
 }
-# Pages that are kept up to date at once. Seconds between two looks for news, and between two at whether the
-# server is to end; seconds for a slow request.
-MOST_STREAMS, NEWS_SECONDS, POLL_SECONDS, REQUEST_SECONDS = 16, 1.0, 0.1, 30.0
+# Connections at once, and pages that are kept up to date. Seconds between two looks for news, and between two
+# at whether the server is to end; seconds for a slow request.
+MOST_CONNECTIONS, MOST_STREAMS = 128, 16
+NEWS_SECONDS, POLL_SECONDS, REQUEST_SECONDS = 1.0, 0.1, 30.0
+HTTP_PORT = 80
 _KERNELS = re.compile(r"/kernels/(\d{1,9})")
 _MISTAKE = re.compile(r"/mistake/(\d{1,9})/(\d{1,9})/(\d{1,9})")
 _PNG = "image/png"
@@ -58,17 +61,20 @@ class PageServer:
     """Serves the page of some runs, in threads of its own, until it is closed.
 
     Args:
-        runs: what the page shows. port: where; 0 for any that is free.
+        runs: what the page shows; None where `show` says it later, until when browsers wait.
+        port: where; 0 for any that is free.
 
     Attributes:
         port, url: of the page. streams: how many more pages can be kept up to date.
+        name: which no other server has, so that an open page knows whether this is still the same.
 
     Raises:
         PycaffeError: the port is in use, or may not be used.
     """
 
-    def __init__(self, runs: Sequence[ShownRun], port: int = 0) -> None:
-        self.runs = list(runs)
+    def __init__(self, runs: Sequence[ShownRun] | None, port: int = 0) -> None:
+        self.runs: list[ShownRun] = []
+        self.name = secrets.token_hex(8)
         self.streams = threading.BoundedSemaphore(MOST_STREAMS)
         self._is_over = threading.Event()
         try:
@@ -84,7 +90,20 @@ class PageServer:
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="dashboard", daemon=True
         )
+        if runs is not None:
+            self.show(runs)
+
+    def show(self, runs: Sequence[ShownRun]) -> None:
+        """Begins to answer, with the page of these runs."""
+        self.runs = list(runs)
         self._thread.start()
+
+    def is_own(self, hosts: Sequence[str]) -> bool:
+        """Whether a request's Host headers name this page; browsers leave out port 80, which is http's."""
+        ends = (f":{self.port}", "") if self.port == HTTP_PORT else (f":{self.port}",)
+        return len(hosts) == 1 and hosts[0].lower() in [
+            f"{h}{end}" for h in (ADDRESS, "localhost") for end in ends
+        ]
 
     def wait_for_news(self) -> bool:
         """Waits for as long as news may be old; returns whether there will be more."""
@@ -98,9 +117,10 @@ class PageServer:
     def close(self) -> None:
         """Ends the server; open pages say so."""
         self._is_over.set()
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
-        self._thread.join()
 
 
 class _Server(ThreadingHTTPServer):
@@ -108,6 +128,27 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     allow_reuse_address = True
     page: PageServer
+
+    def __init__(self, *arguments: Any) -> None:
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answers in a thread of its own; hangs up where too many are at work.
+
+        Each has a file open, and those of a training must not run out: its snapshots need some.
+        """
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answers all that comes over one connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle of an answer is nothing to tell anybody."""
@@ -129,8 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answers a request."""
-        port = self.server.page.port
-        if self.headers.get_all("Host") not in ([f"{ADDRESS}:{port}"], [f"localhost:{port}"]):
+        # A request with a whole address is for a proxy, and need not mean this page.
+        if not self.server.page.is_own(self.headers.get_all("Host", [])) or not self.path.startswith("/"):
             self._answer(403, "text/plain", b"This address is not the page's.\n")
             return
         address = urlsplit(self.path)
@@ -161,7 +202,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._picture(answers.kernels_picture(_at(runs, int(found[1]))))
         elif found := _MISTAKE.fullmatch(path):
             number, net, k = map(int, found.groups())
-            self._picture(answers.mistake_picture(_at(runs, number), net, k))
+            test = _at(runs, number).record().tests.get(net)
+            if test and "at" in query and int(query["at"][0]) != test.iteration:
+                self._replaced()
+            else:
+                self._picture(answers.mistake_picture(test, k))
         else:
             self._missing()
 
@@ -179,6 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self._send_headers("text/event-stream")
             self.end_headers()
+            self.wfile.write(f"event: server\ndata: {page.name}\n\n".encode())
             told = ""
             while not page.is_over:
                 news = json.dumps(answers.runs(page.runs))
@@ -199,6 +245,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._missing()
         else:
             self._answer(200, _PNG, data)
+
+    def _replaced(self) -> None:
+        """Answers that a picture was of an earlier test; the page is about to ask for the new ones."""
+        self.send_response(204)
+        self.end_headers()
 
     def _missing(self) -> None:
         self._answer(404, "text/plain", b"There is nothing at this address.\n")

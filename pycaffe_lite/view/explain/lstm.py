@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.view.explain.observed import Observed, largest
-from pycaffe_lite.view.explain.worked import Explanation, Worked, at, number, product, total
+from pycaffe_lite.view.explain.worked import Explanation, Term, Worked, at, number, product, total
 
 Values = npt.NDArray[np.float64]
 _GATES = "ifog"
@@ -109,7 +109,7 @@ def _output(seen: Observed, x: Values, cont: Any, steps: _Steps) -> Worked:
     terms = [
         product(f"{at('W_xc', (d, k))} {at('x', (t, n, k))}", w_x[d, k], x[t, n, k]) for k in range(layer.I)
     ]
-    terms.append(product(f"b_c[{d}]", float(b[d])))
+    terms.append(Term(f"b_c[{d}]", "", float(b[d])))
     if cont[t, n]:
         terms += [
             product(f"{at('W_hc', (d, k))} {at('h', (t - 1, n, k))}", w_h[d, k], steps.h[t, n, k])
@@ -119,10 +119,10 @@ def _output(seen: Observed, x: Values, cont: Any, steps: _Steps) -> Worked:
     for block, (name, values) in enumerate(zip(_GATES, steps.gates, strict=True)):
         z = steps.z[t, n, block * D + d]
         lines.append(f"{name} = {'tanh' if name == 'g' else 'σ'}({z:.7g}) = {values[t, n, d]:.7g}")
-    i, f, _, g = (values[t, n, d] for values in steps.gates)
+    i, f, o, g = (values[t, n, d] for values in steps.gates)
     c, before = steps.c[t + 1, n, d], steps.c[t, n, d]
     lines.append(f"c = f c_t−1 + i g = {f:.6g} × {number(before)} + {i:.6g} × {number(g)} = {c:.7g}")
-    lines.append("h = o tanh(c)")
+    lines.append(f"h = o tanh(c) = {o:.6g} × tanh({c:.7g})")
     return Worked(
         at("h", (t, n, d)),
         "o tanh(c), with z_i =",

@@ -9,7 +9,7 @@ import numpy as np
 
 from pycaffe_lite.errors import ArgumentError
 from pycaffe_lite.view.explain.observed import Observed, largest
-from pycaffe_lite.view.explain.worked import Explanation, Term, Worked, at, number, product, total
+from pycaffe_lite.view.explain.worked import Explanation, Term, Worked, at, product, total
 
 
 def inner_product(seen: Observed) -> Explanation:
@@ -61,7 +61,7 @@ def _bias(seen: Observed, channel: int) -> list[Term]:
     if len(seen.w) < 2:
         return []
     value = float(seen.w[1][channel])
-    return [Term(f"b[{channel}]", number(value), value)]
+    return [Term(f"b[{channel}]", "", value)]
 
 
 class _Convolution:
@@ -156,12 +156,14 @@ def convolution(seen: Observed) -> Explanation:
         )
     )
     kernel = " x ".join(map(str, c.kernel))
+    reach = f"i < {c.kernel[0]}, j < {c.kernel[1]}" if axes == 2 else offset
+    led = f"over all m, {offset}, {out} that lead to {inside}"
     equations = [
         f"x, {_sizes(c.x)};  w, {_sizes(c.w)} (kernel {kernel});  y, {_sizes(c.y)}",
         f"with {indices}, and 0 outside of the image:" if axes else "without spatial axes:",
-        f"y[n, m, {out}] = {_bias_name(seen, 'm')}Σ w[m, c, {offset}] x[n, c, {inside}] over c, {offset}; "
-        f"{c.per_group} c",
-        f"dx[n, c, {inside}] = Σ w[m, c, {offset}] dy[n, m, {out}] over what leads there",
+        f"y[n, m, {out}] = {_bias_name(seen, 'm')}Σ w[m, c, {offset}] x[n, c, {inside}] "
+        f"over c < {c.per_group}, {reach}",
+        f"dx[n, c, {inside}] = Σ w[m, c, {offset}] dy[n, m, {out}] {led}",
         f"dw[m, c, {offset}] = Σ x[n, c, {inside}] dy[n, m, {out}] over n, {out}"
         + (";  db[m] = Σ dy" if len(seen.w) > 1 else ""),
     ]

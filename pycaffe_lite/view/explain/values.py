@@ -59,7 +59,7 @@ def scale(seen: Observed) -> Explanation:
     terms = [product(f"{at('x', place)} {at('s', of(place))}", x[place], s[of(place)])]
     if bias is not None:
         value = float(bias[of(place)])
-        terms.append(Term(at("b", of(place)), number(value), value))
+        terms.append(Term(at("b", of(place)), "", value))
     worked = [Worked(at("y", place), "x s + b", terms, total(terms), float(y[place]))]
     if dx is not None:
         place = largest(dx)
@@ -157,7 +157,7 @@ def pooling(seen: Observed) -> Explanation:
     equations = [f"x, {_sizes(x)};  y, {_sizes(y)};  {size}", rule]
     n, c, p, q = largest(y)
     inside, area = window(p, q)
-    terms = [Term(at("x", (n, c, *place)), "in the window", float(x[n, c][place])) for place in inside]
+    terms = [Term(at("x", (n, c, *place)), "", float(x[n, c][place])) for place in inside]
     result = max(term.value for term in terms) if is_max else total(terms) / area
     steps = ["the largest of these"] if is_max else [f"their sum / area = {total(terms):.7g} / {area}"]
     name, held = at("y", (n, c, p, q)), float(y[n, c, p, q])
@@ -171,7 +171,7 @@ def pooling(seen: Observed) -> Explanation:
             if (h, v) in inside and (not is_max or winner(n, c, p, q) == (h, v)):
                 what = at("dy", (n, c, p, q))
                 value = float(dy[n, c, p, q])
-                numbers = number(value) if is_max else f"{number(value)} / {area}"
+                numbers = "" if is_max else f"{number(value)} / {area}"
                 terms.append(Term(what, numbers, value if is_max else value / area))
         formula = "Σ dy of the windows that x wins" if is_max else "Σ dy / area"
         worked.append(Worked(at("dx", (n, c, h, v)), formula, terms, total(terms), float(dx[n, c, h, v])))
@@ -215,8 +215,8 @@ def _softmax_value(x: Values, axis: int, place: tuple[int, ...], held: float, na
         for other in line
     ]
     own = math.exp(float(x[place]) - top)
-    step = f"with m = {top:.7g}: {own:.7g} / {total(terms):.7g}"
-    return Worked(name, "e^(x − m) / Σ_k e^(x_k − m)", terms, own / total(terms), held, [step])
+    steps = [f"m = {top:.7g}, the largest x of these", f"{own:.7g} / {total(terms):.7g}"]
+    return Worked(name, "e^(x − m) / Σ_k e^(x_k − m)", terms, own / total(terms), held, steps)
 
 
 def softmax_with_loss(seen: Observed) -> Explanation:
@@ -252,7 +252,8 @@ def softmax_with_loss(seen: Observed) -> Explanation:
         hit = int(labels[n, i] == c)
         result = weight / Z * (float(p[n, c, i]) - hit) if labels[n, i] != ignored else 0.0
         why = f"[c = label] = {hit}, as the label is {labels[n, i]}"
-        steps = [f"p = {inner_value.result:.7g}", f"{weight:g} / {Z:g} × ({p[n, c, i]:.7g} − {hit});  {why}"]
+        of_p = f"p = {inner_value.steps[1]} = {inner_value.result:.7g}"
+        steps = [inner_value.steps[0], of_p, f"{weight:g} / {Z:g} × ({p[n, c, i]:.7g} − {hit});  {why}"]
         name = at("dx", (n, c, i))
         worked.append(
             Worked(name, "w/Z (p − [c = label])", inner_value.terms, result, float(dx[n, c, i]), steps)

@@ -10,7 +10,10 @@ MOST_TERMS = 12
 
 @dataclass(frozen=True)
 class Term:
-    """A part of a value: what it is, `w[3, 0] x[1, 0]`, its numbers, `0.5 × 2`, and what they give."""
+    """A part of a value: what it is, `w[3, 0] x[1, 0]`, its numbers, `0.5 × 2`, and what they give.
+
+    A term of one number, `b[0]`, has no other numbers: "".
+    """
 
     what: str
     numbers: str
@@ -47,7 +50,7 @@ class Worked:
         if len(shown) > most:
             shown = [term for term in shown if term.value][:most]
         for term in shown:
-            yield f"    {term.what} = {term.numbers} = {shown_value(term.value)}"
+            yield f"    {' = '.join(filter(None, (term.what, term.numbers, shown_value(term.value))))}"
         if rest := len(self.terms) - len(shown):
             together = f", together {shown_value(total(self.terms) - total(shown))}" if self.joins else ""
             yield f"    and {rest} more terms{together}"

@@ -86,6 +86,8 @@ def test_lstm():
     check(layer("Lstm", "x c", more), {"x": steps, "c": [[0, 1], [1, 1], [1, 0], [1, 1]]})
     more = "lstm_param { num_output: 3 batch_size: 2 }"
     check(layer("LstmJun", "x", more), {"x": steps.reshape(8, 5, 1, 1)})
+    with pytest.raises(LayerError, match="without a bottom of indicators"):
+        check(layer("Lstm", "x", more), {"x": steps}, target="opencv5")
 
 
 @pytest.mark.parametrize("merge", ["true", "false"])

@@ -117,5 +117,5 @@ def test_object_out_of_range(row, message):
 )
 def test_what_does_not_fit(shapes, text, message):
     with pytest.raises(LayerError) as error:
-        layer(*(np.zeros(shape) for shape in shapes), text, num=max(2, shapes[0][1] // 7))
+        layer(*(np.zeros(shape) for shape in shapes), text, num=max(2, shapes[0][1] // 7)).forward()
     assert str(error.value) == f"layer 'layer' (RegionLoss): {message}"

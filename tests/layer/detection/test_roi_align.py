@@ -79,7 +79,32 @@ def test_corners_of_bins(P, Q, pad_ratio):
     )
 
 
-@pytest.mark.parametrize("param", ["roi_align_param", "roi_pooling_param"])
+def centre_values(x, regions, scale, P, Q):
+    """The values at the centres of the bins, from their definition."""
+    _, C, H, W = x.shape
+    y = np.zeros((len(regions), C, P, Q))
+    for r, c, p, q in np.ndindex(y.shape):
+        n, x1, y1, x2, y2 = regions[r] * [1, scale, scale, scale, scale]
+        rows = np.clip(y1 + np.arange(p, p + 2) * max(y2 - y1 + 1, 1) / P, 0, H - 1)
+        columns = np.clip(x1 + np.arange(q, q + 2) * max(x2 - x1 + 1, 1) / Q, 0, W - 1)
+        centres = (H, rows.mean()), (W, columns.mean())
+        hat = [np.maximum(1 - np.abs(np.arange(size) - v), 0) for size, v in centres]
+        y[r, c, p, q] = hat[0] @ x[int(n), c] @ hat[1]
+    return y
+
+
+@pytest.mark.parametrize(("P", "Q"), [(2, 2), (3, 2), (1, 4)])
+def test_centres_of_bins(P, Q):
+    turned = np.array([[0, 30, 26, 3, 5.0]])  # whose sides are the wrong way round
+    check_layer(
+        f'type: "ROIAlignment" roi_alignment_param {{ pooled_h: {P} pooled_w: {Q} spatial_scale: 0.125 }}',
+        [X, np.vstack([REGIONS, turned])],
+        lambda b, _: [centre_values(b[0], b[1], 0.125, P, Q)],
+        resized=(),
+    )
+
+
+@pytest.mark.parametrize("param", ["roi_align_param", "roi_pooling_param", "roi_alignment_param"])
 @pytest.mark.parametrize(
     ("options", "regions", "message"),
     [
@@ -97,6 +122,7 @@ def test_corners_of_bins(P, Q, pad_ratio):
     ],
 )
 def test_errors(param, options, regions, message):
+    name = "ROIAlignment" if param == "roi_alignment_param" else "ROIAlign"
     with pytest.raises(LayerError) as error:
-        build_layer(f'type: "ROIAlign" {param} {{ {options} }}', [X, regions]).forward()
-    assert str(error.value) == f"layer 'layer' (ROIAlign): {message}"
+        build_layer(f'type: "{name}" {param} {{ {options} }}', [X, regions]).forward()
+    assert str(error.value) == f"layer 'layer' ({name}): {message}"

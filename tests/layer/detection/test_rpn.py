@@ -147,7 +147,8 @@ def test_regions_with_objects_and_without():
         ),
         (
             lambda: layer("Proposal", [SCORES[:, :4], DELTAS, INFO]),
-            "ProposalLayer.setup: needs scores of one picture, (1, 18, H, W) for 9 anchors, got (1, 4, 4, 5)",
+            "ProposalLayer.forward: needs scores of one picture, (1, 18, H, W) for 9 anchors, got "
+            "(1, 4, 4, 5)",
         ),
         (
             lambda: layer("Proposal", [SCORES, DELTAS[:, :9], INFO]),
@@ -185,3 +186,20 @@ def test_errors(make, message):
     with pytest.raises(LayerError) as error:
         make().forward()
     assert str(error.value) == f"layer 'layer' (Python): {message}"
+
+
+def test_other_anchors_than_the_forks_are_built_and_not_run(caplog):
+    scores = np.zeros((1, 24, H, W), np.float32)
+    made = build_layer(
+        'type: "Python" python_param { module: "rpn.anchor_target_layer" layer: "AnchorTargetLayer" '
+        "param_str: \"'feat_stride': 16\" }",
+        [scores, TRUTH, INFO, np.zeros((1, 3, 2, 2))],
+        phase=TRAIN,
+        tops=4,
+    )
+    problem = f"needs scores of one picture, (1, 18, H, W) for 9 anchors, got (1, 24, {H}, {W})"
+    assert f"layer 'layer' (Python): {problem}; it cannot run" in caplog.messages
+    assert [blob.shape for blob in made.top] == [(1, 1, 12 * H, W)] + 3 * [(1, 48, H, W)]
+    with pytest.raises(LayerError) as error:
+        made.forward()
+    assert str(error.value) == f"layer 'layer' (Python): AnchorTargetLayer.forward: {problem}"

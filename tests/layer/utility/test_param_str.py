@@ -13,6 +13,11 @@ from pycaffe_lite.layer.utility.param_str import mapping_of
         ("feat_stride: 16", {"feat_stride": 16}),
         ("{feat_stride: 16, scales: [8, 16]}", {"feat_stride": 16, "scales": [8, 16]}),
         ("'feat_stride': 16\n'scales': [8]\n", {"feat_stride": 16, "scales": [8]}),
+        (
+            "'feat_stride': 16 \n'scales': !!python/tuple [4, 8]",
+            {"feat_stride": 16, "scales": [4, 8]},
+        ),
+        ("{'name': '!!python/tuple [1]'}", {"name": "!!python/tuple [1]"}),
         ("a: true\nb: False,\n# a remark\n\nc: [null, ~]", {"a": True, "b": False, "c": [None, None]}),
         ("'name': 'true, or not'", {"name": "true, or not"}),
     ],

@@ -472,6 +472,19 @@ def test_a_users_own_module_wins(stand_in):
     assert build_layer(python_param("Affine", module=stand_in), [np.ones((1, 1))]).forward()[0] == 2
 
 
+def test_module_of_the_users_data_of_another_python(tmp_path, monkeypatch):
+    (tmp_path / "roi_data_layer").mkdir()
+    (tmp_path / "roi_data_layer" / "__init__.py").touch()
+    (tmp_path / "roi_data_layer" / "layer.py").write_text("print 'an old one'")
+    monkeypatch.syspath_prepend(tmp_path)
+    message, _ = failure(python_param("RoIDataLayer", module="roi_data_layer.layer"))
+    sys.modules.pop("roi_data_layer")
+    assert message.startswith(
+        "cannot import module 'roi_data_layer.layer' from sys.path: SyntaxError: Missing parentheses"
+    )
+    assert "(layer.py, line 1); it reads pictures and boxes of a data set of yours" in message
+
+
 def test_module_of_the_users_data():
     message, _ = failure(python_param("RoIDataLayer", module="roi_data_layer.layer"))
     assert message == (

@@ -125,6 +125,31 @@ def see_a_page(page, recorder):
     assert page.locator("img[src='x'], b:text('net'), i:text('run')").count() == 0
 
 
+def test_more_pages_than_are_kept_up_to_date(browser, monkeypatch):
+    monkeypatch.setattr("pycaffe_lite.view.dashboard.server.MOST_STREAMS", 1)
+    server = PageServer([LiveRun("run", RunRecord())])
+    try:
+        with opened(browser, server.url) as first, opened(browser, server.url) as second:
+            until(lambda: "Too many pages" in second.inner_text("#notice"))
+            assert first.locator("#notice").is_hidden()
+    finally:
+        server.close()
+
+
+def test_a_port_that_another_training_takes(browser):
+    """A page that waits for an answer is loaded again where it comes from another server."""
+    server = PageServer([LiveRun("first", RunRecord())])
+    try:
+        with opened(browser, server.url) as page:
+            until(lambda: page.evaluate("state.server") == server.name)
+            page.evaluate("state.server = 'one that was killed'")
+            server.runs = [LiveRun("second", RunRecord())]
+            page.evaluate("state.news.close(), listen()")
+            until(lambda: page.inner_text("h1") == "second" and page.evaluate("state.server") == server.name)
+    finally:
+        server.close()
+
+
 def test_googlenet(browser):
     net = Net(f"{ROOT}/models/googlenet/googlenet.prototxt", TEST)
     record = RunRecord(graph=drawn_graph(net))

@@ -51,6 +51,7 @@ def test_what_is_noted(tmp_path, always):
         lines = record.lines
         assert lines["train loss"].course.points().mean.tolist() == losses
         assert lines["lr"].course.points().mean.tolist() == rates
+        assert (record.status.rate, record.status.loss) == (rates[-1], solver.smoothed_loss)
         accuracy = lines[f"test {HOSTILE} accuracy"]
         assert (accuracy.panel, accuracy.is_test) == ("output", True)
         assert accuracy.course.points().x.tolist() == [0, 10, 20, 30]
@@ -66,6 +67,7 @@ def test_what_is_noted(tmp_path, always):
             False,
             30,
         )
+        assert (record.status.loss, record.status.rate) == (solver.smoothed_loss, rates[-1])
         assert record.graph.layers["1"]["name"] == HOSTILE
         assert "<img" not in record.graph.svg
     again = read_record(tmp_path / "run.run")

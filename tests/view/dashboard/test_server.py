@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -113,8 +114,49 @@ def test_two_hosts_are_refused(server):
         assert b" 403 " in connection.recv(100)
 
 
+@pytest.mark.parametrize("address", ["http://evil.example/runs", "http://[", "*"])
+def test_whole_addresses_are_refused(server, address):
+    assert ask(server, address)[0].status == 403
+
+
 def test_localhost_is_the_same(server):
     assert ask(server, "/runs", Host=f"localhost:{server.port}")[0].status == 200
+    assert ask(server, "/runs", Host=f"LocalHost:{server.port}")[0].status == 200
+
+
+def test_browsers_do_not_name_the_port_of_http(server, monkeypatch):
+    monkeypatch.setattr("pycaffe_lite.view.dashboard.server.HTTP_PORT", server.port)
+    assert ask(server, "/runs", Host="127.0.0.1")[0].status == 200
+    assert ask(server, "/runs", Host="evil.example")[0].status == 403
+
+
+def test_connections_are_few(serve, recorder, monkeypatch):
+    """However many are opened, the training keeps enough files for its own."""
+    monkeypatch.setattr("pycaffe_lite.view.dashboard.server.MOST_CONNECTIONS", 2)
+    server = serve([LiveRun("run", recorder.record)])
+    place = "127.0.0.1", server.port
+    idle = [socket.create_connection(place, timeout=10) for _ in range(2)]
+    with socket.create_connection(place, timeout=10) as third:
+        assert third.recv(1) == b""
+    for connection in idle:
+        connection.close()
+    for _ in range(100):  # until the server has noticed
+        try:
+            assert ask(server, "/runs")[0].status == 200
+            break
+        except (http.client.HTTPException, OSError):
+            time.sleep(0.02)
+    else:
+        pytest.fail("no connection is free again")
+
+
+def test_browsers_wait_until_there_is_something_to_show(serve, recorder):
+    server = serve(None)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(f"GET /runs HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode())
+        server.show([LiveRun("late", recorder.record)])
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    serve(None).close()
 
 
 @pytest.mark.parametrize("path", [
@@ -164,6 +206,12 @@ def test_runs_and_details(server, recorder):
         assert ask(server, "/mistake/0/0/0?at=30")[1].startswith(b"\x89PNG")
 
 
+def test_a_picture_of_an_earlier_test_is_no_error(server):
+    """The page may ask for it while the next test takes its place."""
+    answer, body = ask(server, "/mistake/0/0/11?at=20")
+    assert (answer.status, body) == (204, b"")
+
+
 def test_curves_are_those_of_the_training(server, recorder):
     lines = {line["label"]: line for line in json.loads(ask(server, "/curves?runs=0")[1])}
     loss = recorder.record.lines["train loss"].course.points()
@@ -198,10 +246,12 @@ def test_news_come_when_there_are_any(serve, recorder, monkeypatch):
     connection.request("GET", "/news")
     answer = connection.getresponse()
     assert answer.headers["Content-Type"] == "text/event-stream"
-    first = json.loads(answer.readline().removeprefix(b"data: "))
+    lines = iter(answer.readline, None)
+    assert next(lines) == b"event: server\n"
+    assert next(lines) == f"data: {server.name}\n".encode()
+    first = next(json.loads(line[6:]) for line in lines if line.startswith(b"data: "))
     version = recorder.record.version
     recorder.record.version += 1
-    lines = iter(answer.readline, None)
     second = next(json.loads(line[6:]) for line in lines if line.startswith(b"data: "))
     assert (first[0]["version"], second[0]["version"]) == (version, version + 1)
     server.close()

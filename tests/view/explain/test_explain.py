@@ -128,12 +128,14 @@ def test_the_text():
         "  = 10;  the blob holds 10",
     ]
     assert len(list(worked.lines())) == 1 + 5 + 2
+    assert "    b[0] = 0.5" in Worked("y[0]", "b[0]", [Term("b[0]", "", 0.5)], 0.5, 0.5).lines()
 
 
 def test_equations_have_the_nets_shapes():
     equations = explain(net_of(convolution("kernel_size: 3 stride: 2 pad: 1"), (2, 3, 7, 7)), "l").equations
     assert equations[0] == "x, 2 x 3 x 7 x 7;  w, 4 x 3 x 3 x 3 (kernel 3 x 3);  y, 2 x 4 x 4 x 4"
     assert "h = p · 2 − 1 + i · 1" in equations[1]
+    assert equations[2].endswith("over c < 3, i < 3, j < 3")
 
 
 def test_the_convolution_of_the_worked_example():

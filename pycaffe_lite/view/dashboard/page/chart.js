@@ -182,7 +182,7 @@ class Chart {
     this.drawAxes(pen, scale);
     pen.save();
     pen.beginPath();
-    pen.rect(MARGIN.left, MARGIN.top - 2, scale.width + MARGIN.right, scale.height + 4);
+    pen.rect(MARGIN.left - 3, MARGIN.top - 3, scale.width + 6, scale.height + 6);  // 3: half a dot
     pen.clip();
     for (const line of this.lines) this.drawLine(pen, scale, line);
     pen.restore();

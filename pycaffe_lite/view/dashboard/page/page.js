@@ -8,6 +8,8 @@ const state = {
   active: 0,          // the run of which all else is shown
   range: null,        // first and last iteration of the curves; null for all
   seen: {},           // versions that are on the screen
+  news: null,         // where they come from
+  server: null,       // by whose name
 };
 const $ = id => document.getElementById(id);
 
@@ -346,14 +348,20 @@ function take(runs) {
 }
 
 function listen() {
-  const news = new EventSource("news");
+  const news = state.news = new EventSource("news");
+  news.addEventListener("server", event => {
+    // Another training has taken the port, while this page waited for an answer.
+    if (state.server && state.server !== event.data) location.reload();
+    state.server = event.data;
+  });
   news.addEventListener("message", event => { notice(""); take(JSON.parse(event.data)); });
   news.addEventListener("end", () => {
     news.close();
     notice("This page's server has ended. What you see stays; open the run again with: pycaffe-lite dashboard");
   });
   news.addEventListener("error", () => {
-    if (news.readyState !== EventSource.CLOSED) notice("The page's server does not answer at present.");
+    notice(news.readyState !== EventSource.CLOSED ? "The page's server does not answer at present."
+      : "Too many pages of this training are open: this one is not kept up to date. Close some, and load it again.");
   });
 }
 
