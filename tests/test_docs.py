@@ -59,6 +59,8 @@ NOT_RUN = {
     "cd models/digits": "tests/test_digits.py follows this page",
     "python draw.py": "the same",
     "pycaffe-lite train shapes_solver.prototxt": "the same",
+    "pycaffe-lite deploy shapes_train_test": "the same",
+    "pycaffe-lite classify deploy.prototxt shapes": "the same",
     "pycaffe-lite train digits_solver.prototxt": "the same",
     "python make_shapes.py": "is of another folder",
     "pycaffe-lite train ssd_shapes_solver.prototxt": "trains for a minute, with that folder's data",
