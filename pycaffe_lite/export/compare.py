@@ -86,9 +86,9 @@ def detection_difference(
 ) -> Difference:
     """Compares detections, (1, 1, M, 7), row by row; where rows differ, each with its like.
 
-    Of boxes that overlap by the threshold, but for rounding, either may stay. So a few rows, one in MOST_ALONE,
-    may be without their like in the other; the others count. Of boxes with equal scores, any may stay where a
-    limit cuts them off: those of a class whose score several have need no like.
+    Of boxes that overlap by the threshold, but for rounding, either may stay. So a few rows, one in
+    MOST_ALONE, may be without their like in the other; the others count. Of boxes with equal scores, any may
+    stay where a limit cuts them off: those of a class whose score several have need no like.
     """
     plain = difference(inputs, output, got, expected)
     if got is None or got.ndim != expected.ndim or plain.relative <= tolerance:
