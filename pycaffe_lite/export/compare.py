@@ -18,6 +18,7 @@ Array = npt.NDArray[Any]
 TOLERANCE = 1e-4
 MOST_ALONE = 10
 ROW = 7  # numbers of a detection
+_SAME_SCORE = 1e-7
 
 
 class Difference(NamedTuple):
@@ -85,8 +86,9 @@ def detection_difference(
 ) -> Difference:
     """Compares detections, (1, 1, M, 7), row by row; where rows differ, each with its like.
 
-    Of boxes that overlap by the threshold, or have equal scores, but for rounding, either may stay. So a few
-    rows, one in MOST_ALONE, may be without their like in the other; the others count.
+    Of boxes that overlap by the threshold, but for rounding, either may stay. So a few rows, one in
+    MOST_ALONE, may be without their like in the other; the others count. Of boxes with equal scores, any may
+    stay where a limit cuts them off: those of a class whose score several have need no like.
     """
     plain = difference(inputs, output, got, expected)
     if got is None or got.ndim != expected.ndim or plain.relative <= tolerance:
@@ -95,15 +97,29 @@ def detection_difference(
     if not (len(rows) and len(others)):
         return plain
     # The distance of each row to each other, of rows of one image and class.
-    with np.errstate(invalid="ignore"):  # boxes of infinite size
-        size = np.maximum(np.abs(others).max(axis=0), 1)
+    size = np.maximum(np.abs(np.where(np.isfinite(others), others, 0)).max(axis=0), 1)
+    with np.errstate(invalid="ignore", over="ignore"):  # boxes of infinite size
         apart = np.nan_to_num(np.abs(rows[:, None] - others[None]) / size, nan=np.inf)
+    same = (rows[:, None] == others[None]) | (np.isnan(rows)[:, None] & np.isnan(others)[None])
+    apart[same] = 0
     distance = np.where((apart[..., :2] < tolerance).all(axis=2), apart.max(axis=2), np.inf)
     near = [distance.min(axis=axis) for axis in (0, 1)]
-    alone = [int((each > tolerance).sum()) for each in near]
+    alone = [
+        int(((each > tolerance) & ~_shares_score(boxes)).sum())
+        for each, boxes in zip(near, (others, rows), strict=True)
+    ]
     if any(count * MOST_ALONE > len(each) for count, each in zip(alone, near, strict=True)):
         return plain
     return Difference(inputs, output, max(float(each[each <= tolerance].max(initial=0)) for each in near))
+
+
+def _shares_score(rows: Array) -> Array:
+    """Whether another row, of the same image and class, has the same score but for rounding."""
+    kinds = rows[:, :2].astype(np.float64)
+    alike = (kinds[:, None] == kinds[None]).all(axis=2)
+    alike &= np.abs(rows[:, None, 2] - rows[None, :, 2]) <= _SAME_SCORE
+    shared: Array = alike.sum(axis=1) > 1
+    return shared
 
 
 def largest(found: Sequence[Difference], by: str, tolerance: float, hint: str = "") -> Difference:

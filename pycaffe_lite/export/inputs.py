@@ -17,7 +17,7 @@ from pycaffe_lite.layer.detection.decode_bbox import DecodeBBoxLayer
 from pycaffe_lite.layer.detection.frcnn_output import FrcnnOutputLayer
 from pycaffe_lite.layer.detection.proposal import NumberedProposalLayer, ProposalLayer
 from pycaffe_lite.layer.detection.region_routing import ScaleRouteLayer
-from pycaffe_lite.layer.detection.roi_align import CornerROIAlignLayer, ROIAlignLayer
+from pycaffe_lite.layer.detection.roi_align import CornerROIAlignLayer, ROIAlignLayer, ROIAlignmentLayer
 from pycaffe_lite.layer.detection.roi_pooling import PSROIPoolingLayer, ROIPoolingLayer
 from pycaffe_lite.layer.loss.accuracy import AccuracyLayer
 from pycaffe_lite.layer.loss.loss import LossLayer
@@ -36,6 +36,7 @@ _REGIONS: dict[type, int] = {
     PSROIPoolingLayer: 1,
     CornerROIAlignLayer: 1,
     ROIAlignLayer: 1,
+    ROIAlignmentLayer: 1,
     DecodeBBoxLayer: 1,
     ScaleRouteLayer: 0,
     FrcnnOutputLayer: 2,

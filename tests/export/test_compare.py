@@ -70,6 +70,22 @@ def test_a_few_detections_more_and_less():
     assert detection_difference("", "y", expected[:, :, 5:], expected).relative == INF
 
 
+def test_of_detections_with_one_score_any_may_stay():
+    expected, got = rows(20), rows(20)
+    expected[..., 2] = got[..., 2] = 1
+    got[..., 3:] += 5
+    assert detection_difference("", "y", got, expected).relative == 0
+    expected[..., 2] = got[..., 2] = np.linspace(0.1, 1, 20)
+    assert detection_difference("", "y", got, expected).relative > 1
+
+
+def test_detections_of_infinite_size():
+    expected = rows(20)
+    expected[0, 0, :, 5:] = INF
+    expected[0, 0, 3, 3] = NAN
+    assert detection_difference("", "y", expected[:, :, ::-1], expected).relative == 0
+
+
 def test_no_detections():
     expected = rows(20)
     assert detection_difference("", "y", expected[:, :, :0], expected).relative == INF

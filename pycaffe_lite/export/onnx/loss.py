@@ -15,10 +15,12 @@ from pycaffe_lite.layer.detection.multibox_loss import MultiBoxLossLayer
 from pycaffe_lite.layer.detection.region_loss import RegionLossLayer
 from pycaffe_lite.layer.detection.yolov3 import Yolov3Layer
 from pycaffe_lite.layer.loss.accuracy import AccuracyLayer
+from pycaffe_lite.layer.loss.balanced_cross_entropy_loss import SigmoidCrossEntropyBalanceLossLayer
 from pycaffe_lite.layer.loss.center_loss import CenterLossLayer
 from pycaffe_lite.layer.loss.contrastive_loss import ContrastiveLossLayer
 from pycaffe_lite.layer.loss.euclidean_loss import EuclideanLossLayer
 from pycaffe_lite.layer.loss.focal_loss import FactorFocalLossLayer, FocalLossLayer
+from pycaffe_lite.layer.loss.hashing_loss import HashingLossLayer
 from pycaffe_lite.layer.loss.hinge_loss import HingeLossLayer
 from pycaffe_lite.layer.loss.infogain_loss import InfogainLossLayer
 from pycaffe_lite.layer.loss.l1_loss import FlowL1LossLayer, LpqLossLayer
@@ -277,6 +279,41 @@ def sigmoid_cross_entropy_loss(g: LayerGraph, layer: SigmoidCrossEntropyLossLaye
     labels = _Labels("", counts, outer, inner)
     losses = g.op("Sub", g.softplus(x), g.op("Mul", x, t))
     return _divided(g, layer, _total(g, losses, 3, labels), labels)
+
+
+@converts(SigmoidCrossEntropyBalanceLossLayer)
+def balanced_cross_entropy_loss(g: LayerGraph, layer: SigmoidCrossEntropyBalanceLossLayer) -> str:
+    """`Equal` and `ReduceSum` for the shares, `Softplus`, `Mul`, `Sub` and `ReduceSum`."""
+    N, rest = (_fixed(g, n) for n in (g.bottom_shapes[0][0], count_of(g.bottom_shapes[0][1:])))
+    x, t = (g.reshape(v, (N, rest), of) for v, of in zip(g.bottoms, g.bottom_shapes, strict=True))
+    which = [g.to_float(g.op("Equal", t, g.floats(value))) for value in (1.0, 0.0)]
+    counts = [g.reduce("Sum", each, [1], keep=True) for each in which]
+    both = g.op("Max", g.op("Add", *counts), g.floats(1.0))
+    weights = [g.op("Mul", own, other) for own, other in zip(which, reversed(counts), strict=True)]
+    losses = g.op("Sub", g.softplus(x), g.op("Mul", x, t))
+    weighted = g.op("Mul", g.op("Div", g.op("Add", *weights), both), losses)
+    return g.scaled(g.reduce_all("Sum", weighted, 2), 1 / N)
+
+
+@converts(HashingLossLayer)
+def hashing_loss(g: LayerGraph, layer: HashingLossLayer) -> str:
+    """`Sub` and `ReduceSumSquare` of all pairs, `Equal` or `MatMul` of labels, `Where` and `ReduceSum`."""
+    N = _fixed(g, g.bottom_shapes[0][0])
+    bits, labels = (_fixed(g, count_of(shape)) // N for shape in g.bottom_shapes)
+    x = g.reshape(g.x, (N, bits))
+    t = g.reshape(g.bottoms[1], (N, labels), g.bottom_shapes[1])
+    squares = g.reduce("SumSquare", g.op("Sub", g.unsqueeze(x, [1]), g.unsqueeze(x, [0])), [2])
+    if labels > 1:
+        shared = g.op("MatMul", t, g.op("Transpose", t, perm=[1, 0]))
+        alike = g.op("Greater", shared, g.floats(0.0))
+    else:
+        whole = g.to_int(t)
+        alike = g.op("Equal", whole, g.op("Transpose", whole, perm=[1, 0]))
+    apart = g.op("Relu", g.op("Sub", g.floats(layer.param.bi_margin), squares))
+    each_once = g.op("Mul", g.op("Where", alike, squares, apart), g.floats(np.triu(np.ones((N, N)), 1)))
+    rest = g.op("Abs", g.shifted(g.op("Abs", x), -1.0))
+    pairs = g.scaled(g.reduce_all("Sum", each_once, 2), 1 / (N * (N - 1)))
+    return g.op("Add", pairs, g.scaled(g.reduce_all("Sum", rest, 2), layer.param.tradeoff / N))
 
 
 # ---------------------------------------------------------------------------- sums of distances

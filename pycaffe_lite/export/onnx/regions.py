@@ -17,7 +17,7 @@ from pycaffe_lite.layer.detection.proposal import NumberedProposalLayer
 from pycaffe_lite.layer.detection.proposal import ProposalLayer as ForkProposalLayer
 from pycaffe_lite.layer.detection.proposal_target import ProposalTargetLayer as CascadeTargetLayer
 from pycaffe_lite.layer.detection.region_routing import HardMiningLayer
-from pycaffe_lite.layer.detection.roi_align import CornerROIAlignLayer, ROIAlignLayer
+from pycaffe_lite.layer.detection.roi_align import CornerROIAlignLayer, ROIAlignLayer, ROIAlignmentLayer
 from pycaffe_lite.layer.detection.roi_pooling import PSROIPoolingLayer, ROIPoolingLayer
 from pycaffe_lite.layer.detection.rpn import AnchorTargetLayer, ProposalLayer, ProposalTargetLayer
 from pycaffe_lite.layer.utility.python import PythonLayer
@@ -326,10 +326,20 @@ def _corner_weights(g: LayerGraph, start: str, size: str, corners: int, length: 
     """How much each place of an axis counts for each corner: (R, corners, length).  start, size: (R, 1)."""
     place = g.op("Add", start, g.op("Mul", size, g.floats(np.arange(corners)[None])))
     outside = g.op("Or", g.op("Less", place, g.floats(-0.5)), g.op("Greater", place, g.floats(length - 0.5)))
-    held = g.unsqueeze(g.op("Max", g.op("Min", place, g.floats(length - 1.0)), g.floats(0.0)), [2])
-    distance = g.op("Abs", g.op("Sub", held, g.floats(np.arange(length).reshape(1, 1, -1))))
-    near = g.op("Relu", g.op("Sub", g.floats(1.0), distance))
+    near = _shares(g, _held(g, place, length), length)
     return g.op("Where", g.unsqueeze(outside, [2]), g.floats(0.0), near)
+
+
+def _held(g: LayerGraph, place: str, length: int) -> str:
+    """Places, moved to the nearest end of an axis where they are outside."""
+    return g.op("Max", g.op("Min", place, g.floats(length - 1.0)), g.floats(0.0))
+
+
+def _shares(g: LayerGraph, places: str, length: int) -> str:
+    """How much each pixel of an axis counts for each place between two: (R, places, length)."""
+    pixels = g.floats(np.arange(length).reshape(1, 1, -1))
+    distance = g.op("Abs", g.op("Sub", g.unsqueeze(places, [2]), pixels))
+    return g.op("Relu", g.op("Sub", g.floats(1.0), distance))
 
 
 @converts(CornerROIAlignLayer)
@@ -349,3 +359,30 @@ def corner_roi_align(g: LayerGraph, layer: CornerROIAlignLayer) -> str:
     zero = g.floats(0.0)
     has_size = g.op("And", g.op("Greater", down, zero), g.op("Greater", across, zero))
     return g.op("Where", g.unsqueeze(has_size, [2, 3]), y, zero)
+
+
+@converts(ROIAlignmentLayer)
+def roi_alignment(g: LayerGraph, layer: ROIAlignmentLayer) -> str:
+    """Weights of pixels by `Abs`, `Sub` and `Relu`, and two `Einsum`."""
+    _, _, H, W = g.bottom_shapes[0]
+    image, x1, y1, x2, y2 = region_columns(g)
+    scale = float(layer.param.spatial_scale)
+    rows, columns = (
+        _centre_weights(g, g.scaled(first, scale), g.scaled(last, scale), parts, int(length))
+        for first, last, parts, length in zip((y1, x1), (y2, x2), layer.bins, (H, W), strict=True)
+    )
+    by_row = _einsum(g, "rpnh,nchw->rcpw", _of_image(g, image, rows), g.x)
+    return _einsum(g, "rcpw,rqw->rcpq", by_row, columns)
+
+
+def _centre_weights(g: LayerGraph, start: str, end: str, parts: int, length: int) -> str:
+    """How much each pixel counts for the centre of each part of a side, (R, parts, length).
+
+    start, end: of the side, (R, 1).
+    """
+    size = g.scaled(g.op("Max", g.shifted(g.op("Sub", end, start), 1.0), g.floats(1.0)), 1 / parts)
+    low, high = (
+        _held(g, g.op("Add", g.op("Mul", size, g.floats(np.arange(parts)[None] + more)), start), length)
+        for more in (0, 1)
+    )
+    return _shares(g, g.scaled(g.op("Add", low, high), 0.5), length)

@@ -196,6 +196,13 @@ POOLING = [
     (node("y = AveragePool x", kernel_shape=[3], strides=[2], pads=[1, 1]), {"x": (2, 6, 9)}),
     (node("y = MaxPool x", kernel_shape=[3], strides=[2]), {"x": (2, 6, 10)}),
     (node("y = LpPool x", kernel_shape=[2, 2], strides=[2, 2]), {"x": X}),
+    (node("y = MaxPool x", kernel_shape=[2, 3, 2], strides=[2, 1, 2]), {"x": (1, 2, 5, 6, 7)}),
+    (node("y = MaxPool x", kernel_shape=[1, 2, 2], strides=[1, 2, 2]), {"x": (1, 2, 5, 6, 7)}),
+    (
+        node("y = AveragePool x", kernel_shape=[3, 3, 3], strides=[2, 2, 2], pads=[1] * 6),
+        {"x": (1, 2, 5, 6, 7)},
+    ),
+    (node("y = AveragePool x", kernel_shape=[5, 1, 1]), {"x": (1, 1, 8, 3, 4)}),  # LRN as PyTorch writes it
     (
         [node("a = Relu x"), node("b = Pad a p"), node("y = MaxPool b", kernel_shape=[3, 3], strides=[2, 2])],
         {"x": X},

@@ -301,3 +301,21 @@ def test_detections_whose_prior_boxes_are_as_many_as_the_data_says(more, opset):
         ))
     )  # fmt: skip
     check(text, inputs, opset=opset)
+
+
+def test_values_at_the_centres_of_bins():
+    more = "roi_alignment_param { pooled_h: 3 pooled_w: 2 spatial_scale: 0.25 }"
+    check(layer("ROIAlignment", "x r", more), {"x": MAP, "r": REGIONS})
+
+
+def test_cross_entropy_in_balance():
+    targets = np.array([[0, 1, 0, 0, 1], [0, 0, 2, 0, 0], [1, 0, 1, 1, 1]])
+    scores = np.random.default_rng(4).standard_normal((3, 5))
+    check(layer("SigmoidCrossEntropyBalanceLoss", "x t"), {"x": scores, "t": targets})
+
+
+@pytest.mark.parametrize("labels", [[1, 0, 1, 2], [[1, 0], [0, 1], [1, 1], [0, 0]]])
+def test_losses_of_codes(labels):
+    codes = np.random.default_rng(5).standard_normal((4, 3))
+    more = "hashing_loss_param { bi_margin: 6 tradeoff: 0.1 }"
+    check(layer("HashingLoss", "x t", more), {"x": codes, "t": np.array(labels)})

@@ -35,6 +35,11 @@ class Windows(NamedTuple):
     end: int
 
     @property
+    def is_trivial(self) -> bool:
+        """Whether each window is one pixel, and each pixel a window."""
+        return self.kernel == self.stride == 1 and self.number == self.size
+
+    @property
     def starts(self) -> Array:
         """Where each begins; negative in the padding."""
         return np.arange(self.number) * self.stride - self.before
@@ -141,6 +146,31 @@ def _pooled(
     return net.same(view, "Scale", weights=[factors], scale_param={"axis": 2, "num_axes": 2})
 
 
+def _pooled_along(
+    net: CaffeNet, x: View, wanted: Sequence[Windows], method: str, divisors: Sequence[Array] | None
+) -> View:
+    """The same for a tensor of one to three axes behind its channels.
+
+    Three are pooled one after another: the last two, then the first, with the others merged.
+    """
+    N, C, *sizes = x.shape
+    shape = (N, C, *(w.number for w in wanted))
+    if len(sizes) == 2:
+        return _pooled(net, x, wanted, method, divisors)
+    blob, first = net.plain(x), wanted[0]
+    if len(sizes) == 3 and not all(w.is_trivial for w in wanted[1:]):
+        blob = net.reshape(blob, (N, C * sizes[0], *sizes[1:]))
+        image = View.of(blob, net.shapes[blob])
+        blob = net.plain(_pooled(net, image, wanted[1:], method, divisors and divisors[1:]))
+    rest = int(np.prod(shape[3:]))
+    blob = net.reshape(blob, (N, C, first.size, rest))
+    if not first.is_trivial or len(sizes) == 1:
+        image = View.of(blob, net.shapes[blob])
+        both = first, Windows(rest, 1, 1, 0, rest, rest)
+        blob = net.plain(_pooled(net, image, both, method, divisors and [divisors[0], np.ones(rest)]))
+    return View.of(net.reshape(blob, shape), shape)
+
+
 def _by_axis(name: str, values: Sequence[int], default: int | None = None) -> dict[str, int]:
     """A field of PoolingParameter: one for both axes if they are equal."""
     if all(value == default for value in values):
@@ -156,7 +186,7 @@ def pool(node: Node) -> View | list[View | None]:
     net, x = node.net, node.view()
     kernel = node.attribute("kernel_shape") or []
     axes = len(kernel)
-    if axes not in (1, 2) or len(x.shape) != axes + 2:
+    if axes not in (1, 2, 3) or len(x.shape) != axes + 2:
         raise InexpressibleError(f"it pools {axes} axes of a tensor of shape {x.shape}; Caffe pools two")
     if node.is_used(1):
         raise InexpressibleError(
@@ -173,9 +203,6 @@ def pool(node: Node) -> View | list[View | None]:
         Windows(n, k, s, before, count, n + behind)
         for n, k, s, (before, behind), count in zip(x.shape[2:], kernel, stride, pads, shape[2:], strict=True)
     ]
-    if axes == 1:
-        x = View.of(net.reshape(net.plain(x), (*x.shape, 1)), (*x.shape, 1))
-        windows.append(Windows(1, 1, 1, 0, 1, 1))
     if node.op == "LpPool":
         result = _norm(node, x, windows)
     else:
@@ -183,9 +210,7 @@ def pool(node: Node) -> View | list[View | None]:
         if node.op == "AveragePool":
             counts_pad = node.attribute("count_include_pad", 0)
             divisors = [w.counted() if counts_pad else np.maximum(w.inside(), 1) for w in windows]
-        result = _pooled(net, x, windows, "AVE" if node.op == "AveragePool" else "MAX", divisors)
-    if axes == 1:
-        result = View.of(net.reshape(result.blob, shape), shape)
+        result = _pooled_along(net, x, windows, "AVE" if node.op == "AveragePool" else "MAX", divisors)
     return [result, None][: len(node.outputs)]
 
 
@@ -210,7 +235,7 @@ def _norm(node: Node, x: View, windows: Sequence[Windows]) -> View:
     """The sum of |x|^p in each window, to the power of 1/p."""
     net, p = node.net, node.attribute("p", 2)
     powers = net.power(x, power=2) if p == 2 else net.power(net.same(x, "AbsVal"), power=p)
-    sums = _pooled(net, powers, windows, "AVE", [np.ones(w.number) for w in windows])
+    sums = _pooled_along(net, powers, windows, "AVE", [np.ones(w.number) for w in windows])
     return net.power(sums, power=1 / p)
 
 
