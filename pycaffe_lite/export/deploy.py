@@ -11,6 +11,7 @@ from pycaffe_lite.export.files import prototxt_of, without_fillers
 from pycaffe_lite.layer.base import Layer
 from pycaffe_lite.layer.common.margin_inner_product import MarginInnerProductLayer
 from pycaffe_lite.layer.detection.multibox_loss import MultiBoxLossLayer
+from pycaffe_lite.layer.loss.balanced_cross_entropy_loss import SigmoidCrossEntropyBalanceLossLayer
 from pycaffe_lite.layer.loss.contrastive_loss import ContrastiveLossLayer
 from pycaffe_lite.layer.loss.focal_loss import FocalLossLayer
 from pycaffe_lite.layer.loss.infogain_loss import InfogainLossLayer
@@ -268,7 +269,8 @@ def _probability(layer: Layer[Any]) -> str:
     """The type that makes probabilities of a loss's scores; empty where it has none."""
     if isinstance(layer, SoftmaxWithLossLayer | InfogainLossLayer | FocalLossLayer):
         return "Softmax"
-    return "Sigmoid" if isinstance(layer, SigmoidCrossEntropyLossLayer) else ""
+    sigmoid = SigmoidCrossEntropyLossLayer | SigmoidCrossEntropyBalanceLossLayer
+    return "Sigmoid" if isinstance(layer, sigmoid) else ""
 
 
 def _class_axis(param: caffe_pb2.LayerParameter, layer: Layer[Any]) -> int:
