@@ -31,6 +31,7 @@ from pycaffe_lite.distributed.launcher import (
     launch_command,
     launched,
     own_command,
+    stop_with_starter,
 )
 from pycaffe_lite.distributed.ranks import MpiRanks
 from pycaffe_lite.distributed.reduction import PATIENCE
@@ -187,6 +188,7 @@ def several_ranks() -> Iterator[MpiRanks | None]:
             "--mpi is given, but no launcher has started this process: start it as "
             "'mpiexec -n 4 pycaffe-lite ...', or give --ranks 4"
         )
+    stop_with_starter()
     given = ctx.meta.get(_META, {})
     ranks = MpiRanks.of_world(place, patience=given.get("patience", PATIENCE))
     if ranks.count == 1:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shlex
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,10 +91,39 @@ def own_command(arguments: Sequence[str]) -> list[str]:
 
 def tell_starter() -> None:
     """Tells who has started the ranks, if that is a process of this host, that this rank ends all of them."""
-    process, _, host = os.environ.get(STARTER_VARIABLE, "").partition("@")
-    if process.isdecimal() and host == socket.gethostname() and END_SIGNAL is not None:
+    process = _starter()
+    if process is not None and END_SIGNAL is not None:
         with contextlib.suppress(OSError):
-            os.kill(int(process), END_SIGNAL)
+            os.kill(process, END_SIGNAL)
+
+
+def stop_with_starter() -> None:
+    """Lets this rank get SIGTERM when the process of this host that has started the ranks is gone.
+
+    One that is killed can tell its launcher nothing, and the ranks would train on unseen. Only Linux tells
+    the end of a process that is not a child.
+    """
+    process = _starter()
+    if process is None or sys.platform != "linux":
+        return
+    try:
+        watched = os.pidfd_open(process)
+    except OSError:  # an old kernel, or a container, which has numbers of its own for processes
+        return
+
+    def wait() -> None:
+        end = select.poll()
+        end.register(watched, select.POLLIN)
+        end.poll()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="starter", daemon=True).start()
+
+
+def _starter() -> int | None:
+    """The process that has started the ranks, if it is one of this host."""
+    process, _, host = os.environ.get(STARTER_VARIABLE, "").partition("@")
+    return int(process) if process.isdecimal() and host == socket.gethostname() else None
 
 
 def environment_of_ranks(ranks: int | None) -> dict[str, str]:

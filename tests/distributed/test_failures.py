@@ -1,5 +1,6 @@
 """What goes wrong on one rank ends all, and is said once; training can go on from the last snapshot."""
 
+import os
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from killing import rank_processes
 from ranks_at_work import environment
 from small_data import write_files
 from test_train import change, end
@@ -107,3 +109,25 @@ def test_stopping_together(train, tmp_path, number, status):
     change(solver, "max_iter: 100000", f"max_iter: {iteration + 1}")
     done = train(solver, "--ranks", "2", "--snapshot", "latest", "--exact", PYTHONPATH=HERE)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells when the starter ends")
+def test_a_killed_starter(tmp_path):
+    """The ranks do not train on without it: they stop with a snapshot."""
+    solver = write_files(tmp_path, max_iter=1_000_000, snapshot=0)
+    with (tmp_path / "log").open("w") as log:
+        command = [sys.executable, "-m", "pycaffe_lite", "train", solver, "--ranks", "2"]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+    while "Iteration 4, " not in (tmp_path / "log").read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    limit = time.monotonic() + 20
+    while (left := rank_processes(tmp_path)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    process.wait()
+    for rank in left.values():
+        os.kill(rank, signal.SIGKILL)
+    assert not left
+    assert len(list(tmp_path.glob("*.solverstate"))) == 1
+    assert (tmp_path / "log").read_text().count("Stopped by SIGTERM.") == 1
