@@ -92,7 +92,8 @@ def training_ranks_options(function: F) -> F:
         show_default=True,
         expose_value=False,
         callback=_keep,
-        help="How long ranks wait for each other before they give up; while one tests, 20 times as long.",
+        help="How long ranks wait for each other before they give up; in the first iteration, and while one "
+        "tests or writes a snapshot, 20 times as long.",
     )(function)
     return click.option(
         "--restarts",

@@ -224,7 +224,9 @@ def _document(message: M, parser: TextParser, path: Path | None) -> Document[M]:
     return Document(message, path, tuple(parser.unknown), lines)
 
 
-def _moved(document: Document[M], origins: Sequence[FieldPath]) -> Document[M]:
+def _moved(
+    document: Document[caffe_pb2.NetParameter], origins: Sequence[FieldPath]
+) -> Document[caffe_pb2.NetParameter]:
     """The document of an upgraded net: its paths lead to where the layers stand now.
 
     Args:
@@ -239,6 +241,9 @@ def _moved(document: Document[M], origins: Sequence[FieldPath]) -> Document[M]:
         if place is None:
             return path
         inside = path[3:] if path[0] == "layers" and path[2:3] == ("layer",) else path[2:]
+        if path[0] == "layers" and inside:
+            kind = document.message.layer[place[1]].type
+            inside = (upgrade.param_of_today(kind, inside[0]), *inside[1:])
         return (*place, *inside)
 
     lines: dict[FieldPath, int] = {}

@@ -400,6 +400,14 @@ def _v1_to_v2(net: caffe_pb2.NetParameter, name: str, origins: list[FieldPath]) 
     net.ClearField("layers")
 
 
+def param_of_today(kind: str, param: str | int) -> str | int:
+    """The name that a message of a V1 layer has today, in a layer of a type as it is called today."""
+    for old_kind, (old, new) in _OF_C3D.items():
+        if param == old and kind == type_of_v1(old_kind):
+            return new
+    return param
+
+
 def _move_param(layer: caffe_pb2.LayerParameter, old: str, new: str, name: str, origin: FieldPath) -> None:
     """Gives a layer the message that its type has today, with the fields of the one that it had."""
     source, target = getattr(layer, old), getattr(layer, new)

@@ -188,3 +188,12 @@ def test_every_type_here_has_its_forks_fields_in_the_table():
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
     known = {fields[name].message_type.name for name in read} & messages
     assert {"PoolingParameter", "BatchNormParameter", "ConvolutionParameter", "DataParameter"} <= known
+
+
+def test_fields_of_a_message_that_an_upgrade_renames():
+    """C3D's VIDEO_DATA has its fields in image_data_param, today's VideoData in video_data_param."""
+    text = 'layers { name: "d" type: VIDEO_DATA top: "x" image_data_param { use_temporal_jitter: true } }'
+    with pytest.raises(
+        LayerError, match=r"layer 'd' \(VideoData\): video_data_param.use_temporal_jitter: true"
+    ):
+        Net.from_text(text, TRAIN)
